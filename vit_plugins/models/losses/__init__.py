@@ -1,1 +1,3 @@
-__all__ = []
+from .drloc_loss import DRLocLoss
+
+__all__ = ['DRLocLoss']

@@ -1,0 +1,263 @@
+"""Dense relative localization: tell the offset between two tokens from their content.
+
+Liu et al., "Efficient Training of Visual Transformers with Small Datasets", NeurIPS 2021,
+arXiv 2106.03746, section 4.
+"""
+
+import contextlib
+import itertools
+import warnings
+
+import torch
+from mmengine.model import BaseModule
+from mmengine.utils import to_2tuple
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from .drloc_formulas import (
+    ce_loss,
+    count_classes,
+    gather_pairs,
+    l1_loss,
+    lowest_class,
+    pair_offsets,
+    pool_to_grid,
+    reg_loss,
+    relative_targets,
+    sample_pairs,
+)
+
+PRESETS = ('paper', 'official')
+MODES = ('l1', 'ce', 'reg')
+
+
+@MODELS.register_module()
+class DRLocLoss(BaseModule):
+    """Dense relative localization loss with the small MLP that it trains.
+
+    Draws pairs of tokens per image, predicts their offset from the two tokens, and compares
+    it with the true one. It takes the tokens of any model as a (B, D, H, W) map, square or
+    not, without class token::
+
+        drloc = MODELS.build(dict(type='DRLocLoss', in_channels=384, loss_weight=0.1))
+        tokens = vit(images)[:, 1:]  # (B, N, D), N = h * w
+        grid = tokens.transpose(1, 2).reshape(-1, 384, h, w)
+        loss = classification_loss + drloc(grid)
+
+    Optimise its parameters together with those of the model.
+
+    The presets differ in scale. ``'paper'`` follows the text: targets |Δ|/k per axis (k = H
+    or W), L1 norm summed over both axes, 2k+1 classes. ``'official'`` follows what the
+    released code computes: raw |Δ|, or Δ+k-1 if signed, mean over the axes; k classes, 2k-1
+    if signed. The published weights are 0.5 for Swin and 0.1 for T2T-ViT and CvT; they were
+    run on ``'official'`` targets, where 0.5 at k = 7 equals 1.75 under ``'paper'`` (0.1
+    equals 0.35).
+
+    Args:
+        in_channels: Width D of the tokens.
+        preset: ``'paper'`` or ``'official'``.
+        mode: ``'l1'`` regression; ``'ce'`` classification of the offset; ``'reg'``
+            variance-aware regression from the class distribution.
+        signed: Signed offsets instead of their absolute value. None means what the preset
+            uses: absolute, except for the classes of the paper, which are always signed.
+        num_pairs: Pairs per image, m.
+        loss_weight: Factor λ of the returned loss.
+        grid_size: Average-pool the tokens to this grid first (the papers use 7x7). The class
+            modes need it, as their number of outputs depends on it.
+        pool: Average-pool by kernel, before ``grid_size``: ``2`` is the paper's 2x2, ``(3, 2,
+            1)`` (kernel, stride, padding) the one of the released code for 14x14 grids.
+        hidden_dims: Widths of the hidden layers.
+        exclude_identical: Never pair a cell with itself.
+        variance_weight: α of ``mode='reg'``.
+        min_variance: Lower bound of σ² in ``mode='reg'`` (the released code adds 1e-8, which
+            explodes on a confident wrong guess).
+        seed: Seed of a random stream of its own, for pairs and initial weights, so that the
+            loss shifts no dropout mask; None shares the global stream.
+        init_cfg: Initialisation; TruncNormal with std 0.02 if None.
+
+    Raises:
+        ValueError: If an argument is out of range or arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        preset: str = 'paper',
+        mode: str = 'l1',
+        signed: bool | None = None,
+        num_pairs: int = 64,
+        loss_weight: float = 0.5,
+        grid_size: int | tuple[int, int] | None = None,
+        pool: int | tuple[int, int, int] | None = None,
+        hidden_dims: tuple[int, ...] = (512, 512),
+        exclude_identical: bool = False,
+        variance_weight: float = 0.002,
+        min_variance: float = 1e-3,
+        seed: int | None = 0,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
+        if preset not in PRESETS:
+            raise ValueError(f'preset ({preset!r}) must be one of {PRESETS}')
+        if mode not in MODES:
+            raise ValueError(f'mode ({mode!r}) must be one of {MODES}')
+        if num_pairs < 1:
+            raise ValueError(f'num_pairs ({num_pairs}) must be at least 1')
+        if mode != 'l1' and grid_size is None:
+            raise ValueError(
+                f'mode={mode!r} has one output per offset and needs a fixed grid: set grid_size'
+            )
+        paper_classes = preset == 'paper' and mode != 'l1'
+        if paper_classes and signed is False:
+            raise ValueError(
+                f"signed=False: the paper's {mode!r} classes are signed offsets; leave signed "
+                "unset or set preset='official'"
+            )
+        self.in_channels = in_channels
+        self.preset = preset
+        self.mode = mode
+        self.signed = paper_classes if signed is None else signed
+        self.num_pairs = num_pairs
+        self.loss_weight = loss_weight
+        self.grid_size = None if grid_size is None else to_2tuple(grid_size)
+        self.pool = pool
+        self.exclude_identical = exclude_identical
+        self.variance_weight = variance_weight
+        self.min_variance = min_variance
+        self.seed = seed
+        self._generator = None
+        self._warned = False
+        if pool is None:
+            self.pooling = nn.Identity()
+        elif isinstance(pool, int):
+            self.pooling = nn.AvgPool2d(pool)
+        else:
+            self.pooling = nn.AvgPool2d(*pool, count_include_pad=False)
+        with self._own_stream():
+            self._build_mlp((2 * in_channels, *hidden_dims))
+
+    def _build_mlp(self, dims: tuple[int, ...]) -> None:
+        layers = []
+        for d_in, d_out in itertools.pairwise(dims):
+            layers += [nn.Linear(d_in, d_out), nn.ReLU(inplace=True)]
+        if self.mode == 'l1':
+            outputs = [2]
+        else:
+            outputs = [count_classes(k, self.preset, self.signed) for k in self.grid_size]
+            if self.preset == 'official':
+                layers.append(nn.Linear(dims[-1], dims[-1]))
+        self.trunk = nn.Sequential(*layers)
+        self.outputs = nn.ModuleList(nn.Linear(dims[-1], n) for n in outputs)
+
+    def _own_stream(self) -> contextlib.AbstractContextManager:
+        """Leave the global random streams as they were, if the loss has its own."""
+        if self.seed is None:
+            return contextlib.nullcontext()
+        cuda = {p.device for p in self.parameters() if p.device.type == 'cuda'}
+        return torch.random.fork_rng(devices=list(cuda))
+
+    def init_weights(self) -> None:
+        """Initialise the MLP, without moving the global random stream if ``seed`` is set."""
+        with self._own_stream():
+            super().init_weights()
+
+    def __getstate__(self) -> dict:
+        # A generator can neither be copied nor pickled on older torch; a copy starts anew.
+        return {**self.__dict__, '_generator': None}
+
+    def _stream(self, device: torch.device) -> torch.Generator | None:
+        if self.seed is None:
+            return None
+        if self._generator is None or self._generator.device != device:
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return self._generator
+
+    def forward(
+        self,
+        grid: Tensor,
+        pairs: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the weighted loss.
+
+        Args:
+            grid: Tokens of shape (B, D, H, W).
+            pairs: Fixed pairs, see :func:`sample_pairs`, on the pooled grid.
+            generator: Random stream to draw pairs from, instead of the own one.
+
+        Returns:
+            Tensor: Scalar in fp32.
+        """
+        return self.loss_weight * self.unweighted(grid, pairs, generator)
+
+    def unweighted(
+        self,
+        grid: Tensor,
+        pairs: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the loss before ``loss_weight``; arguments as in :meth:`forward`.
+
+        Args:
+            grid: Tokens of shape (B, D, H, W).
+            pairs: Fixed pairs on the pooled grid.
+            generator: Random stream to draw pairs from.
+
+        Raises:
+            ValueError: If ``grid`` or ``pairs`` have the wrong shape.
+        """
+        grid = self._pooled(grid)
+        b, _, h, w = grid.shape
+        if pairs is None:
+            generator = generator or self._stream(grid.device)
+            pairs = sample_pairs(
+                self.num_pairs, h, w, b, grid.device, generator, self.exclude_identical
+            )
+        elif pairs.ndim != 3 or pairs.shape[0] != b or pairs.shape[2] != 2:
+            raise ValueError(f'pairs {tuple(pairs.shape)} must have shape (B, m, 2) with B={b}')
+        hidden = self.trunk(gather_pairs(grid, pairs))  # (B·m, hidden)
+        # Everything below is fp32 also under autocast, which only touches the Linear layers.
+        preds = [output(hidden).float() for output in self.outputs]
+        offsets = pair_offsets(pairs, w)
+        if self.mode == 'l1':
+            target = relative_targets(offsets, h, w, self.preset, self.signed)
+            return l1_loss(preds[0], target, self.preset)
+        if not self.signed:
+            offsets = offsets.abs()
+        return sum(
+            self._class_loss(logits, offsets[:, axis] - lowest_class(k, self.preset, self.signed))
+            for axis, (logits, k) in enumerate(zip(preds, (h, w), strict=True))
+        )
+
+    def _class_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        if self.mode == 'ce':
+            return ce_loss(logits, classes)
+        return reg_loss(logits, classes, self.variance_weight, self.min_variance)
+
+    def _pooled(self, grid: Tensor) -> Tensor:
+        if grid.ndim != 4 or grid.shape[1] != self.in_channels:
+            raise ValueError(
+                f'grid {tuple(grid.shape)} must have shape (B, D, H, W) with '
+                f'D = in_channels ({self.in_channels})'
+            )
+        grid = self.pooling(grid)
+        if self.grid_size is not None:
+            grid = pool_to_grid(grid, self.grid_size)
+        h, w = grid.shape[-2:]
+        if 1 in (h, w) and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f'a {h}x{w} token grid has no offset to learn along an axis of one cell',
+                stacklevel=2,
+            )
+        return grid
+
+    def extra_repr(self) -> str:
+        """Tell the settings that the sub-modules do not show."""
+        return (
+            f'preset={self.preset}, mode={self.mode}, signed={self.signed}, '
+            f'num_pairs={self.num_pairs}, loss_weight={self.loss_weight}, '
+            f'grid_size={self.grid_size}, exclude_identical={self.exclude_identical}, '
+            f'variance_weight={self.variance_weight}, min_variance={self.min_variance}, '
+            f'seed={self.seed}'
+        )
