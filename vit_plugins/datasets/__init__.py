@@ -1,5 +1,7 @@
 """Data sets, transforms and what finds, checks and splits people's own images."""
 
+from . import samplers  # noqa: F401  (registration)
 from .digits import Digits
+from .image_folder import ImageFolder
 
-__all__ = ['Digits']
+__all__ = ['Digits', 'ImageFolder']

@@ -1,1 +1,5 @@
-__all__ = []
+"""Metrics."""
+
+from .class_f1 import ClassF1
+
+__all__ = ['ClassF1']

@@ -1,0 +1,285 @@
+"""Point any classification config at a person's own photos."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from datetime import timedelta
+from inspect import signature
+from pathlib import Path
+
+import torch.distributed as torch_dist
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_distributed, is_main_process
+from mmengine.logging import print_log
+from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
+from mmpretrain.registry import DATASETS
+
+from .class_settings import set_balance, set_classes
+from .digits import Digits
+from .folder_scan import FolderScan, compare_classes, find_parts, scan_class_folders
+from .image_check import require_readable
+from .image_folder import part_indices
+from .photo_pipeline import accept_photos, type_name, walk
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# arguments that stay when the images change; the others say which images
+KEPT_ARGUMENTS = ('pipeline', 'serialize_data', 'lazy_init', 'max_refetch', 'test_mode')
+WORDNET_ID = re.compile(r'n\d{8}')
+
+
+def apply_data_root(
+    cfg: Config,
+    root: str | Path,
+    *,
+    verify: bool = True,
+    val_fraction: float | None = None,
+    balance: str | None = None,
+    seed: int = 0,
+    classes: Sequence[str] | None = None,
+) -> Config:
+    """Make a config train and test on the images of a folder.
+
+    The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
+    folders inside; or the config's own data set (CIFAR archives, ImageNet). Validation images
+    are split off the training part where there is no ``val``; ``test`` is never used for that.
+    Pipelines, channel order, head, losses and metrics are set to match.
+
+    Args:
+        cfg: Any classification config, changed in place.
+        root: The folder.
+        verify: Whether to read every image once (what was read is remembered).
+        val_fraction: How much of each class to split off. Default: the config's
+            ``val_fraction``, else 0.2.
+        balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
+            config's ``balance``, else 'none'.
+        seed: The seed of the split.
+        classes: What a trained model tells apart; other class folders are then refused.
+
+    Returns:
+        The same config.
+
+    Raises:
+        ValueError: On every rank, if folders, classes, images or config do not fit, by name.
+    """
+    root = Path(os.path.abspath(Path(root).expanduser()))
+    for loader in (*LOADERS, 'model'):
+        if not cfg.get(loader):
+            raise ValueError(f'this is no classification config: it has no {loader}')
+    if own := own_data_root(cfg, root):
+        return _use_own_data(cfg, own)
+    val_fraction = cfg.get('val_fraction', 0.2) if val_fraction is None else val_fraction
+    balance = cfg.get('balance', 'none') if balance is None else balance
+    scans = _on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes))
+    train = scans['train']
+    counts = train.counts()
+    if 'val' not in scans:
+        kept = part_indices(list(train.samples), 'train', val_fraction, seed)
+        counter = Counter(train.samples[i][1] for i in kept)
+        counts = [counter[label] for label in range(len(train.classes))]
+    accept_photos(cfg)
+    _set_datasets(cfg, scans, val_fraction, seed)
+    set_classes(cfg, train.classes)
+    set_balance(cfg, balance, counts)
+    _check_batch(cfg, sum(counts))
+    if is_main_process():
+        for line in describe(scans, counts, val_fraction, seed, balance):
+            print_log(line)
+    return cfg
+
+
+def read_folder(
+    root: Path, cfg: Config, *, verify: bool, classes: Sequence[str] | None = None
+) -> dict[str, FolderScan]:
+    """Look through the folder and refuse what cannot be trained on.
+
+    Args:
+        root: The folder.
+        cfg: The config, for the message.
+        verify: Whether to read every image (done by the first rank only).
+        classes: What a trained model tells apart.
+
+    Returns:
+        What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
+
+    Raises:
+        ValueError: If something does not fit.
+    """
+    try:
+        scans = {part: scan_class_folders(f) for part, f in find_parts(root).items()}
+    except ValueError as error:
+        name = type_name(_leaf(cfg.train_dataloader.dataset))
+        raise ValueError(f'{error}\n(nor are the files of {name} there)') from None
+    for part, scan in scans.items():
+        compare_classes(scans['train'].classes, scan.classes, f'{part} ({scan.root})')
+    if classes is not None:
+        compare_classes(classes, scans['train'].classes, str(root))
+    if verify and is_main_process():
+        for scan in scans.values():
+            require_readable(scan.root, [path for path, _ in scan.samples])
+    return scans
+
+
+def describe(
+    scans: dict[str, FolderScan], counts: list[int], val_fraction: float, seed: int, balance: str
+) -> Iterator[str]:
+    """Tell what was found and how it is used, a line at a time.
+
+    Args:
+        scans: What lies in the parts.
+        counts: The number of images to train on, by class.
+        val_fraction: The fraction split off.
+        seed: The seed of the split.
+        balance: What is done about rare classes.
+    """
+    train = scans['train']
+    yield (
+        f'{len(train.classes)} classes in {train.root}: '
+        + ', '.join(f'{c} ({n})' for c, n in zip(train.classes[:20], counts, strict=False))
+        + (f' and {len(counts) - 20} more' if len(counts) > 20 else '')
+    )
+    total = sum(counts)
+    if 'val' in scans:
+        yield f'training on {total} images, validation on {len(scans["val"].samples)} of val'
+    else:
+        yield (
+            f'training on {total} images, validation on the {len(train.samples) - total} others '
+            f'({val_fraction:.0%} of each class, split off by seed {seed})'
+        )
+        single = [c for c, n in zip(train.classes, train.counts(), strict=True) if n == 1]
+        if single:
+            yield f'with one image, hence in training only: {", ".join(single)}'
+    if 'test' in scans:
+        yield f'test on {len(scans["test"].samples)} images of test, used for nothing else'
+    else:
+        yield 'no test folder: test means the validation images'
+    for scan in scans.values():
+        if scan.skipped:
+            kinds = ', '.join(f'{n} {suffix}' for suffix, n in scan.skipped.most_common())
+            yield f'skipped in {scan.root}: {kinds}'
+    if max(counts) > 5 * min(counts) and balance == 'none':
+        yield (
+            f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
+            "balance='sampler' or balance='loss' gives rare classes more weight"
+        )
+
+
+def own_data_root(cfg: Config, root: Path) -> Path | None:
+    """Tell where the config's own data set lies, None if the folder does not hold it.
+
+    Args:
+        cfg: The config.
+        root: The folder that a person named.
+
+    Returns:
+        The ``data_root`` to set: the folder, or its parent if the archive's folder was named.
+    """
+    leaf = _leaf(cfg.train_dataloader.dataset)
+    kind = leaf['type']
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if cls is None:
+        raise ValueError(f'no data set is registered under the name {kind!r}')
+    if issubclass(cls, ImageNet | ImageNet21k):
+        train = root / 'train'
+        ids = train.is_dir() and len([d for d in train.iterdir() if WORDNET_ID.match(d.name)])
+        known = (root / 'meta' / 'train.txt').is_file()
+        return root if known or ids == len(cls.METAINFO.get('classes', ())) else None
+    if issubclass(cls, CustomDataset | Digits):
+        return None  # any class folders will do; needs none
+    if root.name == getattr(cls, 'base_folder', None):
+        root = root.parent
+    if hasattr(cls, 'tgz_md5') and (root / cls.filename).is_file():
+        return root
+    return root if _can_read(leaf, cls, root) else None
+
+
+def _can_read(leaf: dict, cls: type, root: Path) -> bool:
+    trial = {**deepcopy(leaf), 'data_root': str(root), 'pipeline': [], 'lazy_init': False}
+    if 'download' in signature(cls).parameters:
+        trial['download'] = False
+    try:
+        return len(DATASETS.build(trial)) > 0
+    except Exception:  # whatever the host raises for files that are not there
+        return False
+
+
+def _use_own_data(cfg: Config, root: Path) -> Config:
+    for loader in LOADERS:
+        for leaf in _leaves(cfg[loader].dataset):
+            leaf['data_root'] = str(root)
+    from .presence import require_data
+
+    require_data(cfg)
+    if is_main_process():
+        print_log(f"{root} holds the config's own data set")
+    return cfg
+
+
+def _set_datasets(
+    cfg: Config, scans: dict[str, FolderScan], val_fraction: float, seed: int
+) -> None:
+    split = {'val_fraction': val_fraction, 'seed': seed}
+    whole = {part: {'data_root': str(scan.root)} for part, scan in scans.items()}
+    train = whole['train'] if 'val' in whole else {**whole['train'], 'part': 'train', **split}
+    val = whole.get('val') or {**whole['train'], 'part': 'val', **split}
+    sources = dict(zip(LOADERS, (train, val, whole.get('test', val)), strict=True))
+    for loader, source in sources.items():
+        cfg[loader] = deepcopy(cfg[loader])
+        cfg[loader].dataset = _replaced(cfg[loader].dataset, source, scans['train'].classes)
+        for leaf in _leaves(cfg[loader].dataset):
+            leaf['test_mode'] = loader != 'train_dataloader'
+
+
+def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:
+    """Put another source of images into a data set, its wrappers kept."""
+    if dataset.get('dataset') is not None:
+        return ConfigDict({**dataset, 'dataset': _replaced(dataset['dataset'], source, classes)})
+    if dataset.get('datasets') is not None:  # concatenated ones: a single source now
+        return _replaced(dataset['datasets'][0], source, classes)
+    kept = {key: dataset[key] for key in KEPT_ARGUMENTS if key in dataset}
+    for key in ('indices', 'filter_cfg'):
+        if dataset.get(key) is not None and is_main_process():
+            print_log(f'{key}={dataset[key]} chose from other images: dropped')
+    meta = {'metainfo': {'classes': tuple(classes)}}
+    return ConfigDict({'type': 'ImageFolder', **source, **meta, **kept})
+
+
+def _leaves(dataset: dict) -> list[dict]:
+    """List the data sets within wrappers."""
+    nodes = [node for node in walk(dataset) if 'type' in node and 'pipeline' in node]
+    return nodes or [dataset]
+
+
+def _leaf(dataset: dict) -> dict:
+    return _leaves(dataset)[0]
+
+
+def _check_batch(cfg: Config, images: int) -> None:
+    loader = cfg.train_dataloader
+    if loader.get('drop_last') and images < loader.get('batch_size', 1):
+        raise ValueError(
+            f'{images} training images do not fill one batch of {loader.batch_size}: set '
+            f'train_dataloader.batch_size={max(images // 4, 1)}'
+        )
+
+
+def _on_all_ranks(read):
+    """Run on every rank and, where one fails, fail on every rank with the same message."""
+    scans, message = None, None
+    try:
+        scans = read()
+    except ValueError as error:
+        message = str(error)
+    if is_distributed():
+        # gloo waits as long as it takes to read the images; NCCL would give up
+        group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
+        messages = [None] * torch_dist.get_world_size()
+        torch_dist.all_gather_object(messages, message, group=group)
+        torch_dist.destroy_process_group(group)
+        message = next((m for m in messages if m), None)
+    if message:
+        raise ValueError(message)
+    return scans

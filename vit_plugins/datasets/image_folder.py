@@ -1,0 +1,82 @@
+"""Class folders as a data set that splits off its own validation part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS
+
+from .folder_scan import compare_classes, scan_class_folders
+from .splitting import stratified_split
+
+
+@DATASETS.register_module()
+class ImageFolder(CustomDataset):
+    """Images in class folders.
+
+    Beyond the host's ``CustomDataset``: a fixed stratified part for validation; classes compared
+    by name, not by number; an empty class is an error; more kinds of image.
+
+    Args:
+        data_root: The folder that holds the class folders.
+        part: 'all' images, or one of 'train' and 'val', which share the folder.
+        val_fraction: How much of each class is for validation, if there are parts.
+        seed: The seed of the split.
+        metainfo: If it holds ``classes``, the class folders must have these names.
+        **kwargs: Further arguments of ``CustomDataset``.
+
+    Raises:
+        ValueError: If ``part`` is none of the three, or the folders are not as they should be.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        part: str = 'all',
+        val_fraction: float = 0.2,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if part not in ('all', 'train', 'val'):
+            raise ValueError(f"part must be 'all', 'train' or 'val', got {part!r}")
+        self.part = part
+        self.val_fraction = val_fraction
+        self.seed = seed
+        super().__init__(data_root=data_root, **kwargs)
+
+    def _find_samples(self) -> list[tuple[str, int]]:
+        """List path and class of the images, the host's hook for where they come from."""
+        scan = scan_class_folders(Path(self.img_prefix))
+        if self.CLASSES is not None:
+            compare_classes(self.CLASSES, scan.classes, self.img_prefix)
+        order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
+        self._metainfo['classes'] = tuple(order)
+        samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]
+        return [samples[i] for i in part_indices(samples, self.part, self.val_fraction, self.seed)]
+
+    def extra_repr(self) -> list[str]:
+        """Tell the part."""
+        return [
+            f'Folder: \t{self.img_prefix}',
+            f'Part: \t{self.part} (val_fraction {self.val_fraction}, seed {self.seed})',
+        ]
+
+
+def part_indices(
+    samples: list[tuple[str, int]], part: str, val_fraction: float, seed: int
+) -> list[int]:
+    """Pick the samples of a part.
+
+    Args:
+        samples: Path and class of every image.
+        part: 'all', 'train' or 'val'.
+        val_fraction: How much of each class is for validation.
+        seed: The seed of the split.
+    """
+    if part == 'all':
+        return list(range(len(samples)))
+    paths, labels = zip(*samples, strict=True)
+    train, val = stratified_split(paths, labels, val_fraction, seed)
+    return train if part == 'train' else val
