@@ -1,0 +1,33 @@
+# What every recipe of this package shares: how a run is logged, saved, resumed and seeded.
+default_scope = 'mmpretrain'
+custom_imports = dict(imports=['vit_plugins'], allow_failed_imports=False)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=100),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # Whole at any moment, the newest three and the best by validation.
+    checkpoint=dict(
+        type='CrashSafeCheckpointHook', interval=1, max_keep_ckpts=3, save_best='auto'
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='VisualizationHook', enable=False),
+    # Ours, here rather than in `custom_hooks`, which a recipe would replace with its own list.
+    progress=dict(type='ProgressHook'),
+    learning_curve=dict(type='LearningCurveHook'),
+)
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+# For TensorBoard add dict(type='TensorboardVisBackend') to the list (pip install tensorboard).
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
+
+log_level = 'INFO'
+load_from = None
+resume = False
+randomness = dict(seed=0, deterministic=False)

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Train on several GPUs (or, without one, in several processes) of this machine, or of NNODES machines.
+set -euo pipefail
+if [ $# -lt 2 ]; then
+    echo "usage: $0 CONFIG GPUS [arguments of train.py...]
+  several machines: NNODES=2 NODE_RANK=0 MASTER_ADDR=host0 PORT=29500 $0 CONFIG GPUS_PER_NODE ..." >&2
+    exit 2
+fi
+CONFIG=$1 GPUS=$2
+shift 2
+if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+    RENDEZVOUS=(--standalone) # a free port, so that two trainings do not meet
+else
+    RENDEZVOUS=(--nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}"
+        --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+fi
+exec "${PYTHON:-python}" -m torch.distributed.run "${RENDEZVOUS[@]}" --nproc_per_node="$GPUS" \
+    "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "$@"

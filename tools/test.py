@@ -1,0 +1,123 @@
+"""Test a trained classifier: ``python tools/test.py CONFIG CHECKPOINT`` or ``... WORK_DIR``."""
+
+import argparse
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+
+import mmengine
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.presence import MissingDataError
+from vit_plugins.engine.launch import (
+    add_shared_arguments,
+    build_runner,
+    place_data,
+    read_config,
+    set_loader_defaults,
+    set_work_dir,
+)
+from vit_plugins.engine.resume import find_trained
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Test a trained classifier.')
+    parser.add_argument('config', help='config file, or the work dir of a training')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file; may be left out if a work dir is given: the best one there, or '
+        'else the newest',
+    )
+    add_shared_arguments(parser)
+    parser.add_argument('--out', help='file for the results')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what --out holds; the predictions if not said',
+    )
+    parser.add_argument('--tta', action='store_true', help='average over flipped images too')
+    parser.add_argument('--show-dir', help='folder for pictures of the predictions')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
+    args = parser.parse_args(argv)
+    if args.out is None and args.out_item is not None:
+        parser.error('--out-item says what --out FILE holds: give --out too')
+    if args.checkpoint is None and not Path(args.config).is_dir():
+        parser.error('give a checkpoint, or a work dir in place of the config')
+    return args
+
+
+def complete_config(args: argparse.Namespace) -> Config:
+    """Turn the arguments into a config that says all that will happen."""
+    default_work_dir = f'work_dirs/{Path(args.config).stem}/test'
+    if Path(args.config).is_dir():
+        default_work_dir = f'{args.config}/test'
+        args.config, found = find_trained(args.config)
+        args.checkpoint = args.checkpoint or str(found)
+    cfg = read_config(args)
+    # A folder of its own: the runner writes its config there, and that of the training must stay.
+    cfg.work_dir = None
+    set_work_dir(cfg, args, default_work_dir)
+    cfg = place_data(cfg, args, ['test'])
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show or args.show_dir is not None:
+        draw_predictions(cfg, args)
+    if args.tta:
+        average_over_views(cfg)
+    set_loader_defaults(cfg, ['test'], pin_memory=not args.no_pin_memory)
+    if args.cfg_options is not None:  # the last word, too
+        cfg.merge_from_dict(args.cfg_options)
+    return cfg
+
+
+def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
+    """Let the host's visualization hook draw."""
+    hook = cfg.setdefault('default_hooks', {}).setdefault('visualization', {})
+    hook.update(
+        type='VisualizationHook',
+        enable=True,
+        show=args.show,
+        wait_time=args.wait_time,
+        out_dir=args.show_dir,
+        interval=args.interval,
+    )
+
+
+def average_over_views(cfg: Config) -> None:
+    """Test with the config's test-time augmentation, or with flipped images if it has none."""
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
+        views = dict(type='TestTimeAug', transforms=[flips, [deepcopy(pipeline[-1])]])
+        cfg.tta_pipeline = [*deepcopy(pipeline[:-1]), views]
+    tta_model = cfg.get('tta_model') or dict(type='mmpretrain.AverageClsScoreTTA')
+    cfg.model = dict(**tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    """Test and return what was measured."""
+    args = parse_args(argv)
+    try:
+        cfg = complete_config(args)
+    except MissingDataError as error:
+        raise SystemExit(str(error)) from None
+    runner = build_runner(cfg)
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics' and is_main_process():
+        mmengine.dump(metrics, args.out)
+    return metrics
+
+
+if __name__ == '__main__':
+    main()

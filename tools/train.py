@@ -1,0 +1,108 @@
+"""Train a classifier from a config: ``python tools/train.py CONFIG [--data-root DIR]``."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.presence import MissingDataError
+from vit_plugins.engine.launch import (
+    add_shared_arguments,
+    build_runner,
+    place_data,
+    read_config,
+    set_loader_defaults,
+    set_work_dir,
+    use_amp,
+)
+from vit_plugins.engine.one_step_loop import check_job
+from vit_plugins.engine.resume import resume_from
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description='Train a classifier.')
+    parser.add_argument('config', help='config file')
+    add_shared_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from this checkpoint, or, without a name, from the newest whole one of the '
+        'work dir',
+    )
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE',
+        help='start from these weights (official, timm or OpenMMLab file, or a name of the model '
+        'index) with a new classifier',
+    )
+    parser.add_argument(
+        '--check', action='store_true', help='build all, train one step, validate a batch, stop'
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not validate')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the true batch size over the one of the config',
+    )
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='dataloader workers start anew each epoch',
+    )
+    return parser.parse_args(argv)
+
+
+def complete_config(args: argparse.Namespace) -> Config:
+    """Turn the arguments into a config that says all that will happen."""
+    splits = ['train'] if args.no_validate else ['train', 'val']
+    cfg = read_config(args)
+    set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
+    cfg = place_data(cfg, args, splits)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.pretrained is not None:
+        from vit_plugins.engine.fine_tuning import apply_pretrained
+
+        cfg = apply_pretrained(cfg, args.pretrained)
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise SystemExit(
+                f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
+                'rate is meant; add auto_scale_lr = dict(base_batch_size=...)'
+            )
+        cfg.auto_scale_lr.enable = True
+    set_loader_defaults(
+        cfg,
+        ['train', 'val', 'test'],
+        pin_memory=not args.no_pin_memory,
+        persistent_workers=not args.no_persistent_workers,
+    )
+    if args.cfg_options is not None:  # the last word, too
+        cfg.merge_from_dict(args.cfg_options)
+    if args.resume is not None:
+        cfg = resume_from(cfg, args.resume)
+    return cfg
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train, or check that one could."""
+    args = parse_args(argv)
+    try:
+        cfg = complete_config(args)
+    except MissingDataError as error:
+        raise SystemExit(str(error)) from None
+    if args.check:
+        print(check_job(cfg))
+    else:
+        build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()

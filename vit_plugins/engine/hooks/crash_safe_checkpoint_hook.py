@@ -1,0 +1,90 @@
+"""Checkpoints that survive a kill at any moment."""
+
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ..atomic_backend import PARTIAL_SUFFIX
+
+
+@HOOKS.register_module()
+class CrashSafeCheckpointHook(CheckpointHook):
+    """The host's ``CheckpointHook`` for runs that may be killed while saving.
+
+    Three differences: files are written by
+    :class:`~vit_plugins.engine.atomic_backend.AtomicLocalBackend`; the previous best checkpoint
+    goes only when the new one is on the disk; and, since a checkpoint is saved before its epoch
+    is validated, a resumed run first does the validation that the checkpoint has not seen, so
+    no epoch lacks its accuracy (the last one least of all).
+
+    Args:
+        max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
+            it writes the newest, so at least 2 are needed for one to be there at any moment.
+        backend_args: As in the host's hook.
+        **kwargs: The other arguments of the host's hook.
+
+    Raises:
+        ValueError: If ``max_keep_ckpts`` is 0 or 1.
+    """
+
+    def __init__(
+        self, *, max_keep_ckpts: int = 3, backend_args: dict | None = None, **kwargs
+    ) -> None:
+        if max_keep_ckpts in (0, 1):
+            raise ValueError(
+                f'max_keep_ckpts={max_keep_ckpts} leaves no whole checkpoint while the next one '
+                'is written; use 2 or more, or -1 to keep all'
+            )
+        if backend_args is None:
+            backend_args = dict(backend='atomic')
+        super().__init__(max_keep_ckpts=max_keep_ckpts, backend_args=backend_args, **kwargs)
+
+    def before_train(self, runner: Runner) -> None:
+        """Clear what a killed run left half-written, then validate what it had not.
+
+        Args:
+            runner: The runner.
+        """
+        super().before_train(runner)
+        if is_main_process():
+            for partial in Path(self.out_dir).glob(f'*.pth{PARTIAL_SUFFIX}'):
+                partial.unlink()
+        if self._is_unvalidated(runner):
+            # Known again to the host's hook, which then also saves a new best score.
+            self.last_ckpt = runner.message_hub.get_info('last_ckpt')
+            runner.logger.info('The checkpoint was saved before its validation: validating.')
+            runner.val_loop.run()
+
+    def _is_unvalidated(self, runner: Runner) -> bool:
+        loop = runner.train_loop
+        done, end = (loop.epoch, loop.max_epochs) if self.by_epoch else (loop.iter, loop.max_iters)
+        due = done == end or done % loop.val_interval == 0
+        seen = runner.message_hub.get_info('step_validated', 0)
+        return (
+            runner.val_loop is not None and done >= max(loop.val_begin, 1) and due and done != seen
+        )
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
+        """Note that this step is validated, then save the best as the host does.
+
+        Args:
+            runner: The runner.
+            metrics: What the validation measured.
+        """
+        step = runner.epoch if self.by_epoch else runner.iter
+        runner.message_hub.update_info('step_validated', step)
+        super().after_val_epoch(runner, metrics)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        if not self.save_best or len(self.key_indicators) > 1:
+            super()._save_best_checkpoint(runner, metrics)
+            return
+        previous, self.best_ckpt_path = self.best_ckpt_path, None  # hidden from the host's rm
+        super()._save_best_checkpoint(runner, metrics)
+        if self.best_ckpt_path is None:
+            self.best_ckpt_path = previous
+        elif previous not in (None, self.best_ckpt_path) and is_main_process():
+            Path(previous).unlink(missing_ok=True)

@@ -1,0 +1,189 @@
+"""From arguments to a runner, on any device: what the tools for training and testing share."""
+
+import argparse
+import os
+from collections.abc import Iterable
+
+import torch.distributed as torch_dist
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
+from mmengine.dist import init_dist
+from mmengine.logging import print_log
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing have in common.
+
+    Args:
+        parser: The parser of a tool.
+    """
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--data-root',
+        metavar='DIR',
+        help="your own images, one folder per class, or the config's data set; the classes, "
+        'their number and a validation part are found there',
+    )
+    parser.add_argument(
+        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU'
+    )
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='dataloaders do not pin memory'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='settings that replace those of the config, as key.of.setting=value; '
+        'a list as key="[a,b]" or key=a,b',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the ranks',
+    )
+    # torch.distributed.launch spells it either way.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Read the config, merge ``--cfg-options`` and start the ranks.
+
+    Args:
+        args: Arguments of a tool.
+
+    Returns:
+        The config.
+
+    Raises:
+        ValueError: If a launcher is asked for that has no CPU form.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    start_ranks(cfg, args.launcher)
+    return cfg
+
+
+def start_ranks(cfg: Config, launcher: str) -> None:
+    """Join the process group: NCCL on GPUs, gloo on a CPU, where the host can start none.
+
+    Args:
+        cfg: The config; ``launcher`` and, on a CPU, ``model_wrapper_cfg`` are set.
+        launcher: ``'none'`` for one process.
+
+    Raises:
+        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if get_device() != 'cpu':
+        if not torch_dist.is_initialized():
+            init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+        return
+    if launcher != 'pytorch':
+        raise ValueError(
+            f'--launcher {launcher} needs GPUs; on CPUs start the ranks with '
+            'tools/dist_train.sh (--launcher pytorch)'
+        )
+    if not torch_dist.is_initialized():
+        torch_dist.init_process_group('gloo')
+    # The host passes LOCAL_RANK as the device, which a CPU model refuses.
+    cfg.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': cfg.get('find_unused_parameters', False),
+        **(cfg.get('model_wrapper_cfg') or {}),
+        'device_ids': None,
+    }
+
+
+def set_work_dir(cfg: Config, args: argparse.Namespace, default: str) -> None:
+    """Choose the work dir: argument, then config, then a default.
+
+    Args:
+        cfg: The config; edited.
+        args: Arguments of a tool.
+        default: The folder if neither names one.
+    """
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or default
+
+
+def place_data(cfg: Config, args: argparse.Namespace, splits: Iterable[str]) -> Config:
+    """Point the config at a person's folder, or make sure that its own data are there.
+
+    Args:
+        cfg: The config.
+        args: Arguments of a tool.
+        splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
+
+    Returns:
+        The config to go on with.
+    """
+    if args.data_root is None:
+        from ..datasets.presence import require_data
+
+        require_data(cfg, splits)
+        return cfg
+    from ..datasets.data_root import apply_data_root
+
+    return apply_data_root(cfg, args.data_root, verify=not args.no_verify)
+
+
+def set_loader_defaults(
+    cfg: Config, splits: Iterable[str], pin_memory: bool = True, persistent_workers: bool = True
+) -> None:
+    """Fill in what a config's dataloaders leave open, as far as the machine can use it.
+
+    Args:
+        cfg: The config; its dataloaders are edited. What a dataloader says itself stays, unless
+            an argument here is False.
+        splits: Which of ``'train'``, ``'val'``, ``'test'``.
+        pin_memory: False switches it off; it is off without a GPU anyway.
+        persistent_workers: False switches it off; it is off without workers anyway.
+    """
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        if loader is None:
+            continue
+        loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
+        loader.setdefault('pin_memory', get_device() != 'cpu')
+        loader.setdefault('persistent_workers', True)
+        loader.pin_memory &= pin_memory
+        loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision with what the device has.
+
+    Args:
+        cfg: The config; ``optim_wrapper`` is edited.
+    """
+    if get_device() != 'cpu':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        return
+    cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    cfg.optim_wrapper.pop('loss_scale', None)
+    if cfg.optim_wrapper.pop('dtype', 'bfloat16') != 'bfloat16':
+        print_log('A CPU has bfloat16 only: it is used', logger='current')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner a config asks for.
+
+    Args:
+        cfg: The complete config.
+
+    Returns:
+        The host's runner, or the one of ``runner_type``.
+    """
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,0 +1,89 @@
+"""Which checkpoint of a work dir to go on from, and which to use."""
+
+import logging
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from ..checkpoints import is_whole_checkpoint
+
+STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+
+
+def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the checkpoint a run in this folder can go on from.
+
+    The folder itself is searched, not the host's ``last_checkpoint`` file, which names a file
+    that may be truncated, removed, or of another machine. Newest means written last: an older,
+    longer run in the same folder leaves higher numbers behind.
+
+    Args:
+        work_dir: The work dir of the run.
+
+    Returns:
+        The newest ``epoch_*.pth`` or ``iter_*.pth`` that is whole; damaged ones are skipped with
+        a warning. None if there is no such file.
+    """
+    steps = {
+        path: int(match[1])
+        for path in Path(work_dir).glob('*.pth')
+        if (match := STEP_CHECKPOINT.fullmatch(path.name))
+    }
+    for path in sorted(steps, key=lambda p: (p.stat().st_mtime_ns, steps[p]), reverse=True):
+        if is_whole_checkpoint(path):
+            return path
+        print_log(
+            f'{path} is damaged or truncated: skipped', logger='current', level=logging.WARNING
+        )
+    return None
+
+
+def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
+    """Find what a training left: its config and the checkpoint to use.
+
+    Args:
+        work_dir: The work dir of a training.
+
+    Returns:
+        The config, and the best checkpoint (by validation) if the run kept one, else the newest.
+
+    Raises:
+        FileNotFoundError: If the folder holds no config, several, or no whole checkpoint.
+    """
+    configs = sorted(Path(work_dir).glob('*.py'))
+    if len(configs) != 1:
+        raise FileNotFoundError(
+            f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'
+        )
+    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime_ns)
+    whole = [path for path in reversed(best) if is_whole_checkpoint(path)]
+    checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
+    if checkpoint is None:
+        raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')
+    return configs[0], checkpoint
+
+
+def resume_from(cfg: Config, checkpoint: str) -> Config:
+    """Make a config go on from a checkpoint.
+
+    Args:
+        cfg: The config, with its ``work_dir``; edited.
+        checkpoint: A file, or ``'auto'`` for the newest whole one of the work dir. If there is
+            none, the run starts fresh (from the config's ``load_from``, if any) and says so.
+
+    Returns:
+        The same config.
+    """
+    if checkpoint == 'auto':
+        found = newest_whole_checkpoint(cfg.work_dir)
+        if found is None:
+            print_log(f'No checkpoint in {cfg.work_dir}: starting fresh', logger='current')
+            cfg.resume = False
+            return cfg
+        checkpoint = str(found)
+    print_log(f'Resuming from {checkpoint}', logger='current')
+    cfg.resume = True
+    cfg.load_from = checkpoint
+    return cfg
