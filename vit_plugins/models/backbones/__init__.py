@@ -1,1 +1,3 @@
-__all__ = []
+from .convit import ConViT
+
+__all__ = ['ConViT']

@@ -1,1 +1,3 @@
-__all__ = []
+from .gpsa import GPSA
+
+__all__ = ['GPSA']
