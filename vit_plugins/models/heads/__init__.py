@@ -1,1 +1,3 @@
-__all__ = []
+from .drloc_head import DRLocHead
+
+__all__ = ['DRLocHead']

@@ -7,6 +7,7 @@ arXiv 2106.03746, section 4.
 import contextlib
 import itertools
 import warnings
+from collections.abc import Callable
 
 import torch
 from mmengine.model import BaseModule
@@ -156,10 +157,14 @@ class DRLocLoss(BaseModule):
         cuda = {p.device for p in self.parameters() if p.device.type == 'cuda'}
         return torch.random.fork_rng(devices=list(cuda))
 
-    def init_weights(self) -> None:
-        """Initialise the MLP, without moving the global random stream if ``seed`` is set."""
+    def apply(self, fn: Callable[[nn.Module], None]) -> 'DRLocLoss':
+        """Apply ``fn`` to all sub-modules, as parents do to initialise their children.
+
+        Args:
+            fn: Function that may draw random numbers; see ``seed``.
+        """
         with self._own_stream():
-            super().init_weights()
+            return super().apply(fn)
 
     def __getstate__(self) -> dict:
         # A generator can neither be copied nor pickled on older torch; a copy starts anew.

@@ -1,0 +1,359 @@
+"""A classification head that also learns where its tokens come from."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule, ModuleList
+from mmengine.utils import to_2tuple
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from ..losses.drloc_loss import DRLocLoss
+from .token_capture import Captured, capture_tokens
+from .token_grid import batch_shape, grid_from_image
+
+CLS_SOURCES = ('cls_token', 'extra_tokens', 'gap', 'neck', 'feats')
+
+
+def plain_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Strip DRLoc from the weights of a classifier, for the same model with its plain head.
+
+    Use it to publish or deploy: ``torch.save(plain_state_dict(model.state_dict()), path)``.
+
+    Args:
+        state_dict: Weights of an ``ImageClassifier`` with a :class:`DRLocHead`.
+
+    Raises:
+        ValueError: If the weights hold no DRLocHead.
+    """
+    if not any(key.startswith('head.drloc.') for key in state_dict):
+        raise ValueError("no 'head.drloc.*' among the keys: these are not weights of a DRLocHead")
+    renamed = {}
+    for key, value in state_dict.items():
+        if not key.startswith('head.drloc.'):
+            key = key.removeprefix('head.') if key.startswith('head.neck.') else key
+            renamed[key.replace('head.cls_head.', 'head.', 1)] = value
+    return renamed
+
+
+def wrapped_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of a plain classifier to those of one with a :class:`DRLocHead`.
+
+    Only needed when the plain model's neck has weights; otherwise loading does it.
+
+    Args:
+        state_dict: Weights of an ``ImageClassifier`` with a plain head.
+    """
+    prefixes = {'head.': 'head.cls_head.', 'neck.': 'head.neck.'}
+    return {prefixes.get(key[:5], key[:5]) + key[5:]: value for key, value in state_dict.items()}
+
+
+@MODELS.register_module()
+class DRLocHead(BaseModule):
+    """Wrap any classification head and add the dense relative localization loss to it.
+
+    The classifier's neck moves inside (``ImageClassifier(neck=None)``), so that the head sees
+    the tokens. Classification is that of the wrapped head, bit for bit; prediction runs
+    nothing else; weights of the plain model load as they are. Back to a plain model:
+    :func:`plain_state_dict`. The loss itself: :class:`DRLocLoss`, published weights 0.5 for
+    Swin and 0.1 for T2T-ViT and CvT.
+
+    For ViTs, take ``out_type='raw'``: class token to the wrapped head, the rest to the loss.
+    The grid of raw tokens is ``grid_size``, or image shape over ``patch_size``. For Swin,
+    ResNet and others that return maps::
+
+        model = dict(
+            type='ImageClassifier',
+            backbone=dict(type='SwinTransformer', arch='tiny'),
+            head=dict(
+                type='DRLocHead',
+                in_channels=768,
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(type='LinearClsHead', num_classes=100, in_channels=768),
+            ),
+        )
+
+    ``source`` takes the tokens from modules inside the backbone instead: before the final
+    norm (Swin: ``'backbone.stages.3'``, as the authors do), before a global pooling
+    (ConvNeXt), or after every block (the paper's L^all). It needs
+    ``custom_hooks=[dict(type='DRLocSourceHook')]``, or :meth:`attach` outside a runner.
+
+    Args:
+        head: The classification head to wrap: config or module.
+        in_channels: Width of the tokens; one per level if there are several.
+        neck: Neck of the classification path: config or module.
+        preset: See :class:`DRLocLoss`.
+        mode: See :class:`DRLocLoss`.
+        num_pairs: Pairs per image.
+        loss_weight: Factor of ``loss_drloc``; 0 keeps the loss's parameters in the graph.
+        feat_index: Which output of the backbone holds the tokens; a list adds up the losses
+            of several levels, each with its own MLP.
+        source: Name of a module in the model, or a list of them, whose output to use instead
+            of ``feat_index``.
+        num_extra_tokens: Class and distillation tokens that lead raw tokens.
+        grid_size: Rows and columns of raw tokens, if all images have one size.
+        patch_size: Side(s) of a patch, to find the grid from the image shape; None infers
+            the square patch from the number of tokens.
+        pad_size_divisor: That of the data preprocessor, if it pads.
+        cls_source: What the wrapped head gets as last feature: ``'cls_token'``;
+            ``'extra_tokens'``, a tuple of all of them (DeiTClsHead); ``'gap'``, the mean over
+            the grid; ``'neck'``, the output of ``neck``; ``'feats'``, untouched. None takes
+            the neck if there is one, the extra tokens of raw tokens, the mean of a map.
+        loss_grid_size: Average-pool the tokens to this grid for the loss (``grid_size`` of
+            :class:`DRLocLoss`).
+        init_cfg: Initialisation of all children; they override it by their own.
+        **loss_settings: Further arguments of :class:`DRLocLoss`: ``signed``, ``pool``,
+            ``hidden_dims``, ``exclude_identical``, ``variance_weight``, ``min_variance``,
+            ``seed``.
+
+    Raises:
+        ValueError: If arguments contradict each other.
+    """
+
+    def __init__(
+        self,
+        head: dict | nn.Module,
+        in_channels: int | Sequence[int],
+        neck: dict | nn.Module | None = None,
+        preset: str = 'paper',
+        mode: str = 'l1',
+        num_pairs: int = 64,
+        loss_weight: float = 0.5,
+        feat_index: int | Sequence[int] = -1,
+        source: str | Sequence[str] | None = None,
+        num_extra_tokens: int = 1,
+        grid_size: int | tuple[int, int] | None = None,
+        patch_size: int | tuple[int, int] | None = None,
+        pad_size_divisor: int = 1,
+        cls_source: str | None = None,
+        loss_grid_size: int | tuple[int, int] | None = None,
+        init_cfg: dict | list | None = None,
+        **loss_settings: Any,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.sources = [source] if isinstance(source, str) else list(source or [])
+        self.feat_indices = [feat_index] if isinstance(feat_index, int) else list(feat_index)
+        if cls_source not in (None, *CLS_SOURCES):
+            raise ValueError(f'cls_source ({cls_source!r}) must be None or one of {CLS_SOURCES}')
+        if (cls_source == 'neck') != (neck is not None) and cls_source is not None:
+            raise ValueError(f'cls_source={cls_source!r} contradicts neck={neck!r}')
+        if self.sources and feat_index != -1:
+            raise ValueError(
+                f'feat_index ({feat_index}) and source ({source}) both say where the tokens '
+                'come from; set one of them'
+            )
+        if grid_size is not None and patch_size is not None:
+            raise ValueError(
+                f'grid_size ({grid_size}) already says what patch_size ({patch_size}) is for; '
+                'set one of them'
+            )
+        levels = len(self.sources or self.feat_indices)
+        widths = [in_channels] * levels if isinstance(in_channels, int) else list(in_channels)
+        if len(widths) != levels:
+            raise ValueError(f'in_channels has {len(widths)} widths for {levels} levels of tokens')
+        self.num_extra_tokens = num_extra_tokens
+        self.grid_size = None if grid_size is None else to_2tuple(grid_size)
+        self.patch_size = None if patch_size is None else to_2tuple(patch_size)
+        self.pad_size_divisor = pad_size_divisor
+        self.cls_source = cls_source
+        self.cls_head = MODELS.build(head) if isinstance(head, dict) else head
+        self.neck = MODELS.build(neck) if isinstance(neck, dict) else neck
+        losses = [
+            DRLocLoss(
+                width,
+                preset=preset,
+                mode=mode,
+                num_pairs=num_pairs,
+                loss_weight=loss_weight,
+                grid_size=loss_grid_size,
+                **loss_settings,
+            )
+            for width in widths
+        ]
+        self.drloc = losses[0] if levels == 1 else ModuleList(losses)
+        self._attached = False
+        self._warned = False
+        self._register_load_state_dict_pre_hook(self._accept_plain_weights)
+
+    def attach(self, model: nn.Module) -> None:
+        """Have ``model.backbone`` hand over the tokens of ``source``; a second call is void.
+
+        Args:
+            model: The classifier that this head belongs to, without parallel wrapper.
+        """
+        if self.sources and not self._attached:
+            capture_tokens(model, self.sources)
+            self._attached = True
+
+    def loss(
+        self, feats: tuple[Tensor, ...], data_samples: list[DataSample], **kwargs: Any
+    ) -> dict[str, Tensor]:
+        """Losses of the wrapped head (``loss`` as ``loss_cls``), ``loss_drloc``, ``drloc_raw``.
+
+        Args:
+            feats: Outputs of the backbone.
+            data_samples: Samples with the labels and, for raw tokens, ``img_shape``.
+            **kwargs: Passed to the wrapped head.
+
+        Raises:
+            ValueError: If the tokens have no grid, or not the one that the settings say.
+        """
+        losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
+        # The host's parse_losses would log a key 'loss' in place of the total.
+        losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
+        drlocs = [self.drloc] if isinstance(self.drloc, DRLocLoss) else self.drloc
+        levels = self._levels(feats)
+        grids = [self._grid(x, m, data_samples) for x, m in zip(levels, drlocs, strict=True)]
+        self._warn_if_frozen(grids)
+        raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
+        # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
+        losses['loss_drloc'] = sum(m.loss_weight * x for m, x in zip(drlocs, raw, strict=True))
+        losses['drloc_raw'] = sum(raw).detach()
+        return losses
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Any:
+        """Scores of the wrapped head.
+
+        Args:
+            feats: Outputs of the backbone.
+        """
+        return self.cls_head(self._cls_feats(feats))
+
+    def pre_logits(self, feats: tuple[Tensor, ...]) -> Any:
+        """Features before the last layer of the wrapped head.
+
+        Args:
+            feats: Outputs of the backbone.
+        """
+        return self.cls_head.pre_logits(self._cls_feats(feats))
+
+    def predict(
+        self,
+        feats: tuple[Tensor, ...],
+        data_samples: list[DataSample | None] | None = None,
+        **kwargs: Any,
+    ) -> list[DataSample]:
+        """Predictions of the wrapped head.
+
+        Args:
+            feats: Outputs of the backbone.
+            data_samples: Samples to write to; new ones if None.
+            **kwargs: Passed to the wrapped head.
+        """
+        return self.cls_head.predict(self._cls_feats(feats), data_samples, **kwargs)
+
+    @property
+    def loss_module(self) -> nn.Module:
+        """The classification loss, which hosts read and replace (SwitchRecipeHook)."""
+        return self.cls_head.loss_module
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == 'loss_module':  # nn.Module would register a child beside the property
+            self.cls_head.loss_module = value
+        else:
+            super().__setattr__(name, value)
+
+    def _cls_feats(self, feats: Sequence[Any]) -> Any:
+        """Give the wrapped head what it would get in the plain model."""
+        if self.neck is not None:
+            return self.neck(tuple(feats))
+        last = feats[-1]
+        source = self.cls_source
+        if source is None:
+            source = self._natural_source(last)
+        if source == 'cls_token':
+            last = last[:, 0]
+        elif source == 'extra_tokens':
+            last = tuple(last[:, i] for i in range(self.num_extra_tokens))
+        elif source == 'gap':
+            last = (
+                last.mean((2, 3)) if last.ndim == 4 else last[:, self.num_extra_tokens :].mean(1)
+            )
+        return (*feats[:-1], last)
+
+    def _natural_source(self, last: Any) -> str:
+        if not isinstance(last, Tensor) or last.ndim == 2:
+            return 'feats'
+        if last.ndim == 4 or self.num_extra_tokens == 0:
+            return 'gap'
+        return 'cls_token' if self.num_extra_tokens == 1 else 'extra_tokens'
+
+    def _levels(self, feats: Sequence[Any]) -> list[Captured]:
+        if not self.sources:
+            return [Captured(feats[index], None) for index in self.feat_indices]
+        captured = getattr(feats, 'sources', None)
+        if captured is None:
+            raise RuntimeError(
+                f'source={self.sources} is set, but the backbone handed nothing over: add '
+                "custom_hooks=[dict(type='DRLocSourceHook')] to the config (outside a runner: "
+                'model.head.attach(model)), and keep the neck inside DRLocHead'
+            )
+        return captured
+
+    def _grid(self, level: Captured, drloc: DRLocLoss, samples: list[DataSample]) -> Tensor:
+        """Bring the tokens of one level to (B, D, h, w)."""
+        tokens, size = level
+        if isinstance(tokens, (tuple, list)):  # [map, class token] of older backbones
+            tokens = next((x for x in tokens if x.ndim == 4), tokens[0])
+        if tokens.ndim not in (3, 4):
+            raise ValueError(
+                f'features {tuple(tokens.shape)} have no grid left to localize tokens on. Set '
+                "in the backbone out_type='raw' (keeps the class token) or 'featmap' (ViTs), "
+                "gap_before_final_norm=False (ConvNeXt), or set source='backbone.<module>' in "
+                'DRLocHead'
+            )
+        width = tokens.shape[1 if tokens.ndim == 4 else 2]
+        if width != drloc.in_channels:
+            raise ValueError(
+                f'features {tuple(tokens.shape)} have width {width}, in_channels is '
+                f'{drloc.in_channels}; tokens must be (B, D, h, w) or (B, N, D)'
+            )
+        if tokens.ndim == 4:
+            return tokens
+        if size is None or tokens.shape[1] != size[0] * size[1]:
+            tokens = tokens[:, self.num_extra_tokens :]
+            size = size or self._grid_size(tokens.shape[1], samples)
+        if tokens.shape[1] != size[0] * size[1]:
+            raise ValueError(
+                f'{tokens.shape[1]} tokens are not a {size[0]}x{size[1]} grid: set grid_size '
+                'or num_extra_tokens of DRLocHead'
+            )
+        return tokens.transpose(1, 2).unflatten(2, size)  # (B, D, h, w)
+
+    def _grid_size(self, num_tokens: int, samples: list[DataSample]) -> tuple[int, int]:
+        if self.grid_size is not None:
+            return self.grid_size
+        return grid_from_image(
+            num_tokens, batch_shape(samples, self.pad_size_divisor), self.patch_size
+        )
+
+    def _warn_if_frozen(self, grids: list[Tensor]) -> None:
+        frozen = not any(grid.requires_grad for grid in grids)
+        if self.training and torch.is_grad_enabled() and frozen and not self._warned:
+            self._warned = True
+            warnings.warn(
+                'the backbone is frozen: the localization loss only trains its own MLP',
+                stacklevel=3,
+            )
+
+    def _accept_plain_weights(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Rename weights of the plain head; the MLP, unknown to them, keeps its own."""
+        own = tuple(f'{prefix}{name}.' for name in ('cls_head', 'neck', 'drloc'))
+        plain = [k for k in state_dict if k.startswith(prefix) and not k.startswith(own)]
+        for key in plain:
+            state_dict[f'{own[0]}{key[len(prefix) :]}'] = state_dict.pop(key)
+        if plain and not any(key.startswith(own[2]) for key in state_dict):
+            print_log('weights of a plain head: the DRLoc MLP keeps its own', logger='current')
+            state_dict.update(self.drloc.state_dict(prefix=own[2]))
+
+    def extra_repr(self) -> str:
+        """Tell the settings that the sub-modules do not show."""
+        return (
+            f'feat_indices={self.feat_indices}, sources={self.sources}, '
+            f'num_extra_tokens={self.num_extra_tokens}, grid_size={self.grid_size}, '
+            f'patch_size={self.patch_size}, cls_source={self.cls_source}'
+        )
