@@ -67,7 +67,7 @@ def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
     if balance == 'loss':
         weights = [sum(counts) / (len(counts) * count) for count in counts]
         for head in walk(cfg.model.head):
-            if _counts_classes(head) and type_name(head).endswith('Head'):
+            if type_name(head).endswith('Head') and 'head' not in head:  # no wrapper
                 loss = head.setdefault('loss', ConfigDict(type='CrossEntropyLoss'))
                 if type_name(loss) not in WEIGHTED_LOSSES:
                     raise ValueError(

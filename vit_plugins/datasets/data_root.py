@@ -20,7 +20,7 @@ from mmpretrain.registry import DATASETS
 
 from .class_settings import set_balance, set_classes
 from .digits import Digits
-from .folder_scan import FolderScan, compare_classes, find_parts, scan_class_folders
+from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, scan_class_folders
 from .image_check import require_readable
 from .image_folder import part_indices
 from .photo_pipeline import accept_photos, type_name, walk
@@ -63,7 +63,8 @@ def apply_data_root(
         The same config.
 
     Raises:
-        ValueError: On every rank, if folders, classes, images or config do not fit, by name.
+        FolderError: On every rank, if folders, classes or images are not as they should be.
+        ValueError: If the config cannot be set to them.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
     for loader in (*LOADERS, 'model'):
@@ -106,13 +107,13 @@ def read_folder(
         What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
 
     Raises:
-        ValueError: If something does not fit.
+        FolderError: If something does not fit.
     """
     try:
         scans = {part: scan_class_folders(f) for part, f in find_parts(root).items()}
-    except ValueError as error:
+    except FolderError as error:
         name = type_name(_leaf(cfg.train_dataloader.dataset))
-        raise ValueError(f'{error}\n(nor are the files of {name} there)') from None
+        raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
         compare_classes(scans['train'].classes, scan.classes, f'{part} ({scan.root})')
     if classes is not None:
@@ -271,7 +272,7 @@ def _on_all_ranks(read):
     scans, message = None, None
     try:
         scans = read()
-    except ValueError as error:
+    except FolderError as error:
         message = str(error)
     if is_distributed():
         # gloo waits as long as it takes to read the images; NCCL would give up
@@ -281,5 +282,5 @@ def _on_all_ranks(read):
         torch_dist.destroy_process_group(group)
         message = next((m for m in messages if m), None)
     if message:
-        raise ValueError(message)
+        raise FolderError(message)
     return scans

@@ -16,6 +16,10 @@ PART_NAMES = {
 }
 
 
+class FolderError(ValueError):
+    """A folder of images is not as it should be; the message names what and where."""
+
+
 @dataclass(frozen=True)
 class FolderScan:
     """The images of a folder of class folders.
@@ -51,10 +55,10 @@ def find_parts(root: Path) -> dict[str, Path]:
         ``{'train': folder}``, with 'val' and 'test' where there are such folders.
 
     Raises:
-        ValueError: If it is no folder, or ``train`` may be a part as well as a class.
+        FolderError: If it is no folder, or ``train`` may be a part as well as a class.
     """
     if not root.is_dir():
-        raise ValueError(f'{root} is not a folder: give the one that holds the class folders')
+        raise FolderError(f'{root} is not a folder: give the one that holds the class folders')
     folders = _folders(root)
     by_name = {folder.name.lower(): folder for folder in folders}
     parts = {
@@ -63,14 +67,14 @@ def find_parts(root: Path) -> dict[str, Path]:
     }
     if parts['train'] is None or not _folders(parts['train']):
         if parts['train'] is None and folders and all(f in parts.values() for f in folders):
-            raise ValueError(
+            raise FolderError(
                 f'{root} holds {_names(folders)} but no train folder: classes come from the '
                 'training part, so put its class folders in train'
             )
         return {'train': root}
     others = [folder for folder in folders if folder not in parts.values()]
     if others and parts['val'] is None and parts['test'] is None:
-        raise ValueError(
+        raise FolderError(
             f'{root} holds train with folders inside and, beside it, {_names(others)}: if train '
             'is the training part, move the others away; if it is a class, put the folders of '
             f'all classes into {root / "train"}'
@@ -88,16 +92,16 @@ def scan_class_folders(root: Path) -> FolderScan:
         root: The folder that holds the class folders.
 
     Raises:
-        ValueError: If there are fewer than two class folders, or one holds no image.
+        FolderError: If there are fewer than two class folders, or one holds no image.
     """
     folders = _folders(root)
     if not folders:
-        raise ValueError(
+        raise FolderError(
             f'{root} holds no class folders: put the images of each class into a folder of its '
             f'own, as in {root / "cat" / "1.jpg"} and {root / "dog" / "1.jpg"}'
         )
     if len(folders) == 1:
-        raise ValueError(
+        raise FolderError(
             f'{root} holds one class only, {folders[0].name!r}: a classifier needs two or more'
         )
     skipped = Counter(_suffix(entry) for entry in os.scandir(root) if not entry.is_dir())
@@ -111,7 +115,7 @@ def scan_class_folders(root: Path) -> FolderScan:
             held = ', '.join(f'{n} {suffix}' for suffix, n in more.items()) or 'nothing'
             empty.append(f'{folder.name!r} ({held} in it)')
     if empty:
-        raise ValueError(
+        raise FolderError(
             f'no image in {len(empty)} of the class folders of {root}: {_some(empty)}; fill or '
             f'remove them (images end in {", ".join(IMAGE_SUFFIXES)})'
         )
@@ -142,14 +146,14 @@ def compare_classes(expected: Sequence[str], found: Sequence[str], where: str) -
         where: The name of the other part, for the message.
 
     Raises:
-        ValueError: If they differ, with the difference.
+        FolderError: If they differ, with the difference.
     """
     missing = sorted(set(expected) - set(found))
     extra = sorted(set(found) - set(expected))
     if missing or extra:
         told = [f'lacks {_some(list(map(repr, missing)))}'] if missing else []
         told += [f'has, unknown in training, {_some(list(map(repr, extra)))}'] if extra else []
-        raise ValueError(
+        raise FolderError(
             f'the classes of {where} differ from those of the training part: it '
             + ' and '.join(told)
         )

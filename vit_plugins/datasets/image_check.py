@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from .folder_scan import FolderError
+
 
 def image_problem(path: str | os.PathLike) -> str | None:
     """Tell why an image cannot be read, None if it can.
@@ -69,7 +71,7 @@ def check_images(
     fresh = [name for name in names if known.get(name) != marks[name]]
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 16)) as pool:
         found = pool.map(lambda name: image_problem(root / name), fresh)
-        problems = list(_tracked(found, len(fresh), f'Reading the images of {root}', progress))
+        problems = list(tracked(found, len(fresh), f'Reading the images of {root}', progress))
     bad = [(name, why) for name, why in zip(fresh, problems, strict=True) if why]
     unreadable = {name for name, _ in bad}
     if fresh:
@@ -86,6 +88,23 @@ def cache_file(root: Path) -> Path:
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     digest = sha256(os.path.realpath(root).encode()).hexdigest()[:16]
     return base / 'vit_plugins' / 'readable_images' / f'{digest}.json'
+
+
+def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
+    """Draw a progress bar on stderr while something is gone through.
+
+    Args:
+        found: What to go through.
+        total: How many there are.
+        title: What is being done.
+        progress: Whether to draw it. Default: if a person watches.
+    """
+    if not (sys.stderr.isatty() if progress is None else progress) or not total:
+        return found
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(found, title, total, console=Console(stderr=True))
 
 
 def _mark(path: Path) -> list[int] | None:
@@ -114,15 +133,6 @@ def _write_cache(path: Path, known: dict[str, list[int] | None]) -> None:
         return  # a home that cannot be written costs a second reading, no more
 
 
-def _tracked(found: Iterable, total: int, title: str, progress: bool | None) -> Iterable:
-    if not (sys.stderr.isatty() if progress is None else progress) or not total:
-        return found
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(found, title, total, console=Console(stderr=True))
-
-
 def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
     """Refuse a folder with unreadable images.
 
@@ -132,13 +142,13 @@ def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
         **kwargs: As for ``check_images``.
 
     Raises:
-        ValueError: If an image cannot be read, with its name and the reason.
+        FolderError: If an image cannot be read, with its name and the reason.
     """
     bad = check_images(root, names, **kwargs)
     if bad:
         lines = [f'  {name}: {why}' for name, why in bad[:20]]
         if len(bad) > 20:
             lines.append(f'  and {len(bad) - 20} more')
-        raise ValueError(
+        raise FolderError(
             f'{len(bad)} unreadable image(s) in {root}; mend or remove them:\n' + '\n'.join(lines)
         )
