@@ -1,9 +1,11 @@
 """Vision transformers that learn from little data, as a plugin of MMPretrain."""
 
-from . import checkpoints
+from .host import check_host
+
+check_host()
+
+from . import checkpoints, datasets, engine, evaluation, models  # noqa: E402, F401  (registration)
 
 checkpoints.register()
-
-from . import datasets, engine, evaluation, models  # noqa: E402, F401  (registration)
 
 __version__ = '0.1.0'
