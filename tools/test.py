@@ -11,7 +11,6 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
-from vit_plugins.datasets.presence import MissingDataError
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
@@ -20,7 +19,7 @@ from vit_plugins.engine.launch import (
     set_loader_defaults,
     set_work_dir,
 )
-from vit_plugins.engine.resume import find_trained
+from vit_plugins.engine.resume import find_trained, trained_classes
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -64,7 +63,8 @@ def complete_config(args: argparse.Namespace) -> Config:
     # A folder of its own: the runner writes its config there, and that of the training must stay.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)
-    cfg = place_data(cfg, args, ['test'])
+    classes = trained_classes(args.checkpoint) if args.data_root else None
+    cfg = place_data(cfg, args, ['test'], classes)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.amp:
         cfg.test_cfg.fp16 = True
@@ -106,11 +106,7 @@ def average_over_views(cfg: Config) -> None:
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Test and return what was measured."""
     args = parse_args(argv)
-    try:
-        cfg = complete_config(args)
-    except MissingDataError as error:
-        raise SystemExit(str(error)) from None
-    runner = build_runner(cfg)
+    runner = build_runner(complete_config(args))
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()

@@ -7,7 +7,6 @@ from pathlib import Path
 from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
-from vit_plugins.datasets.presence import MissingDataError
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
@@ -94,10 +93,7 @@ def complete_config(args: argparse.Namespace) -> Config:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could."""
     args = parse_args(argv)
-    try:
-        cfg = complete_config(args)
-    except MissingDataError as error:
-        raise SystemExit(str(error)) from None
+    cfg = complete_config(args)
     if args.check:
         print(check_job(cfg))
     else:

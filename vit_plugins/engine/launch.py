@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict, DictAction
@@ -11,6 +11,9 @@ from mmengine.dist import init_dist
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from ..datasets.data_root import apply_data_root
+from ..datasets.presence import MissingDataError, require_data
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,25 +120,33 @@ def set_work_dir(cfg: Config, args: argparse.Namespace, default: str) -> None:
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or default
 
 
-def place_data(cfg: Config, args: argparse.Namespace, splits: Iterable[str]) -> Config:
+def place_data(
+    cfg: Config,
+    args: argparse.Namespace,
+    splits: Iterable[str],
+    classes: Sequence[str] | None = None,
+) -> Config:
     """Point the config at a person's folder, or make sure that its own data are there.
 
     Args:
         cfg: The config.
         args: Arguments of a tool.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
+        classes: With a folder: what a trained model tells apart.
 
     Returns:
         The config to go on with.
+
+    Raises:
+        SystemExit: With what to do, on every rank, if the data are absent or do not fit.
     """
-    if args.data_root is None:
-        from ..datasets.presence import require_data
-
-        require_data(cfg, splits)
-        return cfg
-    from ..datasets.data_root import apply_data_root
-
-    return apply_data_root(cfg, args.data_root, verify=not args.no_verify)
+    try:
+        if args.data_root is None:
+            require_data(cfg, splits)
+            return cfg
+        return apply_data_root(cfg, args.data_root, verify=not args.no_verify, classes=classes)
+    except (MissingDataError, ValueError) as error:
+        raise SystemExit(f'{error}') from None
 
 
 def set_loader_defaults(

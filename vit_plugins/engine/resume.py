@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
 
 from ..checkpoints import is_whole_checkpoint
 
@@ -63,6 +64,20 @@ def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
     if checkpoint is None:
         raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')
     return configs[0], checkpoint
+
+
+def trained_classes(checkpoint: str) -> tuple[str, ...] | None:
+    """Read from a checkpoint what its model tells apart.
+
+    Args:
+        checkpoint: A file or address.
+
+    Returns:
+        The class names, or None if the file does not hold them (weights of other makers).
+    """
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    classes = content.get('meta', {}).get('dataset_meta', {}).get('classes')
+    return None if classes is None else tuple(classes)
 
 
 def resume_from(cfg: Config, checkpoint: str) -> Config:

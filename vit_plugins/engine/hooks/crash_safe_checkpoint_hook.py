@@ -16,9 +16,9 @@ class CrashSafeCheckpointHook(CheckpointHook):
 
     Three differences: files are written by
     :class:`~vit_plugins.engine.atomic_backend.AtomicLocalBackend`; the previous best checkpoint
-    goes only when the new one is on the disk; and, since a checkpoint is saved before its epoch
-    is validated, a resumed run first does the validation that the checkpoint has not seen, so
-    no epoch lacks its accuracy (the last one least of all).
+    (with one ``save_best`` metric) goes only when the new one is on the disk; and, since a
+    checkpoint is saved before its epoch is validated, a resumed run first does the validation
+    that the checkpoint has not seen, so that no epoch lacks its accuracy, the last least of all.
 
     Args:
         max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
@@ -59,13 +59,12 @@ class CrashSafeCheckpointHook(CheckpointHook):
             runner.val_loop.run()
 
     def _is_unvalidated(self, runner: Runner) -> bool:
+        if runner.val_loop is None:
+            return False
         loop = runner.train_loop
         done, end = (loop.epoch, loop.max_epochs) if self.by_epoch else (loop.iter, loop.max_iters)
-        due = done == end or done % loop.val_interval == 0
-        seen = runner.message_hub.get_info('step_validated', 0)
-        return (
-            runner.val_loop is not None and done >= max(loop.val_begin, 1) and due and done != seen
-        )
+        due = done >= max(loop.val_begin, 1) and (done == end or done % loop.val_interval == 0)
+        return due and done != runner.message_hub.get_info('step_validated')
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Note that this step is validated, then save the best as the host does.

@@ -1,0 +1,99 @@
+"""Ranks, loaders and mixed precision, chosen by what the machine has."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from vit_plugins.engine import launch
+from vit_plugins.engine.optim_wrappers import AutocastOptimWrapper
+
+
+@pytest.fixture
+def device(monkeypatch):
+    def pretend(name: str) -> None:
+        monkeypatch.setattr(launch, 'get_device', lambda: name)
+
+    return pretend
+
+
+def test_gloo_and_a_wrapper_without_devices_on_a_cpu(device, monkeypatch):
+    device('cpu')
+    started = []
+    monkeypatch.setattr(launch.torch_dist, 'init_process_group', started.append)
+    cfg = Config(dict(find_unused_parameters=True))
+    launch.start_ranks(cfg, 'pytorch')
+    assert started == ['gloo']
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=True,
+        device_ids=None,
+    )
+
+
+def test_the_config_chooses_the_backend_on_gpus(device, monkeypatch):
+    device('cuda')
+    started = {}
+    monkeypatch.setattr(launch, 'init_dist', lambda launcher, **kw: started.update({launcher: kw}))
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=60))))
+    launch.start_ranks(cfg, 'slurm')
+    assert started == {'slurm': dict(backend='nccl', timeout=60)}
+    assert 'model_wrapper_cfg' not in cfg
+
+
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+def test_launchers_without_a_cpu_form(device, launcher):
+    device('cpu')
+    with pytest.raises(ValueError, match=f'--launcher {launcher} needs GPUs'):
+        launch.start_ranks(Config(), launcher)
+
+
+def test_loaders_get_what_the_machine_can_use(device):
+    cfg = Config(
+        dict(train_dataloader=dict(num_workers=2), val_dataloader=dict(num_workers=0))
+        | dict(test_dataloader=dict(num_workers=2, pin_memory=False, collate_fn='mine'))
+    )
+    device('cuda')
+    launch.set_loader_defaults(cfg, ['train', 'val', 'test'])
+    assert (cfg.train_dataloader.pin_memory, cfg.train_dataloader.persistent_workers) == (
+        True,
+    ) * 2
+    assert cfg.train_dataloader.collate_fn == dict(type='default_collate')
+    assert not cfg.val_dataloader.persistent_workers  # torch refuses it without workers
+    assert not cfg.test_dataloader.pin_memory
+    assert cfg.test_dataloader.collate_fn == 'mine'
+    cfg = Config(dict(train_dataloader=dict(num_workers=2)))
+    device('cpu')
+    launch.set_loader_defaults(cfg, ['train', 'val'], persistent_workers=False)
+    assert not cfg.train_dataloader.pin_memory
+    assert not cfg.train_dataloader.persistent_workers
+
+
+def test_amp_takes_the_wrapper_of_the_device(device):
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', dtype='bfloat16')))
+    device('cuda')
+    launch.use_amp(cfg)
+    assert cfg.optim_wrapper == dict(
+        type='AmpOptimWrapper', loss_scale='dynamic', dtype='bfloat16'
+    )
+    device('cpu')
+    launch.use_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='AutocastOptimWrapper')
+
+
+def test_autocast_wrapper_computes_in_bfloat16_and_updates_in_fp32():
+    model = torch.nn.Linear(4, 2)
+    wrapper = AutocastOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+    before = model.weight.detach().clone()
+    with wrapper.optim_context(model):
+        out = model(torch.ones(1, 4, device=model.weight.device))
+    if not torch.cuda.is_available():  # the host's autocast names the machine's device
+        assert out.dtype == torch.bfloat16
+    wrapper.update_params(out.float().sum())
+    assert model.weight.dtype == torch.float32
+    assert not torch.equal(model.weight, before)
+
+
+def test_autocast_wrapper_refuses_fp16():
+    with pytest.raises(ValueError, match='float16 needs loss scaling: use AmpOptimWrapper'):
+        AutocastOptimWrapper(optimizer=None, dtype='float16')

@@ -1,0 +1,74 @@
+"""A job of seconds: noisy images of three shades and a transformer of one layer."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """
+_base_ = ['{root}/configs/_base_/default_runtime.py']
+experiment_name = __import__('uuid').uuid4().hex  # runs of the same second share nothing
+model = dict(
+    type='ImageClassifier',
+    backbone=dict(
+        type='VisionTransformer', img_size=16, patch_size=8,
+        arch=dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)),
+    head=dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32))
+data_preprocessor = dict(num_classes=3, mean=[127] * 3, std=[60] * 3)
+pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+train_dataloader = dict(
+    batch_size=8, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='CustomDataset', data_root='{data}', data_prefix='train', pipeline=pipeline))
+val_dataloader = dict(
+    batch_size=8, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='CustomDataset', data_root='{data}', data_prefix='val', pipeline=pipeline))
+test_dataloader = val_dataloader
+val_evaluator = test_evaluator = dict(type='Accuracy', topk=1)
+train_cfg = dict(by_epoch=True, max_epochs=3)
+val_cfg = test_cfg = dict()
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=3e-4))
+param_scheduler = dict(type='CosineAnnealingLR', by_epoch=True, T_max=3)
+"""
+
+
+def load_tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def train_tool() -> ModuleType:
+    return load_tool('train')
+
+
+@pytest.fixture(scope='session')
+def test_tool() -> ModuleType:
+    return load_tool('test')
+
+
+@pytest.fixture(scope='session')
+def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write the config of the tiny job; the text given is added to it."""
+    folder = tmp_path_factory.mktemp('job')
+    rng = np.random.default_rng(0)
+    for part, number in (('train', 16), ('val', 12)):
+        for label, name in enumerate(('dark', 'grey', 'light')):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(number):
+                image = rng.normal(115 + 8 * label, 60, (16, 16, 3)).clip(0, 255)
+                Image.fromarray(image.astype('uint8')).save(folder / part / name / f'{i}.png')
+
+    def write(name: str = 'tiny', added: str = '') -> Path:
+        path = folder / f'{name}.py'
+        path.write_text(CONFIG.format(root=ROOT, data=folder) + added)
+        return path
+
+    return write

@@ -1,0 +1,63 @@
+"""The test tool: from a work dir, with mixed precision, views, predictions and pictures."""
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope='module')
+def work_dir(job, train_tool, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('work')
+    options = ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.save_best=None']
+    train_tool.main([str(job()), '--work-dir', str(folder), '--cfg-options', *options])
+    return folder
+
+
+def test_a_work_dir_is_enough_and_stays_as_it_is(work_dir, job, test_tool):
+    before = (work_dir / 'tiny.py').read_bytes()
+    metrics = test_tool.main([str(work_dir), '--tta', '--amp'])
+    assert 0 <= metrics['accuracy/top1'] <= 100
+    assert (work_dir / 'tiny.py').read_bytes() == before
+    assert (work_dir / 'test' / 'tiny.py').is_file()
+    tested = test_tool.complete_config(test_tool.parse_args([str(work_dir)]))
+    assert Path(tested.load_from) == work_dir / 'epoch_1.pth'
+
+
+def test_metrics_predictions_and_pictures_are_written(work_dir, job, test_tool, tmp_path):
+    arguments = [str(job()), str(work_dir / 'epoch_1.pth'), '--work-dir', str(tmp_path)]
+    metrics = test_tool.main(
+        [*arguments, '--out', str(tmp_path / 'metrics.json'), '--out-item', 'metrics']
+    )
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == metrics
+    drawn = ['--show-dir', str(tmp_path / 'pictures'), '--interval', '13']
+    test_tool.main([*arguments, '--out', str(tmp_path / 'predictions.pkl'), *drawn])
+    with (tmp_path / 'predictions.pkl').open('rb') as file:
+        assert len(pickle.load(file)) == 36
+    assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 3
+
+
+def test_amp_reaches_the_evaluation(work_dir, test_tool):
+    cfg = test_tool.complete_config(test_tool.parse_args([str(work_dir), '--amp']))
+    assert cfg.test_cfg.fp16
+
+
+def test_classes_of_a_folder_must_be_those_of_the_training(work_dir, job, test_tool, tmp_path):
+    for name in ('dark', 'grey', 'purple'):
+        (tmp_path / name).symlink_to(job().parent / 'val' / 'dark')
+    with pytest.raises(SystemExit, match='purple'):
+        test_tool.main([str(work_dir), '--data-root', str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['config.py'], 'give a checkpoint, or a work dir'),
+        (['config.py', 'a.pth', '--out-item', 'pred'], 'give --out too'),
+    ],
+)
+def test_arguments_that_do_not_suffice(arguments, message, test_tool, capsys):
+    with pytest.raises(SystemExit):
+        test_tool.main(arguments)
+    assert message in capsys.readouterr().err

@@ -1,0 +1,267 @@
+"""The training job: what it leaves, what its flags do, and that it goes on after a crash."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import CheckpointLoader
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+def validations(work_dir: Path) -> dict[int, float]:
+    """Read the accuracy of each epoch from the logs of all runs; a later run overwrites."""
+    found = {}
+    for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in log.read_text().splitlines():
+            entry = json.loads(line)
+            if 'accuracy/top1' in entry:
+                found[entry['step']] = entry['accuracy/top1']
+    return found
+
+
+@pytest.fixture(scope='module')
+def trained(job, train_tool, tmp_path_factory) -> Path:
+    work_dir = tmp_path_factory.mktemp('trained')
+    train_tool.main([str(job()), '--work-dir', str(work_dir)])
+    return work_dir
+
+
+@pytest.fixture
+def interrupted(trained, tmp_path) -> Path:
+    """Return a work dir as a kill during the third save would leave it."""
+    work_dir = tmp_path / 'work'
+    shutil.copytree(trained, work_dir)
+    newest = work_dir / 'epoch_3.pth'
+    newest.write_bytes(newest.read_bytes()[:-5000])
+    (work_dir / 'epoch_3.pth.partial').write_bytes(b'half')
+    (work_dir / 'last_checkpoint').write_text('/nowhere/epoch_7.pth')
+    (work_dir / 'learning_curve.png').unlink()
+    return work_dir
+
+
+def test_training_leaves_checkpoints_log_curve_and_config(trained):
+    names = {path.name for path in trained.iterdir() if path.is_file()}
+    assert {'epoch_3.pth', 'learning_curve.png', 'tiny.py'} <= names
+    assert any(name.startswith('best_accuracy_top1_epoch_') for name in names)
+    assert not any(name.endswith('.partial') for name in names)
+    assert sorted(validations(trained)) == [1, 2, 3]
+    log = next(trained.glob('*/*.log')).read_text()
+    assert re.search(r'Epoch\(val\) \[3\]\[5/5\] +accuracy/top1: \d', log)
+
+
+def test_test_tool_repeats_the_accuracy_of_training(trained, test_tool, job, tmp_path):
+    metrics = test_tool.main(
+        [str(job()), str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path)]
+    )
+    assert metrics['accuracy/top1'] == validations(trained)[3]
+
+
+def test_resume_skips_a_truncated_checkpoint_and_ends_as_if_nothing_happened(
+    trained, interrupted, job, train_tool
+):
+    train_tool.main([str(job()), '--work-dir', str(interrupted), '--resume'])
+
+    assert not list(interrupted.glob('*.partial'))
+    assert (interrupted / 'learning_curve.png').is_file()
+    assert validations(interrupted) == validations(trained)
+    whole, resumed = (
+        CheckpointLoader.load_checkpoint(str(folder / 'epoch_3.pth'))
+        for folder in (trained, interrupted)
+    )
+    for name, weight in whole['state_dict'].items():
+        torch.testing.assert_close(resumed['state_dict'][name], weight, rtol=0, atol=0)
+    curve = resumed['message_hub']['runtime_info']['learning_curve']
+    assert [step for step, _ in curve['losses']['loss']] == [1, 2, 3]
+
+
+def test_resume_validates_what_the_crash_left_unvalidated(trained, interrupted, job, train_tool):
+    """Killed between the last save and its validation, a job has nothing left to train."""
+    shutil.copy(trained / 'epoch_3.pth', interrupted)
+    for log in interrupted.glob('*/vis_data/scalars.json'):
+        log.unlink()
+    checkpoint = torch.load(interrupted / 'epoch_3.pth', weights_only=True)
+    checkpoint['message_hub']['runtime_info']['step_validated'] = 2
+    torch.save(checkpoint, interrupted / 'epoch_3.pth')
+
+    train_tool.main([str(job()), '--work-dir', str(interrupted), '--resume'])
+
+    assert validations(interrupted) == {3: validations(trained)[3]}
+
+
+def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
+    job, train_tool, tmp_path, monkeypatch
+):
+    said = []
+    monkeypatch.setattr('vit_plugins.engine.resume.print_log', lambda text, **_: said.append(text))
+    args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--resume'])
+    args.cfg_options = dict(load_from='weights.pth')
+    cfg = train_tool.complete_config(args)
+    assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
+    assert said == [f'No checkpoint in {tmp_path}: starting fresh']
+
+
+def test_check_takes_one_step_and_keeps_nothing(job, train_tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train_tool.main([str(job()), '--check'])
+    out = capsys.readouterr().out
+    assert re.search(r'one step    lr 0.0003  loss \d\.\d', out)
+    assert re.search(r'validation  36 images; one batch: accuracy/top1 \d', out)
+    assert 'check passed' in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_refuses_a_loss_that_is_no_number(job, train_tool):
+    options = ['--cfg-options', 'data_preprocessor.std=[0,0,0]']
+    with pytest.raises(FloatingPointError, match='the first step gave'):
+        train_tool.main([str(job()), '--check', *options])
+
+
+def test_amp_on_a_cpu_runs_the_forward_in_bfloat16(job, train_tool, tmp_path):
+    args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--amp'])
+    cfg = train_tool.complete_config(args)
+    expected = 'AmpOptimWrapper' if torch.cuda.is_available() else 'AutocastOptimWrapper'
+    assert cfg.optim_wrapper.type == expected
+    train_tool.main([str(job()), '--amp', '--check'])
+
+
+def test_flags_of_the_host(job, train_tool, tmp_path):
+    config = str(job('scaled', 'auto_scale_lr = dict(base_batch_size=16)'))
+    flags = f'--work-dir {tmp_path} --no-validate --auto-scale-lr --resume other.pth'.split()
+    flags += ['--no-pin-memory', '--no-persistent-workers']
+    flags += ['--cfg-options', 'train_cfg.max_epochs=7', 'train_dataloader.num_workers=2']
+    cfg = train_tool.complete_config(train_tool.parse_args([config, *flags]))
+    assert cfg.val_dataloader is None
+    assert cfg.auto_scale_lr.enable
+    assert (cfg.resume, cfg.load_from) == (True, 'other.pth')
+    assert not cfg.train_dataloader.pin_memory
+    assert not cfg.train_dataloader.persistent_workers
+    assert cfg.train_cfg.max_epochs == 7
+
+
+def test_auto_scale_lr_needs_a_batch_size(job, train_tool):
+    with pytest.raises(SystemExit, match='add auto_scale_lr = dict'):
+        train_tool.complete_config(train_tool.parse_args([str(job()), '--auto-scale-lr']))
+
+
+def test_data_that_do_not_fit_end_the_job_with_their_name(job, train_tool, tmp_path):
+    with pytest.raises(SystemExit, match=re.escape(str(tmp_path))):
+        train_tool.main([str(job()), '--data-root', str(tmp_path), '--work-dir', str(tmp_path)])
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+def test_scripts_tell_their_usage(script):
+    result = subprocess.run(
+        ['bash', str(TOOLS / script)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert 'usage:' in result.stderr
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a rank, with this checkout importable and this Python chosen."""
+    path = os.pathsep.join([str(TOOLS.parent), os.environ.get('PYTHONPATH', '')])
+    return {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(job, test_tool, tmp_path):
+    """SIGKILL, saving included; each run goes on, the last one ends, and testing agrees."""
+    epochs = 60
+    config = job('killed', f'train_cfg = dict(by_epoch=True, max_epochs={epochs})')
+    work_dir = tmp_path / 'work'
+    command = [
+        sys.executable,
+        str(TOOLS / 'train.py'),
+        str(config),
+        '--work-dir',
+        str(work_dir),
+        '--resume',
+    ]
+    moments = random.Random(0)
+
+    def newest() -> int:
+        return max((int(p.stem[6:]) for p in work_dir.glob('epoch_*.pth')), default=0)
+
+    reached = []
+    for kill in range(10):
+        before = newest()
+        process = subprocess.Popen(
+            command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        if kill % 2:  # while a checkpoint is being written
+            saving = work_dir / f'epoch_{before + moments.randint(1, 4)}.pth.partial'
+            while process.poll() is None and not saving.exists():
+                time.sleep(0.0005)
+        else:
+            while process.poll() is None and newest() <= before:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0, 0.3))
+        assert process.poll() is None, 'the job ended before it was killed: give it more epochs'
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        reached.append(newest())
+        if kill == 4:  # and once as a file system without our care would leave it
+            path = work_dir / f'epoch_{newest()}.pth'
+            path.write_bytes(path.read_bytes()[:-1000])
+    assert reached == sorted(reached)
+
+    result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
+    assert 'resumed epoch' in result.stdout
+    assert newest() == epochs
+    assert not list(work_dir.glob('*.partial'))
+    measured = validations(work_dir)
+    assert sorted(measured) == list(range(1, epochs + 1))
+    metrics = test_tool.main(
+        [str(config), str(work_dir / f'epoch_{epochs}.pth'), '--work-dir', str(tmp_path / 'test')]
+    )
+    assert metrics['accuracy/top1'] == measured[epochs]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
+def test_two_gloo_ranks_train_resume_and_test(job, tmp_path):
+    def run(script: str, *args: str) -> str:
+        command = ['bash', str(TOOLS / script), *args]
+        result = subprocess.run(
+            command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr[-3000:]
+        return result.stdout
+
+    config, work_dir = str(job()), tmp_path / 'work'
+    options = ['--work-dir', str(work_dir), '--amp', '--cfg-options', 'val_evaluator.topk=[1,2]']
+    run('dist_train.sh', config, '2', *options)
+    (work_dir / 'epoch_3.pth').unlink()
+    out = run('dist_train.sh', config, '2', *options, '--resume')
+    assert 'resumed epoch: 2' in out
+    accuracy = validations(work_dir)[3]
+    out = run('dist_test.sh', config, str(work_dir / 'epoch_3.pth'), '2')
+    assert f'accuracy/top1: {accuracy:.4f}' in out
+    assert 'check passed' in run('dist_train.sh', config, '2', '--check')
+
+
+@pytest.mark.slow
+def test_missing_data_end_every_rank(job, tmp_path):
+    config = str(job('absent', "train_dataloader['dataset']['data_prefix'] = 'nowhere'"))
+    result = subprocess.run(
+        ['bash', str(TOOLS / 'dist_train.sh'), config, '2'],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert 'nowhere' in result.stderr
+    assert 'Traceback' not in result.stderr.split('nowhere')[0]
