@@ -202,13 +202,13 @@ class DRLocHead(BaseModule):
         Raises:
             ValueError: If the tokens have no grid, or not the one that the settings say.
         """
-        losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
-        # The host's parse_losses would log a key 'loss' in place of the total.
-        losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
         drlocs = [self.drloc] if isinstance(self.drloc, DRLocLoss) else self.drloc
         levels = self._levels(feats)
         grids = [self._grid(x, m, data_samples) for x, m in zip(levels, drlocs, strict=True)]
         self._warn_if_frozen(grids)
+        losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
+        # The host's parse_losses would log a key 'loss' in place of the total.
+        losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
         raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
         # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
         losses['loss_drloc'] = sum(m.loss_weight * x for m, x in zip(drlocs, raw, strict=True))
