@@ -287,6 +287,7 @@ class ConViT(BaseBackbone):
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
+        x = x.contiguous()  # else the convolution's layout spreads, and each LayerNorm copies
         if self.pos_embed is not None:
             x = x + resize_pos_embed(
                 self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0

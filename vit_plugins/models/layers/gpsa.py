@@ -58,7 +58,7 @@ def axis_logits(linear: Tensor, quadratic: Tensor, length: int) -> Tensor:
     Returns:
         Shape (h, n, n), in fp32 at least: half precision is wrong by up to 0.5 in probability.
     """
-    dtype = torch.promote_types(linear.dtype, torch.float32)
+    dtype = torch.float64 if linear.dtype == torch.float64 else torch.float32
     steps = torch.arange(length, dtype=dtype, device=linear.device)
     offset = steps - steps[:, None]  # (n, n)
     linear, quadratic = linear.to(dtype)[:, None, None], quadratic.to(dtype)[:, None, None]

@@ -1,0 +1,146 @@
+"""Time and memory of our GPSA and ConViT against timm's, with equal weights.
+
+    python tools/benchmarks/convit_speed.py
+
+One thread, fp32 on CPU, process CPU time (which other programs disturb least), median of five
+rounds that alternate between the two sides. Takes about three minutes; --quick one.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from statistics import median
+
+import timm
+import torch
+from mmpretrain.registry import MODELS
+from timm.models.convit import GPSA as TimmGPSA
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+import vit_plugins  # noqa: F401  (registration)
+
+MEMORY_GOAL = 2.5
+
+
+class Pair:
+    """Our module and timm's with the same weights, and a call of each on the same input."""
+
+    def __init__(self, name: str, modules: tuple[nn.Module, nn.Module], x: Tensor, args: tuple):
+        self.name = name
+        self.modules = modules
+        self.batch = len(x)
+        ours, theirs = modules
+        self.calls: tuple[Callable[[], Tensor], ...] = (
+            lambda: ours(x, *args)[-1] if args == () else ours(x, *args),
+            lambda: theirs(x),
+        )
+
+    @classmethod
+    def of_layers(cls, dims: int, heads: int, grid: tuple[int, int], batch: int) -> 'Pair':
+        """Pair the GPSA layers alone."""
+        ours = MODELS.build(dict(type='GPSA', embed_dims=dims, num_heads=heads))
+        theirs = TimmGPSA(dims, heads)
+        theirs.load_state_dict(ours.state_dict())
+        tokens = grid[0] * grid[1]
+        x = torch.randn(batch, tokens, dims, requires_grad=True)
+        return cls(f'GPSA h={heads} N={tokens}', (ours, theirs), x, (grid,))
+
+    @classmethod
+    def of_models(cls, arch: str, size: int, batch: int) -> 'Pair':
+        """Pair the whole models, without the classifier."""
+        theirs = timm.create_model(f'convit_{arch}', img_size=size, num_classes=0)
+        ours = MODELS.build(dict(type='ConViT', arch=arch, img_size=size))
+        ours.load_state_dict(theirs.state_dict())
+        x = torch.randn(batch, 3, size, size)
+        return cls(f'ConViT {arch} {size} px', (ours, theirs), x, ())
+
+    def largest_difference(self) -> float:
+        """Return how far the two outputs are apart."""
+        with torch.no_grad():
+            ours, theirs = (call() for call in self.calls)
+        return (ours - theirs).abs().max().item()
+
+
+def cpu_seconds(call: Callable[[], Tensor], backward: bool) -> float:
+    """Return the process CPU time of one call."""
+    start = time.process_time()
+    with torch.set_grad_enabled(backward):
+        out = call()
+    if backward:
+        out.sum().backward()
+    return time.process_time() - start
+
+
+def compare_time(pair: Pair, backward: bool, rounds: int, calls: int) -> tuple[float, float]:
+    """Return the median seconds of our call and of timm's, after one warm-up round."""
+    seconds: tuple[list, list] = [], []
+    for round_ in range(rounds + 1):
+        for side, call in enumerate(pair.calls):
+            spent = sum(cpu_seconds(call, backward) for _ in range(calls)) / calls
+            if round_:
+                seconds[side].append(spent)
+    return median(seconds[0]), median(seconds[1])
+
+
+def saved_bytes(call: Callable[[], Tensor], module: nn.Module) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass, parameters not counted."""
+    known = {p.untyped_storage().data_ptr() for p in module.parameters()}
+    kept: dict[int, Tensor] = {}  # the tensors stay alive, so that no address is used twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in known:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        call()
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def report(name: str, what: str, batch: int, ours: str, timms: str, ratio: float, goal) -> None:
+    """Print one line of the table."""
+    verdict = f'{goal:>5.2f}  {"reached" if ratio >= goal else "MISSED"}' if goal else '    -'
+    print(f'{name:<23} {what:<20} {batch:>3} {ours:>11} {timms:>11} {ratio:>6.2f} {verdict}')
+
+
+def run(pair: Pair, goals: tuple[float | None, float | None, float | None], quick: bool) -> None:
+    """Measure one pair; the goals are those of forward, forward + backward, and saved memory."""
+    calls = 1 if pair.name.startswith('ConViT') else 5
+    for backward, goal in ((False, goals[0]), (True, goals[1])):
+        ours, timms = compare_time(pair, backward, 2 if quick else 5, calls)
+        what = 'forward + backward' if backward else 'forward'
+        shown = [f'{1e3 * seconds:.1f} ms' for seconds in (ours, timms)]
+        report(pair.name, what, pair.batch, *shown, timms / ours, goal)
+    ours, timms = (saved_bytes(*both) for both in zip(pair.calls, pair.modules, strict=True))
+    shown = [f'{n / pair.batch / 2**20:.2f} MiB' for n in (ours, timms)]
+    report(pair.name, 'saved, per image', pair.batch, *shown, timms / ours, goals[2])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--quick', action='store_true', help='two rounds instead of five')
+    quick = parser.parse_args().quick
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    print(f'torch {torch.__version__}, timm {timm.__version__}, fp32, 1 thread, CPU time per call')
+    print('measured                what               batch        ours        timm  ratio  goal')
+    plan = (
+        (Pair.of_layers, (192, 4, (14, 14), 8), (2.2, None, MEMORY_GOAL)),
+        (Pair.of_layers, (432, 9, (14, 14), 8), (None, None, MEMORY_GOAL)),
+        (Pair.of_layers, (432, 9, (24, 24), 4), (4.0, None, MEMORY_GOAL)),
+        (Pair.of_models, ('tiny', 224, 8), (1.35, 1.25, None)),
+        (Pair.of_models, ('small', 384, 2), (1.7, None, None)),
+    )
+    for build, args, goals in plan:
+        pair = build(*args)
+        difference = pair.largest_difference()
+        run(pair, goals, quick)
+        print(f'{pair.name:<23} largest difference of the outputs: {difference:.1e}')
+
+
+if __name__ == '__main__':
+    main()
