@@ -4,8 +4,16 @@ from .host import check_host
 
 check_host()
 
-from . import checkpoints, datasets, engine, evaluation, models  # noqa: E402, F401  (registration)
+from . import (  # noqa: E402
+    checkpoints,
+    datasets,  # noqa: F401  (registration, as below)
+    engine,  # noqa: F401
+    evaluation,  # noqa: F401
+    models,  # noqa: F401
+    published_weights,
+)
 
 checkpoints.register()
+published_weights.register_models()
 
 __version__ = '0.1.0'

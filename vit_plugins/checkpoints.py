@@ -38,6 +38,8 @@ _HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 _ZIP_MAGIC = b'PK\x03\x04'
 # Names that say nothing of the model: two such downloads must not share a place in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
+# Published weights: address to SHA-256, None where the model index has none.
+PUBLISHED_SHA256: dict[str, str | None] = {}
 
 
 def _history_getattr(obj: object, name: str) -> object:
@@ -236,18 +238,42 @@ def cached_download(url: str, model_dir: str | None = None) -> Path:
 
 
 def download(url: str, model_dir: str | None = None, progress: bool = False) -> Path:
-    """Fetch a file unless the cache has it.
+    """Fetch a file unless the cache has it, and compare it with its SHA-256 where known.
 
     Args:
         url: The address of the file.
         model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
         progress: Whether to draw a progress bar.
+
+    Raises:
+        ConnectionError: The file cannot be fetched; the message tells where to put it by hand.
+        RuntimeError: The file is not the published one.
     """
     path = cached_download(url, model_dir)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         print_log(f'Downloading {url} to {path}', logger='current')
-        torch.hub.download_url_to_file(url, str(path), progress=progress)
+        try:
+            torch.hub.download_url_to_file(url, str(path), progress=progress)
+        except OSError as error:
+            raise ConnectionError(
+                f'{url} cannot be fetched ({error}). Fetch it on another machine and save it as '
+                f'{path}'
+            ) from error
+        if PUBLISHED_SHA256.get(url, '') is None:
+            print_log(
+                f'The model index has no SHA-256 of {url}, so {path} is not verified.',
+                logger='current',
+                level=logging.WARNING,
+            )
+    expected = PUBLISHED_SHA256.get(url)
+    if expected:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise RuntimeError(
+                f'{path} is not the file published at {url}: its SHA-256 is {found}, not '
+                f'{expected}. Delete it and try again.'
+            )
     return path
 
 

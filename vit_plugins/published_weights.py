@@ -1,0 +1,59 @@
+"""The model index: names for configs and published weights, known to MMPretrain as its own."""
+
+import difflib
+from pathlib import Path
+
+from mmpretrain import ModelHub, list_models
+from modelindex.load_model_index import load
+
+from .checkpoints import PUBLISHED_SHA256
+from .resources import resource_root
+
+__all__ = ['register_models', 'resolve_weights']
+
+
+def register_models() -> None:
+    """Enter our models into ``ModelHub``, for ``get_model``, ``list_models`` and inferencers.
+
+    A second call changes nothing.
+    """
+    root = resource_root()
+    index = load(str(root / 'model-index.yml'))
+    names = [model.name for model in index.models]
+    if all(ModelHub.has(name) for name in names):
+        return
+    ModelHub.register_model_index(root / 'model-index.yml', config_prefix=root)
+    for model in index.models:
+        if model.weights:
+            PUBLISHED_SHA256[model.weights] = model.metadata.data.get('Weights SHA256')
+
+
+def resolve_weights(name_or_path: str | Path) -> str:
+    """Turn what a user names as weights into what ``load_checkpoint`` reads.
+
+    Nothing is fetched here. When it is, the file is compared with the SHA-256 of the model index,
+    and a warning says so where the index has none.
+
+    Args:
+        name_or_path: A file, an address, or the name of a model with published weights.
+
+    Returns:
+        A path or an address.
+
+    Raises:
+        ValueError: There is no such file and no such model, or the model has no weights.
+    """
+    text = str(name_or_path)
+    path = Path(text).expanduser()
+    if path.is_file():
+        return str(path)
+    if '://' in text:
+        return text
+    if text not in list_models():
+        near = difflib.get_close_matches(text, list_models(), n=3, cutoff=0.5)
+        hint = f' Did you mean {", ".join(near)}?' if near else ''
+        raise ValueError(f'{text} is neither a file nor a model of the index.{hint}')
+    url = ModelHub.get(text).weights
+    if not url:
+        raise ValueError(f'No weights of {text} have been published; name a file.')
+    return url

@@ -1,0 +1,24 @@
+"""Where configs, tools and the model index are: beside the package or inside it."""
+
+from pathlib import Path
+
+__all__ = ['resource_root']
+
+
+def resource_root() -> Path:
+    """Tell which folder holds ``configs/``, ``tools/`` and ``model-index.yml``.
+
+    A wheel carries them in ``vit_plugins/.mim``, where the host's own tools look too; with an
+    editable install or a plain checkout they stand beside the package.
+
+    Raises:
+        FileNotFoundError: Neither place has them.
+    """
+    package = Path(__file__).resolve().parent
+    for root in (package / '.mim', package.parent):
+        if (root / 'model-index.yml').is_file():
+            return root
+    raise FileNotFoundError(
+        f'vit_plugins in {package} came without its configs: reinstall it from a wheel or a '
+        'complete checkout (pip install --force-reinstall --no-deps ...).'
+    )
