@@ -14,7 +14,7 @@ model = dict(
         in_channels=384,
         num_extra_tokens=1,
         patch_size=16,
-        grid_size=(7, 7),
+        loss_grid_size=(7, 7),
         head=_base_.model.head,
         loss_weight=0.1,
     ),
