@@ -78,7 +78,7 @@ class ConViT(BaseBackbone):
         out_indices: Layers whose output is returned; negative ones count from the end. Layers
             after the last of them are neither run nor trained.
         use_pos_embed: Add a learned position embedding to the patches.
-        interpolate_mode: How the position embedding is resized.
+        interpolate_mode: How the position embedding is resized, ``'bicubic'`` or ``'bilinear'``.
         drop_rate: Dropout rate after the position embedding, of projections and of the FFN.
         attn_drop_rate: Dropout rate of the attention.
         drop_path_rate: Stochastic depth rate of the last layer; it grows linearly from 0.
@@ -152,7 +152,7 @@ class ConViT(BaseBackbone):
         self.interpolate_mode = interpolate_mode
         self.frozen_stages = frozen_stages
         self.with_cp = with_cp
-        self.out_indices = self._check_layers(out_indices)
+        self.out_indices = self._check_settings(out_indices)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
         self.patch_embed = PatchEmbed(
@@ -216,8 +216,8 @@ class ConViT(BaseBackbone):
             raise ValueError(f'The arch dict lacks {", ".join(sorted(missing))}.')
         return arch
 
-    def _check_layers(self, out_indices: int | Sequence[int]) -> tuple[int, ...]:
-        """Check all settings that count layers; return the output layers counted from 0."""
+    def _check_settings(self, out_indices: int | Sequence[int]) -> tuple[int, ...]:
+        """Check what can be wrong by itself; return the output layers counted from 0."""
         depth, local = self.num_layers, self.num_local_layers
         if not 0 <= local < depth:
             raise ValueError(
@@ -231,6 +231,10 @@ class ConViT(BaseBackbone):
             )
         if self.out_type not in self.OUT_TYPES:
             raise ValueError(f'out_type {self.out_type!r} is none of {", ".join(self.OUT_TYPES)}.')
+        if self.interpolate_mode not in ('bicubic', 'bilinear'):
+            raise ValueError(
+                f'interpolate_mode {self.interpolate_mode!r} is none of bicubic, bilinear.'
+            )
         given = [out_indices] if isinstance(out_indices, int) else list(out_indices)
         indices = tuple(i + depth if i < 0 else i for i in given)
         if not indices or not all(0 <= i < depth for i in indices):
