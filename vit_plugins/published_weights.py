@@ -5,11 +5,18 @@ from pathlib import Path
 
 from mmpretrain import ModelHub, list_models
 from modelindex.load_model_index import load
+from modelindex.models.Model import Model
 
 from .checkpoints import PUBLISHED_SHA256
 from .resources import resource_root
 
-__all__ = ['register_models', 'resolve_weights']
+__all__ = ['index_models', 'register_models', 'resolve_weights']
+
+
+def index_models() -> dict[str, Model]:
+    """Read our part of the model index: name to entry, paths relative to ``resource_root()``."""
+    models = load(str(resource_root() / 'model-index.yml')).models
+    return {model.name: model for model in sorted(models, key=lambda model: model.name)}
 
 
 def register_models() -> None:
@@ -18,12 +25,11 @@ def register_models() -> None:
     A second call changes nothing.
     """
     root = resource_root()
-    index = load(str(root / 'model-index.yml'))
-    names = [model.name for model in index.models]
-    if all(ModelHub.has(name) for name in names):
+    models = index_models()
+    if all(ModelHub.has(name) for name in models):
         return
     ModelHub.register_model_index(root / 'model-index.yml', config_prefix=root)
-    for model in index.models:
+    for model in models.values():
         if model.weights:
             PUBLISHED_SHA256[model.weights] = model.metadata.data.get('Weights SHA256')
 

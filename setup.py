@@ -1,0 +1,80 @@
+"""Metadata, and the copying of configs, tools and model index into the wheel."""
+
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
+RESOURCES = ('configs', 'tools', 'model-index.yml')
+
+# Lower bounds only: installing the plugin must not replace what an OpenMMLab environment has.
+# 2.1 is the oldest torch whose wheels agree with numpy 1.26, the oldest numpy with `np.dtypes`
+# and wheels for Python 3.12; torchvision is named because the host imports it undeclared.
+REQUIRED = ['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.26']
+
+EXTRAS = {
+    # For a fresh machine. Where MMPretrain already is (mmcv or mmcv-lite, or the onedl forks with
+    # other distribution names) this extra would clobber it: leave it out there.
+    'host': [
+        'mmpretrain>=1.2.0',  # the configs use its names and its batch augmentations
+        'mmengine>=0.10.7',  # the oldest that is tested
+        'mmcv-lite>=2.1.0',  # the oldest that is tested; mmcv proper has no wheels for new torch
+        'scikit-learn>=1.3.1',  # the digits; released beside torch 2.1, as safetensors 0.4
+        'safetensors>=0.4',
+    ],
+    'test': [
+        'pytest>=8',
+        'timm>=1.0',  # the oracle of ConViT's numbers
+        'tensorboard>=2.14',
+        'setuptools>=70.1',  # builds wheels without the wheel package
+    ],
+    'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
+}
+EXTRAS['all'] = EXTRAS['host'] + EXTRAS['test']
+
+
+def version() -> str:
+    """Read the version without importing the package, which needs the host."""
+    source = (ROOT / 'vit_plugins' / '__init__.py').read_text(encoding='utf-8')
+    return re.search(r"__version__ = '(.+)'", source)[1]
+
+
+class BuildWithResources(build_py):
+    """Put the resources where ``vit_plugins.resources.resource_root`` finds them in a wheel."""
+
+    def run(self) -> None:
+        """Build as usual; an editable install reads the checkout instead."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / 'vit_plugins' / '.mim'
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
+        target.mkdir(parents=True)
+        for name in RESOURCES:
+            if (ROOT / name).is_dir():
+                ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
+                shutil.copytree(ROOT / name, target / name, ignore=ignore)
+            else:
+                shutil.copy2(ROOT / name, target / name)
+
+
+setup(
+    name='vit-plugins',
+    version=version(),
+    description='ConViT and the dense relative localization loss as a plugin of MMPretrain',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    # 3.14 has no `pkgutil.find_loader`, which MMEngine 0.10 calls; no 3.14 was at hand to prove
+    # that a shim is all it takes.
+    python_requires='>=3.10,<3.14',
+    packages=find_packages(include=['vit_plugins', 'vit_plugins.*']),
+    install_requires=REQUIRED,
+    extras_require=EXTRAS,
+    cmdclass={'build_py': BuildWithResources},
+    entry_points={'console_scripts': ['vit-plugins = vit_plugins.__main__:main']},
+    zip_safe=False,
+)

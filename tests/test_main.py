@@ -1,0 +1,127 @@
+"""The command line of the installed package."""
+
+import runpy
+import sys
+
+import pytest
+from mmengine import Config
+
+from vit_plugins import __main__ as command
+from vit_plugins.resources import resource_root
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit, match='0'):
+        command.main(['--help'])
+    text = capsys.readouterr().out
+    assert all(name in text for name in ('train', 'test', 'predict', 'list', 'copy-config'))
+
+
+def test_unknown_command(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        command.main(['trian'])
+    assert "'trian'" in capsys.readouterr().err
+
+
+def test_list_shows_models_and_configs(capsys):
+    assert command.main(['list']) == 0
+    text = capsys.readouterr().out
+    assert 'convit-tiny_3rdparty_in1k' in text
+    assert 'convit_drloc_digits.py' in text
+    assert '_base_' not in text.split('configs (in', 1)[1].split('):', 1)[1]
+
+
+@pytest.mark.parametrize('pattern', ['swin', 'swin*', 'drloc/swin*'])
+def test_list_takes_parts_and_globs(pattern, capsys):
+    assert command.main(['list', pattern]) == 0
+    text = capsys.readouterr().out
+    assert 'swin-tiny-drloc_8xb128-100e_cifar100.py' in text
+    assert 'deit' not in text
+
+
+@pytest.mark.parametrize(
+    'words', [['list', 'convit-tiny-4xb'], ['copy-config', 'convit-tiny-4xb', '.']]
+)
+def test_unknown_name_gets_suggestions(words, capsys):
+    assert command.main(words) == 2
+    assert 'did you mean convit-tiny_4xb256_in1k' in capsys.readouterr().err
+
+
+def test_name_far_from_all(capsys):
+    assert command.main(['list', '@@@']) == 2
+    assert 'see the list' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'convit-tiny_4xb256_in1k',
+        'convit-tiny_4xb256_in1k.py',
+        'convit/convit-tiny_4xb256_in1k.py',
+        'configs/convit/convit-tiny_4xb256_in1k.py',
+        'convit-tiny_3rdparty_in1k',
+    ],
+)
+def test_config_is_found_by(name):
+    expected = resource_root() / 'configs/convit/convit-tiny_4xb256_in1k.py'
+    assert command.find_config(name) == expected
+
+
+@pytest.mark.parametrize('config', command.config_files(), ids=str)
+def test_copied_config_is_the_same_config(config, tmp_path):
+    copied = command.copy_config(str(config), tmp_path)
+    assert copied == tmp_path / config
+    original = Config.fromfile(resource_root() / 'configs' / config)
+    assert Config.fromfile(copied).to_dict() == original.to_dict()
+
+
+def test_copy_replaces_no_edited_file(tmp_path, capsys):
+    words = ['copy-config', 'convit_drloc_digits', str(tmp_path)]
+    assert command.main(words) == 0
+    assert f'train {tmp_path}/convit_drloc_digits.py' in capsys.readouterr().out
+    assert command.main(words) == 0  # nothing was edited
+    edited = tmp_path / 'convit_drloc_digits.py'
+    edited.write_text('# mine')
+    assert command.main(words) == 2
+    assert 'convit_drloc_digits.py is there and differs' in capsys.readouterr().err
+    assert edited.read_text() == '# mine'
+    assert command.main([*words, '--force']) == 0
+    assert edited.read_text() != '# mine'
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Record the tools that would run, with the command line each sees."""
+    seen = []
+    monkeypatch.setattr(sys, 'argv', ['pytest'])
+    monkeypatch.setattr(
+        runpy, 'run_path', lambda path, run_name: seen.append((path, run_name, sys.argv))
+    )
+    return seen
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_tools_run_with_packaged_configs_by_name(tool, calls):
+    assert command.main([tool, 'convit_drloc_digits', '--work-dir', 'w']) == 0
+    root = resource_root()
+    path = str(root / f'tools/{tool}.py')
+    config = str(root / 'configs/convit_drloc_digits.py')
+    assert calls == [(path, '__main__', [path, config, '--work-dir', 'w'])]
+
+
+def test_own_config_and_options_go_through(calls, tmp_path):
+    own = tmp_path / 'own.py'
+    own.touch()
+    assert command.main(['train', '--resume', str(own)]) == 0
+    assert calls[0][2][1:] == ['--resume', str(own)]
+
+
+def test_predict_gets_its_words_untouched(calls):
+    assert command.main(['predict', 'work_dirs/x', 'a.png']) == 0
+    assert calls[0][2][1:] == ['work_dirs/x', 'a.png']
+
+
+def test_unknown_config_runs_nothing(calls, capsys):
+    assert command.main(['train', 'convit_drloc_digit']) == 2
+    assert 'did you mean convit_drloc_digits' in capsys.readouterr().err
+    assert calls == []
