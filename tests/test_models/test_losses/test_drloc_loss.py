@@ -179,6 +179,15 @@ def test_works_in_deterministic_mode(mode):
     assert grid.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize('mode', ['l1', 'ce', 'reg'])
+def test_stays_on_the_device_without_reading_a_value(mode):
+    # Meta tensors have no values to read, and mix with no other device.
+    module = build(mode=mode, grid_size=(3, 4), pool=2, exclude_identical=True, seed=None)
+    loss = module.to('meta')(torch.randn(2, 8, 8, 10, device='meta', requires_grad=True))
+    loss.backward()
+    assert loss.device.type == 'meta'
+
+
 def test_gradient_reaches_the_tokens_of_the_pairs_only():
     grid = torch.randn(1, 8, 4, 5, requires_grad=True)
     build()(grid, torch.tensor([[[0, 7], [7, 19]]])).backward()
