@@ -1,0 +1,134 @@
+"""Turn other projects' checkpoint files into ours, running nothing that they hold."""
+
+import logging
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from .checkpoints import load_checkpoint_file
+from .models.backbones.convit_weights import (
+    convert_official_keys,
+    is_official,
+    square_grid,
+    unwrap_training_state,
+)
+
+__all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
+
+
+class Inert:
+    """Stands in for an object of a foreign class: takes what its pickle gives it, does nothing."""
+
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls)
+
+    def __init__(self, *args, **kwargs):
+        pass
+
+    def __setstate__(self, state):
+        pass
+
+
+def load_inert(path: str | Path) -> object:
+    """Read a checkpoint with an inert object in the place of each foreign one.
+
+    Args:
+        path: A file written by ``torch.save``.
+
+    Raises:
+        RuntimeError: torch is too old to tell what a file holds without running it.
+        pickle.UnpicklingError: The file names what is never read, or what an inert object cannot
+            stand for.
+    """
+    serialization = torch.serialization
+    if not hasattr(serialization, 'get_unsafe_globals_in_checkpoint'):
+        raise RuntimeError(
+            f'{path} holds objects of other programs. Taking the tensors out of it safely needs '
+            f'torch >= 2.6 (this is {torch.__version__}): convert it in an environment that has '
+            f'it; the converted file loads here.'
+        )
+    try:
+        names = serialization.get_unsafe_globals_in_checkpoint(path)
+        stand_ins = [(type(name.rpartition('.')[2], (Inert,), {}), name) for name in names]
+        with serialization.safe_globals(stand_ins):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, ValueError) as error:
+        raise pickle.UnpicklingError(
+            f'{path} holds more than weights and settings; it is not read: {error}'
+        ) from error
+    print_log(
+        f'{path}: left out are objects of {", ".join(sorted(names))}.', level=logging.WARNING
+    )
+    return checkpoint
+
+
+def convert_convit(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of facebookresearch/convit and timm; host-named ones stay as they are.
+
+    Raises:
+        ValueError: There are keys that no ConViT has.
+    """
+    parts = ('backbone.', 'neck.', 'head.', 'data_preprocessor.')
+    official = is_official(weights)
+    converted = convert_official_keys(weights) if official else weights
+    unknown = [
+        key for key in converted if not key.startswith(parts) or (official and key in weights)
+    ]
+    if unknown:
+        raise ValueError(
+            f'{len(unknown)} of {len(weights)} keys are not those of a ConViT: '
+            f'{", ".join(unknown)}. Use --arch keep to leave all names as they are.'
+        )
+    state_dict = OrderedDict(converted)
+    embed = state_dict.get('backbone.pos_embed')
+    if embed is not None and official:
+        # As in a checkpoint of our own: tells 14 x 14 patches from 7 x 28.
+        state_dict._metadata = {'backbone': {'version': 1, 'grid': list(square_grid(embed))}}
+    return state_dict
+
+
+ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
+    'convit': convert_convit,
+    'keep': OrderedDict,
+}
+
+
+def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -> int:
+    """Read a checkpoint and write its weights under the names of an ImageClassifier.
+
+    Args:
+        src: A ``.pth`` or ``.safetensors`` file, possibly with objects of other programs inside.
+        dst: The file to write: ``{'state_dict': ..., 'meta': ...}``.
+        arch: Key of ``ARCHS``.
+
+    Returns:
+        The number of tensors written.
+
+    Raises:
+        ValueError: The file has no weights, has keys that the arch does not know, or is ``dst``.
+    """
+    src, dst = Path(src), Path(dst)
+    if src.resolve() == dst.resolve():
+        raise ValueError(f'{src} would be overwritten; choose another file to write.')
+    try:
+        checkpoint = load_checkpoint_file(src, 'cpu')
+    except pickle.UnpicklingError:
+        checkpoint = load_inert(src)
+    weights = checkpoint if isinstance(checkpoint, dict) else {}
+    weights = unwrap_training_state(weights.get('state_dict', weights))
+    weights = {key.removeprefix('module.'): value for key, value in weights.items()}
+    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+        found = ', '.join(key for key, value in weights.items() if not isinstance(value, Tensor))
+        raise ValueError(
+            f'{src} has no state dict at its top, under "state_dict" or under "model"; found '
+            f'{found or type(checkpoint).__name__}.'
+        )
+    state_dict = ARCHS[arch](weights)
+    dst.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({'state_dict': state_dict, 'meta': {'converted_from': src.name}}, dst)
+    return len(state_dict)
