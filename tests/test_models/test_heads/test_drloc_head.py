@@ -4,7 +4,6 @@ import copy
 import warnings
 import weakref
 from types import SimpleNamespace
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -13,7 +12,6 @@ from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
 from vit_plugins.models.heads.drloc_head import plain_state_dict, wrapped_state_dict
-from vit_plugins.models.heads.token_capture import capture_tokens
 from vit_plugins.models.losses.drloc_loss import DRLocLoss
 
 WIDTH, CLASSES = 32, 3
@@ -348,57 +346,6 @@ def test_nothing_is_kept_after_the_step():
     one_step(model, (64, 64))
     assert len(refs) == 1
     assert refs[0]() is None
-
-
-@pytest.mark.parametrize('wrap', [lambda model: model, torch.nn.DataParallel])
-def test_source_hook_attaches_once(wrap):
-    backbone, settings = MODEL_CASES['swin-pre-norm']
-    model = dict(type='ImageClassifier', backbone=backbone, head=drloc_head(**settings))
-    model = MODELS.build(copy.deepcopy(model))
-    with pytest.raises(RuntimeError, match=r"custom_hooks=\[dict\(type='DRLocSourceHook'\)\]"):
-        one_step(model, (64, 64))
-    runner = SimpleNamespace(model=wrap(model))
-    hook = HOOKS.build(dict(type='DRLocSourceHook'))
-    hook.before_run(runner)
-    hook.before_run(runner)  # a runner calls it for training and again for testing
-    assert len(model.backbone._forward_hooks) == 1
-    one_step(model, (64, 64))
-
-
-def test_source_hook_says_when_it_is_not_needed():
-    hook = HOOKS.build(dict(type='DRLocSourceHook'))
-    with pytest.raises(TypeError, match='needs a DRLocHead, the head of ImageClassifier is'):
-        hook.before_run(SimpleNamespace(model=classifier(RESNET, LINEAR_HEAD, GAP)))
-    model = classifier(RESNET, drloc_head(head=LINEAR_HEAD, neck=GAP))
-    logger = Mock()
-    hook.before_run(SimpleNamespace(model=model, logger=logger))
-    assert 'has no source' in logger.warning.call_args.args[0]
-
-
-def test_capture_needs_a_tuple_and_a_tensor():
-    class Backbone(torch.nn.Module):
-        def __init__(self, output):
-            super().__init__()
-            self.block, self.output = torch.nn.Identity(), output
-
-        def forward(self, x):
-            return self.output(self.block(x))
-
-    for output, value, error, message in (
-        (lambda x: [x], torch.zeros(1), TypeError, 'Backbone returns a list'),
-        (lambda x: (x,), 'text', TypeError, "source 'backbone.block' returns no tensor but str"),
-    ):
-        model = torch.nn.Module()
-        model.backbone = Backbone(output)
-        capture_tokens(model, ['backbone.block'])
-        with pytest.raises(error, match=message):
-            model.backbone(value)
-    model = torch.nn.Module()
-    model.backbone = Backbone(lambda x: (x,))
-    model.backbone.unused = torch.nn.Identity()
-    capture_tokens(model, ['backbone.unused'])
-    with pytest.raises(RuntimeError, match=r"\['backbone.unused'\] did not run"):
-        model.backbone(torch.zeros(1))
 
 
 def test_predict_runs_no_localization():
