@@ -24,6 +24,7 @@ from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, s
 from .image_check import require_readable
 from .image_folder import part_indices
 from .photo_pipeline import accept_photos, type_name, walk
+from .presence import require_data
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # arguments that stay when the images change; the others say which images
@@ -198,11 +199,20 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
 
 
 def _can_read(leaf: dict, cls: type, root: Path) -> bool:
-    trial = {**deepcopy(leaf), 'data_root': str(root), 'pipeline': [], 'lazy_init': False}
+    trial = {
+        **deepcopy(leaf),
+        **{'data_root': str(root), 'pipeline': [], 'lazy_init': True, 'serialize_data': False},
+    }
     if 'download' in signature(cls).parameters:
         trial['download'] = False
     try:
-        return len(DATASETS.build(trial)) > 0
+        dataset = DATASETS.build(trial)
+        # sets that download meet at a barrier while loading, which a rank that fails never reaches
+        for check in ('_check_integrity', '_check_exists'):  # CIFAR, MNIST
+            if hasattr(dataset, check):
+                return getattr(dataset, check)()
+        dataset.full_init()
+        return len(dataset) > 0
     except Exception:  # whatever the host raises for files that are not there
         return False
 
@@ -211,8 +221,6 @@ def _use_own_data(cfg: Config, root: Path) -> Config:
     for loader in LOADERS:
         for leaf in _leaves(cfg[loader].dataset):
             leaf['data_root'] = str(root)
-    from .presence import require_data
-
     require_data(cfg)
     if is_main_process():
         print_log(f"{root} holds the config's own data set")

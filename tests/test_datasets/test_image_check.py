@@ -1,0 +1,115 @@
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vit_plugins.datasets import image_check
+from vit_plugins.datasets.folder_scan import FolderError
+from vit_plugins.datasets.image_check import (
+    cache_file,
+    check_images,
+    image_problem,
+    require_readable,
+)
+
+NOISE = np.random.default_rng(0).integers(0, 255, (64, 48, 3), np.uint8)
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 3), (48, 64)])
+@pytest.mark.parametrize(
+    ('suffix', 'modes'),
+    [
+        ('.png', ['RGB', 'RGBA', 'L', 'LA', 'P', '1', 'I;16']),
+        ('.jpg', ['RGB', 'L', 'CMYK']),
+        ('.tif', ['RGB', 'RGBA', 'L', 'P', '1', 'I;16']),
+        ('.webp', ['RGB', 'RGBA']),
+        ('.bmp', ['RGB', 'L', 'P', '1']),
+        ('.ppm', ['RGB']),
+        ('.pgm', ['L']),
+    ],
+)
+def test_good_images_of_all_kinds(tmp_path, suffix, modes, size):
+    for mode in modes:
+        image = Image.fromarray(NOISE).resize(size)
+        image = image.convert('I').convert('I;16') if mode == 'I;16' else image.convert(mode)
+        image.save(tmp_path / f'{mode}{suffix}')
+        assert image_problem(tmp_path / f'{mode}{suffix}') is None, mode
+
+
+def test_exif_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(NOISE).save(tmp_path / 'x.jpg', exif=exif)
+    assert image_problem(tmp_path / 'x.jpg') is None
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_truncated(tmp_path, suffix):
+    Image.fromarray(NOISE).save(tmp_path / f'x{suffix}')
+    data = (tmp_path / f'x{suffix}').read_bytes()
+    (tmp_path / f'x{suffix}').write_bytes(data[: len(data) * 2 // 3])
+    assert 'truncated' in image_problem(tmp_path / f'x{suffix}')
+
+
+def test_other_reasons(tmp_path):
+    (tmp_path / 'text.jpg').write_text('no image')
+    (tmp_path / 'empty.jpg').touch()
+    assert image_problem(tmp_path / 'text.jpg') == 'not an image, or of an unknown kind'
+    assert image_problem(tmp_path / 'empty.jpg') == 'the file is empty'
+    assert 'No such file' in image_problem(tmp_path / 'absent.jpg')
+
+
+def test_readable_images_are_read_once(tmp_path, photos, monkeypatch):
+    root = photos(blue=3)
+    names = [f'blue/{i:02d}.png' for i in range(3)]
+    read = []
+    monkeypatch.setattr(image_check, 'image_problem', lambda path: read.append(path.name))
+    assert check_images(root, names) == []
+    assert sorted(read) == ['00.png', '01.png', '02.png']
+    assert cache_file(root).is_relative_to(tmp_path / 'cache')
+    check_images(root, names)
+    assert len(read) == 3
+    os.utime(root / names[1], (1, 1))  # changed since
+    check_images(root, names)
+    assert [read[-1], len(read)] == ['01.png', 4]
+
+
+def test_unreadable_images_are_read_again(photos):
+    root = photos(blue=2)
+    good = (root / 'blue/00.png').read_bytes()
+    (root / 'blue/00.png').write_bytes(good[:40])
+    names = ['blue/00.png', 'blue/01.png']
+    assert [name for name, _ in check_images(root, names)] == ['blue/00.png']
+    assert [name for name, _ in check_images(root, names)] == ['blue/00.png']
+    (root / 'blue/00.png').write_bytes(good)
+    assert check_images(root, names) == []
+
+
+def test_damaged_or_forbidden_cache_is_no_obstacle(photos, monkeypatch, tmp_path):
+    root = photos(blue=1)
+    cache_file(root).parent.mkdir(parents=True)
+    cache_file(root).write_text('{"blue')
+    assert check_images(root, ['blue/00.png']) == []
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    assert check_images(root, ['blue/00.png']) == []
+
+
+def test_progress_on_request_only(photos, capsys):
+    root = photos(blue=2)
+    check_images(root, ['blue/00.png'], progress=False)
+    assert capsys.readouterr().err == ''
+    check_images(root, ['blue/00.png', 'blue/01.png'], progress=True)
+    assert 'Reading the images' in capsys.readouterr().err
+
+
+def test_message_names_the_images(photos):
+    root = photos(blue=30)
+    for path in (root / 'blue').iterdir():
+        path.write_text('text')
+    names = [f'blue/{i:02d}.png' for i in range(30)]
+    with pytest.raises(FolderError, match=r'30 unreadable') as error:
+        require_readable(root, names)
+    assert '  blue/00.png: not an image' in str(error.value)
+    assert str(error.value).endswith('and 10 more')

@@ -1,0 +1,50 @@
+import pytest
+from mmpretrain.registry import DATASETS
+
+from vit_plugins.datasets.folder_scan import FolderError
+
+
+def build(root, **kwargs):
+    return DATASETS.build(
+        {'type': 'ImageFolder', 'data_root': str(root), 'serialize_data': False, **kwargs}
+    )
+
+
+def test_parts_share_the_folder(photos):
+    root = photos(blue=10, red=5)
+    parts = {part: build(root, part=part) for part in ('all', 'train', 'val')}
+    paths = {
+        k: {d['img_path'] for d in map(v.get_data_info, range(len(v)))} for k, v in parts.items()
+    }
+    assert [len(paths[p]) for p in ('all', 'train', 'val')] == [15, 12, 3]
+    assert paths['train'] | paths['val'] == paths['all']
+    assert not paths['train'] & paths['val']
+    assert parts['val'].get_gt_labels().tolist() == [0, 0, 1]
+    assert parts['all'].CLASSES == ('blue', 'red')
+    assert 'Part: \tval (val_fraction 0.2, seed 0)' in repr(parts['val'])
+
+
+def test_settings_change_the_split(photos):
+    root = photos(blue=10, red=10)
+
+    def held(**kwargs):
+        dataset = build(root, part='val', **kwargs)
+        return [dataset.get_data_info(i)['img_path'] for i in range(2)]
+
+    assert held() != held(seed=1)
+    assert len(build(root, part='val', val_fraction=0.5)) == 10
+
+
+def test_label_is_the_place_among_given_classes(photos):
+    dataset = build(photos(blue=1, red=1), metainfo={'classes': ('red', 'blue')})
+    assert dataset.get_gt_labels().tolist() == [1, 0]
+
+
+def test_other_classes_are_refused(photos):
+    with pytest.raises(FolderError, match="lacks 'green' and has, unknown in training, 'red'"):
+        build(photos(blue=1, red=1), metainfo={'classes': ('blue', 'green')})
+
+
+def test_unknown_part(photos):
+    with pytest.raises(ValueError, match="'all', 'train' or 'val', got 'test'"):
+        build(photos(blue=1, red=1), part='test')
