@@ -415,6 +415,23 @@ def test_no_tensor_of_n_by_n():
     assert largest.numel == 4 * 1024 * 1024  # the probe does see one
 
 
+@pytest.mark.parametrize('settings', [{}, dict(mode='psa'), dict(attn_drop=0.01)])
+def test_every_path_runs_under_autocast(settings):
+    layer = GPSA(16, 4, **settings).train()
+    x = torch.randn(2, 6, 16, requires_grad=True)
+    with torch.autocast('cpu', torch.bfloat16):
+        out, attn = layer(x, (2, 3)), layer.get_attention_map(x, (2, 3))
+    assert out.dtype == torch.bfloat16
+    out.float().sum().backward()
+    assert layer.pos_proj.weight.grad.isfinite().all()
+    torch.testing.assert_close(attn.float().sum(-1), torch.ones(2, 4, 6), atol=0.02, rtol=0)
+
+
+def test_memory_layout_of_the_tokens_does_not_matter():
+    layer, x = GPSA(16, 4), torch.randn(2, 16, 6).transpose(1, 2)  # as a convolution leaves them
+    torch.testing.assert_close(layer(x, (2, 3)), layer(x.contiguous(), (2, 3)))
+
+
 def test_factors_stay_in_single_precision_under_autocast():
     layer = randomise(GPSA(16, 4))
     x = torch.randn(2, 196, 16)

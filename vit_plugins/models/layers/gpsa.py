@@ -315,14 +315,14 @@ class GPSA(BaseModule):
         return self.gating_param.sigmoid()
 
     def _project(self, x: Tensor, hw_shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-        b, n, _ = x.shape
+        n = x.shape[1]
         if hw_shape[0] * hw_shape[1] != n:
             raise ValueError(
                 f'hw_shape {tuple(hw_shape)} has {hw_shape[0] * hw_shape[1]} patches, but x has '
                 f'{n} tokens. Pass the (H, W) of the patch grid and no class token.'
             )
-        q, k = self.qk(x).view(b, n, 2, self.num_heads, -1).unbind(2)  # (B, N, h, d)
-        return q, k, self.v(x).view(b, n, self.num_heads, -1)
+        q, k = self.qk(x).unflatten(2, (2, self.num_heads, -1)).unbind(2)  # (B, N, h, d)
+        return q, k, self.v(x).unflatten(2, (self.num_heads, -1))
 
     def extra_repr(self) -> str:
         """Tell the settings that the child modules do not."""
