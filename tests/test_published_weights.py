@@ -6,10 +6,7 @@ import mmpretrain
 import pytest
 import torch
 import yaml
-from mmengine import Config
-from mmengine.registry import DefaultScope
 from mmpretrain import ModelHub
-from mmpretrain.registry import MODELS
 
 from vit_plugins import checkpoints
 from vit_plugins.published_weights import register_models, resolve_weights
@@ -30,15 +27,6 @@ def test_entry_is_known_to_the_host(entry):
     assert entry['Name'] in mmpretrain.list_models()
     assert ModelHub._models_dict[entry['Name']].config == str(ROOT / entry['Config'])
     assert (ROOT / entry['Config']).is_file()
-
-
-@pytest.mark.parametrize('config', sorted({entry['Config'] for entry in ENTRIES}))
-def test_parameters_are_those_of_the_model(config):
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(Config.fromfile(ROOT / config).model)
-    count = sum(parameter.numel() for parameter in model.parameters())
-    entries = [entry for entry in ENTRIES if entry['Config'] == config]
-    assert {entry['Metadata']['Parameters'] for entry in entries} == {count}
 
 
 @pytest.mark.parametrize('entry', RELEASED, ids=lambda entry: entry['Name'])

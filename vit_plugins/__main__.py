@@ -13,8 +13,6 @@ from pathlib import Path
 from .published_weights import index_models
 from .resources import resource_root
 
-__all__ = ['config_files', 'copy_config', 'find_config', 'list_entries', 'main']
-
 TOOLS = {
     'train': 'train a model: train CONFIG [options of tools/train.py]',
     'test': 'evaluate a checkpoint: test CONFIG CHECKPOINT [options of tools/test.py]',

@@ -28,8 +28,6 @@ from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import digit_version
 
-__all__ = ['is_whole_checkpoint', 'load_checkpoint_file', 'register', 'register_safe_globals']
-
 MapLocation = str | torch.device | dict | Callable | None
 
 # With 2.6 `add_safe_globals` takes the (object, name in the file) pairs needed below.
@@ -279,7 +277,12 @@ def download(url: str, model_dir: str | None = None, progress: bool = False) -> 
 
 # The host logs a loader's name from its tenth letter on: `load_from_` is part of the interface.
 def load_from_local(filename: str, map_location: MapLocation = None) -> object:
-    """Serve ``CheckpointLoader`` for paths."""
+    """Serve ``CheckpointLoader`` for paths.
+
+    Args:
+        filename: The file.
+        map_location: As in ``torch.load``.
+    """
     return load_checkpoint_file(filename, map_location)
 
 
@@ -289,7 +292,14 @@ def load_from_http(
     model_dir: str | None = None,
     progress: bool | None = None,
 ) -> object:
-    """Serve ``CheckpointLoader`` for addresses; the host's own trusts what it downloads."""
+    """Serve ``CheckpointLoader`` for addresses; the host's own trusts what it downloads.
+
+    Args:
+        filename: The address.
+        map_location: As in ``torch.load``.
+        model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
+        progress: Whether to draw a progress bar; by default on a terminal.
+    """
     progress = sys.stderr.isatty() if progress is None else progress
     if get_rank() == 0:
         download(filename, model_dir, progress)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
 
-__all__ = ['HostError', 'check_host', 'host_conflict', 'host_problem', 'import_hint']
-
 
 class HostError(ImportError):
     """MMPretrain or something it needs is missing or unfit."""

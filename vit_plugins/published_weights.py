@@ -10,8 +10,6 @@ from modelindex.models.Model import Model
 from .checkpoints import PUBLISHED_SHA256
 from .resources import resource_root
 
-__all__ = ['index_models', 'register_models', 'resolve_weights']
-
 
 def index_models() -> dict[str, Model]:
     """Read our part of the model index: name to entry, paths relative to ``resource_root()``."""

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-__all__ = ['resource_root']
-
 
 def resource_root() -> Path:
     """Tell which folder holds ``configs/``, ``tools/`` and ``model-index.yml``.

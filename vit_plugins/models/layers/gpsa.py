@@ -42,6 +42,10 @@ def local_pos_weight(num_heads: int, locality_strength: float = 1.0) -> Tensor:
     """Return the rows α (2 Δx, 2 Δy, -1) of the convolutional initialisation, shape (h, 3).
 
     Completing the square, a head's logit is -α ‖δ - Δ_h‖² up to a constant.
+
+    Args:
+        num_heads: Number of heads h.
+        locality_strength: α.
     """
     rows = [(2 * x, 2 * y, -1.0) for x, y in attention_centres(num_heads)]
     return locality_strength * torch.tensor(rows)
@@ -98,7 +102,13 @@ def positional_factors(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[T
 
 
 def outer(along_y: Tensor, along_x: Tensor, product: bool) -> Tensor:
-    """Combine (h, H, H) and (h, W, W) to (h, N, N), by product (factors) or by sum (logits)."""
+    """Combine two axes to (h, N, N).
+
+    Args:
+        along_y: Factors or logits, shape (h, H, H).
+        along_x: Factors or logits, shape (h, W, W).
+        product: True multiplies (factors), False adds (logits).
+    """
     along_y = along_y[:, :, None, :, None]  # (h, H, 1, H, 1)
     along_x = along_x[:, None, :, None, :]  # (h, 1, W, 1, W)
     full = along_y * along_x if product else along_y + along_x
@@ -151,7 +161,15 @@ def gated_attention(
 def gated_attention_map(
     q: Tensor, k: Tensor, pos_weight: Tensor, gate: Tensor, hw_shape: tuple[int, int]
 ) -> Tensor:
-    """Return the attention A = (1 - g) C + g P itself, shape (B, h, N, N); arguments as above."""
+    """Return the attention A = (1 - g) C + g P itself, shape (B, h, N, N).
+
+    Args:
+        q: Queries, shape (B, N, h, d).
+        k: Keys, shape (B, N, h, d).
+        pos_weight: Positional weights, shape (h, 3).
+        gate: g, the share of position, shape (h,).
+        hw_shape: The grid (H, W).
+    """
     q, k = q.transpose(1, 2), k.transpose(1, 2)  # (B, h, N, d)
     content = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)
     position = outer(*positional_factors(pos_weight, hw_shape), product=True)
