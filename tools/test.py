@@ -20,6 +20,7 @@ from vit_plugins.engine.launch import (
     set_work_dir,
 )
 from vit_plugins.engine.resume import find_trained, trained_classes
+from vit_plugins.published_weights import resolve_weights
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -29,8 +30,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         'checkpoint',
         nargs='?',
-        help='checkpoint file; may be left out if a work dir is given: the best one there, or '
-        'else the newest',
+        help='checkpoint file, or a name of the model index; may be left out if a work dir is '
+        'given: the best one there, or else the newest',
     )
     add_shared_arguments(parser)
     parser.add_argument('--out', help='file for the results')
@@ -58,7 +59,8 @@ def complete_config(args: argparse.Namespace) -> Config:
     if Path(args.config).is_dir():
         default_work_dir = f'{args.config}/test'
         args.config, found = find_trained(args.config)
-        args.checkpoint = args.checkpoint or str(found)
+        args.checkpoint = args.checkpoint or found
+    args.checkpoint = resolve_weights(args.checkpoint)
     cfg = read_config(args)
     # A folder of its own: the runner writes its config there, and that of the training must stay.
     cfg.work_dir = None

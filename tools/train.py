@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.launch import (
@@ -95,7 +96,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parse_args(argv)
     cfg = complete_config(args)
     if args.check:
-        print(check_job(cfg))
+        summary = check_job(cfg)
+        if is_main_process():
+            print(summary)
     else:
         build_runner(cfg).train()
 

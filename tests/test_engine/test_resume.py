@@ -54,9 +54,12 @@ def test_an_absent_folder_holds_none(tmp_path):
     assert resume.newest_whole_checkpoint(tmp_path / 'absent') is None
 
 
-def test_resume_from_a_named_file():
-    cfg = resume.resume_from(Config(dict(work_dir='w')), 'a.pth')
-    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+def test_resume_from_a_named_file(tmp_path):
+    path = str(save(tmp_path / 'a.pth', age=0))
+    cfg = resume.resume_from(Config(dict(work_dir='w')), path)
+    assert (cfg.resume, cfg.load_from) == (True, path)
+    with pytest.raises(FileNotFoundError, match=r'--resume b\.pth: there is no such file'):
+        resume.resume_from(cfg, 'b.pth')
 
 
 def test_find_trained_prefers_the_best(tmp_path):

@@ -98,6 +98,42 @@ def test_resume_validates_what_the_crash_left_unvalidated(trained, interrupted, 
     assert validations(interrupted) == {3: validations(trained)[3]}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('name', 'added', 'saved'),
+    [
+        ('ema', "custom_hooks = [dict(type='EMAHook', momentum=0.1)]", 'epoch_{}.pth'),
+        (
+            'by_iter',
+            """
+train_cfg = dict(by_epoch=False, max_iters=3, val_interval=1)
+param_scheduler = dict(type='CosineAnnealingLR', by_epoch=False, T_max=3)
+default_hooks = dict(checkpoint=dict(by_epoch=False), logger=dict(log_metric_by_epoch=False))
+log_processor = dict(by_epoch=False)
+""",
+            'iter_{}.pth',
+        ),
+    ],
+)
+def test_resume_with_averaged_weights_and_by_iterations(
+    name, added, saved, job, train_tool, test_tool, tmp_path
+):
+    arguments = [str(job(name, added)), '--work-dir', str(tmp_path), '--amp']
+    train_tool.main(arguments)
+    newest = tmp_path / saved.format(3)
+    whole = CheckpointLoader.load_checkpoint(str(newest))
+    newest.unlink()
+    train_tool.main([*arguments, '--resume'])
+    resumed = CheckpointLoader.load_checkpoint(str(newest))
+    for part in {'state_dict', 'ema_state_dict'} & set(whole):
+        for key, weight in whole[part].items():
+            torch.testing.assert_close(resumed[part][key], weight, rtol=0, atol=0)
+    metrics = test_tool.main([arguments[0], str(newest), '--work-dir', str(tmp_path / 'test')])
+    measured = resumed['message_hub']['runtime_info']['learning_curve']['metrics']
+    assert [step for step, _ in measured['accuracy/top1']][:2] == [1, 2]
+    assert metrics['accuracy/top1'] == validations(tmp_path)[3]
+
+
 def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
     job, train_tool, tmp_path, monkeypatch
 ):
@@ -136,13 +172,15 @@ def test_amp_on_a_cpu_runs_the_forward_in_bfloat16(job, train_tool, tmp_path):
 
 def test_flags_of_the_host(job, train_tool, tmp_path):
     config = str(job('scaled', 'auto_scale_lr = dict(base_batch_size=16)'))
-    flags = f'--work-dir {tmp_path} --no-validate --auto-scale-lr --resume other.pth'.split()
+    other = tmp_path / 'other.pth'
+    other.touch()
+    flags = f'--work-dir {tmp_path} --no-validate --auto-scale-lr --resume {other}'.split()
     flags += ['--no-pin-memory', '--no-persistent-workers']
     flags += ['--cfg-options', 'train_cfg.max_epochs=7', 'train_dataloader.num_workers=2']
     cfg = train_tool.complete_config(train_tool.parse_args([config, *flags]))
     assert cfg.val_dataloader is None
     assert cfg.auto_scale_lr.enable
-    assert (cfg.resume, cfg.load_from) == (True, 'other.pth')
+    assert (cfg.resume, cfg.load_from) == (True, str(other))
     assert not cfg.train_dataloader.pin_memory
     assert not cfg.train_dataloader.persistent_workers
     assert cfg.train_cfg.max_epochs == 7

@@ -90,6 +90,9 @@ def resume_from(cfg: Config, checkpoint: str) -> Config:
 
     Returns:
         The same config.
+
+    Raises:
+        FileNotFoundError: If the named file does not exist.
     """
     if checkpoint == 'auto':
         found = newest_whole_checkpoint(cfg.work_dir)
@@ -98,6 +101,8 @@ def resume_from(cfg: Config, checkpoint: str) -> Config:
             cfg.resume = False
             return cfg
         checkpoint = str(found)
+    elif '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'--resume {checkpoint}: there is no such file')
     print_log(f'Resuming from {checkpoint}', logger='current')
     cfg.resume = True
     cfg.load_from = checkpoint
