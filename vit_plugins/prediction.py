@@ -62,7 +62,9 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     model = get_model(cfg, pretrained=False, device=device)
     try:
-        loaded = load_checkpoint(model, str(checkpoint), map_location='cpu', strict=True)
+        loaded = load_checkpoint(
+            model, str(checkpoint), map_location='cpu', strict=True, logger='silent'
+        )
     except RuntimeError as error:
         raise ValueError(f'{checkpoint} does not fit the config beside it: {error}') from error
     dataset = next(node for node in walk(cfg.test_dataloader.dataset) if 'pipeline' in node)

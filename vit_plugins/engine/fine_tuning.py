@@ -12,6 +12,8 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 
+from ..published_weights import resolve_weights
+
 PREFIXES = ('backbone.', 'module.backbone.', 'model.backbone.')
 
 
@@ -39,14 +41,11 @@ def apply_pretrained(cfg: Config, weights: str, *, layer_decay: float | None = 0
     """
     if layer_decay is not None and not 0 < layer_decay <= 1:
         raise ValueError(f'layer_decay must lie within (0, 1], got {layer_decay}')
-    if Path(weights).expanduser().is_file():
-        weights = str(Path(weights).expanduser().absolute())
-    else:
-        from ..published_weights import resolve_weights
-
-        weights = resolve_weights(weights)
+    weights = resolve_weights(weights)
+    if '://' not in weights:
+        weights = str(Path(weights).absolute())
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        backbone = MODELS.build({**cfg.model.backbone, 'init_cfg': None})
+        backbone = MODELS.build({k: v for k, v in cfg.model.backbone.items() if k != 'init_cfg'})
     prefix, notes = try_weights(backbone, weights)
     init_cfg = ConfigDict(type='Pretrained', checkpoint=weights)
     if prefix:
@@ -85,9 +84,10 @@ def try_weights(backbone: BaseModule, weights: str) -> tuple[str, list[str]]:
     try:
         missing = backbone.load_state_dict(inside, strict=False).missing_keys
     except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
         raise ValueError(
             f'{weights} does not fit this {name}: is it of another size (arch, patch_size)? '
-            f'{error}'
+            + _some(lines, 3)
         ) from error
     if set(missing) >= wanted:
         raise ValueError(

@@ -1,0 +1,279 @@
+"""The predict tool: from a work dir and files to names and probabilities."""
+
+import csv
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmpretrain.registry import MODELS, TRANSFORMS
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ('blue', 'green', 'red')
+MODEL = {
+    'type': 'ImageClassifier',
+    'backbone': {
+        **{'type': 'VisionTransformer', 'img_size': 16, 'patch_size': 8},
+        'arch': {'embed_dims': 32, 'num_layers': 1, 'num_heads': 2, 'feedforward_channels': 32},
+    },
+    'head': {'type': 'VisionTransformerClsHead', 'num_classes': 3, 'in_channels': 32},
+}
+REST = {
+    'val_evaluator': {'type': 'Accuracy', 'topk': 1},
+    'test_evaluator': {'type': 'Accuracy', 'topk': 1},
+    'val_cfg': {},
+    'test_cfg': {},
+    'train_cfg': {'by_epoch': True, 'max_epochs': 1},
+    'optim_wrapper': {'optimizer': {'type': 'SGD', 'lr': 0.1}},
+}
+
+
+def config(kind='CIFAR10', to_rgb=False, train=(), test=(), **dataset):
+    pack = {'type': 'PackInputs'}
+    sources = {'train_dataloader': [*train, pack], 'test_dataloader': [*test, pack]}
+    loaders = {
+        name: {
+            **{'batch_size': 4, 'num_workers': 0},
+            'sampler': {'type': 'DefaultSampler', 'shuffle': False},
+            'dataset': {'type': kind, 'data_root': '/gone', 'pipeline': pipeline, **dataset},
+        }
+        for name, pipeline in sources.items()
+    }
+    loaders['val_dataloader'] = loaders['test_dataloader']
+    normal = {'mean': [120, 110, 100], 'std': [50, 60, 70], 'to_rgb': to_rgb}
+    return Config(
+        {
+            **{'default_scope': 'mmpretrain', 'model': MODEL, 'data_preprocessor': normal},
+            **{**loaders, **REST},
+        }
+    )
+
+
+@pytest.fixture(scope='module')
+def predict():
+    spec = importlib.util.spec_from_file_location('tool_predict', ROOT / 'tools/predict.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Leave behind what a training does: config and checkpoint. Weights are large and random."""
+
+    def make(cfg, name='epoch_1.pth', classes=CLASSES):
+        work_dir = tmp_path / 'work'
+        work_dir.mkdir(exist_ok=True)
+        cfg.dump(work_dir / 'recipe.py')
+        state = {k: torch.randn(v.shape) for k, v in MODELS.build(cfg.model).state_dict().items()}
+        meta = {'dataset_meta': {'classes': classes}} if classes else {}
+        torch.save({'state_dict': state, 'meta': meta}, work_dir / name)
+        return work_dir
+
+    return make
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / 'new'
+    folder.mkdir()
+    pixels = rng.integers(0, 255, (6, 16, 16, 3), np.uint8)
+    for i, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f'{i}.png')
+    return folder, pixels
+
+
+def as_json(predict, work_dir, *arguments):
+    out = work_dir.parent / 'out.json'
+    assert predict.main([str(work_dir), *map(str, arguments), '--out', str(out)]) == 0
+    return json.loads(out.read_text())
+
+
+def probabilities(report):
+    answers = [
+        dict((p['class'], p['probability']) for p in i['predictions']) for i in report['images']
+    ]
+    return torch.tensor([[answer[name] for name in CLASSES] for answer in answers])
+
+
+def scores_of_arrays(work_dir, pixels):
+    """Predict as training's own evaluation would, on RGB arrays through the recipe as it is."""
+    cfg = Config.fromfile(work_dir / 'recipe.py')
+    model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}).eval()
+    model.load_state_dict(torch.load(work_dir / 'epoch_1.pth')['state_dict'])
+    pipeline = Compose([TRANSFORMS.build(t) for t in cfg.test_dataloader.dataset.pipeline])
+    batch = default_collate([pipeline({'img': image.copy()}) for image in pixels])
+    with torch.no_grad():
+        return torch.stack([s.pred_score for s in model.test_step(batch)])
+
+
+def test_models_of_rgb_arrays_see_files_in_the_right_order(predict, trained, photos):
+    work_dir = trained(config(train=[{'type': 'RandomCrop', 'crop_size': 16, 'padding': 2}]))
+    folder, pixels = photos
+    found = probabilities(as_json(predict, work_dir, folder))
+    expected = scores_of_arrays(work_dir, pixels)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+    flipped = scores_of_arrays(work_dir, pixels[..., ::-1])
+    assert (flipped - expected).abs().max() > 0.1  # the test can fail
+
+
+def test_probabilities_are_those_of_the_test_tool(predict, trained, photos, test_tool, tmp_path):
+    folder, _ = photos
+    for i, path in enumerate(sorted(folder.iterdir())):
+        (tmp_path / 'set' / CLASSES[i % 3]).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / 'set' / CLASSES[i % 3] / path.name)
+    load = {'type': 'LoadImageFromFile'}
+    cfg = config(
+        'ImageFolder', to_rgb=True, train=[load], test=[load], data_root=str(tmp_path / 'set')
+    )
+    work_dir = trained(cfg)
+    report = as_json(predict, work_dir, tmp_path / 'set', '--batch-size', '4')
+    hits = [i['predictions'][0]['class'] == Path(i['image']).parent.name for i in report['images']]
+    assert len(hits) == 6
+    metrics = test_tool.main([str(work_dir)])
+    assert metrics['accuracy/top1'] == pytest.approx(100 * np.mean(hits))
+
+
+def test_photos_of_other_sizes_and_kinds(predict, trained, tmp_path):
+    work_dir = trained(config(train=[{'type': 'RandomCrop', 'crop_size': 16}]))
+    for name, mode, size in [
+        ('a.jpg', 'L', (90, 40)),
+        ('b.png', 'RGBA', (8, 9)),
+        ('c.bmp', 'P', (16, 99)),
+    ]:
+        Image.new('RGB', size, (200, 30, 60)).convert(mode).save(tmp_path / name)
+    report = as_json(predict, work_dir, *(tmp_path / n for n in ('a.jpg', 'b.png', 'c.bmp')))
+    assert len(report['images']) == 3
+    assert all(
+        sum(p['probability'] for p in i['predictions']) == pytest.approx(1)
+        for i in report['images']
+    )
+
+
+def test_unreadable_files_are_listed_and_skipped(predict, trained, photos, capsys):
+    folder, _ = photos
+    (folder / '1.png').write_bytes((folder / '1.png').read_bytes()[:60])
+    (folder / 'deep').mkdir()
+    (folder / 'deep/x.JPG').write_text('text')
+    (folder / 'notes.txt').touch()
+    work_dir = trained(config(train=[{'type': 'RandomCrop', 'crop_size': 16}]))
+    report = as_json(predict, work_dir, folder, folder / 'absent.png', '--batch-size', '2')
+    assert [Path(i['image']).name for i in report['images']] == [
+        '0.png',
+        *(f'{i}.png' for i in range(2, 6)),
+    ]
+    reasons = {Path(bad['image']).name: bad['reason'] for bad in report['unreadable']}
+    assert reasons.keys() == {'1.png', 'x.JPG', 'absent.png'}
+    assert 'No such file' in reasons['absent.png']
+    told = capsys.readouterr().err
+    assert f'skipped, unreadable: {folder}/deep/x.JPG: not an image' in told
+    assert '5 images classified, 3 skipped' in told
+    assert predict.main([str(work_dir), str(folder / 'notes.txt')]) == 1
+
+
+def test_csv_and_table(predict, trained, photos, capsys, tmp_path):
+    work_dir = trained(config(train=[{'type': 'RandomCrop', 'crop_size': 16}]))
+    folder, _ = photos
+    expected = as_json(predict, work_dir, folder, '--top-k', '2')['images']
+    predict.main([str(work_dir), str(folder), '--top-k', '2', '--out', str(tmp_path / 'x.csv')])
+    with (tmp_path / 'x.csv').open(newline='') as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ['image', 'class', 'probability', 'class_2', 'probability_2']
+    assert [row[0] for row in rows[1:]] == [str(folder / f'{i}.png') for i in range(6)]
+    assert rows[1][1] == expected[0]['predictions'][0]['class']
+    assert float(rows[1][4]) == expected[0]['predictions'][1]['probability']
+    capsys.readouterr()
+    predict.main([str(work_dir), str(folder), '--top-k', '1'])
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 6
+    assert table[0].startswith(f'{folder}/0.png\t{rows[1][1]} ')
+
+
+def test_best_checkpoint_else_newest_whole_one(predict, trained, photos, capsys):
+    folder, _ = photos
+    cfg = config(train=[{'type': 'RandomCrop', 'crop_size': 16}])
+    work_dir = trained(cfg)
+    trained(cfg, 'epoch_2.pth')
+    (work_dir / 'epoch_3.pth').write_bytes((work_dir / 'epoch_2.pth').read_bytes()[:-100])
+    for i in (1, 2):
+        os.utime(work_dir / f'epoch_{i}.pth', (i, i))
+    assert as_json(predict, work_dir, folder)['checkpoint'] == str(work_dir / 'epoch_2.pth')
+    best = trained(cfg, 'best_accuracy_top1_epoch_1.pth') / 'best_accuracy_top1_epoch_1.pth'
+    assert as_json(predict, work_dir, folder)['checkpoint'] == str(best)
+    assert f'checkpoint {best}' in capsys.readouterr().err
+    named = as_json(predict, work_dir, folder, '--checkpoint', work_dir / 'epoch_1.pth')
+    assert named['checkpoint'] == str(work_dir / 'epoch_1.pth')
+
+
+@pytest.mark.parametrize(
+    ('classes', 'dataset', 'first'),
+    [
+        (CLASSES, {}, 'blue'),
+        (None, {'metainfo': {'classes': ('a', 'b', 'c')}}, 'a'),
+        (None, {}, '0'),  # CIFAR10's ten names are not those of three classes
+    ],
+)
+def test_where_names_come_from(predict, trained, photos, classes, dataset, first):
+    train = [{'type': 'RandomCrop', 'crop_size': 16}]
+    work_dir = trained(config(train=train, **dataset), classes=classes)
+    report = as_json(predict, work_dir, photos[0] / '0.png')
+    names = {p['class'] for p in report['images'][0]['predictions']}
+    assert min(names) == first
+
+
+def test_checkpoint_of_another_model(predict, trained, photos):
+    work_dir = trained(config(train=[{'type': 'RandomCrop', 'crop_size': 16}]))
+    state = torch.load(work_dir / 'epoch_1.pth')
+    del state['state_dict']['head.layers.head.weight']
+    torch.save(state, work_dir / 'epoch_1.pth')
+    with pytest.raises(SystemExit, match=r'epoch_1.pth does not fit the config(.|\n)*head.weight'):
+        predict.main([str(work_dir), str(photos[0])])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nowhere', 'x.png'], 'nowhere is not a folder'),
+        (['.', 'x.png', '--out', 'x.txt'], r'end in .csv or .json, got x.txt'),
+        (['.', 'x.png', '--top-k', '0'], '1 or more'),
+    ],
+)
+def test_refused_arguments(predict, arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        predict.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_empty_work_dir(predict, tmp_path, photos):
+    with pytest.raises(SystemExit, match=str(tmp_path)):
+        predict.main([str(tmp_path), str(photos[0])])
+
+
+@pytest.mark.slow
+def test_a_training_on_photos_is_used_on_another_machine(train_tool, predict, tmp_path):
+    """Train with --data-root, take the data away, move the work dir, predict."""
+    colours = {'blue': (30, 60, 220), 'green': (60, 220, 30), 'red': (220, 30, 60)}
+    for name, colour in colours.items():
+        for i in range(16):
+            (tmp_path / 'data' / name).mkdir(parents=True, exist_ok=True)
+            Image.new('RGB', (40 + i, 30), colour).save(tmp_path / 'data' / name / f'{i}.jpg')
+    options = [
+        *('train_cfg.max_epochs=6', 'train_dataloader.batch_size=8', 'param_scheduler=None'),
+        *(f'{part}_dataloader.num_workers=0' for part in ('train', 'val', 'test')),
+    ]
+    recipe = str(ROOT / 'configs/convit_drloc_folder.py')
+    arguments = ['--data-root', str(tmp_path / 'data'), '--work-dir', str(tmp_path / 'work')]
+    train_tool.main([recipe, *arguments, '--cfg-options', *options])
+    (tmp_path / 'data').rename(tmp_path / 'photos')
+    (tmp_path / 'work').rename(tmp_path / 'moved')
+    report = as_json(predict, tmp_path / 'moved', tmp_path / 'photos')
+    hits = [i['predictions'][0]['class'] == Path(i['image']).parent.name for i in report['images']]
+    assert len(hits) == 48
+    assert np.mean(hits) > 0.9
