@@ -9,9 +9,11 @@ import shutil
 import sys
 import zipfile
 
+import mmpretrain
 import numpy as np
 import pytest
 import torch
+from mmengine import Config
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
@@ -104,6 +106,22 @@ def test_training_checkpoint_reads_back(as_zip, tmp_path):
     assert read['message_hub']['log_scalars']['train/loss'].mean() == 0.375
     assert read['message_hub']['runtime_info']['rank'] == 3
     assert torch.equal(read['state_dict']['weight'], saved['state_dict']['weight'])
+
+
+def test_get_model_reads_a_training_checkpoint(tmp_path):
+    model = {
+        'type': 'ImageClassifier',
+        'backbone': {'type': 'LeNet5', 'num_classes': 2},
+        'head': {'type': 'ClsHead'},
+    }
+    saved = mmpretrain.get_model(Config({'model': model}))
+    checkpoint = {**training_checkpoint(), 'state_dict': saved.state_dict()}
+    checkpoint['meta']['dataset_meta'] = {'classes': ('cat', 'dog')}
+    torch.save(checkpoint, tmp_path / 'epoch_1.pth')
+    read = mmpretrain.get_model(Config({'model': model}), pretrained=str(tmp_path / 'epoch_1.pth'))
+    assert read._dataset_meta == {'classes': ('cat', 'dog')}
+    for name, value in read.state_dict().items():
+        assert torch.equal(value, saved.state_dict()[name])
 
 
 @new_torch
