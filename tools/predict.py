@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from mmengine.config import Config
@@ -63,7 +64,8 @@ def main(argv: list[str] | None = None) -> int:
             found_config, found_checkpoint = find_trained(args.work_dir)
             config, checkpoint = config or found_config, checkpoint or found_checkpoint
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
-        classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)
+        with redirect_stdout(sys.stderr):  # the host's log would stand in the table
+            classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     images = gather_images(args.images)
