@@ -2,7 +2,8 @@
 #
 #   bash tools/dist_train.sh configs/drloc/t2t-vit-t-14-drloc_8xb128-100e_cifar100.py 8
 #
-# Published: 68.03 % top-1 with performer attention, which the host lacks. Not trained by us (no GPU node).
+# Published: 68.03 % top-1 with performer attention, which the host lacks.
+# Not trained by us (no GPU node).
 _base_ = './t2t-vit-t-14_8xb128-100e_cifar100.py'
 
 # The 14 x 14 tokens are averaged to the paper's 7 x 7 for this loss only.

@@ -1,8 +1,9 @@
-# t2t-vit-t-14 from scratch on CIFAR-100 at 224 px, 100 epochs: the baseline of the DRLoc comparison.
+# t2t-vit-t-14 from scratch on CIFAR-100 at 224 px, 100 epochs: the baseline of DRLoc.
 #
 #   bash tools/dist_train.sh configs/drloc/t2t-vit-t-14_8xb128-100e_cifar100.py 8
 #
-# Published: 65.16 % top-1 with performer attention, which the host lacks. Not trained by us (no GPU node).
+# Published: 65.16 % top-1 with performer attention, which the host lacks.
+# Not trained by us (no GPU node).
 _base_ = [
     '../_base_/models/t2t_vit_t_14.py',
     '../_base_/datasets/cifar100_224.py',
