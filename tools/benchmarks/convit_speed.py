@@ -3,7 +3,7 @@
     python tools/benchmarks/convit_speed.py
 
 One thread, fp32 on CPU, process CPU time (which other programs disturb least), median of five
-rounds that alternate between the two sides. Takes about three minutes; --quick one.
+rounds that alternate between the two sides. Takes about five minutes; --quick one.
 """
 
 import argparse
@@ -72,14 +72,22 @@ def cpu_seconds(call: Callable[[], Tensor], backward: bool) -> float:
     return time.process_time() - start
 
 
-def compare_time(pair: Pair, backward: bool, rounds: int, calls: int) -> tuple[float, float]:
-    """Return the median seconds of our call and of timm's, after one warm-up round."""
+def compare_time(pair: Pair, backward: bool, rounds: int, budget: float) -> tuple[float, float]:
+    """Return the median seconds of a call of ours and of timm's.
+
+    Args:
+        pair: What to compare.
+        backward: Time the backward pass too.
+        rounds: Number of rounds, in each of which both sides take their turn.
+        budget: Seconds that a turn lasts about, for up to 20 calls.
+    """
+    warm_up = max(cpu_seconds(call, backward) for call in pair.calls)
+    calls = min(max(round(budget / warm_up), 1), 20)
     seconds: tuple[list, list] = [], []
-    for round_ in range(rounds + 1):
+    for _ in range(rounds):
         for side, call in enumerate(pair.calls):
-            spent = sum(cpu_seconds(call, backward) for _ in range(calls)) / calls
-            if round_:
-                seconds[side].append(spent)
+            spent = sum(cpu_seconds(call, backward) for _ in range(calls))
+            seconds[side].append(spent / calls)
     return median(seconds[0]), median(seconds[1])
 
 
@@ -106,9 +114,8 @@ def report(name: str, what: str, batch: int, ours: str, timms: str, ratio: float
 
 def run(pair: Pair, goals: tuple[float | None, float | None, float | None], quick: bool) -> None:
     """Measure one pair; the goals are those of forward, forward + backward, and saved memory."""
-    calls = 1 if pair.name.startswith('ConViT') else 5
     for backward, goal in ((False, goals[0]), (True, goals[1])):
-        ours, timms = compare_time(pair, backward, 2 if quick else 5, calls)
+        ours, timms = compare_time(pair, backward, *((2, 1) if quick else (5, 4)))
         what = 'forward + backward' if backward else 'forward'
         shown = [f'{1e3 * seconds:.1f} ms' for seconds in (ours, timms)]
         report(pair.name, what, pair.batch, *shown, timms / ours, goal)
@@ -122,7 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--quick', action='store_true', help='two rounds instead of five')
+    parser.add_argument('--quick', action='store_true', help='two short rounds instead of five')
     quick = parser.parse_args().quick
     torch.set_num_threads(1)
     torch.manual_seed(0)
