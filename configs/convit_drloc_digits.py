@@ -39,10 +39,10 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(
-        type='WarmupCosineLR', warmup=10, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True
+        type='WarmupCosineLR', warmup=8, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True
     )
 ]
-train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=80, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=64)
