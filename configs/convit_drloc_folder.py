@@ -8,6 +8,10 @@
 # DIR holds class folders (a fifth of each class is then split off for validation), or train, val
 # and test with class folders inside. Rare classes: --cfg-options balance=sampler (each class is
 # drawn equally often) or balance=loss (each class weighs equally in the loss).
+#
+# Seen: 2,000 images of CIFAR-10 as JPEG take 75 s per epoch on one thread of a busy CPU; after 3
+# epochs 23 % of the validation images are right (10 classes). Not trained by us to the end, nor
+# tuned: no GPU at hand.
 _base_ = ['_base_/default_runtime.py']
 
 val_fraction = 0.2

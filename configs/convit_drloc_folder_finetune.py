@@ -7,6 +7,9 @@
 # --pretrained takes a file too: the official .pth, timm's .safetensors, or a training of this
 # package. Another size: --cfg-options model.backbone.arch=small model.head.in_channels=432
 # model.head.head.in_channels=432.
+#
+# Not trained by us, nor tuned: no GPU and no published weights at hand. An image costs three times
+# as much as at 128 px, and there are 30 epochs instead of 100.
 _base_ = './convit_drloc_folder.py'
 
 size = 224
