@@ -40,7 +40,7 @@ def test_fit_hosts_pass(installed):
     ('module', 'line'),
     [
         ('mmcv', 'pip install "mmcv-lite>=2.0.0,<2.4.0"'),
-        ('mmengine', 'pip install "mmengine>=0.8.3,<1.0.0"'),
+        ('mmengine', 'pip install "mmengine>=0.9.1,<1.0.0"'),
         ('mmpretrain', 'pip install "mmpretrain>=1.2.0"'),
         ('torchvision', 'pip install "torchvision>=0.16"'),
     ],
@@ -72,8 +72,8 @@ def test_mmcv_whose_files_went_with_mmcv_lite():
     ('name', 'version', 'line'),
     [
         ('mmpretrain', '1.1.1', 'pip uninstall -y mmpretrain && pip install "mmpretrain>=1.2.0"'),
-        ('mmengine', '0.7.4', 'pip install "mmengine>=0.8.3,<1.0.0"'),
-        ('mmengine', '1.0.0', 'pip install "mmengine>=0.8.3,<1.0.0"'),
+        ('mmengine', '0.7.4', 'pip install "mmengine>=0.9.1,<1.0.0"'),
+        ('mmengine', '1.0.0', 'pip install "mmengine>=0.9.1,<1.0.0"'),
         ('mmcv-lite', '2.4.0', 'pip install "mmcv-lite>=2.0.0,<2.4.0"'),
         ('torch', '2.0.1', '\n    pip install "torch>=2.1"'),
         ('torchvision', '0.15.2', '\n    pip install "torchvision>=0.16"'),

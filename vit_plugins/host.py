@@ -33,11 +33,12 @@ class _Part:
         return f'"{distribution}>={self.low}' + (f',<{self.high}"' if self.high else '"')
 
 
-# The bounds of mmcv and mmengine are those that mmpretrain asserts.
+# The bounds of mmcv and mmengine are those that mmpretrain asserts, but for mmengine's lower one:
+# 0.8.3 fails our tests, as it writes no config with a yapf of today.
 _PARTS = (
     _Part('torch', ('torch',), '2.1'),
     _Part('torchvision', ('torchvision',), '0.16'),
-    _Part('mmengine', ('mmengine', 'mmengine-lite', 'onedl-mmengine'), '0.8.3', '1.0.0'),
+    _Part('mmengine', ('mmengine', 'mmengine-lite', 'onedl-mmengine'), '0.9.1', '1.0.0'),
     _Part('mmcv', ('mmcv-lite', 'mmcv', 'onedl-mmcv'), '2.0.0', '2.4.0'),
     _Part('mmpretrain', ('mmpretrain', 'onedl-mmpretrain'), '1.2.0'),
 )
