@@ -68,7 +68,10 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.pretrained is not None:
         from vit_plugins.engine.fine_tuning import apply_pretrained
 
-        cfg = apply_pretrained(cfg, args.pretrained)
+        try:
+            cfg = apply_pretrained(cfg, args.pretrained)
+        except ValueError as error:  # what does not fit, in words: no traceback needed
+            raise SystemExit(f'--pretrained: {error}') from None
     if args.amp:
         use_amp(cfg)
     if args.auto_scale_lr:

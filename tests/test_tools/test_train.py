@@ -321,3 +321,10 @@ train_dataloader['dataset'] = dict(type='CIFAR10', data_root='{tmp_path / 'cifar
     for part in (str(tmp_path / 'cifar'), 'cifar-10-python.tar.gz', 'c58f30108f718f92721af3b95e'):
         assert part in result.stderr
     assert 'Traceback' not in result.stderr.split('c58f30108f718f92721af3b95e')[0]
+
+
+def test_unfit_pretrained_weights_end_in_words(job, train_tool, tmp_path):
+    torch.save({'other': torch.zeros(1)}, tmp_path / 'other.pth')
+    flags = ['--work-dir', str(tmp_path), '--pretrained', str(tmp_path / 'other.pth')]
+    with pytest.raises(SystemExit, match=r'--pretrained: nothing in .*other\.pth belongs to Vis'):
+        train_tool.main([str(job()), *flags])
