@@ -307,7 +307,6 @@ def _rank(rank, port, root, cache, answers):
         text = 'no error'
     except FolderError as error:
         text = str(error)
-    # A file: ranks that shared a queue have been seen to wait for its lock for ever.
     (answers / f'{rank}.txt').write_text(text)
 
 
