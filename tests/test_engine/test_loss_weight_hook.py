@@ -199,9 +199,7 @@ def train_rank(rank, port):
         other = parameter.detach().clone()
         torch.distributed.broadcast(other, 0)
         assert torch.equal(other, parameter)
-    # torch 2.1: the group's end waits for its thread, which may wait for Python to drop `other`.
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    # The group ends with the process: with torch 2.1, ended while its thread drops `other`, it hangs.
 
 
 @pytest.mark.slow
