@@ -3,6 +3,9 @@
 #
 #   python tools/train.py configs/convit_drloc_digits.py
 #
+# Seen: 94 s on two quiet CPU cores; test accuracy 99.44, 99.44, 99.72 % for seeds 0, 1, 2
+# (--cfg-options randomness.seed=1). A support vector machine on the raw pixels: 99.44 % with
+# scikit-learn's defaults, 99.72 % with C=10. Settings were chosen on the part split='val'.
 _base_ = ['_base_/datasets/digits.py', '_base_/default_runtime.py']
 
 model = dict(
@@ -20,8 +23,8 @@ model = dict(
         type='DRLocHead',
         in_channels=64,
         patch_size=4,
-        num_pairs=32,
-        hidden_dims=(128, 128),
+        num_pairs=16,
+        hidden_dims=(64, 64),
         loss_weight=0.1,
         head=dict(
             type='VisionTransformerClsHead',
@@ -39,10 +42,10 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(
-        type='WarmupCosineLR', warmup=8, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True
+        type='WarmupCosineLR', warmup=7, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True
     )
 ]
-train_cfg = dict(by_epoch=True, max_epochs=80, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=70, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=64)
