@@ -199,7 +199,7 @@ def train_rank(rank, port):
         other = parameter.detach().clone()
         torch.distributed.broadcast(other, 0)
         assert torch.equal(other, parameter)
-    # The group ends with the process: with torch 2.1, ended while its thread drops `other`, it hangs.
+    # The group ends with the process: ended while its thread drops `other`, torch 2.1 hangs.
 
 
 @pytest.mark.slow
