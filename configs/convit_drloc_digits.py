@@ -41,9 +41,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
 )
 param_scheduler = [
-    dict(
-        type='WarmupCosineLR', warmup=7, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True
-    )
+    dict(type='WarmupCosineLR', warmup=7, warmup_lr=1e-5, eta_min=1e-5, convert_to_iter_based=True)
 ]
 train_cfg = dict(by_epoch=True, max_epochs=70, val_interval=1)
 val_cfg = dict()
