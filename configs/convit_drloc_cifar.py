@@ -1,9 +1,12 @@
 # CIFAR-10 at 32 px: a ConViT-Ti with patches of 4 (8 x 8 tokens) and the dense relative
-# localization loss, from scratch. The host's data set downloads itself to data/cifar10.
+# localization loss, from scratch, 200 epochs. The host's data set downloads itself to
+# data/cifar10; --data-root takes the images as class folders (train/, test/) as well.
 #
 #   python tools/train.py configs/convit_drloc_cifar.py
 #   bash tools/dist_train.sh configs/convit_drloc_cifar.py 4 --amp
 #
+# Not trained by us to the end (no GPU at hand): convit_drloc_cifar_short.py is what two CPU
+# cores can do.
 _base_ = [
     '_base_/models/convit.py',
     '_base_/datasets/cifar10_32.py',

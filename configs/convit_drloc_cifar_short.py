@@ -1,0 +1,25 @@
+# The CIFAR-10 recipe cut down for two CPU cores: one epoch of crops and flips, without the
+# mixing and the heavy augmentation that pay off in two hundred.
+#
+#   python tools/train.py configs/convit_drloc_cifar_short.py --amp
+#
+_base_ = './convit_drloc_cifar.py'
+
+model = dict(train_cfg=dict(_delete_=True))
+train_pipeline = [
+    dict(type='RandomCrop', crop_size=32, padding=4),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+param_scheduler = [
+    dict(
+        type='WarmupCosineLR',
+        warmup=0.1,
+        warmup_lr=1e-5,
+        eta_min=1e-5,
+        convert_to_iter_based=True,
+    )
+]
+train_cfg = dict(max_epochs=1)
+default_hooks = dict(logger=dict(interval=50))
