@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -133,8 +134,10 @@ def test_editable_install_reads_the_checkout(checkout, tmp_path):
     target = str(tmp_path / 'site')
     run(*PIP, 'install', *OFFLINE, '--target', target, '-e', str(checkout), cwd=tmp_path)
     code = (
-        f'import site; site.addsitedir({str(tmp_path / "site")!r}); '
+        f'import site, sys; sys.path.append({sysconfig.get_path("purelib")!r}); '
+        f'site.addsitedir({target!r}); '
         'from vit_plugins.resources import resource_root as r; print(r())'
     )
-    # -I: without the folder where this runs and without PYTHONPATH
-    assert run('-I', '-c', code, cwd=tmp_path).strip().endswith(str(checkout))
+    # -I: without the folder where this runs and without PYTHONPATH; -S: without the finder of an
+    # editable install that the environment itself may have, as that of CI does
+    assert run('-I', '-S', '-c', code, cwd=tmp_path).strip().endswith(str(checkout))

@@ -14,6 +14,7 @@ import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
+    end_ranks,
     place_data,
     read_config,
     set_loader_defaults,
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     metrics = runner.test()
     if args.out and args.out_item == 'metrics' and is_main_process():
         mmengine.dump(metrics, args.out)
+    end_ranks()
     return metrics
 
 

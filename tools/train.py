@@ -11,6 +11,7 @@ import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
+    end_ranks,
     place_data,
     read_config,
     set_loader_defaults,
@@ -104,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(summary)
     else:
         build_runner(cfg).train()
+    end_ranks()
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@ from mmpretrain.registry import DATASETS, MODELS
 from vit_plugins.datasets import data_root, image_check
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.folder_scan import FolderError
+from vit_plugins.engine.launch import end_ranks
 
 HOST_CONFIGS = Path(mmpretrain.__file__).parent / '.mim/configs'
 OUR_CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -309,6 +310,7 @@ def _rank(rank, port, root, cache, answers):
     except FolderError as error:
         text = str(error)
     (answers / f'{rank}.txt').write_text(text)
+    end_ranks()
 
 
 @pytest.mark.slow

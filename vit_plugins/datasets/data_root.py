@@ -287,7 +287,7 @@ def _on_all_ranks(read):
         group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
         messages = [None] * torch_dist.get_world_size()
         torch_dist.all_gather_object(messages, message, group=group)
-        # The group stays: with torch 2.1 one that ends while its thread drops a tensor hangs.
+        # The group stays until the ranks end: see end_ranks in engine/launch.py.
         message = next((m for m in messages if m), None)
     if message:
         raise FolderError(message)

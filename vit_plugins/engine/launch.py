@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import time
 from collections.abc import Iterable, Sequence
 
 import torch.distributed as torch_dist
@@ -107,6 +108,19 @@ def start_ranks(cfg: Config, launcher: str) -> None:
         **(cfg.get('model_wrapper_cfg') or {}),
         'device_ids': None,
     }
+
+
+def end_ranks() -> None:
+    """Leave the process group together; without one, do nothing.
+
+    A gloo thread that outlives the interpreter aborts a run that was a success (seen with torch
+    2.15). The pause lets threads drop what they hold: with torch 2.1 freeing a group joins a
+    thread that may still wait for the interpreter's lock, and hangs.
+    """
+    if torch_dist.is_initialized():
+        torch_dist.barrier()
+        time.sleep(0.5)
+        torch_dist.destroy_process_group()
 
 
 def set_work_dir(cfg: Config, args: argparse.Namespace, default: str) -> None:

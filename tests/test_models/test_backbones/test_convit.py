@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from timm.models.convit import ConVit as TimmConViT
 from torch import nn
 
+from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.convit import ConViT
 from vit_plugins.models.backbones.convit_weights import convert_official_keys
 from vit_plugins.models.layers.gpsa import GPSA, local_pos_weight
@@ -618,14 +619,12 @@ def train_one_step(rank: int, port: int) -> None:
 
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
     torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
-    try:
-        for settings in SWITCHES.values():
-            model = nn.parallel.DistributedDataParallel(small(**settings).train())
-            for _ in range(2):  # the second step fails where the first left a parameter unused
-                outs = model(torch.randn(2, 3, 32, 32))
-                sum(out.square().sum() for out in outs).backward()
-    finally:
-        torch.distributed.destroy_process_group()
+    for settings in SWITCHES.values():
+        model = nn.parallel.DistributedDataParallel(small(**settings).train())
+        for _ in range(2):  # the second step fails where the first left a parameter unused
+            outs = model(torch.randn(2, 3, 32, 32))
+            sum(out.square().sum() for out in outs).backward()
+    end_ranks()
 
 
 @pytest.mark.slow
