@@ -134,8 +134,8 @@ def test_editable_install_reads_the_checkout(checkout, tmp_path):
     target = str(tmp_path / 'site')
     run(*PIP, 'install', *OFFLINE, '--target', target, '-e', str(checkout), cwd=tmp_path)
     code = (
-        f'import site, sys; sys.path.append({sysconfig.get_path("purelib")!r}); '
-        f'site.addsitedir({target!r}); '
+        f'import site, sys; site.addsitedir({target!r}); '
+        f'sys.path.append({sysconfig.get_path("purelib")!r}); '
         'from vit_plugins.resources import resource_root as r; print(r())'
     )
     # -I: without the folder where this runs and without PYTHONPATH; -S: without the finder of an
