@@ -1,5 +1,6 @@
 """Guards over what is written: docstrings say what signatures say, documents name what exists."""
 
+import doctest
 import importlib
 import inspect
 import pkgutil
@@ -63,6 +64,14 @@ def test_args_of_the_docstring_are_those_of_the_signature(name):
         assert [word for word in written if word in names] == names
     else:
         assert written == names
+
+
+def test_examples_print_what_they_say():
+    names = {getattr(item, '__module__', '') for item in OBJECTS.values()}
+    modules = [importlib.import_module(name) for name in names if name.startswith('vit_plugins')]
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) > 0
+    assert sum(result.failed for result in results) == 0
 
 
 FUNCTIONS = [  # of two arguments or more: the summary can tell a single one
