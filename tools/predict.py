@@ -6,7 +6,6 @@ python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --ou
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -15,12 +14,8 @@ from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.engine.resume import find_trained
-from vit_plugins.prediction import (
-    gather_images,
-    load_classifier,
-    predict_images,
-    write_predictions,
-)
+from vit_plugins.photo_inference import default_workers, gather_images
+from vit_plugins.prediction import load_classifier, predict_images, write_predictions
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -69,10 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     images = gather_images(args.images)
-    workers = args.workers
-    if workers is None:
-        # a process takes longer to start than a few images to read
-        workers = min(os.cpu_count() or 1, 4) if len(images) > 200 else 0
+    workers = default_workers(len(images)) if args.workers is None else args.workers
     found = list(predict_images(classifier, images, batch_size=args.batch_size, workers=workers))
     if args.out:
         about = {'config': str(config), 'checkpoint': str(checkpoint)}

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, default_collate
-from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope
-from mmengine.runner import load_checkpoint
-from mmpretrain import get_model
-from mmpretrain.registry import DATASETS, TRANSFORMS
-from torch.utils.data import DataLoader, Dataset
+from mmpretrain.registry import DATASETS
 
-from .datasets.folder_scan import list_images
-from .datasets.image_check import image_problem, tracked
-from .datasets.photo_pipeline import accept_photos, walk
+from .photo_inference import TrainedModel, load_trained, run_on_photos
 
 # classes with their probabilities, highest first; or why the file cannot be read
 Answer = list[tuple[str, float]] | str
@@ -30,19 +21,17 @@ Answer = list[tuple[str, float]] | str
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained model with what it takes to feed it files and name its answers.
+    """A trained model that can name its answers.
 
     The host's ``ImageClassificationInferencer`` reads every file as BGR, whatever the model was
     trained on, replaces the recipe's loader and stops at the first unreadable file; hence this.
 
     Attributes:
-        model: The model, in evaluation mode.
-        pipeline: The recipe's test transforms, from ``img_path`` on.
+        trained: The model and what it takes to feed it files.
         classes: The names.
     """
 
-    model: BaseModel
-    pipeline: Compose
+    trained: TrainedModel
     classes: tuple[str, ...]
 
 
@@ -55,44 +44,20 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        ValueError: If the checkpoint does not fit the config; the host would go on with the
-            random numbers of a new layer.
+        ValueError: If the checkpoint does not fit the config.
     """
-    cfg = accept_photos(cfg.copy())
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    model = get_model(cfg, pretrained=False, device=device)
-    try:
-        loaded = load_checkpoint(
-            model, str(checkpoint), map_location='cpu', strict=True, logger='silent'
-        )
-    except RuntimeError as error:
-        raise ValueError(f'{checkpoint} does not fit the config beside it: {error}') from error
-    dataset = next(node for node in walk(cfg.test_dataloader.dataset) if 'pipeline' in node)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        pipeline = Compose([TRANSFORMS.build(t) for t in dataset['pipeline']])
-        kind = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else None
+    trained = load_trained(cfg, checkpoint, device)
+    kind = trained.dataset['type']
+    kind = DATASETS.get(kind) if isinstance(kind, str) else None
     sources = (
-        loaded.get('meta', {}).get('dataset_meta'),
-        dataset.get('metainfo'),
+        trained.meta.get('dataset_meta'),
+        trained.dataset.get('metainfo'),
         getattr(kind, 'METAINFO', None),
     )
     names = next((s['classes'] for s in sources if s and s.get('classes')), ())
-    return Classifier(model, pipeline, tuple(names))
+    return Classifier(trained, tuple(names))
 
 
-def gather_images(paths: Iterable[str | os.PathLike]) -> list[str]:
-    """List the files that are meant: files as they are, folders with all images below them.
-
-    Args:
-        paths: Files and folders.
-    """
-    images: list[str] = []
-    for path in map(Path, paths):
-        images += [str(path / n) for n in list_images(path)[0]] if path.is_dir() else [str(path)]
-    return images
-
-
-@torch.no_grad()
 def predict_images(
     classifier: Classifier,
     images: Sequence[str],
@@ -114,42 +79,19 @@ def predict_images(
         Each file with all classes and their probabilities, highest first, or with the reason
         why it cannot be read.
     """
-    loader = DataLoader(
-        _Files(images, classifier.pipeline), batch_size, num_workers=workers, collate_fn=list
+    answers = run_on_photos(
+        classifier.trained,
+        images,
+        title='Classifying',
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
     )
-    for batch in tracked(loader, len(loader), 'Classifying', progress):
-        readable = [packed for _, packed in batch if not isinstance(packed, str)]
-        scores = iter(_scores(classifier.model, readable))
-        for path, packed in batch:
-            yield (
-                path,
-                packed if isinstance(packed, str) else _named(next(scores), classifier.classes),
-            )
-
-
-class _Files(Dataset):
-    def __init__(self, images: Sequence[str], pipeline: Compose) -> None:
-        self.images = images
-        self.pipeline = pipeline
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> tuple[str, dict | str]:
-        path = self.images[index]
-        # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
-        return path, image_problem(path) or self.pipeline({'img_path': path})
-
-
-def _scores(model: BaseModel, packed: list[dict]) -> list[torch.Tensor]:
-    # recipes without a crop leave every image its size: no batch then
-    alike = len({tuple(item['inputs'].shape) for item in packed}) == 1
-    batches = [packed] if alike else [[item] for item in packed]
-    return [
-        sample.pred_score.cpu()
-        for batch in batches
-        for sample in model.test_step(default_collate(batch))
-    ]
+    for path, answer in answers:
+        if isinstance(answer, str):
+            yield path, answer
+        else:
+            yield path, _named(answer.pred_score.cpu(), classifier.classes)
 
 
 def _named(scores: torch.Tensor, classes: Sequence[str]) -> list[tuple[str, float]]:

@@ -1,0 +1,148 @@
+"""Run a trained model on image files: what naming photos and searching them have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.runner import load_checkpoint
+from mmpretrain import get_model
+from mmpretrain.registry import TRANSFORMS
+from mmpretrain.structures import DataSample
+from torch.utils.data import DataLoader, Dataset
+
+from .datasets.folder_scan import list_images
+from .datasets.image_check import image_problem, tracked
+from .datasets.photo_pipeline import accept_photos, walk
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model with what it takes to feed it files.
+
+    Attributes:
+        model: The model, in evaluation mode.
+        pipeline: The recipe's test transforms, from ``img_path`` on.
+        dataset: The config of the recipe's test set.
+        meta: What the checkpoint tells about itself.
+    """
+
+    model: BaseModel
+    pipeline: Compose
+    dataset: dict
+    meta: dict[str, Any]
+
+
+def load_trained(
+    cfg: Config, checkpoint: str | Path, device: str | None = None, strict: bool = True
+) -> TrainedModel:
+    """Build a trained model; the training data need not be there.
+
+    Args:
+        cfg: The config it was trained with.
+        checkpoint: The file.
+        device: Where to run. Default: a GPU if there is one.
+        strict: Whether every weight must have its place, and every place its weight.
+
+    Raises:
+        ValueError: If the checkpoint does not fit the config; the host would go on with the
+            random numbers of a new layer.
+    """
+    cfg = accept_photos(cfg.copy())
+    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    model = get_model(cfg, pretrained=False, device=device)
+    try:
+        loaded = load_checkpoint(
+            model, str(checkpoint), map_location='cpu', strict=strict, logger='silent'
+        )
+    except RuntimeError as error:
+        raise ValueError(f'{checkpoint} does not fit its config: {error}') from error
+    dataset = next(node for node in walk(cfg.test_dataloader.dataset) if 'pipeline' in node)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = Compose([TRANSFORMS.build(t) for t in dataset['pipeline']])
+    return TrainedModel(model, pipeline, dataset, loaded.get('meta', {}))
+
+
+def gather_images(paths: Iterable[str | os.PathLike]) -> list[str]:
+    """List the files that are meant: files as they are, folders with all images below them.
+
+    Args:
+        paths: Files and folders.
+    """
+    images: list[str] = []
+    for path in map(Path, paths):
+        images += [str(path / n) for n in list_images(path)[0]] if path.is_dir() else [str(path)]
+    return images
+
+
+def default_workers(num_images: int) -> int:
+    """Choose the number of reading processes.
+
+    Args:
+        num_images: How many images are to be read.
+    """
+    # a process takes longer to start than a few images to read
+    return min(os.cpu_count() or 1, 4) if num_images > 200 else 0
+
+
+@torch.no_grad()
+def run_on_photos(
+    trained: TrainedModel,
+    images: Sequence[str],
+    *,
+    title: str,
+    batch_size: int = 32,
+    workers: int = 0,
+    progress: bool | None = None,
+) -> Iterator[tuple[str, DataSample | str]]:
+    """Run the model on files, one batch after the other.
+
+    Args:
+        trained: The model.
+        images: The files.
+        title: What the progress bar calls it.
+        batch_size: How many to run at once.
+        workers: Processes that read; 0 reads in this one.
+        progress: Whether to draw a progress bar. Default: if a person watches.
+
+    Yields:
+        Each file with what the model's ``predict`` says, or with the reason why it cannot be
+        read.
+    """
+    loader = DataLoader(
+        _Files(images, trained.pipeline), batch_size, num_workers=workers, collate_fn=list
+    )
+    for batch in tracked(loader, len(loader), title, progress):
+        readable = [packed for _, packed in batch if not isinstance(packed, str)]
+        answers = iter(_answers(trained.model, readable))
+        for path, packed in batch:
+            yield path, packed if isinstance(packed, str) else next(answers)
+
+
+class _Files(Dataset):
+    def __init__(self, images: Sequence[str], pipeline: Compose) -> None:
+        self.images = images
+        self.pipeline = pipeline
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[str, dict | str]:
+        path = self.images[index]
+        # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
+        return path, image_problem(path) or self.pipeline({'img_path': path})
+
+
+def _answers(model: BaseModel, packed: list[dict]) -> list[DataSample]:
+    # recipes without a crop leave every image its size: no batch then
+    alike = len({tuple(item['inputs'].shape) for item in packed}) == 1
+    batches = [packed] if alike else [[item] for item in packed]
+    return [sample for batch in batches for sample in model.test_step(default_collate(batch))]
