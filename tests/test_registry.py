@@ -58,12 +58,15 @@ def minimal(tmp_path):
         'DRLocHead': {'head': head, 'in_channels': 8},
         'DRLocLoss': {'in_channels': 8},
         'DRLocSourceHook': {},
+        'DeiT3ViT': {'arch': 'tiny', 'img_size': 32},
         'Digits': {'split': 'train', 'lazy_init': True},
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'LearningCurveHook': {},
         'LossWeightHook': {},
         'ProgressHook': {},
+        'SimpleRandomCrop': {'crop_size': 32},
+        'ThreeAugment': {},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},
     }
 

@@ -1,6 +1,6 @@
 """Data sets, transforms and what finds, checks and splits people's own images."""
 
-from . import samplers  # noqa: F401  (registration)
+from . import samplers, transforms  # noqa: F401  (registration)
 from .digits import Digits
 from .image_folder import ImageFolder
 

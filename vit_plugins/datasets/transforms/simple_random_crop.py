@@ -1,0 +1,189 @@
+"""Simple random crop (SRC): the crop of DeiT III for ImageNet-21k."""
+
+# ruff: noqa: NPY002  (the host seeds NumPy's global stream, differently for each worker)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmpretrain.registry import TRANSFORMS
+
+from .antialiased_resize import BACKENDS, antialiased_resize
+from .image_array import check_image, lay_out
+
+AXES = ('both', 'x')
+
+
+@dataclass(frozen=True)
+class SimpleRandomCropParams:
+    """What was drawn for one image.
+
+    Args:
+        scaled_shape: (height, width) to which the image is resized.
+        padding: Pixels that reflection adds on each side.
+        top: First row of the crop within the resized and padded image.
+        left: First column of it.
+        size: Side of the crop.
+    """
+
+    scaled_shape: tuple[int, int]
+    padding: int
+    top: int
+    left: int
+    size: int
+
+    def source_box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """Give the part of the source image that is shown, reflections not counted.
+
+        Args:
+            height: Height of the source image.
+            width: Width of it.
+
+        Returns:
+            (x1, y1, x2, y2) in pixels of the source image, x2 and y2 excluded.
+        """
+        scale_y, scale_x = height / self.scaled_shape[0], width / self.scaled_shape[1]
+        y, x = self.top - self.padding, self.left - self.padding
+        return (
+            max(x, 0) * scale_x,
+            max(y, 0) * scale_y,
+            min(x + self.size, self.scaled_shape[1]) * scale_x,
+            min(y + self.size, self.scaled_shape[0]) * scale_y,
+        )
+
+
+def scale_short_side(height: int, width: int, size: int) -> tuple[int, int]:
+    """Give the shape whose short side is ``size``; the long side is rounded down.
+
+    >>> scale_short_side(375, 500, 224)
+    (224, 298)
+
+    Args:
+        height: Height of the image.
+        width: Width of it.
+        size: New short side.
+    """
+    if width <= height:
+        return int(size * height / width), size
+    return size, int(size * width / height)
+
+
+def reflected_window(img: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
+    """Cut out a square that may leave the image, which goes on as its mirror image.
+
+    The pixel at the edge is not repeated.
+
+    Args:
+        img: Image of shape (H, W) or (H, W, C).
+        top: First row; negative above the image.
+        left: First column; negative left of the image.
+        size: Side of the square.
+
+    Returns:
+        Shape (size, size) or (size, size, C); a view where the square lies within the image.
+    """
+    height, width = img.shape[:2]
+    above, below = max(-top, 0), max(top + size - height, 0)
+    before, behind = max(-left, 0), max(left + size - width, 0)
+    if not (above or below or before or behind):
+        return img[top : top + size, left : left + size]
+    channels = img.shape[2:]
+    padded = cv2.copyMakeBorder(img, above, below, before, behind, cv2.BORDER_REFLECT_101)
+    top, left = top + above, left + before
+    return padded.reshape(*padded.shape[:2], *channels)[top : top + size, left : left + size]
+
+
+def simple_random_crop(
+    img: np.ndarray, params: SimpleRandomCropParams, backend: str = 'torch'
+) -> np.ndarray:
+    """Apply what was drawn: resize, then cut out the square.
+
+    Args:
+        img: uint8 image of shape (H, W), (H, W, 1) or (H, W, 3), with any strides.
+        params: What to do.
+        backend: Of the resize, see :func:`antialiased_resize`.
+
+    Returns:
+        Image of shape (size, size) or (size, size, C), maybe a part of the resized one.
+
+    Raises:
+        TypeError: If the image is not of uint8.
+        ValueError: If its shape is none of the three.
+    """
+    check_image(img, 'SimpleRandomCrop')
+    img = antialiased_resize(lay_out(img), params.scaled_shape, backend)
+    top, left = params.top - params.padding, params.left - params.padding
+    return reflected_window(img, top, left, params.size)
+
+
+@TRANSFORMS.register_module()
+class SimpleRandomCrop(BaseTransform):
+    """Resize the short side to S, reflect some pixels, crop S x S at random.
+
+    Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3; the
+    steps are those of the official code. Most of the image is shown, in its proportions: of 500
+    x 375 pixels 75 %. Required and modified key: ``img``, uint8, any channel order; modified
+    too: ``img_shape``.
+
+    Args:
+        crop_size: S.
+        padding: Pixels that are reflected on each side.
+        axes: 'both': the crop moves along both axes, along the short one by the padding only, as
+            in the official code; 'x': along x only and is centred along y, as the paper says.
+        backend: Of the resize: 'torch', 'pillow' or 'cv2', see :func:`antialiased_resize`.
+
+    Raises:
+        ValueError: If a size is out of its range, or ``axes`` or ``backend`` is not known.
+    """
+
+    def __init__(
+        self, crop_size: int, padding: int = 4, axes: str = 'both', backend: str = 'torch'
+    ) -> None:
+        if not isinstance(crop_size, int) or crop_size < 1:
+            raise ValueError(f'crop_size must be one positive integer, got {crop_size!r}')
+        if not isinstance(padding, int) or padding < 0:
+            raise ValueError(f'padding must be an integer of at least 0, got {padding!r}')
+        if axes not in AXES:
+            raise ValueError(f'axes must be one of {", ".join(AXES)}, got {axes!r}')
+        if backend not in BACKENDS:
+            raise ValueError(f'backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
+        self.crop_size = crop_size
+        self.padding = padding
+        self.axes = axes
+        self.backend = backend
+
+    @cache_randomness
+    def draw(self, height: int, width: int) -> SimpleRandomCropParams:
+        """Draw for one image, from numpy's global stream as the host's transforms do.
+
+        Args:
+            height: Height of the image.
+            width: Width of it.
+        """
+        shape = scale_short_side(height, width, self.crop_size)
+        spare_y, spare_x = (side + 2 * self.padding - self.crop_size for side in shape)
+        top = np.random.randint(spare_y + 1) if self.axes == 'both' else spare_y // 2
+        left = np.random.randint(spare_x + 1)
+        return SimpleRandomCropParams(shape, self.padding, int(top), int(left), self.crop_size)
+
+    def transform(self, results: dict) -> dict:
+        """Crop the image.
+
+        Args:
+            results: With ``img``.
+        """
+        check_image(results['img'], 'SimpleRandomCrop')
+        params = self.draw(*results['img'].shape[:2])
+        results['img'] = simple_random_crop(results['img'], params, self.backend)
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'SimpleRandomCrop(crop_size={self.crop_size}, padding={self.padding}, '
+            f'axes={self.axes!r}, backend={self.backend!r})'
+        )

@@ -1,0 +1,194 @@
+"""3-Augment: the light augmentation of DeiT III."""
+
+# ruff: noqa: NPY002  (the host seeds NumPy's global stream, differently for each worker)
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmpretrain.registry import TRANSFORMS
+
+from .image_array import check_image, lay_out
+from .pil_blur import pil_blur
+from .pil_jitter import adjust, solarize_table, to_grey
+
+MEMBERS = ('grayscale', 'solarize', 'blur')
+ORDERS = tuple(permutations(('brightness', 'contrast', 'saturation')))
+
+
+@dataclass(frozen=True)
+class ThreeAugmentParams:
+    """What was drawn for one image.
+
+    Args:
+        member: What is done to the image: 'grayscale', 'solarize', 'blur', 'identity', or the
+            type of a transform of the host.
+        threshold: For solarize, the lowest level that is inverted.
+        radius: For blur, the standard deviation in pixels.
+        jitter: Names and factors of the colour jitter, in the order of their application.
+    """
+
+    member: str = 'identity'
+    threshold: int | None = None
+    radius: float | None = None
+    jitter: tuple[tuple[str, float], ...] = ()
+
+
+def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
+    """Apply what was drawn: the member, then the colour jitter.
+
+    Args:
+        img: uint8 image in BGR of shape (H, W, 3), or of one channel (H, W) or (H, W, 1), with
+            any strides.
+        params: What to do.
+
+    Returns:
+        Image of the same shape; on one channel, grayscale and saturation change nothing. The
+        input is never written to.
+
+    Raises:
+        TypeError: If the image is not of uint8.
+        ValueError: If its shape is none of the three, or the member is not known.
+    """
+    check_image(img, 'ThreeAugment')
+    shape = img.shape
+    img = lay_out(img)
+    img = img[:, :, 0] if shape[2:] == (1,) else img
+    table = None
+    if params.member == 'grayscale':
+        img = to_grey(img)  # the jitter then works on one channel
+    elif params.member == 'solarize':
+        table = solarize_table(params.threshold)
+    elif params.member == 'blur':
+        img = pil_blur(img, params.radius)
+    elif params.member != 'identity':
+        raise ValueError(
+            f'member must be one of {(*MEMBERS, "identity")}, got {params.member!r}; '
+            'ThreeAugment.apply knows the others'
+        )
+    img = adjust(img, params.jitter, table)
+    return np.broadcast_to(img[:, :, None], shape).copy() if img.ndim < len(shape) else img
+
+
+@TRANSFORMS.register_module()
+class ThreeAugment(BaseTransform):
+    """Exactly one of grayscale, solarize and blur per image, then colour jitter.
+
+    Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3; the
+    figures are those of the official code. Pixels differ from those of its Pillow transforms by
+    0.01 grey levels on average, behind a blur by 0.6. Put it behind crop and flip and before
+    ``PackInputs``. Required and modified key: ``img``, uint8, BGR or one channel.
+
+    Args:
+        members: Among what to choose: 'grayscale', 'solarize', 'blur', 'identity' (leaves the
+            image alone), or the config of any transform that needs ``img`` only. One member is
+            taken always; () leaves the colour jitter.
+        weights: How often each member is taken, relative to the others. Default: equally often.
+        color_jitter: j: the factors of brightness, contrast and saturation are drawn from
+            [max(0, 1-j), 1+j] and applied in random order. None or 0: no jitter.
+        solarize_threshold: The lowest level that solarize inverts.
+        blur_radius: Range of the blur's standard deviation in pixels.
+
+    Raises:
+        ValueError: If a member is not known or named twice, the weights do not fit the members,
+            or another argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[str | dict] = MEMBERS,
+        weights: Sequence[float] | None = None,
+        color_jitter: float | None = 0.3,
+        solarize_threshold: int = 128,
+        blur_radius: tuple[float, float] = (0.1, 2.0),
+    ) -> None:
+        self.others = {m['type']: TRANSFORMS.build(m) for m in members if isinstance(m, dict)}
+        self.members = tuple(m['type'] if isinstance(m, dict) else m for m in members)
+        self.weights = weights if weights is None else tuple(weights)
+        self.color_jitter = color_jitter
+        self.solarize_threshold = solarize_threshold
+        self.blur_radius = tuple(blur_radius)
+        self._check()
+        share = np.array(self.weights or [1] * len(self.members), dtype=float)
+        self._upper = share.cumsum() / share.sum()
+
+    def _check(self) -> None:
+        known = (*MEMBERS, 'identity', *self.others)
+        for member in self.members:
+            if member not in known:
+                raise ValueError(f'members must be among {known} or configs, got {member!r}')
+        if len(set(self.members)) < len(self.members):
+            raise ValueError(f'each member may be named once, got {self.members}; use weights')
+        if self.weights is not None and (
+            len(self.weights) != len(self.members)
+            or min(self.weights, default=0) < 0
+            or sum(self.weights) <= 0
+        ):
+            raise ValueError(
+                f'weights must be {len(self.members)} numbers, one per member, none negative and '
+                f'not all zero, got {self.weights}'
+            )
+        if self.color_jitter is not None and not self.color_jitter >= 0:
+            raise ValueError(f'color_jitter must be None or at least 0, got {self.color_jitter}')
+        if not 0 <= self.solarize_threshold <= 256:
+            raise ValueError(
+                f'solarize_threshold must lie between 0 and 256, got {self.solarize_threshold}'
+            )
+        if len(self.blur_radius) != 2 or not 0 <= self.blur_radius[0] <= self.blur_radius[1]:
+            raise ValueError(
+                f'blur_radius must be (lowest, highest) with 0 <= lowest, got {self.blur_radius}'
+            )
+
+    @cache_randomness
+    def draw(self) -> ThreeAugmentParams:
+        """Draw for one image, from numpy's global stream as the host's transforms do."""
+        member = 'identity'
+        if self.members:
+            member = self.members[int(np.searchsorted(self._upper, np.random.rand(), 'right'))]
+        return ThreeAugmentParams(
+            member,
+            self.solarize_threshold if member == 'solarize' else None,
+            np.random.uniform(*self.blur_radius) if member == 'blur' else None,
+            self._draw_jitter(),
+        )
+
+    def _draw_jitter(self) -> tuple[tuple[str, float], ...]:
+        if not self.color_jitter:
+            return ()
+        low, high = max(0.0, 1 - self.color_jitter), 1 + self.color_jitter
+        order = ORDERS[np.random.randint(len(ORDERS))]
+        return tuple(zip(order, np.random.uniform(low, high, 3).tolist(), strict=True))
+
+    def apply(self, img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
+        """Apply what was drawn, also where the member is a transform of the host.
+
+        Args:
+            img: See :func:`three_augment`.
+            params: What to do.
+        """
+        if params.member in self.others:
+            check_image(img, 'ThreeAugment')
+            img = self.others[params.member]({'img': lay_out(img)})['img']
+            params = replace(params, member='identity')
+        return three_augment(img, params)
+
+    def transform(self, results: dict) -> dict:
+        """Augment the image.
+
+        Args:
+            results: With ``img``.
+        """
+        results['img'] = self.apply(results['img'], self.draw())
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'ThreeAugment(members={self.members}, weights={self.weights}, '
+            f'color_jitter={self.color_jitter}, solarize_threshold={self.solarize_threshold}, '
+            f'blur_radius={self.blur_radius})'
+        )
