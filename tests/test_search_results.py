@@ -1,0 +1,61 @@
+"""Ranked results: JSON, sheets and the page."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vit_plugins.gallery import Gallery, Photo, Source
+from vit_plugins.search_results import answer_queries, write_json, write_page, write_sheets
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / 'photos & <more>'
+    folder.mkdir()
+    gallery = Gallery(tmp_path / 'g', Source('w', 's'))
+    for i in range(4):
+        path = folder / f'{i}.jpg'
+        Image.fromarray(rng.integers(0, 255, (30, 60 + i, 3), np.uint8)).save(path)
+        gallery.add([Photo.of(path)], np.eye(4, dtype='float32')[[i]])
+    return gallery
+
+
+def test_a_query_of_the_gallery_does_not_find_itself(gallery, monkeypatch, tmp_path):
+    paths = [photo.path for photo in gallery.photos]
+    vectors = np.float32([[0.9, 0.3, 0.2, 0.1], [0.9, 0.3, 0.2, 0.1]])
+    monkeypatch.chdir(tmp_path)
+    relative = 'photos & <more>/0.jpg'
+    inside, outside = answer_queries(gallery, [relative, '/other/0.jpg'], vectors, 2)
+    assert [photo.path for _, photo in inside.found] == paths[1:3]
+    assert [photo.path for _, photo in outside.found] == paths[:2]
+    assert inside.found[0][0] == pytest.approx(0.3)
+
+
+def test_json_page_and_sheets(gallery, tmp_path):
+    queries = [photo.path for photo in gallery.photos] * 6  # 24: two sheets
+    answers = answer_queries(gallery, queries, np.tile(np.eye(4, dtype='float32'), (6, 1)), 3)
+    (tmp_path / 'photos & <more>' / '3.jpg').unlink()  # gone since it was indexed
+    out = tmp_path / 'out'
+    out.mkdir()
+    write_json(answers, [('bad.jpg', 'empty')], {'gallery': 'g'}, out / 'results.json')
+    report = json.loads((out / 'results.json').read_text())
+    assert (report['gallery'], len(report['queries'])) == ('g', 24)
+    assert report['unreadable'] == [{'image': 'bad.jpg', 'reason': 'empty'}]
+    ranks = [result['rank'] for result in report['queries'][0]['results']]
+    assert ranks == [1, 2, 3]
+    sheets = write_sheets(answers, out)
+    assert [sheet.name for sheet in sheets] == ['sheet_001.png', 'sheet_002.png']
+    first, second = (Image.open(sheet).size for sheet in sheets)
+    assert first[0] == second[0] == 4 * 172  # the query and three results
+    assert first[1] == 5 * second[1]  # twenty rows and four
+    page = write_page(answers, out, 'a <title>').read_text()
+    assert '<title>a &lt;title&gt;</title>' in page
+    assert 'photos &amp; &lt;more&gt;/0.jpg' in page
+    shown = re.findall(r'src="(thumbnails/\w+\.jpg)"', page)
+    assert len(shown) == 24 * 4
+    assert all((out / name).is_file() for name in shown)
+    assert page.count('class="query"') == 24

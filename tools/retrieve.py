@@ -1,0 +1,216 @@
+"""Search photos by similarity, with the model of a training run.
+
+python tools/retrieve.py index my_gallery photos --work-dir work_dirs/retrieval_digits
+python tools/retrieve.py query my_gallery question.jpg --out found
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.engine.resume import find_trained
+from vit_plugins.gallery import KINDS, Gallery, Photo, Source, faiss
+from vit_plugins.photo_inference import (
+    TrainedModel,
+    default_workers,
+    gather_images,
+    load_trained,
+    run_on_photos,
+)
+from vit_plugins.search_results import answer_queries, write_json, write_page, write_sheets
+
+SAVE_EVERY = 300  # seconds: what a killed run loses at most
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    index = commands.add_parser('index', help='make a gallery, or add photos to it')
+    index.add_argument('gallery', type=Path, help='folder of the gallery')
+    index.add_argument('images', nargs='+', help='image files, or folders that hold them')
+    index.add_argument('--work-dir', type=Path, help='of a training run: its config and weights')
+    index.add_argument('--config', type=Path, help='default: the one in the work dir')
+    index.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
+    index.add_argument(
+        '--kind',
+        choices=KINDS,
+        help='exact (default), or approximate for large galleries; fixed when it is made',
+    )
+    query = commands.add_parser('query', help='find the photos most similar to an image')
+    query.add_argument('gallery', type=Path, help='folder of the gallery')
+    query.add_argument('images', nargs='+', help='image files, or folders that hold them')
+    query.add_argument('--out', type=Path, required=True, help='folder for the results')
+    query.add_argument('--top-k', type=int, default=10, help='photos per image')
+    query.add_argument('--checkpoint', type=Path, help='where the weights lie now, if moved')
+    for command in (index, query):
+        command.add_argument('--batch-size', type=int, default=32)
+        command.add_argument('--workers', type=int, help='reading processes')
+        command.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if any')
+    args = parser.parse_args(argv)
+    if args.batch_size < 1 or getattr(args, 'top_k', 1) < 1:
+        parser.error('--top-k and --batch-size must be 1 or more')
+    return args
+
+
+def open_gallery(args: argparse.Namespace) -> Gallery:
+    """Load the gallery to add to, or begin a new one.
+
+    Raises:
+        ValueError: If arguments are missing, or contradict the gallery that is there.
+    """
+    config, checkpoint = args.config, args.checkpoint
+    if args.work_dir is not None and (config is None or checkpoint is None):
+        found_config, found_checkpoint = find_trained(args.work_dir)
+        config, checkpoint = config or found_config, checkpoint or found_checkpoint
+    if not Gallery.exists(args.gallery):
+        if config is None or checkpoint is None:
+            raise ValueError('a new gallery needs --work-dir, or --config and --checkpoint')
+        gallery = Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact')
+        gallery.folder.mkdir(parents=True, exist_ok=True)
+        Config.fromfile(config).dump(gallery.config)
+        return gallery
+    gallery = Gallery.load(args.gallery)
+    if checkpoint is not None and Source.of(checkpoint).sha256 != gallery.source.sha256:
+        raise ValueError(
+            f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
+            f'be compared with those of {checkpoint}: leave the model out, or make a new gallery'
+        )
+    if args.kind not in (None, gallery.kind):
+        raise ValueError(f'{args.gallery} is {gallery.kind}; make a new one for {args.kind}')
+    return gallery
+
+
+def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> TrainedModel:
+    """Build the model of a gallery.
+
+    Raises:
+        ValueError: If its checkpoint has gone or is another one now.
+    """
+    checkpoint = checkpoint or Path(gallery.source.checkpoint)
+    if not checkpoint.is_file():
+        raise ValueError(
+            f'{checkpoint}, the model of {gallery.folder}, is gone: --checkpoint FILE'
+        )
+    if Source.of(checkpoint).sha256 != gallery.source.sha256:
+        raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
+    with redirect_stdout(sys.stderr):  # the host's log
+        return load_trained(Config.fromfile(gallery.config), checkpoint, device)
+
+
+def describe(
+    trained: TrainedModel, images: Sequence[str], args: argparse.Namespace
+) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Give each image's descriptor (D,), or why it cannot be read."""
+    workers = default_workers(len(images)) if args.workers is None else args.workers
+    options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}
+    for path, answer in run_on_photos(trained, images, **options):
+        if isinstance(answer, str):
+            print(f'skipped, unreadable: {path}: {answer}', file=sys.stderr)
+            yield path, answer
+        elif 'embedding' not in answer:
+            raise ValueError(
+                'this model gives no descriptors: its config needs EmbeddingRetriever'
+            )
+        else:
+            yield path, answer.embedding.cpu().numpy()
+
+
+def index_photos(args: argparse.Namespace) -> int:
+    """Add photos to the gallery; the exit code is 1 if it holds none then."""
+    faiss()  # absent? before any work
+    gallery = open_gallery(args)
+    known = {photo.path: photo for photo in gallery.photos}
+    images = {str(Path(image).absolute()): None for image in gather_images(args.images)}
+    fresh = [image for image in images if image not in known]
+    here = [known[image] for image in images if image in known]
+    changed = [
+        photo.path for photo in here if Path(photo.path).exists() and Photo.of(photo.path) != photo
+    ]
+    if changed:
+        print(
+            f'{len(changed)} photos changed since they were indexed and keep their descriptors, '
+            f'for example {changed[0]}: index them into a new gallery',
+            file=sys.stderr,
+        )
+    photos, descriptors, skipped, saved = [], [], 0, time.monotonic()
+
+    def save() -> None:
+        if photos:
+            gallery.add(photos, np.stack(descriptors))
+            gallery.save()
+            photos.clear()
+            descriptors.clear()
+
+    try:
+        trained = load_model(gallery, args.checkpoint, args.device) if fresh else None
+        for path, answer in describe(trained, fresh, args):
+            if isinstance(answer, str):
+                skipped += 1
+                continue
+            photos.append(Photo.of(path))
+            descriptors.append(answer)
+            if time.monotonic() - saved > SAVE_EVERY:
+                save()
+                saved = time.monotonic()
+    finally:  # Ctrl-C, too: the same command goes on where this one stopped
+        save()
+    print(
+        f'{gallery.folder}: {len(gallery.photos)} photos, {len(fresh) - skipped} of them new; '
+        f'{len(here)} were known, {skipped} skipped'
+    )
+    return 0 if gallery.photos else 1
+
+
+def query_photos(args: argparse.Namespace) -> int:
+    """Search for images; the exit code is 1 if none could be read."""
+    gallery = Gallery.load(args.gallery)
+    trained = load_model(gallery, args.checkpoint, args.device)
+    described = list(describe(trained, gather_images(args.images), args))
+    unreadable = [(path, answer) for path, answer in described if isinstance(answer, str)]
+    readable = [(path, answer) for path, answer in described if not isinstance(answer, str)]
+    args.out.mkdir(parents=True, exist_ok=True)
+    answers = []
+    if readable:
+        queries, descriptors = zip(*readable, strict=True)
+        answers = answer_queries(gallery, queries, np.stack(descriptors), args.top_k)
+    about = {'gallery': str(gallery.folder), 'photos': len(gallery.photos)}
+    write_json(answers, unreadable, about, args.out / 'results.json')
+    if answers:
+        write_page(answers, args.out, f'{len(answers)} searched in {gallery.folder}')
+        sheets = write_sheets(answers, args.out)
+        print(f'{args.out}: index.html, results.json, {", ".join(s.name for s in sheets)}')
+    print(f'{len(answers)} images searched, {len(unreadable)} skipped', file=sys.stderr)
+    return 0 if answers else 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
+    args = parse_args(argv)
+    try:
+        return index_photos(args) if args.command == 'index' else query_photos(args)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
