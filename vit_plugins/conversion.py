@@ -4,6 +4,7 @@ import logging
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,12 +12,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from .checkpoints import load_checkpoint_file
-from .models.backbones.convit_weights import (
-    convert_official_keys,
-    is_official,
-    square_grid,
-    unwrap_training_state,
-)
+from .models.backbones.convit_weights import CONVIT_NAMES
+from .models.backbones.deit3_weights import DEIT3_NAMES
+from .models.backbones.vit_weights import OfficialNames, is_official, unwrap_training_state
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
 
@@ -67,33 +65,39 @@ def load_inert(path: str | Path) -> object:
     return checkpoint
 
 
-def convert_convit(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of facebookresearch/convit and timm; host-named ones stay as they are.
+def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the weights of official and timm files; host-named ones stay as they are.
+
+    Args:
+        names: The official names of the model.
+        weights: What the file holds.
 
     Raises:
-        ValueError: There are keys that no ConViT has.
+        ValueError: There are keys that no such model has.
     """
     parts = ('backbone.', 'neck.', 'head.', 'data_preprocessor.')
     official = is_official(weights)
-    converted = convert_official_keys(weights) if official else weights
+    converted = names.convert(weights) if official else weights
     unknown = [
         key for key in converted if not key.startswith(parts) or (official and key in weights)
     ]
     if unknown:
         raise ValueError(
-            f'{len(unknown)} of {len(weights)} keys are not those of a ConViT: '
+            f'{len(unknown)} of {len(weights)} keys are not those of a {names.model}: '
             f'{", ".join(unknown)}. Use --arch keep to leave all names as they are.'
         )
     state_dict = OrderedDict(converted)
     embed = state_dict.get('backbone.pos_embed')
     if embed is not None and official:
         # As in a checkpoint of our own: tells 14 x 14 patches from 7 x 28.
-        state_dict._metadata = {'backbone': {'version': 1, 'grid': list(square_grid(embed))}}
+        grid = list(names.square_grid(embed))
+        state_dict._metadata = {'backbone': {'version': 1, 'grid': grid}}
     return state_dict
 
 
 ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
-    'convit': convert_convit,
+    'convit': partial(convert_official, CONVIT_NAMES),
+    'deit3': partial(convert_official, DEIT3_NAMES),
     'keep': OrderedDict,
 }
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.convit import ConViT
-from vit_plugins.models.backbones.convit_weights import convert_official_keys
+from vit_plugins.models.backbones.convit_weights import CONVIT_NAMES
 from vit_plugins.models.layers.gpsa import GPSA, local_pos_weight
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=128)
@@ -205,7 +205,7 @@ def test_gradients_equal_timm():
     for model in (ours, timms):
         (model(images) * target).sum().backward()
     named = {name: param.grad for name, param in timms.named_parameters()}
-    expected = convert_official_keys(named)
+    expected = CONVIT_NAMES.convert(named)
     for name, param in ours.named_parameters():
         if not name.endswith('pos_proj.bias'):
             error = (param.grad - expected[name]).norm() / expected[name].norm()

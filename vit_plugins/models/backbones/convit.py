@@ -16,19 +16,19 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..layers.gpsa import GPSA
-from .convit_weights import (
-    backbone_part,
-    check_any_matches,
-    convert_official_keys,
-    is_official,
-    square_grid,
-    unwrap_training_state,
+from .convit_weights import CONVIT_NAMES
+from .plain_vit import (
+    OUT_TYPES,
+    arch_settings,
+    check_choices,
+    format_output,
+    freeze_stages,
+    freeze_unused,
+    frozen_modules,
+    layer_depth,
+    output_layers,
 )
-
-
-def _record_grid(module: 'ConViT', state_dict: dict, prefix: str, local_metadata: dict) -> None:
-    """Keep the grid of ``pos_embed`` in the metadata: 196 tokens may be 14 x 14 or 7 x 28."""
-    local_metadata['grid'] = list(module.patch_resolution)
+from .vit_weights import record_grid, rename_for_backbone, rename_for_classifier
 
 
 class ConViTLayer(TransformerEncoderLayer):
@@ -107,7 +107,7 @@ class ConViT(BaseBackbone):
             ('base-plus', 1024, 16),
         )
     }
-    OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
+    OUT_TYPES = OUT_TYPES
     num_extra_tokens = 1  # the class token
 
     def __init__(
@@ -144,7 +144,7 @@ class ConViT(BaseBackbone):
                 dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
             ]
         )
-        settings = self._arch_settings(arch)
+        settings = arch_settings(arch, self.arch_zoo)
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
         self.num_local_layers = num_local_layers
@@ -203,18 +203,11 @@ class ConViT(BaseBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
-        self._register_state_dict_hook(_record_grid)
-        self._freeze_stages()
-        self._freeze_unused()
-
-    def _arch_settings(self, arch: str | dict) -> dict:
-        if isinstance(arch, str):
-            if arch.lower() not in self.arch_zoo:
-                raise ValueError(f'arch {arch!r} is none of {", ".join(self.arch_zoo)}.')
-            return self.arch_zoo[arch.lower()]
-        if missing := self.arch_zoo['tiny'].keys() - arch.keys():
-            raise ValueError(f'The arch dict lacks {", ".join(sorted(missing))}.')
-        return arch
+        self._register_state_dict_hook(record_grid)
+        freeze_stages(self)
+        freeze_unused(self)
+        if max(self.out_indices) < num_local_layers:
+            self.cls_token.requires_grad = False
 
     def _check_settings(self, out_indices: int | Sequence[int]) -> tuple[int, ...]:
         """Check what can be wrong by itself; return the output layers counted from 0."""
@@ -225,62 +218,20 @@ class ConViT(BaseBackbone):
                 f'layers ({depth}): the class token joins after the GPSA layers, and needs a '
                 f'layer to read the patches in.'
             )
-        if not -1 <= self.frozen_stages <= depth:
-            raise ValueError(
-                f'frozen_stages ({self.frozen_stages}) must be between -1 and {depth}.'
-            )
-        if self.out_type not in self.OUT_TYPES:
-            raise ValueError(f'out_type {self.out_type!r} is none of {", ".join(self.OUT_TYPES)}.')
-        if self.interpolate_mode not in ('bicubic', 'bilinear'):
-            raise ValueError(
-                f'interpolate_mode {self.interpolate_mode!r} is none of bicubic, bilinear.'
-            )
-        given = [out_indices] if isinstance(out_indices, int) else list(out_indices)
-        indices = tuple(i + depth if i < 0 else i for i in given)
-        if not indices or not all(0 <= i < depth for i in indices):
-            raise ValueError(
-                f'out_indices {given} must name layers between {-depth} and {depth - 1}.'
-            )
+        check_choices(depth, self.out_type, self.interpolate_mode, self.frozen_stages)
+        indices = output_layers(out_indices, depth)
         if self.out_type == 'cls_token' and min(indices) < local:
             raise ValueError(
-                f"out_type='cls_token' with out_indices={given}: the class token joins after "
-                f'num_local_layers={local} layers, so layers 0 to {local - 1} have none. Set '
-                f"out_type to 'avg_featmap', 'featmap' or 'raw', or choose later layers."
+                f"out_type='cls_token' with out_indices={out_indices}: the class token joins "
+                f'after num_local_layers={local} layers, so layers 0 to {local - 1} have none. '
+                f"Set out_type to 'avg_featmap', 'featmap' or 'raw', or choose later layers."
             )
         return indices
-
-    def _frozen_modules(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        last = [self.ln1] if self.frozen_stages == self.num_layers else []
-        return [
-            self.patch_embed,
-            self.drop_after_pos,
-            *self.layers[: self.frozen_stages],
-            *last,
-        ]
-
-    def _freeze_stages(self) -> None:
-        for module in self._frozen_modules():
-            module.eval().requires_grad_(False)
-        if self.frozen_stages >= 0:
-            self.cls_token.requires_grad = False
-            if self.pos_embed is not None:
-                self.pos_embed.requires_grad = False
-
-    def _freeze_unused(self) -> None:
-        """Freeze what no output depends on: DDP waits for the gradient of any other parameter."""
-        last = max(self.out_indices)
-        if last < self.num_layers - 1:
-            self.layers[last + 1 :].requires_grad_(False)
-            self.ln1.requires_grad_(False)
-        if last < self.num_local_layers:
-            self.cls_token.requires_grad = False
 
     def train(self, mode: bool = True) -> 'ConViT':
         """Set the training mode; frozen stages stay in evaluation mode."""
         super().train(mode)
-        for module in self._frozen_modules():
+        for module in frozen_modules(self):
             module.eval()
         return self
 
@@ -309,20 +260,10 @@ class ConViT(BaseBackbone):
             if i == self.num_layers - 1:
                 x = self.ln1(x)
             if i in self.out_indices:
-                outs[i] = self._format_output(x, grid)
+                outs[i] = format_output(x, grid, self.out_type)
             if i == max(self.out_indices):
                 break
         return tuple(outs[i] for i in self.out_indices)
-
-    def _format_output(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
-        if self.out_type == 'raw':
-            return x
-        if self.out_type == 'cls_token':
-            return x[:, 0]
-        patches = x[:, -grid[0] * grid[1] :]  # with or without a class token in front
-        if self.out_type == 'avg_featmap':
-            return patches.mean(dim=1)
-        return patches.transpose(1, 2).unflatten(2, grid)  # (B, D, H, W)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Return a parameter's depth and the number of depths, for layer-wise learning rates.
@@ -331,51 +272,11 @@ class ConViT(BaseBackbone):
             param_name: Name of the parameter.
             prefix: What stands before the backbone's own names, such as ``'backbone.'``.
         """
-        num_depths = self.num_layers + 2
-        name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
-        if name.startswith(('cls_token', 'pos_embed', 'patch_embed')):
-            return 0, num_depths
-        if name.startswith('layers.'):
-            return int(name.split('.')[1]) + 1, num_depths
-        return num_depths - 1, num_depths
-
-    # Loading. ImageClassifier calls _checkpoint_filter on the whole state dict before it loads;
-    # _load_from_state_dict sees the backbone's part, or all there is where the backbone is alone.
+        return layer_depth(param_name, prefix, self.num_layers)
 
     def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
-        """Rename official and timm keys to those of the classifier, in place."""
-        if not prefix:
-            self._replace(state_dict, self._as_classifier(state_dict))
-        check_any_matches(state_dict, prefix, (f'{prefix}backbone.', f'{prefix}head.'))
+        rename_for_classifier(self, CONVIT_NAMES, state_dict, prefix)
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        if not prefix:
-            self._replace(state_dict, backbone_part(self._as_classifier(state_dict)))
-        own = tuple(prefix + name for name, _ in self.named_parameters())
-        check_any_matches(state_dict, prefix, own)
-        name = prefix + 'pos_embed'
-        if name in state_dict and self.pos_embed is not None:
-            state_dict[name] = self._fit(state_dict[name], local_metadata.get('grid'))
+        rename_for_backbone(self, CONVIT_NAMES, state_dict, prefix, local_metadata)
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def _as_classifier(self, state_dict: dict) -> dict:
-        state_dict = unwrap_training_state(state_dict)
-        if is_official(state_dict):
-            state_dict = convert_official_keys(state_dict)
-            name = 'backbone.pos_embed'
-            if name in state_dict and self.pos_embed is not None:
-                state_dict[name] = self._fit(state_dict[name], square_grid(state_dict[name]))
-        return state_dict
-
-    def _fit(self, embed: Tensor, grid: Sequence[int] | None) -> Tensor:
-        """Resize a loaded embedding; a grid that is not on record is taken as ours or a square."""
-        if grid is None and embed.shape[1] == self.pos_embed.shape[1]:
-            return embed
-        source = tuple(grid or square_grid(embed))
-        return resize_pos_embed(embed, source, self.patch_resolution, self.interpolate_mode, 0)
-
-    @staticmethod
-    def _replace(state_dict: dict, new: dict) -> None:
-        if new is not state_dict:
-            state_dict.clear()
-            state_dict.update(new)
