@@ -53,6 +53,7 @@ def minimal(tmp_path):
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
         'ClassF1': {},
+        'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},
         'ConViT': {'arch': 'tiny', 'img_size': 32},
         'CrashSafeCheckpointHook': {},
         'DRLocHead': {'head': head, 'in_channels': 8},
@@ -60,6 +61,7 @@ def minimal(tmp_path):
         'DRLocSourceHook': {},
         'DeiT3ViT': {'arch': 'tiny', 'img_size': 32},
         'Digits': {'split': 'train', 'lazy_init': True},
+        'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'LearningCurveHook': {},
@@ -67,6 +69,7 @@ def minimal(tmp_path):
         'ProgressHook': {},
         'SimpleRandomCrop': {'crop_size': 32},
         'ThreeAugment': {},
+        'TokenPooling': {},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},
     }
 

@@ -1,0 +1,152 @@
+"""From the tokens or the map of an image to one vector."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+MODES = ('cls', 'avg', 'max', 'gem')
+TOKENS = ('cls', 'dist', 'mean')
+
+
+def generalized_mean(tokens: Tensor, p: float | Tensor = 3.0, eps: float = 1e-6) -> Tensor:
+    """Pool by the generalized mean, (mean_m x_m^p)^(1/p) with x = max(x, eps).
+
+    Powers need a positive base: what is below ``eps`` counts as ``eps``. Behind a ReLU that is
+    nothing, of tokens behind a LayerNorm it is about half of all values.
+
+    Args:
+        tokens: Shape (N, M, D).
+        p: 1 is the mean of the clamped values; the larger, the closer to the maximum.
+        eps: Lower bound of the values.
+
+    Returns:
+        Shape (N, D), float32 or float64.
+
+    >>> generalized_mean(torch.tensor([[[1.0], [2.0], [-5.0]]]))  # (9 / 3)^(1/3)
+    tensor([[1.4422]])
+    """
+    tokens = tokens if tokens.dtype == torch.float64 else tokens.float()
+    return tokens.clamp(min=eps).pow(p).mean(1).pow(1 / p)
+
+
+@MODELS.register_module()
+class TokenPooling(BaseModule):
+    """Pool the last output of any backbone to one vector per image, without normalising it.
+
+    It takes what backbones return: the class token (N, D); raw tokens (N, L, D), extra tokens
+    first; a map (N, D, H, W); the pair (class token, distillation token) of
+    ``DistilledVisionTransformer``. As IRT (El-Nouby et al., arXiv 2102.05644, section 3.1):
+    ``'cls'`` is the default, the other modes pool the patches and leave the extra tokens out.
+
+    GeM clamps negative values, see :func:`generalized_mean`.
+
+    Args:
+        mode: ``'cls'``, ``'avg'``, ``'max'`` or ``'gem'``.
+        which: Of a distilled model, with ``mode='cls'``: ``'cls'``, ``'dist'``, or ``'mean'``,
+            the average of both. As in the reference results, the distillation token is ignored by
+            default.
+        num_extra_tokens: Class and distillation tokens in front of raw tokens.
+        p: Exponent of GeM.
+        learn_p: Train the exponent.
+        eps: Lower bound of GeM's values.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If an argument is out of range or without effect, or the backbone's output has
+            nothing that the mode could pool.
+    """
+
+    def __init__(
+        self,
+        mode: str = 'cls',
+        which: str = 'cls',
+        num_extra_tokens: int = 1,
+        p: float = 3.0,
+        learn_p: bool = False,
+        eps: float = 1e-6,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if mode not in MODES:
+            raise ValueError(f'mode ({mode!r}) must be one of {MODES}')
+        if which not in TOKENS:
+            raise ValueError(f'which ({which!r}) must be one of {TOKENS}')
+        if which != 'cls' and mode != 'cls':
+            raise ValueError(
+                f'which={which!r} names extra tokens, mode={mode!r} pools the patches: set '
+                "mode='cls'"
+            )
+        if num_extra_tokens < 0:
+            raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
+        if learn_p and mode != 'gem':
+            raise ValueError(f"learn_p=True has no effect with mode={mode!r}: set mode='gem'")
+        if p < 1:
+            raise ValueError(f'p ({p}) must be at least 1')
+        if eps <= 0:
+            raise ValueError(f'eps ({eps}) must be positive')
+        self.mode = mode
+        self.which = which
+        self.num_extra_tokens = num_extra_tokens
+        self.eps = eps
+        self.p = nn.Parameter(torch.tensor(float(p))) if learn_p else p
+
+    def forward(self, feats: Sequence | Tensor) -> tuple[Tensor]:
+        """Pool the last of the outputs.
+
+        Args:
+            feats: Outputs of a backbone, or a single one.
+
+        Returns:
+            One tensor (N, D) in a tuple, as the host's necks return it.
+        """
+        last = feats if isinstance(feats, Tensor) else feats[-1]
+        return (self._class_token(last) if self.mode == 'cls' else self._pool(last),)
+
+    def _class_token(self, last: Tensor | Sequence[Tensor]) -> Tensor:
+        if isinstance(last, Tensor) and last.ndim == 2:
+            last = (last,)
+        elif isinstance(last, Tensor) and last.ndim == 3:
+            last = last[:, : self.num_extra_tokens].unbind(1)  # each (N, D)
+        elif isinstance(last, Tensor):
+            raise ValueError(
+                f"a map {tuple(last.shape)} has no class token: set the backbone's out_type to "
+                "'cls_token' or 'raw', or mode='avg', 'max' or 'gem' in TokenPooling"
+            )
+        needed = 1 if self.which == 'cls' else 2
+        if len(last) < needed or any(token.ndim != 2 for token in last):
+            shapes = ', '.join(str(tuple(token.shape)) for token in last) or 'none'
+            raise ValueError(
+                f'which={self.which!r} needs {needed} extra token(s) of shape (N, D), got '
+                f"{shapes}: set which='cls' unless the backbone is distilled, and "
+                f'num_extra_tokens (now {self.num_extra_tokens}) to what stands before raw tokens'
+            )
+        if self.which == 'mean':
+            return (last[0] + last[1]) / 2
+        return last[TOKENS.index(self.which)]
+
+    def _pool(self, last: Tensor | Sequence[Tensor]) -> Tensor:
+        if not isinstance(last, Tensor) or last.ndim not in (3, 4):
+            got = f'features {tuple(last.shape)}' if isinstance(last, Tensor) else 'a tuple'
+            raise ValueError(
+                f'mode={self.mode!r} pools patches, but the backbone returns {got}, where none '
+                "are left: set its out_type to 'raw' (or 'featmap'), or mode='cls' in TokenPooling"
+            )
+        if last.ndim == 4:
+            tokens = last.flatten(2).transpose(1, 2)  # (N, H·W, D)
+        else:
+            tokens = last[:, self.num_extra_tokens :]  # (N, M, D)
+        if self.mode == 'avg':
+            return tokens.mean(1)
+        if self.mode == 'max':
+            return tokens.amax(1)
+        return generalized_mean(tokens, self.p, self.eps)
+
+    def extra_repr(self) -> str:
+        """Tell the settings."""
+        text = f'mode={self.mode}, num_extra_tokens={self.num_extra_tokens}'
+        if self.mode == 'cls':
+            return f'{text}, which={self.which}'
+        return text + (f', p={float(self.p):g}, eps={self.eps}' if self.mode == 'gem' else '')
