@@ -19,6 +19,7 @@ from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
 from mmpretrain.registry import DATASETS
 
 from .class_settings import set_balance, set_classes
+from .class_subset import kept_count
 from .digits import Digits
 from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, scan_class_folders
 from .image_check import require_readable
@@ -82,14 +83,17 @@ def apply_data_root(
         kept = part_indices(list(train.samples), 'train', val_fraction, seed)
         counter = Counter(train.samples[i][1] for i in kept)
         counts = [counter[label] for label in range(len(train.classes))]
+    chosen = _left_by_subsets(cfg.train_dataloader.dataset, counts)
     accept_photos(cfg)
     _set_datasets(cfg, scans, val_fraction, seed)
     set_classes(cfg, train.classes)
-    set_balance(cfg, balance, counts)
-    _check_batch(cfg, sum(counts))
+    set_balance(cfg, balance, chosen)
+    _check_batch(cfg, sum(chosen))
     if is_main_process():
         for line in describe(scans, counts, val_fraction, seed, balance):
             print_log(line)
+        if chosen != counts:
+            print_log(f'ClassSubset keeps {sum(chosen)} of the images to train on')
     return cfg
 
 
@@ -254,6 +258,16 @@ def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict
             print_log(f'{key}={dataset[key]} chose from other images: dropped')
     meta = {'metainfo': {'classes': tuple(classes)}}
     return ConfigDict({'type': 'ImageFolder', **source, **meta, **kept})
+
+
+def _left_by_subsets(dataset: dict, counts: list[int]) -> list[int]:
+    """Count the images of each class that the subsets around a data set leave."""
+    if dataset.get('dataset') is not None:
+        counts = _left_by_subsets(dataset['dataset'], counts)
+    if type_name(dataset) == 'ClassSubset':
+        share = dataset.get('fraction'), dataset.get('num_per_class')
+        return [kept_count(count, *share) for count in counts]
+    return counts
 
 
 def _leaves(dataset: dict) -> list[dict]:

@@ -1,0 +1,204 @@
+"""Fewer images of each class, as in studies of sample efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+from mmengine.dataset import force_full_init
+from mmpretrain.registry import DATASETS
+
+MODES = ('first', 'random')
+
+
+def kept_count(count: int, fraction: float | None, num_per_class: int | None) -> int:
+    """Tell how many images of a class stay: int(count * fraction), or the number asked for.
+
+    Args:
+        count: The images of the class.
+        fraction: The part to keep, or None.
+        num_per_class: The number to keep, or None.
+    """
+    return int(count * fraction) if num_per_class is None else num_per_class
+
+
+def choose_per_class(
+    labels: Sequence[int],
+    names: Sequence[str],
+    fraction: float | None = None,
+    num_per_class: int | None = None,
+    mode: str = 'first',
+    seed: int = 0,
+) -> list[int]:
+    """Pick some images of each class.
+
+    Within a class the images are sorted by name (by position where names are equal or absent).
+    'first' takes the first of them, as the official ConViT code does. 'random' ranks them by a
+    hash of seed, class and place in that order: the same on every machine, and a smaller subset
+    lies within a larger one.
+
+    Args:
+        labels: The class of each of N images.
+        names: The name of each, such as its path.
+        fraction: The part of each class to keep, rounded down.
+        num_per_class: The number to keep, in place of the fraction.
+        mode: 'first' or 'random'.
+        seed: The seed of 'random'.
+
+    Returns:
+        Sorted indices of the images that stay.
+
+    Raises:
+        ValueError: If a class would be left empty, or has fewer images than asked for.
+    """
+    classes: dict[int, list[int]] = {}
+    for index in sorted(range(len(labels)), key=lambda i: (names[i], i)):
+        classes.setdefault(int(labels[index]), []).append(index)
+    kept: list[int] = []
+    for label, members in sorted(classes.items()):
+        count = kept_count(len(members), fraction, num_per_class)
+        if not 0 < count <= len(members):
+            asked = f'num_per_class={num_per_class}' if fraction is None else f'{fraction=}'
+            raise ValueError(
+                f'class {label} has {len(members)} images, {asked} would keep {count}: '
+                + ('ask for fewer' if count else 'ask for more, or no image of it is left')
+            )
+        if mode == 'random':
+            rank = {
+                index: sha256(f'{seed}/{label}/{place}'.encode()).digest()
+                for place, index in enumerate(members)
+            }
+            members = sorted(members, key=rank.__getitem__)
+        kept += members[:count]
+    return sorted(kept)
+
+
+@DATASETS.register_module()
+class ClassSubset:
+    """Keep a part of the images of each class of a data set; class numbers stay.
+
+    Source: S. d'Ascoli et al., ConViT, ICML 2021, Table 2, and its code (the first
+    ``int(count * fraction)`` files of each class in sorted order).
+
+    The epochs do not grow by themselves:
+    :func:`vit_plugins.engine.epoch_scaling.scale_epochs` multiplies them by 1 / fraction.
+
+    Args:
+        dataset: A data set, or the config of one: any that tells ``get_data_info(i)['gt_label']``.
+        fraction: The part of each class to keep, within (0, 1], rounded down.
+        num_per_class: The number of images to keep of each class, in place of ``fraction``.
+        mode: 'first' in the order of file names, or 'random'.
+        seed: The seed of 'random'; 'first' has none and refuses another than 0.
+        lazy_init: Whether to choose only when first used.
+
+    Raises:
+        ValueError: If not exactly one of ``fraction`` and ``num_per_class`` is given or it is out
+            of range, ``mode`` is unknown, ``seed`` has no effect, or (once the data are read) a
+            class would be left empty or holds fewer images than asked for.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        fraction: float | None = None,
+        num_per_class: int | None = None,
+        mode: str = 'first',
+        seed: int = 0,
+        lazy_init: bool = False,
+    ) -> None:
+        if (fraction is None) == (num_per_class is None):
+            raise ValueError(
+                f'give either fraction or num_per_class, got {fraction=} and {num_per_class=}'
+            )
+        if fraction is not None and not 0 < fraction <= 1:
+            raise ValueError(f'fraction must lie within (0, 1], got {fraction}')
+        if num_per_class is not None and num_per_class < 1:
+            raise ValueError(f'num_per_class must be at least 1, got {num_per_class}')
+        if mode not in MODES:
+            raise ValueError(f'mode must be one of {", ".join(MODES)}, got {mode!r}')
+        if mode == 'first' and seed != 0:
+            raise ValueError(f"seed={seed} has no effect with mode='first': use mode='random'")
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        self.fraction = fraction
+        self.num_per_class = num_per_class
+        self.mode = mode
+        self.seed = seed
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Read the data set, unless that is done, and choose."""
+        if self._fully_initialized:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        infos = (self.dataset.get_data_info(i) for i in range(len(self.dataset)))
+        marks = [(info['gt_label'], info.get('img_path', '')) for info in infos]
+        if any(np.ndim(label) for label, _ in marks):
+            raise ValueError('ClassSubset needs one class per image, the data set has several')
+        labels, names = zip(*marks, strict=True) if marks else ((), ())
+        self.indices = choose_per_class(
+            labels, names, self.fraction, self.num_per_class, self.mode, self.seed
+        )
+        self._fully_initialized = True
+
+    @property
+    def metainfo(self) -> dict:
+        """The meta information of the data set."""
+        return self.dataset.metainfo
+
+    @property
+    def CLASSES(self) -> tuple[str, ...] | None:
+        """The names of all classes."""
+        return self.metainfo.get('classes')
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: i for i, name in enumerate(self.CLASSES)}
+
+    @force_full_init
+    def get_data_info(self, idx: int) -> dict:
+        """Read the annotation of an image.
+
+        Args:
+            idx: Its index in the subset.
+        """
+        return self.dataset.get_data_info(self.indices[idx])
+
+    @force_full_init
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Tell the class of an image, as a list.
+
+        Args:
+            idx: Its index in the subset.
+        """
+        return [int(self.get_data_info(idx)['gt_label'])]
+
+    @force_full_init
+    def get_gt_labels(self) -> np.ndarray:
+        """Tell the classes of all images, (N,)."""
+        return np.array([self.get_cat_ids(i)[0] for i in range(len(self))])
+
+    @force_full_init
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @force_full_init
+    def __getitem__(self, idx: int) -> Any:
+        return self.dataset[self.indices[idx]]
+
+    def __repr__(self) -> str:
+        share = (
+            f'num_per_class={self.num_per_class}'
+            if self.fraction is None
+            else f'fraction={self.fraction}'
+        )
+        size = f', {len(self)} images' if self._fully_initialized else ''
+        return (
+            f'ClassSubset({share}, mode={self.mode!r}, seed={self.seed}{size}, '
+            f'of {self.dataset!r})'
+        )
