@@ -1,3 +1,4 @@
 from .drloc_head import DRLocHead
+from .vision_transformer_bce_head import VisionTransformerBCEHead
 
-__all__ = ['DRLocHead']
+__all__ = ['DRLocHead', 'VisionTransformerBCEHead']

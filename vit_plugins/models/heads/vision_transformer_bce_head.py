@@ -1,0 +1,43 @@
+"""The host's ViT head for models that answer yes or no per class."""
+
+from typing import Any
+
+from mmpretrain.models.heads import VisionTransformerClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+
+@MODELS.register_module()
+class VisionTransformerBCEHead(VisionTransformerClsHead):
+    """``VisionTransformerClsHead`` with binary cross-entropy and scores to match.
+
+    Its ``pred_score`` is the sigmoid of each logit, so that scores of a sample need not sum to 1;
+    the ranking is that of the logits. Weights are those of the host's head, in both directions.
+
+    Args:
+        num_classes: Number of classes.
+        in_channels: Width of the features.
+        loss: Config of the loss; None is ``BinaryCrossEntropyLoss`` as DeiT III has it.
+        **kwargs: Further arguments of the host's head.
+    """
+
+    def __init__(
+        self, num_classes: int, in_channels: int, loss: dict | None = None, **kwargs: Any
+    ):
+        loss = loss or dict(type='BinaryCrossEntropyLoss')
+        super().__init__(num_classes, in_channels, loss=loss, **kwargs)
+
+    def _get_predictions(
+        self, cls_score: Tensor, data_samples: list[DataSample | None] | None
+    ) -> list[DataSample]:
+        cls_score = cls_score.float()
+        # From the logits: float32 sigmoids of 17 and 18 are both 1.
+        labels = cls_score.argmax(dim=1, keepdim=True).detach()
+        samples = []
+        for given, score, label in zip(
+            data_samples or [None] * len(cls_score), cls_score.sigmoid(), labels, strict=True
+        ):
+            sample = DataSample() if given is None else given
+            samples.append(sample.set_pred_score(score).set_pred_label(label))
+        return samples
