@@ -51,6 +51,7 @@ def minimal(tmp_path):
     head = {'type': 'LinearClsHead', 'num_classes': 2, 'in_channels': 8}
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
+        'BinaryCrossEntropyLoss': {},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
         'ClassF1': {},
         'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},
@@ -70,6 +71,7 @@ def minimal(tmp_path):
         'SimpleRandomCrop': {'crop_size': 32},
         'ThreeAugment': {},
         'TokenPooling': {},
+        'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},
     }
 
