@@ -161,14 +161,14 @@ class DeiT3ViT(BaseBackbone):
         if min(self.patch_resolution) < 1:
             raise ValueError(f'img_size ({img_size}) is smaller than a patch ({patch_size}).')
         # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
-        shape = (1, math.prod(self.patch_resolution), self.embed_dims)
-        self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(shape), std=0.02))
         self.cls_token = None
         if with_cls_token:
             token = torch.empty(1, 1, self.embed_dims)
             self.cls_token = nn.Parameter(trunc_normal_(token, std=0.02))
         else:
             self.num_extra_tokens = 0
+        shape = (1, math.prod(self.patch_resolution), self.embed_dims)
+        self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(shape), std=0.02))
         self.drop_after_pos = nn.Dropout(drop_rate)
 
         self.layers = ModuleList()
