@@ -56,7 +56,10 @@ def minimal(tmp_path):
         'ClassF1': {},
         'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},
         'ConViT': {'arch': 'tiny', 'img_size': 32},
+        'ContrastiveLoss': {},
+        'ContrastiveRetrievalHead': {'loss': {'type': 'ContrastiveLoss'}},
         'CrashSafeCheckpointHook': {},
+        'CrossBatchMemory': {'size': 4},
         'DRLocHead': {'head': head, 'in_channels': 8},
         'DRLocLoss': {'in_channels': 8},
         'DRLocSourceHook': {},
@@ -65,6 +68,7 @@ def minimal(tmp_path):
         'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
+        'KoLeoLoss': {},
         'LearningCurveHook': {},
         'LossWeightHook': {},
         'ProgressHook': {},
@@ -72,6 +76,7 @@ def minimal(tmp_path):
         'ThreeAugment': {},
         'TokenPooling': {},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},
+        'TupleContrastiveLoss': {},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},
     }
 

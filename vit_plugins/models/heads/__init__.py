@@ -1,4 +1,5 @@
+from .contrastive_retrieval_head import ContrastiveRetrievalHead
 from .drloc_head import DRLocHead
 from .vision_transformer_bce_head import VisionTransformerBCEHead
 
-__all__ = ['DRLocHead', 'VisionTransformerBCEHead']
+__all__ = ['ContrastiveRetrievalHead', 'DRLocHead', 'VisionTransformerBCEHead']

@@ -1,0 +1,186 @@
+"""A head that trains descriptors by comparing them: loss, memory, regulariser."""
+
+import logging
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...evaluation.embedding_statistics import effective_rank
+from ..losses.koleo_loss import nearest_neighbours
+from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes
+
+# With fewer classes in a batch, few directions are no sign of a collapse.
+MIN_CLASSES = 4
+
+
+@MODELS.register_module()
+class ContrastiveRetrievalHead(BaseModule):
+    """Compare the batch with itself and with a memory, and spread it.
+
+    The objective of IRT (El-Nouby et al., arXiv 2102.05644), IRT_L without and IRT_R with KoLeo:
+    ``batch_weight`` × loss(batch, batch) + ``memory_weight`` × loss(batch, memory) + KoLeo(batch).
+    The batch enters the memory first. Embeddings are l2-normalised here; from there on all is
+    float32, also under autocast.
+
+    On several ranks the batch is that of all ranks, of whatever sizes: gradients averaged by DDP
+    are those of one process with the joined batch, and every rank has the same memory.
+
+    Beside the losses it returns, without adding them to the objective: ``positives`` and
+    ``active_negatives`` per anchor in the batch, the same for the memory with ``memory_`` in
+    front (if the loss tells them), and of the batch of all ranks ``neighbour_distance``, the mean
+    distance to the nearest other descriptor, ``negative_similarity``, the mean cosine of
+    different classes, and ``effective_rank``.
+
+    Args:
+        loss: Config or module of a pair loss; the interface is told in
+            :class:`ContrastiveLoss`.
+        memory: Config or module, see :class:`CrossBatchMemory`; None to compare within the
+            batch only.
+        koleo: Config or module of a regulariser of all embeddings (N, D), see
+            :class:`KoLeoLoss`.
+        batch_weight: Factor of the batch term.
+        memory_weight: Factor of the memory term.
+        keep_self_positive: Whether an anchor's own entry in the memory is one of its positives
+            where a momentum encoder made it. Where the online encoder did, it is the anchor
+            itself, and no pair.
+        collapse_similarity: A warning is logged when ``negative_similarity`` exceeds this.
+        collapse_rank: A warning is logged when ``effective_rank`` is below this.
+        warn_interval: Iterations before such a warning is repeated.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If weights or limits make no sense.
+    """
+
+    def __init__(
+        self,
+        loss: dict | nn.Module,
+        memory: dict | nn.Module | None = None,
+        koleo: dict | nn.Module | None = None,
+        batch_weight: float = 1.0,
+        memory_weight: float = 1.0,
+        keep_self_positive: bool = True,
+        collapse_similarity: float = 0.95,
+        collapse_rank: float = 2.0,
+        warn_interval: int = 1000,
+        init_cfg: dict | list | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if batch_weight < 0 or memory_weight < 0:
+            raise ValueError(
+                f'batch_weight ({batch_weight}) and memory_weight ({memory_weight}) must not be '
+                'negative'
+            )
+        if memory is None and batch_weight == 0:
+            raise ValueError('batch_weight=0 without a memory leaves nothing to compare with')
+        if warn_interval < 1:
+            raise ValueError(f'warn_interval ({warn_interval}) must be at least 1')
+        self.loss_module = MODELS.build(loss) if isinstance(loss, dict) else loss
+        self.memory = MODELS.build(memory) if isinstance(memory, dict) else memory
+        self.koleo = MODELS.build(koleo) if isinstance(koleo, dict) else koleo
+        self.batch_weight = batch_weight
+        self.memory_weight = memory_weight
+        self.keep_self_positive = keep_self_positive
+        self.collapse_similarity = collapse_similarity
+        self.collapse_rank = collapse_rank
+        self.warn_interval = warn_interval
+        self._quiet_iters = 0
+
+    def loss(
+        self,
+        feats: tuple[Tensor, ...],
+        data_samples: list[DataSample],
+        keys: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Return ``loss_contrastive``, ``loss_memory``, ``loss_koleo``, and the diagnostics.
+
+        Args:
+            feats: The last is the features of this rank's images (n, D), not normalised.
+            data_samples: Samples with ``gt_label``.
+            keys: Features of the same images by a momentum encoder, to fill the memory; None to
+                fill it with ``feats``.
+        """
+        own = torch.cat([sample.gt_label for sample in data_samples]).to(feats[-1].device)
+        with torch.autocast(feats[-1].device.type, enabled=False):
+            embeddings = F.normalize(feats[-1].float(), dim=-1)  # (n, D)
+            sizes = gather_sizes(embeddings)
+            batch = gather_rows_with_gradient(embeddings, sizes)  # (N, D)
+            labels = gather_rows(own, sizes)  # (N,)
+            rows = torch.arange(len(batch), device=batch.device)
+            # Of a mean over anchors, each rank computes its share, so weighted that DDP's mean
+            # over ranks is the mean over all anchors. Of any other loss, each computes the whole.
+            factor, anchors, anchor_labels, anchor_rows = 1.0, batch, labels, rows
+            if getattr(self.loss_module, 'mean_over_anchors', False):
+                factor = len(own) * len(sizes) / sum(sizes)
+                anchors, anchor_labels = embeddings, own
+                anchor_rows = rows.split(sizes)[get_rank()]
+
+            value, counts = self._compare(anchors, batch, anchor_labels, labels, anchor_rows)
+            losses = {'loss_contrastive': self.batch_weight * factor * value}
+            if self.memory is not None:
+                own_entries = keys is None or not self.keep_self_positive
+                keys = embeddings if keys is None else F.normalize(keys.float(), dim=-1)
+                slots = self.memory.store(gather_rows(keys, sizes), labels)[anchor_rows]
+                slots = slots if own_entries else None
+                value, more = self._compare_with_memory(anchors, anchor_labels, slots)
+                losses['loss_memory'] = self.memory_weight * factor * value
+                counts |= {f'memory_{name}': count for name, count in more.items()}
+            if self.koleo is not None:
+                losses['loss_koleo'] = self.koleo(batch)
+            return losses | counts | self._diagnose(batch.detach(), labels)
+
+    def _compare(self, *pairs: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
+        if hasattr(self.loss_module, 'with_diagnostics'):
+            return self.loss_module.with_diagnostics(*pairs)
+        return self.loss_module(*pairs), {}
+
+    def _compare_with_memory(
+        self, anchors: Tensor, labels: Tensor, slots: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        entries, entry_labels = self.memory.entries()
+        if len(entry_labels) == 0:  # not started
+            return anchors.sum() * 0, {}
+        return self._compare(anchors, entries, labels, entry_labels, slots)
+
+    @torch.no_grad()
+    def _diagnose(self, batch: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Measure how the descriptors of all ranks lie, and warn if they fall together."""
+        nearest = nearest_neighbours(batch)[1]
+        different = labels[:, None] != labels[None, :]
+        found = {
+            'neighbour_distance': nearest[nearest.isfinite()].mean(),
+            'negative_similarity': (batch @ batch.T)[different].mean(),
+            'effective_rank': effective_rank(batch),
+        }
+        self._quiet_iters = max(self._quiet_iters - 1, 0)
+        if self._quiet_iters == 0 and len(labels.unique()) >= MIN_CLASSES:
+            self._warn_of_collapse(found['negative_similarity'], found['effective_rank'])
+        return {name: value.nan_to_num() for name, value in found.items()}  # 0: nothing to measure
+
+    def _warn_of_collapse(self, similarity: Tensor, rank: Tensor) -> None:
+        if similarity <= self.collapse_similarity and rank >= self.collapse_rank:
+            return
+        self._quiet_iters = self.warn_interval
+        print_log(
+            f'The descriptors collapse: the mean cosine of different classes is {similarity:.3f} '
+            f'(limit {self.collapse_similarity:g}), their effective rank {rank:.1f} (limit '
+            f'{self.collapse_rank:g}). At the start of training from scratch that is usual; later '
+            'lower the margin, the weight of KoLeo or the learning rate.',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+    def extra_repr(self) -> str:
+        """Tell the settings."""
+        return (
+            f'batch_weight={self.batch_weight}, memory_weight={self.memory_weight}, '
+            f'keep_self_positive={self.keep_self_positive}, '
+            f'collapse_similarity={self.collapse_similarity}, collapse_rank={self.collapse_rank}, '
+            f'warn_interval={self.warn_interval}'
+        )

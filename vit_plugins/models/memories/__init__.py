@@ -1,0 +1,3 @@
+from .cross_batch_memory import CrossBatchMemory
+
+__all__ = ['CrossBatchMemory']

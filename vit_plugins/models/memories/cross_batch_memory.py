@@ -1,0 +1,171 @@
+"""The embeddings of past batches, to compare with."""
+
+from typing import Any
+
+import torch
+from mmengine.logging import MessageHub, print_log
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+
+def _leave_copies_out(module: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
+    if module.is_copy:
+        del state_dict[f'{prefix}_extra_state']
+
+
+@MODELS.register_module()
+class CrossBatchMemory(nn.Module):
+    """A ring of the last embeddings and their labels.
+
+    Wang et al., "Cross-Batch Memory for Embedding Learning", arXiv 1912.06798; sizes of IRT
+    (arXiv 2102.05644): 59,551 for SOP, 5,864 for CUB (all training images), 5,176 for In-Shop.
+    Position and count are explicit, so that any size fits any batch and every label is one.
+
+    Its content is the same on every rank if every rank stores the rows of all, as
+    :class:`ContrastiveRetrievalHead` does. It is saved with the model and goes on bit by bit when
+    a run resumes; weights of a model without it load strictly and empty it, and a run that
+    starts at iteration 0 empties what ``load_from`` brought along: its labels would mean other
+    classes. It is neither parameter nor buffer: DDP, ``SyncBuffersHook`` and weight averages pass
+    it by. A deep copy, as ``EMAHook`` makes one, is empty and never saved.
+
+    Args:
+        size: How many embeddings are kept.
+        start_iter: Keep nothing in the first iterations (1000 in the XBM recipe).
+
+    Raises:
+        ValueError: If ``size`` is not positive or ``start_iter`` negative.
+    """
+
+    def __init__(self, size: int, start_iter: int = 0) -> None:
+        super().__init__()
+        if size < 1:
+            raise ValueError(f'size ({size}) must be at least 1; for no memory set memory=None')
+        if start_iter < 0:
+            raise ValueError(f'start_iter ({start_iter}) must not be negative')
+        self.size = size
+        self.start_iter = start_iter
+        self.is_copy = False
+        self.clear()
+        self._register_state_dict_hook(_leave_copies_out)
+
+    def clear(self) -> None:
+        """Forget everything, the iterations too."""
+        self._embeddings = self._labels = None  # allocated when the width is known
+        self._pointer = self._count = self._iter = 0
+        self._is_loaded = False
+
+    def __len__(self) -> int:
+        """Tell how many embeddings there are."""
+        return self._count
+
+    def __deepcopy__(self, memo: dict) -> 'CrossBatchMemory':
+        copied = type(self)(self.size, self.start_iter).train(self.training)
+        copied.is_copy = True
+        return copied
+
+    def entries(self) -> tuple[Tensor, Tensor]:
+        """Return the embeddings (len, D) and labels (len,), in the order of the ring's slots."""
+        if self._embeddings is None:
+            return torch.zeros(0, 0), torch.zeros(0, dtype=torch.long)
+        return self._embeddings[: self._count], self._labels[: self._count]
+
+    def entries_by_age(self) -> tuple[Tensor, Tensor]:
+        """Return the same, oldest first."""
+        start = self._pointer if self._count == self.size else 0
+        embeddings, labels = self.entries()
+        return embeddings.roll(-start, 0), labels.roll(-start, 0)
+
+    @torch.no_grad()
+    def store(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """Take in a batch in the place of the oldest; of more than fit, the last ones.
+
+        To be called once per iteration: it counts them.
+
+        Args:
+            embeddings: Shape (N, D); kept in float32 without gradient.
+            labels: Shape (N,).
+
+        Returns:
+            Shape (N,): the row of each in :meth:`entries`, -1 for those not kept.
+        """
+        self._forget_another_run()
+        rows = torch.full_like(labels, -1, dtype=torch.long)
+        self._iter += 1
+        if self._iter <= self.start_iter or len(labels) == 0:
+            return rows
+        kept = min(len(labels), self.size)
+        self._allocate(embeddings)
+        slots = torch.arange(kept, device=labels.device).add(self._pointer) % self.size
+        self._embeddings[slots] = embeddings[-kept:].float()
+        self._labels[slots] = labels[-kept:]
+        self._pointer = (self._pointer + kept) % self.size
+        self._count = min(self._count + kept, self.size)
+        rows[-kept:] = slots
+        return rows
+
+    def _allocate(self, like: Tensor) -> None:
+        if self._embeddings is None:
+            self._embeddings = like.new_zeros(self.size, like.shape[1], dtype=torch.float32)
+            self._labels = torch.zeros(self.size, dtype=torch.long, device=like.device)
+        if self._embeddings.shape[1] != like.shape[1]:
+            raise ValueError(
+                f'embeddings are {like.shape[1]} wide, those in the memory '
+                f'{self._embeddings.shape[1]}: it comes from another model; load weights without '
+                'its key _extra_state'
+            )
+        self._embeddings = self._embeddings.to(like.device)
+        self._labels = self._labels.to(like.device)
+
+    def _forget_another_run(self) -> None:
+        """Tell resuming from ``load_from``, which is not told to modules, by the iteration."""
+        if self._is_loaded and MessageHub.get_current_instance().get_info('iter') == 0:
+            print_log(f'Memory: {self._count} embeddings of another run are dropped.', 'current')
+            self.clear()
+        self._is_loaded = False
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: tensors and numbers."""
+        embeddings, labels = self.entries()
+        return {
+            'embeddings': embeddings.clone(),
+            'labels': labels.clone(),
+            'pointer': self._pointer,
+            'iter': self._iter,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take what a checkpoint kept; of a larger memory, the newest that fit.
+
+        Args:
+            state: From :meth:`get_extra_state`.
+        """
+        self.clear()
+        embeddings, labels, pointer = state['embeddings'], state['labels'], state['pointer']
+        if len(labels) not in (0, self.size):  # of a ring of another size: start at the oldest
+            start = pointer if pointer < len(labels) else 0
+            embeddings = embeddings.roll(-start, 0)[-self.size :]
+            labels = labels.roll(-start, 0)[-self.size :]
+            pointer = len(labels)
+        if len(labels):
+            self._allocate(embeddings)
+            self._count = len(labels)
+            self._embeddings[: self._count] = embeddings
+            self._labels[: self._count] = labels
+            self._pointer = pointer % self.size
+        self._iter = state['iter']
+        self._is_loaded = True
+
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool, *args
+    ) -> None:
+        key = f'{prefix}_extra_state'
+        if self.is_copy:
+            state_dict.pop(key, None)
+        elif key not in state_dict:
+            self.clear()
+        # Not strict: weights without a memory, such as a classifier's, are whole.
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, False, *args)
+
+    def extra_repr(self) -> str:
+        """Tell the settings."""
+        return f'size={self.size}, start_iter={self.start_iter}'
