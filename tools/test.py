@@ -11,6 +11,8 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.photo_pipeline import walk
+from vit_plugins.datasets.test_crop import set_crop_ratio
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
@@ -40,6 +42,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--out-item',
         choices=['metrics', 'pred'],
         help='what --out holds; the predictions if not said',
+    )
+    parser.add_argument(
+        '--crop-ratio',
+        type=float,
+        metavar='R',
+        help='share of the short side that the centre crop shows, within (0, 1]: images are '
+        'resized to the input size over R first',
     )
     parser.add_argument('--tta', action='store_true', help='average over flipped images too')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
@@ -73,6 +82,8 @@ def complete_config(args: argparse.Namespace) -> Config:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
         draw_predictions(cfg, args)
+    if args.crop_ratio is not None:
+        crop_centrally(cfg, args.crop_ratio, views=args.tta)
     if args.tta:
         average_over_views(cfg)
     set_loader_defaults(cfg, ['test'], pin_memory=not args.no_pin_memory)
@@ -92,6 +103,18 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
         out_dir=args.show_dir,
         interval=args.interval,
     )
+
+
+def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
+    """Show the model this share of the short side, also in the config's own views."""
+    pipelines = [n['pipeline'] for n in walk(cfg.test_dataloader.dataset) if 'pipeline' in n]
+    if views and 'tta_pipeline' in cfg:
+        pipelines.append(cfg.tta_pipeline)
+    try:
+        for pipeline in pipelines:
+            set_crop_ratio(pipeline, ratio)
+    except ValueError as error:  # in words: no traceback needed
+        raise SystemExit(f'--crop-ratio: {error}') from None
 
 
 def average_over_views(cfg: Config) -> None:

@@ -1,0 +1,7 @@
+# The same of CIFAR-100.
+_base_ = './cifar10_deit3_ft_224.py'
+
+data_preprocessor = dict(num_classes=100)
+train_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
+val_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
+test_dataloader = val_dataloader

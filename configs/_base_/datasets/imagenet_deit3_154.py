@@ -1,0 +1,14 @@
+# The same at 154 px, where H is trained: with patches of 14 the 121 tokens that the official code
+# makes of 160 px.
+_base_ = './imagenet_deit3_224.py'
+
+size = 154
+train_pipeline = [*_base_.train_pipeline]
+train_pipeline[1] = dict(train_pipeline[1], scale=size)
+test_pipeline = [*_base_.test_pipeline]
+test_pipeline[1] = dict(test_pipeline[1], scale=size)
+test_pipeline[2] = dict(test_pipeline[2], crop_size=size)
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

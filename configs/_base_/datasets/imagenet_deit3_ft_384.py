@@ -1,0 +1,13 @@
+# The same at 384 px.
+_base_ = './imagenet_deit3_ft_224.py'
+
+size = 384
+train_pipeline = [*_base_.train_pipeline]
+train_pipeline[1] = dict(train_pipeline[1], scale=size)
+test_pipeline = [*_base_.test_pipeline]
+test_pipeline[1] = dict(test_pipeline[1], scale=size)
+test_pipeline[2] = dict(test_pipeline[2], crop_size=size)
+
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=64, dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(batch_size=64, dataset=dict(pipeline=test_pipeline))

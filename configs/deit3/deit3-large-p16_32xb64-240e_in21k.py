@@ -1,0 +1,20 @@
+# DeiT III ViT-L on ImageNet-21k: 224 px, batch 2048, 240 epochs.
+#
+#   NNODES=4 NODE_RANK=0 \
+#     bash tools/dist_train.sh configs/deit3/deit3-large-p16_32xb64-240e_in21k.py 8 --amp
+#
+# Published: 57.4 % top-1 on the validation images of ImageNet-1k at the last epoch of its
+# log. Not trained by us (no GPU node).
+_base_ = [
+    '../_base_/models/deit3_ce.py',
+    '../_base_/datasets/imagenet21k_deit3_224.py',
+    '../_base_/schedules/lamb_240e_deit3.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(arch='large', img_size=224, drop_path_rate=0.3),
+    head=dict(num_classes=21841, in_channels=1024),
+    train_cfg=dict(augments=[dict(type='CutMix', alpha=1.0)]),
+)
+train_dataloader = dict(batch_size=64)
