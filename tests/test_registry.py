@@ -43,6 +43,12 @@ class Labelled(list):
         return np.array([0, 0, 1])
 
 
+class Paired(Labelled):
+    """Labelled images and which show the same thing."""
+
+    pairs = np.array([[0, 1]])
+
+
 @pytest.fixture
 def minimal(tmp_path):
     """The shortest arguments that build each component; {} where none are needed."""
@@ -52,6 +58,7 @@ def minimal(tmp_path):
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'BinaryCrossEntropyLoss': {},
+        'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
         'ClassF1': {},
         'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},
@@ -60,6 +67,7 @@ def minimal(tmp_path):
         'ContrastiveRetrievalHead': {'loss': {'type': 'ContrastiveLoss'}},
         'CrashSafeCheckpointHook': {},
         'CrossBatchMemory': {'size': 4},
+        'CropToBox': {},
         'DRLocHead': {'head': head, 'in_channels': 8},
         'DRLocLoss': {'in_channels': 8},
         'DRLocSourceHook': {},
@@ -67,14 +75,24 @@ def minimal(tmp_path):
         'Digits': {'split': 'train', 'lazy_init': True},
         'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
+        'HardNegativeMiningHook': {'pipeline': []},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'KoLeoLoss': {},
+        'InShopRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'LearningCurveHook': {},
         'LossWeightHook': {},
+        'MPerClassSampler': {'dataset': Labelled('abc'), 'batch_size': 4},
         'ProgressHook': {},
+        'RetrievalBaselineHook': {},
+        'RetrievalFolder': {'data_root': str(tmp_path), 'lazy_init': True},
+        'RevisitedOxfordParis': {'data_root': str(tmp_path), 'lazy_init': True},
+        'RotatedDigits': {'lazy_init': True},
+        'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
+        'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'ThreeAugment': {},
         'TokenPooling': {},
+        'TupleSampler': {'dataset': Paired('abc')},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},
         'TupleContrastiveLoss': {},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},

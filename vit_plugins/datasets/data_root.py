@@ -25,7 +25,9 @@ from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, s
 from .image_check import require_readable
 from .image_folder import part_indices
 from .photo_pipeline import accept_photos, type_name, walk
-from .presence import require_data
+from .presence import is_placed, require_data
+from .retrieval_folder import RetrievalFolder
+from .rotated_digits import RotatedDigits
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # arguments that stay when the images change; the others say which images
@@ -46,9 +48,9 @@ def apply_data_root(
     """Make a config train and test on the images of a folder.
 
     The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
-    folders inside; or the config's own data set (CIFAR archives, ImageNet). Validation images
-    are split off the training part where there is no ``val``; ``test`` is never used for that.
-    Pipelines, channel order, head, losses and metrics are set to match.
+    folders inside; or the config's own data set (CIFAR archives, ImageNet, those for retrieval).
+    Validation images are split off the training part where there is no ``val``; ``test`` is never
+    used for that. Pipelines, channel order, head, losses and metrics are set to match.
 
     Args:
         cfg: Any classification config, changed in place.
@@ -69,6 +71,8 @@ def apply_data_root(
         ValueError: If the config cannot be set to them.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
+    if is_retrieval(cfg):
+        return _use_retrieval_data(cfg, root, verify)
     for loader in (*LOADERS, 'model'):
         if not cfg.get(loader):
             raise ValueError(f'this is no classification config: it has no {loader}')
@@ -229,6 +233,47 @@ def _use_own_data(cfg: Config, root: Path) -> Config:
     if is_main_process():
         print_log(f"{root} holds the config's own data set")
     return cfg
+
+
+def is_retrieval(cfg: Config) -> bool:
+    """Tell whether a config is tested on classes that training does not see.
+
+    Args:
+        cfg: The config.
+    """
+    return any(is_placed(leaf) or _is_a(leaf, RotatedDigits) for leaf in _all_leaves(cfg))
+
+
+def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
+    leaves = _all_leaves(cfg)
+    for leaf in leaves:
+        if _is_a(leaf, RotatedDigits):
+            leaf['type'] = 'RetrievalFolder'
+        leaf['data_root'] = str(root)
+    accept_photos(cfg)
+    require_data(cfg)
+
+    def check_folders() -> None:
+        for leaf in leaves:
+            if _is_a(leaf, RetrievalFolder):
+                dataset = DATASETS.build({**leaf, 'pipeline': []})
+                if verify and is_main_process():
+                    names = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+                    require_readable(root, [os.path.relpath(name, root) for name in names])
+
+    _on_all_ranks(check_folders)
+    if is_main_process():
+        print_log(f'retrieval data are taken from {root}')
+    return cfg
+
+
+def _is_a(leaf: dict, cls: type) -> bool:
+    return type_name(leaf) == cls.__name__
+
+
+def _all_leaves(cfg: Config) -> list[dict]:
+    loaders = [cfg[loader] for loader in LOADERS if cfg.get(loader)]
+    return [leaf for loader in loaders for leaf in _leaves(loader.dataset)]
 
 
 def _set_datasets(

@@ -55,8 +55,23 @@ def require_data(cfg: Config, splits: Iterable[str] = ('train', 'val', 'test')) 
                 text + (f'\n  tried: {failures[text]}' if text in failures else '')
                 for text in texts
             )
-            + '\n\nOr train on images of your own, one folder per class: --data-root DIR'
+            + '\n\n'
+            + (
+                'If the data lie elsewhere: --data-root DIR'
+                if any(is_placed(dataset) for dataset in datasets)
+                else 'Or train on images of your own, one folder per class: --data-root DIR'
+            )
         )
+
+
+def is_placed(dataset: dict) -> bool:
+    """Tell the data sets that have a layout of their own and tell where they come from.
+
+    Args:
+        dataset: The config of a data set.
+    """
+    kind = dataset['type']
+    return hasattr(kind if inspect.isclass(kind) else DATASETS.get(kind), 'SOURCE')
 
 
 def _leaves(dataset: dict) -> Iterator[dict]:
@@ -106,7 +121,8 @@ def _describe_missing(dataset: dict) -> str:
     absent = [path for path in _named_paths(dataset) if not path.exists()]
     if not absent:
         return ''
-    return f'{cls.__name__} lacks ' + ', '.join(str(path.absolute()) for path in absent)
+    told = f'{cls.__name__} lacks ' + ', '.join(str(path.absolute()) for path in absent)
+    return f'{told}\n  get it: {cls.SOURCE}' if hasattr(cls, 'SOURCE') else told
 
 
 def _class_of(dataset: dict) -> type:
@@ -155,9 +171,14 @@ def _named_paths(dataset: dict) -> list[Path]:
     root = os.path.expanduser(dataset.get('data_root') or '')
     if root and '://' not in root and not os.path.exists(root):
         return [Path(root)]  # one line for the folder, not one for each of its parts
+    cls = _class_of(dataset)
+    if hasattr(cls, 'annotation_files'):
+        asked = inspect.signature(cls.annotation_files).parameters
+        settings = {key: dataset[key] for key in asked if key in dataset}
+        return cls.annotation_files(**{**settings, 'data_root': root})
     prefix = dataset.get('data_prefix') or ''
     names = list(prefix.values()) if isinstance(prefix, dict) else [prefix]
-    if not any(names) and issubclass(_class_of(dataset), (ImageNet, ImageNet21k)):
+    if not any(names) and issubclass(cls, (ImageNet, ImageNet21k)):
         names = [dataset.get('split') or '']
     names.append(dataset.get('ann_file') or '')
     paths = [os.path.join(root, os.path.expanduser(name)) for name in names if name]

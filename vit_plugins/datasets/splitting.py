@@ -44,3 +44,36 @@ def stratified_split(
         take = 0 if count == 1 else min(max(round(count * fraction), 1), count - 1)
         held.update(members[:take])
     return [i for i in range(len(keys)) if i not in held], sorted(held)
+
+
+def hold_out_classes(
+    classes: Sequence[str], share: float | int, seed: int = 0
+) -> tuple[list[str], list[str]]:
+    """Hold out whole classes, as retrieval is tested on classes never trained on.
+
+    Classes are ranked by a hash of their name, as samples are by :func:`stratified_split`.
+
+    Args:
+        classes: Their names.
+        share: How many to hold out: a fraction within (0, 1), or a number.
+        seed: Another seed is another split.
+
+    Returns:
+        Sorted names: those kept, and those held out; at least one of either.
+
+    Raises:
+        ValueError: If the share is out of range or leaves no class, or names repeat.
+    """
+    count = len(classes)
+    if len(set(classes)) != count:
+        raise ValueError('class names must be distinct: they alone decide where a class goes')
+    if isinstance(share, float):
+        if not 0 < share < 1:
+            raise ValueError(f'a fraction of the classes must lie between 0 and 1, got {share}')
+        share = min(max(round(count * share), 1), count - 1)
+    if not 0 < share < count:
+        raise ValueError(
+            f'of {count} classes, {share} cannot be held out: give a number from 1 to {count - 1}'
+        )
+    ranked = sorted(classes, key=lambda name: sha256(f'{seed}/{name}'.encode()).digest())
+    return sorted(ranked[share:]), sorted(ranked[:share])

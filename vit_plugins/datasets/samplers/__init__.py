@@ -1,5 +1,11 @@
 """Samplers: in which order, and how often, images are drawn."""
 
 from .class_balanced_sampler import ClassBalancedSampler
+from .m_per_class_sampler import MPerClassSampler
+from .tuple_sampler import TupleSampler
 
-__all__ = ['ClassBalancedSampler']
+__all__ = [
+    'ClassBalancedSampler',
+    'MPerClassSampler',
+    'TupleSampler',
+]

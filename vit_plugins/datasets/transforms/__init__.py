@@ -1,4 +1,9 @@
+from .crop_to_box import CropToBox
 from .simple_random_crop import SimpleRandomCrop
 from .three_augment import ThreeAugment
 
-__all__ = ['SimpleRandomCrop', 'ThreeAugment']
+__all__ = [
+    'CropToBox',
+    'SimpleRandomCrop',
+    'ThreeAugment',
+]

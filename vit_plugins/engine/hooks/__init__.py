@@ -1,13 +1,17 @@
 from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
+from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
+from .retrieval_baseline_hook import RetrievalBaselineHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
     'DRLocSourceHook',
+    'HardNegativeMiningHook',
     'LearningCurveHook',
     'LossWeightHook',
     'ProgressHook',
+    'RetrievalBaselineHook',
 ]

@@ -1,0 +1,119 @@
+"""Class folders as a retrieval data set: tested on classes that training never sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+
+from .annotations import require_split
+from .folder_scan import FolderError, find_parts, scan_class_folders
+from .splitting import hold_out_classes
+
+SPLITS = ('train', 'val', 'trainval', 'test')
+
+
+@DATASETS.register_module()
+class RetrievalFolder(BaseDataset):
+    """Images in class folders, parted by class.
+
+    The folder holds the class folders, and those to test with are chosen by a seed; or it holds
+    ``train`` and ``test`` (and perhaps ``val``) with different class folders in each. Validation
+    classes are taken from those of training in the same way, so that settings can be chosen
+    without a look at a test class. A part is searched for each of its own images.
+
+    Args:
+        data_root: The folder.
+        split: 'trainval' is all to train with, parted again into 'train' and 'val'; or 'test'.
+        test_classes: How many classes to test with, a fraction or a number, where there is no
+            ``test`` folder.
+        val_classes: How many of the others to validate with, where there is no ``val`` folder.
+        seed: The seed of both choices.
+        **kwargs: Further arguments of ``BaseDataset``.
+
+    Raises:
+        ValueError: If ``split`` is none of the four, or a part would have no class.
+        FolderError: If folders are not as they should be, or parts share a class.
+    """
+
+    SOURCE = 'images of your own: DIR/CLASS/*.jpg, or DIR/train/CLASS/*.jpg and DIR/test/...'
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'trainval',
+        test_classes: float | int = 0.5,
+        val_classes: float | int = 0.2,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        require_split(split, SPLITS)
+        self.split = split
+        self.test_classes = test_classes
+        self.val_classes = val_classes
+        self.seed = seed
+        kwargs.setdefault('test_mode', split in ('val', 'test'))
+        super().__init__(ann_file='', data_root=data_root, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """List the images of the split with labels from 0, in the order of the class names."""
+        classes = split_class_folders(
+            Path(self.data_root), self.test_classes, self.val_classes, self.seed
+        )[self.split]
+        order = {name: label for label, name in enumerate(classes)}
+        self._metainfo['classes'] = tuple(order)
+        return [
+            {'img_path': path, 'gt_label': order[name]}
+            for name, paths in classes.items()
+            for path in paths
+        ]
+
+    def extra_repr(self) -> list[str]:
+        """Tell folder and split."""
+        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split} (seed {self.seed})']
+
+
+def split_class_folders(
+    root: Path, test_classes: float | int, val_classes: float | int, seed: int
+) -> dict[str, dict[str, list[str]]]:
+    """Find which classes, with which images, make up each part.
+
+    Args:
+        root: The folder.
+        test_classes: How many classes to test with, where there is no ``test`` folder.
+        val_classes: How many of the others to validate with, where there is no ``val`` folder.
+        seed: The seed of both choices.
+
+    Returns:
+        For each of 'train', 'val', 'trainval' and 'test', the images of each class, sorted.
+
+    Raises:
+        FolderError: If folders are not as they should be, or parts share a class.
+    """
+    parts = {part: _images_by_class(folder) for part, folder in find_parts(root).items()}
+    for share, part in ((test_classes, 'test'), (val_classes, 'val')):
+        if part not in parts:
+            kept, held = hold_out_classes(list(parts['train']), share, seed)
+            parts[part] = {name: parts['train'][name] for name in held}
+            parts['train'] = {name: parts['train'][name] for name in kept}
+    seen: dict[str, str] = {}
+    for part, classes in parts.items():
+        for name in classes:
+            if name in seen:
+                raise FolderError(
+                    f'class {name!r} is in {part} and in {seen[name]} of {root}: retrieval is '
+                    'tested on classes that training does not see, so leave it in one of them'
+                )
+            seen[name] = part
+    parts['trainval'] = dict(sorted({**parts['train'], **parts['val']}.items()))
+    return parts
+
+
+def _images_by_class(folder: Path) -> dict[str, list[str]]:
+    scan = scan_class_folders(folder)
+    images: dict[str, list[str]] = {name: [] for name in scan.classes}
+    for path, label in scan.samples:
+        images[scan.classes[label]].append(str(folder / path))
+    return images

@@ -1,0 +1,182 @@
+"""Revisited Oxford and Paris: landmarks to find, with boxes, grades of difficulty and junk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+
+from .annotations import AnnotationError, require_counts, require_images
+from .restricted_pickle import load_restricted_pickle
+
+PUBLISHED = {
+    'roxford5k': {'images': 4_993, 'queries': 70},
+    'rparis6k': {'images': 6_322, 'queries': 70},
+}
+DISTRACTORS = 'revisitop1m'
+GRADES = ('easy', 'hard', 'junk')
+
+
+@DATASETS.register_module()
+class RevisitedOxfordParis(BaseDataset):
+    """70 queries, each cropped to a box, and the photos to search.
+
+    A sample has a ``role``, 'query' or 'gallery', and ``image_idx``, its place in the list of its
+    role; a query has ``crop_box`` for the transform ``CropToBox``, which must come before any
+    resizing. ``metainfo['revisited_gnd']`` lists for each query the places of its ``easy``,
+    ``hard`` and ``junk`` photos. On the disk, as published and as the authors' code of SfM-120k
+    unpacks it::
+
+        data_root
+            test/roxford5k/gnd_roxford5k.pkl
+            test/roxford5k/jpg/all_souls_000013.jpg
+            test/rparis6k/...                        alike
+            test/revisitop1m/revisitop1m.txt         only with distractors
+            test/revisitop1m/jpg/...
+
+    Source: F. Radenovic et al., Revisiting Oxford and Paris: Large-Scale Image Retrieval
+    Benchmarking, CVPR 2018.
+
+    Args:
+        data_root: The folder that holds ``test``.
+        name: 'roxford5k' or 'rparis6k'.
+        distractors: Whether to add the million photos of ``revisitop1m`` to the gallery.
+        check_counts: Whether the numbers of images and queries must be the published ones.
+        **kwargs: Further arguments of ``BaseDataset``.
+
+    Raises:
+        ValueError: If ``name`` is neither.
+        AnnotationError: If the annotation is broken or images are missing.
+        pickle.UnpicklingError: If the annotation holds what no annotation needs.
+    """
+
+    SOURCE = (
+        'Revisited Oxford and Paris: http://cmp.felk.cvut.cz/revisitop/, the photos from '
+        'https://www.robots.ox.ac.uk/~vgg/data/oxbuildings/ and /parisbuildings/, placed so that '
+        'DIR/test/roxford5k/gnd_roxford5k.pkl and DIR/test/roxford5k/jpg exist, rparis6k and '
+        'revisitop1m alike'
+    )
+
+    def __init__(
+        self,
+        data_root: str,
+        name: str = 'roxford5k',
+        distractors: bool = False,
+        check_counts: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if name not in PUBLISHED:
+            raise ValueError(f'name must be one of {", ".join(PUBLISHED)}, got {name!r}')
+        self.name = name
+        self.distractors = distractors
+        self.check_counts = check_counts
+        kwargs.setdefault('test_mode', True)
+        super().__init__(ann_file='', data_root=data_root, **kwargs)
+
+    @staticmethod
+    def annotation_files(
+        data_root: str, name: str = 'roxford5k', distractors: bool = False
+    ) -> list[Path]:
+        """Tell which files are read.
+
+        Args:
+            data_root: The folder.
+            name: 'roxford5k' or 'rparis6k'.
+            distractors: Whether the list of the million is one of them.
+        """
+        files = [Path(data_root, 'test', name, f'gnd_{name}.pkl')]
+        if distractors:
+            files.append(Path(data_root, 'test', DISTRACTORS, f'{DISTRACTORS}.txt'))
+        return files
+
+    def load_data_list(self) -> list[dict]:
+        """List the queries, the photos of the gallery, and the distractors."""
+        path, *more = self.annotation_files(self.data_root, self.name, self.distractors)
+        images, queries, truth = read_ground_truth(path)
+        if self.check_counts:
+            found = {'images': len(images), 'queries': len(queries)}
+            require_counts(path, found, PUBLISHED[self.name])
+        folder = path.parent / 'jpg'
+        gallery = [str(folder / f'{image}.jpg') for image in images]
+        data = [
+            {'img_path': str(folder / f'{query}.jpg'), 'crop_box': box}
+            for query, box in zip(queries, (entry.pop('bbx') for entry in truth), strict=True)
+        ]
+        require_images([info['img_path'] for info in data] + gallery, path)
+        for listing in more:
+            names = listing.read_text(encoding='utf-8').split()
+            added = [str(listing.parent / 'jpg' / name) for name in names]
+            require_images(added, listing)
+            gallery += added
+        self._metainfo['revisited_gnd'] = truth
+        for index, info in enumerate(data):
+            info.update(role='query', image_idx=index)
+        data += [
+            {'img_path': image, 'role': 'gallery', 'image_idx': index}
+            for index, image in enumerate(gallery)
+        ]
+        return data
+
+    def extra_repr(self) -> list[str]:
+        """Tell which of the sets it is."""
+        added = f' with {DISTRACTORS}' if self.distractors else ''
+        return [f'Folder: \t{self.data_root}', f'Set: \t{self.name}{added}']
+
+
+def read_ground_truth(path: Path) -> tuple[list[str], list[str], list[dict]]:
+    """Read and check a ``gnd_*.pkl``.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The names of the photos; those of the queries; and for each query its box ``bbx``
+        (x1, y1, x2, y2) and the places ``easy``, ``hard`` and ``junk`` in the list of photos.
+
+    Raises:
+        AnnotationError: If something is missing, out of range, or of another length.
+        pickle.UnpicklingError: If the file holds what no annotation needs.
+    """
+    content = load_restricted_pickle(path)
+    keys = ('imlist', 'qimlist', 'gnd')
+    lacks = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if lacks:
+        raise AnnotationError(f'{path} lacks {", ".join(lacks)}: fetch it again')
+    images, queries = ([str(name) for name in content[key]] for key in keys[:2])
+    truth = content['gnd']
+    if len(truth) != len(queries):
+        raise AnnotationError(
+            f"{path}: {len(queries)} 'qimlist' but {len(truth)} 'gnd': fetch the file again"
+        )
+    checked = [
+        _check_entry(entry, len(images), f'{path}, query {number} ({queries[number]})')
+        for number, entry in enumerate(truth)
+    ]
+    return images, queries, checked
+
+
+def _check_entry(entry: dict, count: int, where: str) -> dict:
+    lacks = [key for key in ('bbx', *GRADES) if key not in entry]
+    if lacks:
+        raise AnnotationError(f'{where}: lacks {", ".join(lacks)}')
+    box = _numbers(entry['bbx'], float)
+    if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
+        raise AnnotationError(f"{where}: 'bbx' must be x1 < x2, y1 < y2, got {box}")
+    checked = {'bbx': box}
+    for grade in GRADES:
+        checked[grade] = _numbers(entry[grade], int)
+        wrong = [index for index in checked[grade] if not 0 <= index < count]
+        if wrong:
+            raise AnnotationError(
+                f'{where}: {grade!r} names photo {wrong[0]}, but there are {count}'
+            )
+    return checked
+
+
+def _numbers(values: Sequence, kind: type) -> list:
+    """Read a list or an array of any shape; an empty one may be of any kind."""
+    return [kind(value) for value in np.ravel(values).tolist()]

@@ -1,0 +1,91 @@
+"""Stanford Online Products: photos of articles, each article a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmpretrain.datasets import BaseDataset
+from mmpretrain.registry import DATASETS
+
+from .annotations import (
+    dense_labels,
+    read_number,
+    read_rows,
+    require_counts,
+    require_images,
+    require_split,
+)
+
+COLUMNS = ('image_id', 'class_id', 'super_class_id', 'path')
+PUBLISHED = {
+    'train': {'images': 59_551, 'classes': 11_318},
+    'test': {'images': 60_502, 'classes': 11_316},
+}
+
+
+@DATASETS.register_module()
+class StanfordOnlineProducts(BaseDataset):
+    """120,053 photos of 22,634 articles; those to test with are of other articles.
+
+    The test part is searched for each of its own images (leave-one-out). On the disk, as
+    published::
+
+        Stanford_Online_Products/     data_root
+            Ebay_train.txt            image_id class_id super_class_id path
+            Ebay_test.txt
+            bicycle_final/111085122871_0.JPG
+
+    Source: H. O. Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, 2016.
+
+    Args:
+        data_root: The folder that holds the lists.
+        split: 'train' or 'test'.
+        check_counts: Whether the numbers of images and classes must be the published ones.
+        **kwargs: Further arguments of ``BaseDataset``.
+
+    Raises:
+        ValueError: If ``split`` is neither.
+        AnnotationError: If a list is broken or images are missing.
+    """
+
+    SOURCE = (
+        'Stanford Online Products: https://cvgl.stanford.edu/projects/lifted_struct/, unpacked '
+        'so that DIR/Stanford_Online_Products/Ebay_train.txt exists'
+    )
+
+    def __init__(
+        self, data_root: str, split: str = 'train', check_counts: bool = True, **kwargs: Any
+    ) -> None:
+        require_split(split, tuple(PUBLISHED))
+        self.split = split
+        self.check_counts = check_counts
+        kwargs.setdefault('test_mode', split == 'test')
+        super().__init__(ann_file='', data_root=data_root, **kwargs)
+
+    @staticmethod
+    def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
+        """Tell which lists are read.
+
+        Args:
+            data_root: The folder.
+            split: 'train' or 'test'.
+        """
+        return [Path(data_root, f'Ebay_{split}.txt')]
+
+    def load_data_list(self) -> list[dict]:
+        """List the images of the split with their labels, numbered from 0."""
+        (path,) = self.annotation_files(self.data_root, self.split)
+        rows = list(read_rows(path, COLUMNS, header=True))
+        classes = [read_number(class_id, path, line) for line, (_, class_id, _, _) in rows]
+        images = [str(Path(self.data_root, name)) for _, (_, _, _, name) in rows]
+        if self.check_counts:
+            found = {'images': len(images), 'classes': len(set(classes))}
+            require_counts(path, found, PUBLISHED[self.split])
+        require_images(images, path)
+        labels = dense_labels(classes)
+        return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
+
+    def extra_repr(self) -> list[str]:
+        """Tell folder and split."""
+        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']

@@ -1,0 +1,73 @@
+"""Cut a marked object out of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+
+def crop_to_box(img: np.ndarray, box: Sequence[float]) -> np.ndarray:
+    """Cut out the rectangle between two corners.
+
+    Corners are rounded to whole pixels, half to even, as Pillow's ``crop`` does; what lies beyond
+    the image is left out.
+
+    Args:
+        img: Image of shape (H, W) or (H, W, C).
+        box: (x1, y1, x2, y2) in pixels, x2 and y2 excluded.
+
+    Returns:
+        A copy of that part.
+
+    Raises:
+        ValueError: If no pixel lies within.
+    """
+    height, width = img.shape[:2]
+    x1, y1, x2, y2 = (round(float(edge)) for edge in box)
+    part = img[max(y1, 0) : max(min(y2, height), 0), max(x1, 0) : max(min(x2, width), 0)]
+    if not part.size:
+        raise ValueError(
+            f'the box {tuple(box)} has no pixel of the image, which has {width} x {height}: it '
+            'must come before any resizing'
+        )
+    return part.copy()
+
+
+@TRANSFORMS.register_module()
+class CropToBox(BaseTransform):
+    """Crop an image to the box that came with it; one without a box stays whole.
+
+    Queries of Revisited Oxford and Paris are searched for with the box only; the photos of the
+    gallery have none, and share the pipeline. It must stand before any resizing. Required key:
+    ``img``; modified: ``img``, ``img_shape`` and ``ori_shape``; the box is taken away.
+
+    Args:
+        key: The key of the box, (x1, y1, x2, y2).
+    """
+
+    def __init__(self, key: str = 'crop_box') -> None:
+        self.key = key
+
+    def transform(self, results: dict) -> dict:
+        """Crop the image.
+
+        Args:
+            results: With ``img`` and perhaps the box.
+
+        Raises:
+            ValueError: If the box has no pixel of the image.
+        """
+        box = results.pop(self.key, None)
+        if box is not None:
+            try:
+                results['img'] = crop_to_box(results['img'], box)
+            except ValueError as error:
+                raise ValueError(f'{results.get("img_path", "an image")}: {error}') from None
+            results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'CropToBox(key={self.key!r})'
