@@ -13,7 +13,8 @@ from vit_plugins.published_weights import index_models
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'configs').rglob('*.py'))
-RECIPES = [file for file in FILES if '_base_' not in file.parts]
+# Examples for MMSegmentation, which is not installed here, have a test of their own.
+RECIPES = [f for f in FILES if '_base_' not in f.parts and f.parent.name != 'mmseg']
 
 
 def relative(file):
