@@ -14,6 +14,7 @@ from mmengine.runner import load_checkpoint
 from mmengine.utils import digit_version
 from mmpretrain.registry import MODELS
 from timm.models.convit import ConVit as TimmConViT
+from timm.models.vision_transformer import VisionTransformer as TimmViT
 
 from vit_plugins import conversion
 
@@ -98,6 +99,51 @@ def test_converted_file_knows_that_its_grid_is_a_square(tmp_path, timms):
     load_checkpoint(converted, str(tmp_path / 'converted.pth'), strict=True)
     assert not torch.equal(direct.backbone.pos_embed, timms.pos_embed)
     torch.testing.assert_close(converted.backbone.pos_embed, direct.backbone.pos_embed)
+
+
+@pytest.fixture
+def deit3() -> TimmViT:
+    settings = dict(embed_dim=32, depth=2, num_heads=2, num_classes=10)
+    return TimmViT(**SETTINGS, **settings, no_embed_class=True, init_values=0.5).eval()
+
+
+def deit3_classifier(img_size=32):
+    arch = dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=128)
+    backbone = dict(type='DeiT3ViT', arch=arch, patch_size=8, img_size=img_size)
+    head = dict(type='VisionTransformerClsHead', num_classes=10, in_channels=32)
+    return MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head)).eval()
+
+
+@pytest.mark.parametrize('gamma', ['ls{}.gamma', 'gamma_{}'])  # timm, facebookresearch/deit
+def test_deit3_files(tmp_path, deit3, tool, gamma):
+    src, dst = str(tmp_path / 'official.pth'), str(tmp_path / 'converted.pth')
+    weights = deit3.state_dict()
+    for i in (1, 2):
+        new = gamma.format(i)
+        weights = {key.replace(f'ls{i}.gamma', new): value for key, value in weights.items()}
+    torch.save({'model': weights}, src)
+    tool.main([src, dst, '--arch', 'deit3'])
+    model = deit3_classifier()
+    assert torch.load(dst, weights_only=True)['state_dict'].keys() == model.state_dict().keys()
+    load_checkpoint(model, dst, strict=True)
+    assert equal_outputs(model, deit3)
+    direct, converted = deit3_classifier((16, 64)), deit3_classifier((16, 64))
+    load_checkpoint(direct, src, strict=True)
+    load_checkpoint(converted, dst, strict=True)
+    torch.testing.assert_close(converted.backbone.pos_embed, direct.backbone.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ('arch', 'other', 'message'),
+    [
+        ('convit', 'deit3', r'4 of \d+ keys .* of a ConViT: blocks\.0\.ls1\.gamma'),
+        ('deit3', 'timms', r'10 of \d+ keys .* of a DeiT3ViT: blocks\.0\.attn\.gating_param'),
+    ],
+)
+def test_weights_of_the_other_kind_are_refused(tmp_path, request, arch, other, message):
+    torch.save(request.getfixturevalue(other).state_dict(), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match=message):
+        conversion.convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', arch)
 
 
 @needs_listing
