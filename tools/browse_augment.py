@@ -1,0 +1,103 @@
+"""Show what the augmentation of a config does to images.
+
+python tools/browse_augment.py CONFIG
+python tools/browse_augment.py CONFIG --show crops --image photo.jpg --out crops.png
+
+A PNG: for each image the original, each member of 3-Augment on its own (where the config has
+it), and draws of the whole training pipeline, with the parameters drawn written below. With
+--show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.runner import set_random_seed
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.augmentation_sheet import CREDIT, SAMPLES, AugmentationSheet
+from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.datasets.presence import MissingDataError, require_data
+from vit_plugins.picture_sheet import picture_sheet
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--show', choices=['augment', 'crops'], default='augment', help='default: augment'
+    )
+    parser.add_argument('--out', type=Path, help='FILE.png; default: CONFIG_augment.png')
+    parser.add_argument(
+        '--image',
+        nargs='+',
+        metavar='FILE',
+        default=[],
+        help="show these instead of the config's data set; sample:china and sample:flower are "
+        'the photos that come with scikit-learn',
+    )
+    parser.add_argument(
+        '--data-root', metavar='DIR', help="your own images, or the config's data set"
+    )
+    parser.add_argument('--num-images', type=int, default=4, help='images of the data set')
+    parser.add_argument('--num-draws', type=int, default=4, help='draws for each image')
+    parser.add_argument('--seed', type=int, default=0, help='of the choice and of the draws')
+    parser.add_argument('--cell', type=int, default=128, help='side of a picture in pixels')
+    parser.add_argument(
+        '--palette', action='store_true', help='256 colours: a file a third as large'
+    )
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in tools/train.py')
+    args = parser.parse_args(argv)
+    if args.out and args.out.suffix != '.png':
+        parser.error(f'--out must end in .png, got {args.out}')
+    if min(args.num_images, args.num_draws) < 1 or args.cell < 32:
+        parser.error('--num-images and --num-draws must be 1 or more, --cell 32 or more')
+    return args
+
+
+def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
+    """Build the pipeline, and find the images."""
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    photos = args.image
+    if args.data_root is not None:
+        cfg = apply_data_root(cfg, args.data_root, verify=False)
+    elif not photos:
+        try:
+            require_data(cfg, ['train'])
+        except MissingDataError as error:
+            print(f'{error}, or --image FILE\nShown: sample photos', file=sys.stderr)
+            photos = [f'sample:{sample}' for sample in SAMPLES]
+    if any(name.startswith('sample:') for name in photos):
+        print(CREDIT, file=sys.stderr)
+    return AugmentationSheet(
+        cfg, photos, num_images=args.num_images, seed=args.seed, cell=args.cell
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the sheet."""
+    args = parse_args(argv)
+    out = args.out or Path(f'{Path(args.config).stem}_{args.show}.png')
+    try:
+        sheet = read_sheet(args)
+        set_random_seed(args.seed)
+        rows = (sheet.rows if args.show == 'augment' else sheet.crop_rows)(args.num_draws)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        sys.exit(str(error))
+    picture = picture_sheet(rows, args.cell)
+    if args.palette:
+        picture = picture.quantize(256)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(out, optimize=True)
+    print(f'{len(sheet.sources)} images, {args.num_draws} draws each: {out}')
+
+
+if __name__ == '__main__':
+    main()
