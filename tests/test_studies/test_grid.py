@@ -1,0 +1,174 @@
+import pytest
+from mmengine.config import Config
+
+from vit_plugins.studies.grid import make_cells, read_study
+
+
+def names(cells):
+    return [cell.name for cell in cells]
+
+
+GRID = """
+base: base.py
+axes:
+  model: {plain: {}, wide: {model.hidden.width: 16}, 2layer: {model.layers.1.size: 5}}
+  data: {1%: {fail: a}, 10%: {fail: b}}
+seeds: [3, 5]
+"""
+
+
+def test_every_combination_is_a_cell_of_every_seed(bench):
+    cells = bench.cells(GRID)
+    assert len(cells) == 3 * 2 * 2
+    assert names(cells)[:3] == ['plain/1%/seed3', 'plain/10%/seed3', 'wide/1%/seed3']
+    assert names(cells)[6] == 'plain/1%/seed5'  # a whole grid of one seed comes first
+    wide = cells[2]
+    assert wide.levels == {'model': 'wide', 'data': '1%'}
+    cfg = wide.stages[0]
+    assert (cfg.model.hidden.width, cfg.model.lift, cfg.fail) == (16, 0.0, 'a')
+    assert cfg.randomness.seed == 3
+    assert cells[4].stages[0].model.layers == [{'size': 1}, {'size': 5}]
+
+
+def test_chosen_and_excluded_cells(bench):
+    chosen = bench.cells(GRID + 'cells: [{model: plain}, {model: [wide, plain], data: 10%}]\n')
+    assert names(chosen)[:3] == ['plain/1%/seed3', 'plain/10%/seed3', 'wide/10%/seed3']
+    assert len(chosen) == 6
+    rest = bench.cells(GRID + 'exclude: [{model: [wide, 2layer], data: 1%}]\n')
+    assert names(rest)[:4] == [
+        'plain/1%/seed3',
+        'plain/10%/seed3',
+        'wide/10%/seed3',
+        '2layer/10%/seed3',
+    ]
+
+
+def test_another_base_and_lists_that_replace(bench):
+    bench.write('_base_ = "base.py"\nmodel = dict(lift=5.0)', 'other.py')
+    cells = bench.cells("""
+        base: base.py
+        options: {model.lift: 1e-3}
+        axes:
+          model:
+            a: {_base_: other.py}
+            b: {model.layers: [{size: 9}]}
+            c: {model: {hidden: {_delete_: true, depth: 1}}}
+        seeds: [0]
+        """)
+    a, b, c = [cell.stages[0].model for cell in cells]
+    assert (a.lift, b.lift) == (1e-3, 1e-3)  # options are of every cell
+    assert b.layers == [{'size': 9}]
+    assert c.hidden == {'depth': 1}
+    assert len(a.layers) == 2
+
+
+def test_stages_and_tests(bench):
+    cells = bench.cells("""
+        base: base.py
+        axes:
+          size:
+            high: {}
+            low-then-high:
+              _stages_:
+                - {model.hidden.width: 4, train_cfg.max_epochs: 2}
+                - {train_cfg.max_epochs: 1}
+        tests: {full: {}, narrow: {model.hidden.width: 1}}
+        seeds: [0]
+        """)
+    high, low = cells
+    assert [cfg.model.hidden.width for cfg in low.stages] == [4, 8]
+    assert [cfg.train_cfg.max_epochs for cfg in low.stages] == [2, 1]
+    assert len(high.stages) == 1
+    assert {name: cfg.model.hidden.width for name, cfg in low.tests.items()} == {
+        'full': 8,
+        'narrow': 1,
+    }
+
+
+def test_epochs_grow_as_data_shrink(bench):
+    cells = bench.cells("""
+        base: base.py
+        axes: {data: {10: {_scale_epochs_: 0.1, fail: a}, 100: {}}}
+        seeds: [0]
+        """)
+    assert [cell.stages[0].train_cfg.max_epochs for cell in cells] == [30, 3]
+
+
+def test_seed_goes_where_it_is_wanted(bench):
+    study = 'base: base.py\naxes: {model: {a: {}}}\nseeds: [4]\n'
+    (cell,) = bench.cells(study + 'seed_keys: [randomness.seed, model.hidden.seed]\n')
+    assert cell.stages[0].model.hidden.seed == cell.stages[0].randomness.seed == 4
+
+
+def test_fingerprint_changes_with_all_that_counts(bench):
+    study = 'base: base.py\naxes: {model: {a: {model.lift: 1}}}\nseeds: [0]\n'
+    prints = [bench.cells(study)[0].fingerprint]
+    assert bench.cells(study + 'name: another\nabout: text\n')[0].fingerprint == prints[0]
+    for more in ('measure: val', 'train_args: [--amp]', 'options: {fail: x}', 'seeds: [1]'):
+        key = more.split(':')[0]
+        kept = '\n'.join(line for line in study.splitlines() if not line.startswith(key))
+        prints.append(bench.cells(f'{kept}\n{more}\n')[0].fingerprint)
+    path = bench.folder / 'base.py'
+    path.write_text(path.read_text().replace('max_epochs=3', 'max_epochs=4'))
+    prints.append(bench.cells(study)[0].fingerprint)
+    assert len(set(prints)) == len(prints)
+
+
+def test_inherited_study(bench):
+    (bench.folder / 'sub').mkdir()
+    bench.write(GRID)
+    bench.write(
+        """
+        inherit: ../tiny.yaml
+        axes: {data: {1%: null}, model: {plain: {model.lift: 2}}}
+        seeds: [8]
+        """,
+        'sub/full.yaml',
+    )
+    study = read_study(bench.folder / 'sub/full.yaml')
+    cells = make_cells(study)
+    assert study.name == 'full'
+    assert names(cells) == ['plain/10%/seed8', 'wide/10%/seed8', '2layer/10%/seed8']
+    assert cells[0].stages[0].model.lift == 2
+    assert isinstance(cells[0].stages[0], Config)
+
+
+ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('- a', 'is not a study'),
+        (ONE + 'seed: [1]', "unknown key 'seed'; did you mean seeds"),
+        (ONE + 'zzz: 1', "unknown key 'zzz'; known are name"),
+        ('axes: {model: {a: {}}}', 'base is missing'),
+        ('base: base.py', 'axes must map'),
+        ('base: base.py\naxes: {model: {}}', 'axes must map'),
+        ('base: base.py\naxes: {model: {a/b: {}}}', "level 'a/b' of model names a folder"),
+        ('base: base.py\naxes: {model: {a: {_stage_: []}}}', 'level a of model has _stage_'),
+        (ONE + 'measure: train', "'test' or 'val', got 'train'"),
+        (ONE + 'measure: val\ntests: {a: {}}', "need measure: 'test'"),
+        (ONE.replace('[0]', '[1, 1]'), r'different numbers, got \[1, 1\]'),
+        (ONE + 'compare: {axis: model}', r"compare takes \['axis', 'baseline', 'levels'\]"),
+        (ONE + 'compare: {axis: size, baseline: a}', "axis 'size'; there are model"),
+        (ONE + 'compare: {axis: model, baseline: c}', "level 'c' of model; there are a, b"),
+        (ONE + 'exclude: [{model: c}]', "exclude names the level 'c'"),
+        (ONE + 'plot: {x: size}', "plot names the axis 'size'"),
+        (
+            ONE.replace('model.lift', 'modell.lift'),
+            'cell a/seed0: modell.lift: the base config ha',
+        ),
+        (ONE.replace('model.lift: 1', 'model.layers.7.size: 1'), 'cell a/seed0: '),
+        (ONE.replace('model.lift: 1', ''), 'a/seed0 and b/seed0 have the same config'),
+        (ONE.replace('base.py', 'gone.py'), r'gone.py'),
+        (
+            'base: base.py\naxes: {m: {a: {_scale_epochs_: 1}}, n: {b: {_scale_epochs_: 1}}}',
+            'two of its levels have _scale_epochs_',
+        ),
+        ('base: base.py\naxes: {m: {a: {_scale_epochs_: 2}}}', r'cell a/seed0: fraction must lie'),
+    ],
+)
+def test_errors(bench, text, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        bench.cells(text)

@@ -1,0 +1,144 @@
+"""``tools/study.py``: what it lists, refuses and reports, and that a killed study goes on."""
+
+import functools
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vit_plugins.studies.cell_folder import cell_state, read_json
+from vit_plugins.studies.cell_runner import CellRunner
+from vit_plugins.studies.grid import make_cells, read_study
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / 'tools' / 'study.py'
+
+
+@pytest.fixture
+def study(bench, monkeypatch, capsys):
+    """Call the tool on the stub study; return what it printed."""
+    spec = importlib.util.spec_from_file_location('tool_study', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    stubs = {
+        part: [sys.executable, '-S', str(bench.folder / f'{part}.py')]
+        for part in ('train', 'test')
+    }
+    monkeypatch.setattr(tool, 'CellRunner', functools.partial(CellRunner, **stubs))
+
+    def call(*options):
+        tool.main([str(bench.folder / 'tiny.yaml'), '--work-dir', str(bench.out), *options])
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_list_run_and_collect(bench, study):
+    assert study('--dry-run').splitlines()[1:] == [
+        'todo       plain/seed0',
+        'todo       lifted/seed0',
+        'todo       plain/seed1',
+        'todo       lifted/seed1',
+    ]
+    assert not bench.out.exists()
+    told = study('--only', '*/seed0', '--jobs', '2', '--threads', '1')
+    assert '| plain | 1 | 48.00 |' in told
+    assert 'Not in the tables, 2 cells: plain/seed1 (todo), lifted/seed1 (todo)' in told
+    told = study('--only', 'seed1')
+    assert '[2/2]' in told
+    assert '| lifted - plain | 2 | +10.00 ± 0.00 | +10.00 to +10.00 |' in told
+    assert study('--dry-run').count('done ') == 4
+    times = [path.stat().st_mtime_ns for path in sorted(bench.out.glob('*/*/record.json'))]
+    report = bench.out / 'report.md'
+    report.unlink()
+    study('--collect')
+    assert report.exists()
+    study()  # all done: nothing runs
+    assert times == [p.stat().st_mtime_ns for p in sorted(bench.out.glob('*/*/record.json'))]
+
+
+def test_a_changed_cell_is_refused_until_forced(bench, study):
+    study()
+    path = bench.folder / 'tiny.yaml'
+    path.write_text(path.read_text().replace('lift: 10.0', 'lift: 20.0'))
+    assert study('--dry-run').count('changed ') == 2
+    with pytest.raises(SystemExit, match=r'2 cells in .* are of another config. --force'):
+        study()
+    with pytest.raises(SystemExit, match='2 cells are of another config and left out'):
+        study('--collect')
+    assert 'lifted' not in (bench.out / 'summary.csv').read_text()
+    told = study('--force')
+    assert 'lifted/seed0: its config was another' in told
+    assert '| lifted - plain | 2 | +20.00 ' in told
+
+
+def test_failed_cells_end_in_an_exit_code_and_a_report_of_the_rest(bench, study):
+    path = bench.folder / 'tiny.yaml'
+    path.write_text(path.read_text().replace('lifted: {', 'lifted: {fail: train, '))
+    with pytest.raises(SystemExit, match='2 cells not finished: lifted/seed0, lifted/seed1'):
+        study()
+    assert '| plain | 2 |' in (bench.out / 'report.md').read_text()
+    assert study('--dry-run').count('failed ') == 2
+
+
+def test_wrong_use_ends_in_words(bench, study):
+    with pytest.raises(SystemExit, match='no such cell; the first is plain/seed0'):
+        study('--only', 'zzz')
+    with pytest.raises(SystemExit, match='nothing to report'):
+        study('--collect')
+    (bench.folder / 'tiny.yaml').write_text('base: gone.py\naxes: {a: {b: {}}}')
+    with pytest.raises(SystemExit, match=r'cell b/seed0: .*gone.py'):
+        study()
+
+
+DIGITS = f"""
+base: {ROOT}/configs/_base_/studies/digits.py
+options: {{train_cfg.max_epochs: 2, train_cfg.val_interval: 1}}
+axes:
+  loss:
+    plain: {{}}
+    smooth:
+      model.head.loss: {{_delete_: true, type: LabelSmoothLoss, label_smooth_val: 0.1}}
+seeds: [0, 1]
+compare: {{axis: loss, baseline: plain}}
+train_args: [--no-persistent-workers]
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_study_loses_no_cell(tmp_path):
+    """Real trainings; SIGKILL in the middle of the second one, first to the study alone."""
+    path = tmp_path / 'digits.yaml'
+    path.write_text(DIGITS)
+    out = tmp_path / 'out'
+    cells = make_cells(read_study(path))
+    command = [sys.executable, str(TOOL), str(path), '--work-dir', str(out), '--threads', '1']
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    second = out / cells[1].name
+    while not list(second.glob('stage1/epoch_1.pth')):
+        assert process.poll() is None
+        time.sleep(0.05)
+    done = (out / cells[0].name / 'record.json').stat().st_mtime_ns
+    training = int(subprocess.check_output(['pgrep', '-P', str(process.pid)]).split()[0])
+    process.kill()
+    process.wait()
+    assert cell_state(cells[1], second, None) == 'busy'  # its training goes on, alone
+    os.kill(training, signal.SIGKILL)
+    while cell_state(cells[1], second, None) == 'busy':
+        time.sleep(0.05)
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert (out / cells[0].name / 'record.json').stat().st_mtime_ns == done
+    record = read_json(second / 'record.json')
+    assert record['resumed']
+    assert 'Resuming from' in (second / 'log.txt').read_text()
+    assert [step for step, _ in record['stages'][0]['curves']['accuracy/top1']] == [1, 2]
+    assert record['peak_rss_mb'] > 100
+    assert '| smooth - plain | 2 | ' in (out / 'report.md').read_text()
+    assert (out / 'curves_accuracy_top1.png').stat().st_size > 10_000

@@ -1,0 +1,177 @@
+"""What lies in the folder of a cell: its state, its logs, its record."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .grid import Cell
+
+STATES = ('done', 'failed', 'unfinished', 'todo', 'changed', 'busy')
+ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
+
+
+def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
+    """Tell how far a cell is.
+
+    Args:
+        cell: The cell.
+        folder: Its folder.
+        data_root: The images that it is to use; None for those it did use.
+
+    Returns:
+        'done'; 'failed'; 'unfinished', to be resumed; 'todo'; 'changed', if what lies there is of
+        another config or other images; 'busy', if a process works on it.
+    """
+    if not (folder / BEGUN).is_file():
+        return 'todo'
+    if _is_locked(folder / LOCK):
+        return 'busy'
+    if describe_change(cell, folder, data_root):
+        return 'changed'
+    if (folder / ENDED).is_file():
+        return 'done'
+    return 'failed' if (folder / FAILED).is_file() else 'unfinished'
+
+
+def describe_change(cell: Cell, folder: Path, data_root: str | None) -> str:
+    """Tell what differs between a cell and what lies in its folder; empty if nothing.
+
+    Args:
+        cell: The cell.
+        folder: Its folder.
+        data_root: The images that it is to use; None for those it did use.
+    """
+    begun = read_json(folder / BEGUN)
+    if begun['fingerprint'] != cell.fingerprint:
+        return f'its config was another ({begun["fingerprint"]}, now {cell.fingerprint})'
+    if data_root is not None and begun['data_root'] != data_root:
+        return f'it was trained on {begun["data_root"]}, not on {data_root}'
+    return ''
+
+
+def remove_cell(folder: Path) -> None:
+    """Delete what a cell left.
+
+    Args:
+        folder: Its folder.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    if not (folder / BEGUN).is_file():
+        raise ValueError(f'{folder} is not the folder of a cell: not removed')
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int | None]:
+    """Hold a cell, so that no other study works on it.
+
+    The lock is the operating system's and passes on to the training process, so that it lasts as
+    long as either lives: a study that was killed, and is started again, does not resume a cell
+    whose training goes on without it.
+
+    Args:
+        folder: The cell's folder.
+
+    Yields:
+        The file to pass on, None if another process holds the cell.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+            return
+        yield file
+    finally:
+        os.close(file)
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def read_logs(work_dir: Path) -> dict[str, Any]:
+    """Read what a training wrote down, over all its attempts.
+
+    Args:
+        work_dir: The work dir of one stage.
+
+    Returns:
+        'curves': name of each loss and metric to (step, value) points, a step counting once;
+        'metrics': the last value of each metric; 'epochs': the last step of a validation;
+        'steps': the number of training steps; 'seconds_per_step': the median over the lines of
+        the log; 'cuda_memory_mb': the largest, None on a CPU.
+    """
+    train: dict[int, dict] = {}
+    val: dict[int, dict] = {}
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in file.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue  # the last line of a killed process
+            side = train if 'lr' in entry else val
+            for step in [step for step in side if step >= entry['step']]:
+                del side[step]  # taken back by a crash
+            side[entry['step']] = entry
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for entry in train.values():
+        if 'loss' in entry:
+            curves.setdefault('loss', []).append(
+                (entry.get('epoch', entry['step']), entry['loss'])
+            )
+    skipped = ('step', 'time', 'data_time')
+    for step, entry in val.items():
+        for name in entry.keys() - set(skipped):
+            curves.setdefault(name, []).append((step, entry[name]))
+    last = val[max(val)] if val else {}
+    times = [entry['time'] for entry in train.values() if 'time' in entry]
+    memory = [entry['memory'] for entry in train.values() if 'memory' in entry]
+    return {
+        'curves': curves,
+        'metrics': {name: value for name, value in last.items() if name not in skipped},
+        'epochs': max(val, default=0),
+        'steps': max(train, default=0),
+        'seconds_per_step': median(times) if times else None,
+        'cuda_memory_mb': max(memory, default=None),
+    }
+
+
+def read_json(path: Path) -> Any:
+    """Read a file, as :func:`write_json` left it.
+
+    Args:
+        path: The file.
+    """
+    return json.loads(path.read_text(encoding='utf-8'))
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write a file that is whole at any moment.
+
+    Args:
+        content: What to write.
+        path: Where to.
+    """
+    part = path.with_suffix(f'.{os.getpid()}')
+    part.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    part.replace(path)

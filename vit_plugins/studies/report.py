@@ -1,0 +1,296 @@
+"""Tables and pictures of the cells that are done."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .figures import draw_against, draw_learning_curves
+from .grid import Study
+from .statistics import paired_difference, summarize
+
+Records = Mapping[str, Mapping[str, Any]]
+Group = tuple[str, ...]
+# of the record: title and format
+COSTS = {
+    'seconds_per_step': ('s/step', '.3f'),
+    'peak_rss_mb': ('peak RSS, MB', '.0f'),
+    'cuda_memory_mb': ('CUDA memory, MB', '.0f'),
+    'wall_seconds': ('training, s', '.0f'),
+    'cpu_seconds': ('CPU, s', '.0f'),
+}
+
+
+def group_records(study: Study, records: Records) -> dict[Group, dict[int, Mapping[str, Any]]]:
+    """Gather the seeds of each setting, in the order of the study's levels.
+
+    Args:
+        study: The study.
+        records: Name of each finished cell to its record.
+
+    Returns:
+        Levels, in the order of the axes, to seed to record.
+    """
+    groups: dict[Group, dict[int, Mapping[str, Any]]] = {}
+    for record in records.values():
+        key = tuple(record['levels'][axis] for axis in study.axes)
+        groups.setdefault(key, {})[record['seed']] = record
+    order = [list(levels) for levels in study.axes.values()]
+    places = {key: [o.index(level) for o, level in zip(order, key, strict=True)] for key in groups}
+    return {key: dict(sorted(groups[key].items())) for key in sorted(groups, key=places.get)}
+
+
+def summary_rows(study: Study, records: Records) -> list[dict[str, Any]]:
+    """Summarize each setting over its seeds.
+
+    Args:
+        study: The study.
+        records: Name of each finished cell to its record.
+
+    Returns:
+        A row per setting: its levels, ``n``, mean and deviation of each metric, mean costs.
+    """
+    rows = []
+    for key, seeds in group_records(study, records).items():
+        row: dict[str, Any] = {**dict(zip(study.axes, key, strict=True)), 'n': len(seeds)}
+        for metric in study.metrics:
+            found = summarize([record['metrics'][metric] for record in seeds.values()])
+            row[f'{metric} mean'], row[f'{metric} std'] = found.mean, found.std
+        for cost in COSTS:
+            values = [record[cost] for record in seeds.values() if record[cost] is not None]
+            if values:
+                row[cost] = summarize(values).mean
+        rows.append(row)
+    return rows
+
+
+def difference_rows(study: Study, records: Records) -> list[dict[str, Any]]:
+    """Compare levels with the baselines that the study names, seed by seed.
+
+    Args:
+        study: The study.
+        records: Name of each finished cell to its record.
+
+    Returns:
+        A row per comparison and metric: the levels of the other axes, ``difference`` ('a - b'),
+        ``metric``, ``n``, ``mean``, ``std``, ``low``, ``high``.
+    """
+    groups = group_records(study, records)
+    axes = list(study.axes)
+    rows = []
+    for part in study.compare:
+        place = axes.index(part['axis'])
+        for key, seeds in groups.items():
+            level, baseline = key[place], part['baseline']
+            other = groups.get((*key[:place], baseline, *key[place + 1 :]))
+            wanted = part['levels'] or [name for name in study.axes[axes[place]]]
+            if level == baseline or level not in wanted or not other or not seeds.keys() & other:
+                continue
+            rest = {axis: key[i] for i, axis in enumerate(axes) if i != place}
+            for metric in study.metrics:
+                sides = [
+                    {seed: record['metrics'][metric] for seed, record in side.items()}
+                    for side in (seeds, other)
+                ]
+                found = paired_difference(*sides)
+                what = {'difference': f'{level} - {baseline}', 'metric': metric}
+                rows.append({**rest, **what, **vars(found)})
+    return rows
+
+
+def write_report(
+    study: Study, records: Records, folder: Path, missing: Mapping[str, str], command: str
+) -> Path:
+    """Write ``report.md``, ``cells.csv``, ``summary.csv``, ``differences.csv`` and the pictures.
+
+    Args:
+        study: The study.
+        records: Name of each finished cell to its record; at least one.
+        folder: Where to.
+        missing: Name to state of the cells that are not in it.
+        command: The command that made it, for the report.
+
+    Returns:
+        The report.
+    """
+    summary, differences = summary_rows(study, records), difference_rows(study, records)
+    _write_csv(_cell_rows(study, records), folder / 'cells.csv')
+    _write_csv(summary, folder / 'summary.csv')
+    _write_csv(differences, folder / 'differences.csv')
+    pictures = _draw(study, records, folder)
+    lines = [f'# {study.name}', '', study.about.strip(), '', f'`{command}`', '']
+    lines += ['Mean ± standard deviation (n - 1) over seeds.', '', *_summary_table(study, summary)]
+    if differences:
+        lines += ['', *_difference_table(study, differences)]
+    lines += ['', *_notes(records, missing)]
+    lines += [f'\n![{path.stem}]({path.name})' for path in pictures]
+    report = folder / 'report.md'
+    report.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return report
+
+
+def _cell_rows(study: Study, records: Records) -> list[dict[str, Any]]:
+    more = ('steps', 'resumed', 'commit', 'fingerprint', 'data_root')
+    return [
+        {
+            **record['levels'],
+            'seed': record['seed'],
+            **record['metrics'],
+            **{key: record[key] for key in (*COSTS, *more)},
+        }
+        for record in records.values()
+    ]
+
+
+def _summary_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
+    costs = [cost for cost in COSTS if any(cost in row for row in rows)]
+    head = [*study.axes, 'n', *study.metrics, *(COSTS[cost][0] for cost in costs)]
+    body = [
+        [
+            *(row[axis] for axis in study.axes),
+            str(row['n']),
+            *(_with_deviation(row[f'{m} mean'], row[f'{m} std']) for m in study.metrics),
+            *(format(row[cost], COSTS[cost][1]) if cost in row else '' for cost in costs),
+        ]
+        for row in rows
+    ]
+    return markdown_table(head, body)
+
+
+def _difference_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
+    axes = [axis for axis in study.axes if any(axis in row for row in rows)]
+    several = len(study.metrics) > 1
+    head = [*axes, 'difference', *(['metric'] if several else []), 'n', 'mean', '95 % interval']
+    body = [
+        [
+            *(row.get(axis, '') for axis in axes),
+            row['difference'],
+            *([row['metric']] if several else []),
+            str(row['n']),
+            _with_deviation(row['mean'], row['std'], sign='+'),
+            '-' if math.isnan(row['low']) else f'{row["low"]:+.2f} to {row["high"]:+.2f}',
+        ]
+        for row in rows
+    ]
+    note = (
+        'Paired by seed; Student interval of the mean difference, each on its own (no correction'
+    )
+    return [f'{note} for the {len(rows)} comparisons).', '', *markdown_table(head, body)]
+
+
+def _notes(records: Records, missing: Mapping[str, str]) -> list[str]:
+    notes = []
+    if missing:
+        told = ', '.join(f'{name} ({state})' for name, state in missing.items())
+        notes.append(f'Not in the tables, {len(missing)} cells: {told}.')
+    commits = sorted({str(record['commit']) for record in records.values()})
+    notes.append(f'Code: {", ".join(commits)} (+: with uncommitted changes).')
+    roots = sorted({str(record['data_root']) for record in records.values()})
+    if len(roots) > 1:
+        notes.append(f'**Cells were trained on different images: {", ".join(roots)}.**')
+    resumed = [name for name, record in records.items() if record['resumed']]
+    if resumed:
+        notes.append(f'Resumed, so that their time is of the last attempt: {", ".join(resumed)}.')
+    return [' '.join(notes)]
+
+
+def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    r"""Write a table as lines of markdown.
+
+    Args:
+        head: The titles.
+        body: The rows.
+
+    >>> print('\n'.join(markdown_table(['crop', 'n'], [['SRC', '3']])))
+    | crop | n |
+    |---|---|
+    | SRC | 3 |
+    """
+    return [
+        f'| {" | ".join(head)} |',
+        f'|{"---|" * len(head)}',
+        *(f'| {" | ".join(row)} |' for row in body),
+    ]
+
+
+def _with_deviation(mean: float, std: float, sign: str = '') -> str:
+    return f'{mean:{sign}.2f}' + ('' if math.isnan(std) else f' ± {std:.2f}')
+
+
+def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open('w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, float]]:
+    """Put the validation curves of a cell's stages behind one another.
+
+    Args:
+        record: The record of a cell.
+        metric: Which curve.
+    """
+    points, before = [], 0
+    for stage in record['stages']:
+        points += [(before + step, value) for step, value in stage['curves'].get(metric, ())]
+        before += stage['epochs']
+    return points
+
+
+def _draw(study: Study, records: Records, folder: Path) -> list[Path]:
+    groups = group_records(study, records)
+    figures = {}
+    for metric in study.metrics:
+        stem = metric.replace('/', '_').replace(':', '_')
+        curves = {
+            ', '.join(key): [joined_curve(record, metric) for record in seeds.values()]
+            for key, seeds in groups.items()
+        }
+        curves = {name: found for name, found in curves.items() if all(found)}
+        if curves:
+            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric)
+        if study.plot:
+            series = _series(study, groups, metric)
+            label = study.plot.get('label') or study.plot['x']
+            figures[f'{stem}_against_{study.plot["x"]}'] = draw_against(series, label, metric)
+    for stem, figure in figures.items():
+        figure.savefig(folder / f'{stem}.png', dpi=120)
+    return [folder / f'{stem}.png' for stem in figures]
+
+
+def _series(study: Study, groups: Mapping[Group, Mapping], metric: str) -> dict:
+    axis = study.plot['x']
+    place = list(study.axes).index(axis)
+    series: dict[str, dict[float, list[float]]] = {}
+    for key, seeds in groups.items():
+        x = level_value(key[place], study.axes[axis][key[place]])
+        name = ', '.join((*key[:place], *key[place + 1 :]))
+        values = [record['metrics'][metric] for record in seeds.values()]
+        series.setdefault(name, {})[x] = values
+    return series
+
+
+def level_value(name: str, settings: Mapping[str, Any]) -> float:
+    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
+
+    Args:
+        name: The name of the level; a percent sign at its end is dropped.
+        settings: Its settings.
+
+    Raises:
+        ValueError: If neither is a number.
+
+    >>> level_value('10%', {})
+    10.0
+    """
+    try:
+        return float(settings.get('_x_', name.removesuffix('%')))
+    except ValueError:
+        raise ValueError(
+            f'the level {name!r} is no number to plot against: give it _x_: NUMBER'
+        ) from None

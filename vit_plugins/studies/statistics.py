@@ -1,0 +1,113 @@
+"""What a few seeds say: mean, deviation, and paired differences with their uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Some values in three numbers.
+
+    Attributes:
+        n: How many values there are.
+        mean: Their mean.
+        std: Their standard deviation with n - 1; NaN for a single value.
+    """
+
+    n: int
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """How much larger one side is than the other, pair by pair.
+
+    Attributes:
+        n: How many pairs there are.
+        mean: The mean of the differences.
+        std: Their standard deviation with n - 1; NaN for a single pair.
+        low: The lower end of the 95 % interval of the mean; NaN for a single pair.
+        high: The upper end.
+    """
+
+    n: int
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Compute mean and standard deviation.
+
+    Args:
+        values: One or more numbers.
+
+    Raises:
+        ValueError: If there is none.
+
+    >>> summarize([1.0, 2.0, 3.0])
+    Summary(n=3, mean=2.0, std=1.0)
+    """
+    if not values:
+        raise ValueError('no values to summarize')
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return Summary(1, mean, math.nan)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return Summary(len(values), mean, math.sqrt(variance))
+
+
+def student_quantile(degrees: int, level: float = 0.95) -> float:
+    """Tell within how many standard errors of the mean the truth lies, with this certainty.
+
+    Args:
+        degrees: The degrees of freedom, n - 1.
+        level: The probability of the two-sided interval.
+
+    Raises:
+        ImportError: If SciPy is missing, with the line that installs it.
+
+    >>> round(student_quantile(2), 4)
+    4.3027
+    """
+    try:
+        from scipy.stats import t
+    except ImportError as error:
+        raise ImportError(
+            "intervals need SciPy's Student distribution: pip install scipy"
+        ) from error
+    return float(t.ppf((1 + level) / 2, degrees))
+
+
+def paired_difference(
+    values: Mapping[int, float], baseline: Mapping[int, float]
+) -> PairedDifference:
+    """Compare two settings over the seeds that both have.
+
+    The interval is Student's for the mean of the differences: it supposes that they are drawn
+    from a normal distribution, and is wide for three seeds (4.3 standard errors). It is not
+    corrected for the number of comparisons made.
+
+    Args:
+        values: Seed to value.
+        baseline: The same, for the other side.
+
+    Returns:
+        ``values`` minus ``baseline``.
+
+    Raises:
+        ValueError: If no seed is in both.
+    """
+    seeds = sorted(values.keys() & baseline.keys())
+    if not seeds:
+        raise ValueError(f'no seed is on both sides: got {sorted(values)} and {sorted(baseline)}')
+    found = summarize([values[seed] - baseline[seed] for seed in seeds])
+    half = math.nan
+    if found.n > 1:
+        half = student_quantile(found.n - 1) * found.std / math.sqrt(found.n)
+    return PairedDifference(found.n, found.mean, found.std, found.mean - half, found.mean + half)

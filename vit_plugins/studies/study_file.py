@@ -1,0 +1,198 @@
+"""The YAML file of a study, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+# name: what it is if absent
+DEFAULTS: dict[str, Any] = {
+    'name': None,
+    'about': '',
+    'define': None,
+    'base': None,
+    'data_root': None,
+    'options': {},
+    'axes': None,
+    'cells': None,
+    'exclude': [],
+    'seeds': [0, 1, 2],
+    'seed_keys': ['randomness.seed'],
+    'measure': 'test',
+    'tests': {},
+    'metric': 'accuracy/top1',
+    'compare': [],
+    'plot': None,
+    'train_args': [],
+    'test_args': [],
+}
+SPECIAL = ('_base_', '_stages_', '_scale_epochs_', '_x_')
+NAME = re.compile(r'[\w.%=+-]+')
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 as PyYAML reads it, but ``1e-3`` is a number."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    'tag:yaml.org,2002:float', re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+$'), list('-+0123456789')
+)
+
+
+def load_study_file(path: str | Path) -> dict[str, Any]:
+    """Read a study file and what it inherits, and check all that needs no config.
+
+    Args:
+        path: The YAML file. Its key ``inherit`` names another one: mappings are merged, anything
+            else is replaced, null removes a key.
+
+    Returns:
+        Every key of ``DEFAULTS`` with its value; paths of configs are absolute.
+
+    Raises:
+        ValueError: If a key is unknown or missing, or a value cannot be.
+    """
+    raw = _load(Path(path))
+    for key in raw:
+        if key not in DEFAULTS:
+            near = difflib.get_close_matches(str(key), DEFAULTS, n=1)
+            hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(DEFAULTS)}'
+            raise ValueError(f'{path}: unknown key {key!r}; {hint}')
+    study = {**DEFAULTS, **raw}
+    study['name'] = study['name'] or Path(path).stem
+    try:
+        _check(study)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
+    return study
+
+
+def _load(path: Path) -> dict[str, Any]:
+    content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} is not a study: it holds no mapping')
+    parent = content.pop('inherit', None)
+    _place(content, path.parent)
+    if parent is None:
+        return content
+    inherited = _load(path.parent / parent)
+    inherited.pop('name', None)
+    return _merged(inherited, content)
+
+
+def _place(content: dict, folder: Path) -> None:
+    """Make the paths of configs absolute: they are relative to the file that names them."""
+    levels = [
+        level
+        for axis in (content.get('axes') or {}).values()
+        for level in (axis or {}).values()
+        if isinstance(level, dict)
+    ]
+    for owner, key in ((content, 'base'), *((level, '_base_') for level in levels)):
+        if owner.get(key):
+            owner[key] = str((folder / owner[key]).resolve())
+
+
+def _merged(below: Mapping, above: Mapping) -> dict:
+    result = dict(below)
+    for key, value in above.items():
+        if value is None and key in result:
+            del result[key]
+        elif isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = _merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+def _check(study: dict) -> None:
+    study['axes'] = _checked_axes(study['axes'])
+    axes = study['axes']
+    if not study['base'] and not all(
+        any('_base_' in level for level in levels.values()) for levels in axes.values()
+    ):
+        raise ValueError('base is missing: the config that the cells vary')
+    if study['measure'] not in ('test', 'val'):
+        raise ValueError(f"measure must be 'test' or 'val', got {study['measure']!r}")
+    if study['tests'] and study['measure'] == 'val':
+        raise ValueError("tests are settings of tools/test.py: they need measure: 'test'")
+    seeds = study['seeds']
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f'seeds must be one or more different numbers, got {seeds}')
+    if isinstance(study['metric'], str):
+        study['metric'] = [study['metric']]
+    _check_choices(study, axes)
+
+
+def _check_choices(study: dict, axes: dict) -> None:
+    """Check all that names levels; one level becomes a list of it."""
+    if isinstance(study['compare'], Mapping):
+        study['compare'] = [study['compare']]
+    for part in study['compare']:
+        _check_keys(part, 'compare', {'axis', 'baseline'}, {'levels'})
+        part['baseline'] = str(part['baseline'])
+        levels = part['levels'] = [str(level) for level in part.get('levels') or ()]
+        _check_levels(axes, {part['axis']: [part['baseline'], *levels]}, 'compare')
+    for key in ('cells', 'exclude'):
+        study[key] = [
+            {axis: [str(level) for level in _listed(levels)] for axis, levels in choice.items()}
+            for choice in study[key] or ()
+        ]
+        for choice in study[key]:
+            _check_levels(axes, choice, key)
+    if study['plot']:
+        _check_keys(study['plot'], 'plot', {'x'}, {'label'})
+        _check_levels(axes, {study['plot']['x']: []}, 'plot')
+
+
+def _checked_axes(axes: Any) -> dict[str, dict[str, dict]]:
+    if not isinstance(axes, dict) or not all(isinstance(v, dict) and v for v in axes.values()):
+        raise ValueError(
+            'axes must map the name of each axis to its levels, and these to settings'
+        )
+    axes = {
+        str(axis): {str(name): dict(level or {}) for name, level in levels.items()}
+        for axis, levels in axes.items()
+    }
+    for axis, levels in axes.items():
+        for name, level in levels.items():
+            if not NAME.fullmatch(name):
+                raise ValueError(
+                    f'level {name!r} of {axis} names a folder: letters, digits, .%=+-'
+                )
+            for key in level:
+                if str(key).startswith('_') and key not in SPECIAL:
+                    raise ValueError(
+                        f'level {name} of {axis} has {key}; what begins with _ is one of '
+                        + ', '.join(SPECIAL)
+                    )
+    return axes
+
+
+def _check_keys(part: Mapping, where: str, needed: set[str], optional: set[str]) -> None:
+    if not needed <= set(part) <= needed | optional:
+        raise ValueError(f'{where} takes {sorted(needed | optional)}, got {sorted(part)}')
+
+
+def _check_levels(axes: dict, choice: Mapping[str, list[str]], where: str) -> None:
+    for axis, levels in choice.items():
+        if axis not in axes:
+            raise ValueError(f'{where} names the axis {axis!r}; there are {", ".join(axes)}')
+        for level in levels:
+            if level not in axes[axis]:
+                raise ValueError(
+                    f'{where} names the level {level!r} of {axis}; there are '
+                    + ', '.join(axes[axis])
+                )
+
+
+def _listed(value: Any) -> list:
+    return value if isinstance(value, list) else [value]
