@@ -1,5 +1,41 @@
-"""Metrics."""
+"""Metrics, and the pure functions behind those of retrieval."""
 
 from .class_f1 import ClassF1
+from .embedding_statistics import (
+    components_for,
+    covariance_spectrum,
+    cumulative_energy,
+    effective_rank,
+    nearest_distances,
+    similarity_histogram,
+)
+from .pca import fit_pca, fit_supervised_whitening, label_pairs
+from .retrieval_metric import RetrievalMetric
+from .retrieval_ranking import PositiveRanks, iterate_positive_ranks
+from .retrieval_scores import RetrievalScores, retrieval_scores, scores_of_ranks
+from .revisited_protocol import average_precision, precision_at, ranks_among, revisited_scores
+from .revisited_retrieval_metric import RevisitedRetrievalMetric
 
-__all__ = ['ClassF1']
+__all__ = [
+    'ClassF1',
+    'PositiveRanks',
+    'RetrievalMetric',
+    'RetrievalScores',
+    'RevisitedRetrievalMetric',
+    'average_precision',
+    'components_for',
+    'covariance_spectrum',
+    'cumulative_energy',
+    'effective_rank',
+    'fit_pca',
+    'fit_supervised_whitening',
+    'iterate_positive_ranks',
+    'label_pairs',
+    'nearest_distances',
+    'precision_at',
+    'ranks_among',
+    'retrieval_scores',
+    'revisited_scores',
+    'scores_of_ranks',
+    'similarity_histogram',
+]

@@ -1,5 +1,6 @@
 from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
+from .fit_pca_hook import FitPCAHook
 from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
@@ -9,6 +10,7 @@ from .retrieval_baseline_hook import RetrievalBaselineHook
 __all__ = [
     'CrashSafeCheckpointHook',
     'DRLocSourceHook',
+    'FitPCAHook',
     'HardNegativeMiningHook',
     'LearningCurveHook',
     'LossWeightHook',

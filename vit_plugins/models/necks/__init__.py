@@ -1,3 +1,4 @@
+from .pca_projection import PCAProjection
 from .token_pooling import TokenPooling
 
-__all__ = ['TokenPooling']
+__all__ = ['PCAProjection', 'TokenPooling']

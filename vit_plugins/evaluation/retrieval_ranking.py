@@ -1,0 +1,316 @@
+"""Exact ranks of the right answers of a search, by counting, in bounded memory.
+
+The rank of a positive is the number of references more similar to the query. So no reference has
+to be sorted or kept: similarities come block by block from one matrix product each, those of the
+positives are read out of it, and what lies above them is counted. If every sample searches among
+all others, the similarity is symmetric and each block above the diagonal serves both its rows and
+its columns. Nothing larger than a block exists, save the embeddings themselves.
+
+Every similarity comes from a product of the same kind, so that equal vectors have equal
+similarities to the last bit, and ties are ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .above_counting import add_counts_above
+
+BLOCK = 2048  # rows and columns of a block: a product large enough to be efficient
+BLOCK_ENTRIES = 1 << 24  # similarities at a time where blocks span the whole gallery: 64 MiB
+FEW = 16  # up to so many positives, counting for each costs less than sorting the row
+UNUSED = np.iinfo(np.int64).max  # the rank in a slot without a positive
+SIMILARITIES = ('cosine', 'dot')
+
+
+@dataclass(frozen=True)
+class PositiveRanks:
+    """Ranks of the positives of B queries, counted from 0, best first.
+
+    Args:
+        queries: Which queries these are, int64 of shape (B,).
+        counts: Positives of each query, at least 1, of shape (B,).
+        optimistic: Ranks if each tie between a positive and a negative is decided for the
+            positive; int64 of shape (B, P), P the largest count or 1 if only the best was asked
+            for. Slots beyond a query's count hold ``UNUSED``.
+        pessimistic: Ranks if each tie is decided for the negative, laid out alike.
+    """
+
+    queries: np.ndarray
+    counts: np.ndarray
+    optimistic: np.ndarray
+    pessimistic: np.ndarray
+
+
+@contextmanager
+def full_precision(device: torch.device | str) -> Iterator[None]:
+    """Compute without gradient and in true float32: no TF32, no autocast.
+
+    Args:
+        device: Where the products run.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def as_vectors(
+    embeddings: Tensor | np.ndarray, similarity: str, device: torch.device | str, name: str
+) -> Tensor:
+    """Check embeddings and give them in float32, of unit length if the similarity is the cosine.
+
+    Args:
+        embeddings: Of shape (n, D).
+        similarity: ``'cosine'`` or ``'dot'``.
+        device: Where to.
+        name: What the messages call them.
+
+    Returns:
+        Tensor: float32 of shape (n, D). The null vector stays as it is.
+
+    Raises:
+        ValueError: If the shape is another, or a value is not finite.
+    """
+    vectors = torch.as_tensor(embeddings).detach().to(device, torch.float32)
+    if vectors.ndim != 2:
+        raise ValueError(f'{name} must have the shape (n, D), got {tuple(vectors.shape)}')
+    broken = int((~vectors.isfinite().all(dim=1)).sum())
+    if broken:
+        raise ValueError(
+            f'{broken} of {len(vectors)} {name} hold NaN or infinity, which no rank can be '
+            'counted for: has the training diverged?'
+        )
+    return F.normalize(vectors, dim=1) if similarity == 'cosine' else vectors
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """Samples sorted by class, small classes first: the positives of a query lie side by side."""
+
+    starts: np.ndarray  # of each class among the sorted references, and the end, (C + 1,)
+    references: np.ndarray  # the order of the references, (M,)
+    queries: np.ndarray  # the order of the queries that have a positive, (n,)
+    query_classes: np.ndarray  # class of each of those, ascending, (n,)
+    counts: np.ndarray  # positives of each of those, (n,)
+    own: bool  # each query is a reference, too
+
+    @classmethod
+    def sort(cls, labels: np.ndarray, gallery_labels: np.ndarray | None) -> _Classes:
+        own = gallery_labels is None
+        references = labels if own else gallery_labels
+        ids = np.unique(np.concatenate((references, labels)), return_inverse=True)[1].reshape(-1)
+        sizes = np.bincount(ids[: len(references)], minlength=ids.max(initial=-1) + 1)
+        by_size = np.argsort(sizes, kind='stable')
+        place = np.empty_like(by_size)
+        place[by_size] = np.arange(len(by_size))
+        of_references, of_queries = place[ids[: len(references)]], place[ids[len(references) :]]
+        order = np.argsort(of_queries, kind='stable')
+        counts = sizes[by_size][of_queries[order]] - own
+        order, counts = order[counts > 0], counts[counts > 0]
+        return cls(
+            starts=np.concatenate(([0], np.cumsum(sizes[by_size]))),
+            references=np.argsort(of_references, kind='stable'),
+            queries=order,
+            query_classes=of_queries[order],
+            counts=counts,
+            own=own,
+        )
+
+
+def iterate_positive_ranks(
+    embeddings: Tensor | np.ndarray,
+    labels: Tensor | np.ndarray,
+    gallery: Tensor | np.ndarray | None = None,
+    gallery_labels: Tensor | np.ndarray | None = None,
+    *,
+    best_only: bool = False,
+    similarity: str = 'cosine',
+    device: torch.device | str | None = None,
+) -> Iterator[PositiveRanks]:
+    """Rank the references of the right class for each query that has one.
+
+    Without a gallery each sample is searched among all the others: it is left out by its index,
+    so that an equal vector elsewhere counts.
+
+    Args:
+        embeddings: Of the queries, of shape (N, D), floating point.
+        labels: Of the queries, integers of shape (N,).
+        gallery: Embeddings of the references, of shape (M, D).
+        gallery_labels: Of the references, integers of shape (M,).
+        best_only: Rank the most similar positive alone, which takes less time.
+        similarity: ``'cosine'``, or ``'dot'`` to take the vectors as they are.
+        device: Where to compute; where the embeddings are if None.
+
+    Yields:
+        PositiveRanks: Of some of the queries, each query once; none of those without a positive.
+
+    Raises:
+        ValueError: If shapes do not fit, a value is not finite, or the similarity is unknown.
+    """
+    if similarity not in SIMILARITIES:
+        raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
+    if (gallery is None) != (gallery_labels is None):
+        raise ValueError('gallery and gallery_labels go together: give both or neither')
+    device = torch.as_tensor(embeddings).device if device is None else torch.device(device)
+    own_labels = _as_labels(labels, embeddings, 'labels')
+    other_labels = None
+    if gallery is not None:
+        other_labels = _as_labels(gallery_labels, gallery, 'gallery_labels')
+        if gallery.shape[1:] != embeddings.shape[1:]:
+            raise ValueError(
+                f'queries of shape {tuple(embeddings.shape)} cannot be compared with a gallery '
+                f'of shape {tuple(gallery.shape)}'
+            )
+    classes = _Classes.sort(own_labels, other_labels)
+    largest = int(np.diff(classes.starts).max(initial=0))
+    with full_precision(device):
+        vectors = as_vectors(embeddings, similarity, device, 'embeddings')
+        if not classes.own:
+            others = as_vectors(gallery, similarity, device, 'gallery')
+            yield from _ranks_by_rows(vectors, others, classes, best_only)
+        elif largest > (BLOCK if best_only else FEW + 1):
+            yield from _ranks_by_rows(vectors, vectors, classes, best_only)
+        else:
+            yield from _ranks_by_symmetry(vectors, classes, best_only)
+
+
+def _as_labels(labels: Tensor | np.ndarray, vectors: Tensor | np.ndarray, name: str) -> np.ndarray:
+    labels = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if labels.shape != (len(vectors),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f'{name} must be {len(vectors)} integers, one for each embedding, got '
+            f'{labels.dtype} of shape {labels.shape}'
+        )
+    return labels.astype(np.int64)
+
+
+def _take_positives(
+    s: Tensor, classes: np.ndarray, starts: np.ndarray, best_only: bool, own: Tensor | None
+) -> Tensor:
+    """Read the similarities of the positives and strike their whole class from the block.
+
+    ``s`` (n, m) has sorted classes as rows; ``starts`` counts its columns; ``own`` (n,) is the
+    column of the query itself. Gives (n, P), ascending, filled up with infinity, above which
+    nothing lies.
+    """
+    width = int((starts[classes + 1] - starts[classes]).max())
+    fill = -torch.inf if best_only else torch.inf
+    taken = s.new_full((len(s), width), fill)
+    if own is not None:
+        s[torch.arange(len(s), device=s.device), own] = fill
+    borders = np.flatnonzero(np.diff(classes, prepend=-1, append=-1))
+    for row, end in pairwise(borders):
+        column, last = starts[classes[row]], starts[classes[row] + 1]
+        taken[row:end, : last - column] = s[row:end, column:last]
+        s[row:end, column:last] = -torch.inf
+    if best_only:
+        return taken.amax(dim=1, keepdim=True)
+    taken = taken.sort(dim=1).values
+    return taken if own is None else taken[:, :-1].contiguous()
+
+
+def _ranks(classes: _Classes, part: slice, strict: np.ndarray, loose: np.ndarray) -> PositiveRanks:
+    """Add to the negatives above each positive (n, P), ascending, the positives above it."""
+    counts = classes.counts[part]
+    width = strict.shape[1]
+    better = np.minimum(counts, width)[:, None] - 1 - np.arange(width)  # (n, P)
+    order = np.where(better < 0, np.arange(width), better)
+    ranks = [
+        np.where(better < 0, UNUSED, np.take_along_axis(above, order, axis=1) + np.arange(width))
+        for above in (strict.astype(np.int64), loose.astype(np.int64))
+    ]
+    return PositiveRanks(classes.queries[part], counts, *ranks)
+
+
+def _ranks_by_rows(
+    vectors: Tensor, others: Tensor, classes: _Classes, best_only: bool
+) -> Iterator[PositiveRanks]:
+    """Rank some queries at a time among all references."""
+    device = vectors.device
+    gallery = others[torch.from_numpy(classes.references).to(device)]  # (M, D)
+    queries = torch.from_numpy(classes.queries).to(device)
+    place = torch.from_numpy(np.argsort(classes.references)).to(device)
+    rows = min(BLOCK, max(1, BLOCK_ENTRIES // max(len(gallery), 1)))
+    for start in range(0, len(queries), rows):
+        part = slice(start, start + rows)
+        s = vectors[queries[part]] @ gallery.T  # (n, M)
+        own = place[queries[part]] if classes.own else None
+        bounds = _take_positives(s, classes.query_classes[part], classes.starts, best_only, own)
+        strict = np.zeros(bounds.shape, np.int32)
+        loose = np.zeros(bounds.shape, np.int32)
+        if bounds.shape[1] > FEW:
+            _search_sorted(s, bounds, strict, loose)
+        else:
+            add_counts_above(s, bounds, strict, loose, dim=1)
+        yield _ranks(classes, part, strict, loose)
+
+
+def _search_sorted(s: Tensor, bounds: Tensor, strict: np.ndarray, loose: np.ndarray) -> None:
+    if s.is_cuda:
+        s = s.sort(dim=1).values
+    else:
+        s.numpy().sort(axis=1)  # in place, without the indices that torch would make
+    for counts, right in ((strict, True), (loose, False)):
+        counts += s.shape[1] - torch.searchsorted(s, bounds, right=right).cpu().numpy()
+
+
+def _ranks_by_symmetry(
+    vectors: Tensor, classes: _Classes, best_only: bool
+) -> Iterator[PositiveRanks]:
+    """Rank all samples among all others, from the blocks on and above the diagonal."""
+    if not len(classes.queries):
+        return
+    cuts = _cut_between_classes(classes.starts, BLOCK)
+    sizes = np.diff(cuts)
+    side = -(-int(sizes.max()) // 64) * 64  # of all blocks: see the note of the module
+    order = torch.from_numpy(classes.references).to(vectors.device)
+    blocks = vectors.new_zeros(len(sizes), side, vectors.shape[1])
+    for block, part in zip(blocks, order.split(sizes.tolist()), strict=True):
+        block[: len(part)] = vectors[part]
+    sample_classes = np.repeat(np.arange(len(classes.starts) - 1), np.diff(classes.starts))
+    width = 1 if best_only else int(classes.counts.max())
+    strict = np.zeros((len(blocks), side, width), np.int32)
+    loose = np.zeros_like(strict)
+    bounds: list[Tensor] = []
+    s = vectors.new_empty(side, side)
+    for i, (low, high) in enumerate(pairwise(cuts)):
+        torch.mm(blocks[i], blocks[i].T, out=s)
+        s[:, sizes[i] :] = -torch.inf
+        own = torch.arange(sizes[i], device=s.device)
+        found = _take_positives(
+            s[: sizes[i]], sample_classes[low:high], classes.starts - low, best_only, own
+        )
+        found[found == -torch.inf] = torch.inf  # no positive: nothing lies above it
+        bounds.append(F.pad(found, (0, 0, 0, side - len(found)), value=torch.inf))
+        add_counts_above(s, bounds[i], strict[i], loose[i], dim=1)
+    for i, j in combinations(range(len(blocks)), 2):
+        torch.mm(blocks[i], blocks[j].T, out=s)
+        s[sizes[i] :] = -torch.inf
+        s[:, sizes[j] :] = -torch.inf
+        add_counts_above(s, bounds[i], strict[i], loose[i], dim=1)
+        add_counts_above(s, bounds[j], strict[j], loose[j], dim=0)
+    filled = (np.arange(side) < sizes[:, None]).reshape(-1)
+    # Samples without a positive come first; they are references only.
+    lone = len(classes.references) - len(classes.queries)
+    strict, loose = (counts.reshape(-1, width)[filled][lone:] for counts in (strict, loose))
+    yield _ranks(classes, slice(None), strict, loose)
+
+
+def _cut_between_classes(starts: np.ndarray, most: int) -> np.ndarray:
+    """Cut sorted samples into blocks of at most ``most``, none of which splits a class."""
+    cuts = [0]
+    while cuts[-1] < starts[-1]:
+        cuts.append(int(starts[np.searchsorted(starts, cuts[-1] + most, side='right') - 1]))
+    return np.array(cuts)
