@@ -22,11 +22,11 @@ def pair_masks(
         Two masks (N, R).
     """
     same = anchor_labels[:, None] == reference_labels[None, :]
-    different = ~same
-    if self_index is not None:
-        index = torch.arange(len(reference_labels), device=same.device)
-        same = same & (index[None, :] != self_index[:, None])
-    return same, different
+    if self_index is None:
+        return same, ~same
+    index = torch.arange(len(reference_labels), device=same.device)
+    other = index[None, :] != self_index[:, None]
+    return same & other, ~same & other
 
 
 def cosine_terms(anchors: Tensor, references: Tensor, margin: float) -> tuple[Tensor, Tensor]:

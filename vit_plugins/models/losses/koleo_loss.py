@@ -9,7 +9,8 @@ from torch import Tensor, nn
 def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Find each vector's nearest other one; exact duplicates are no neighbours.
 
-    Distances come from differences: by products, the small ones would drown in rounding.
+    Distances come from differences and the search is float64: by products in float32, small
+    distances would drown in rounding.
 
     Args:
         vectors: Shape (N, D), float32 or float64.
@@ -19,10 +20,16 @@ def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """
     if len(vectors) == 0:
         return vectors.new_zeros(0, dtype=torch.long), vectors.new_zeros(0)
-    distance = torch.cdist(vectors, vectors, compute_mode='donot_use_mm_for_euclid_dist')
-    distance[distance == 0] = torch.inf  # the vector itself, too
-    nearest, index = distance.min(1)
-    return index, nearest
+    exact = vectors.double()
+    # argmin_j ‖x_i - x_j‖² = argmax_j x_i·x_j - ‖x_j‖²/2
+    closeness = exact @ exact.T - exact.square().sum(1) / 2
+    best, index = closeness.fill_diagonal_(-torch.inf).max(1)
+    distance = (vectors - vectors[index]).norm(dim=1)
+    if (distance == 0).any():
+        kind = vectors.unique(dim=0, return_inverse=True)[1]
+        best, index = closeness.masked_fill(kind[:, None] == kind, -torch.inf).max(1)
+        distance = (vectors - vectors[index]).norm(dim=1)
+    return index, distance.where(best > -torch.inf, torch.inf)
 
 
 def koleo_loss(vectors: Tensor, min_distance: float = 1e-3) -> Tensor:
