@@ -158,8 +158,10 @@ def index_photos(args: argparse.Namespace) -> int:
             descriptors.clear()
 
     try:
-        trained = load_model(gallery, args.checkpoint, args.device) if fresh else None
-        for path, answer in describe(trained, fresh, args):
+        described = ()
+        if fresh:
+            described = describe(load_model(gallery, args.checkpoint, args.device), fresh, args)
+        for path, answer in described:
             if isinstance(answer, str):
                 skipped += 1
                 continue

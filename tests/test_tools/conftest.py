@@ -55,6 +55,16 @@ def test_tool() -> ModuleType:
 
 
 @pytest.fixture(scope='session')
+def retrieve_tool() -> ModuleType:
+    return load_tool('retrieve')
+
+
+@pytest.fixture(scope='session')
+def analyze_tool() -> ModuleType:
+    return load_tool('analyze_embeddings')
+
+
+@pytest.fixture(scope='session')
 def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write the config of the tiny job; the text given is added to it."""
     folder = tmp_path_factory.mktemp('job')

@@ -1,0 +1,171 @@
+"""The retrieve tool: from a trained model and folders to ranked photos."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import MODELS
+from PIL import Image
+
+from vit_plugins.gallery import Gallery
+
+RECIPE = """
+default_scope = 'mmpretrain'
+custom_imports = dict(imports=['vit_plugins'])
+model = dict(
+    type='EmbeddingRetriever',
+    backbone=dict(
+        type='VisionTransformer', img_size=16, patch_size=8,
+        arch=dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)),
+    neck=dict(type='TokenPooling', mode='cls'))
+data_preprocessor = dict(mean=[127] * 3, std=[60] * 3, to_rgb=True)
+test_dataloader = dict(dataset=dict(
+    type='RetrievalFolder', data_root='/gone',
+    pipeline=[
+        dict(type='LoadImageFromFile'), dict(type='Resize', scale=16), dict(type='PackInputs')]))
+"""
+
+
+@pytest.fixture
+def retrieve(retrieve_tool):
+    return retrieve_tool
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """Leave behind what a training does: config and checkpoint, here of random weights."""
+    folder = tmp_path / 'work'
+    folder.mkdir()
+    (folder / 'recipe.py').write_text(RECIPE)
+    model = MODELS.build(Config.fromfile(folder / 'recipe.py').model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, folder / 'epoch_1.pth')
+    return folder
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Eight photos, each twice: the second a little brighter."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 240, (8, 4, 4, 3), np.uint8)
+    for copy in range(2):
+        folder = tmp_path / f'copy{copy}'
+        folder.mkdir()
+        for i, small in enumerate(pixels):
+            image = Image.fromarray(small + np.uint8(10 * copy)).resize((40, 30))
+            image.save(folder / f'{i}.png')
+    return tmp_path / 'copy0', tmp_path / 'copy1'
+
+
+@pytest.mark.parametrize('kind', ['exact', 'approximate'])
+def test_each_photo_finds_its_copy(retrieve, work_dir, photos, tmp_path, capsys, kind):
+    gallery, out = tmp_path / 'g', tmp_path / 'out'
+    arguments = ['--work-dir', str(work_dir), '--kind', kind, '--batch-size', '3']
+    assert retrieve.main(['index', str(gallery), str(photos[0]), *arguments]) == 0
+    assert (
+        f'{gallery}: 8 photos, 8 of them new; 0 were known, 0 skipped' in capsys.readouterr().out
+    )
+    assert retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(out)]) == 0
+    report = json.loads((out / 'results.json').read_text())
+    assert report['photos'] == 8
+    for answer in report['queries']:
+        assert Path(answer['results'][0]['image']).name == Path(answer['image']).name
+        similarities = [result['similarity'] for result in answer['results']]
+        assert similarities == sorted(similarities, reverse=True)
+    assert {'index.html', 'sheet_001.png', 'thumbnails'} <= {p.name for p in out.iterdir()}
+
+
+def test_adding_to_a_gallery_needs_no_model_named_and_skips_the_known(
+    retrieve, work_dir, photos, tmp_path, capsys
+):
+    gallery = tmp_path / 'g'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    capsys.readouterr()
+    assert retrieve.main(['index', str(gallery), *map(str, photos)]) == 0
+    assert '16 photos, 8 of them new; 8 were known' in capsys.readouterr().out
+    image = photos[0] / '3.png'
+    Image.new('RGB', (9, 9)).save(image)
+    retrieve.main(['index', str(gallery), str(image)])
+    told = capsys.readouterr()
+    assert '16 photos, 0 of them new; 1 were known' in told.out
+    assert '1 photos changed since they were indexed' in told.err
+    assert f'for example {image}: index them into a new' in told.err
+
+
+def test_unreadable_images_are_reported_and_skipped(retrieve, work_dir, photos, tmp_path, capsys):
+    (photos[0] / '1.png').write_bytes((photos[0] / '1.png').read_bytes()[:40])
+    (photos[1] / '1.png').write_text('no image')
+    gallery, out = tmp_path / 'g', tmp_path / 'out'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    told = capsys.readouterr()
+    assert f'skipped, unreadable: {photos[0]}/1.png: ' in told.err
+    assert '7 photos, 7 of them new; 0 were known, 1 skipped' in told.out
+    assert retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(out)]) == 0
+    report = json.loads((out / 'results.json').read_text())
+    assert [Path(bad['image']).name for bad in report['unreadable']] == ['1.png']
+    assert len(report['queries']) == 7
+    assert retrieve.main(['query', str(gallery), str(photos[1] / '1.png'), '--out', str(out)]) == 1
+
+
+def test_an_interrupted_run_keeps_what_it_did_and_is_gone_on_with(
+    retrieve, work_dir, photos, tmp_path, monkeypatch
+):
+    describe = retrieve.describe
+
+    def interrupted(*args):
+        for i, item in enumerate(describe(*args)):
+            if i == 5:
+                raise KeyboardInterrupt
+            yield item
+
+    gallery = tmp_path / 'g'
+    arguments = ['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)]
+    monkeypatch.setattr(retrieve, 'describe', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        retrieve.main(arguments)
+    assert len(Gallery.load(gallery).photos) == 5
+    monkeypatch.setattr(retrieve, 'describe', describe)
+    monkeypatch.setattr(time, 'monotonic', iter(range(0, 10_000, 301)).__next__)  # saves each time
+    assert retrieve.main(arguments) == 0
+    assert len({photo.path for photo in Gallery.load(gallery).photos}) == 8
+
+
+def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
+    gallery = str(tmp_path / 'g')
+    index = ['index', gallery, str(photos[0])]
+    with pytest.raises(SystemExit, match='a new gallery needs --work-dir, or --config and'):
+        retrieve.main(index)
+    with pytest.raises(SystemExit, match='holds no gallery'):
+        retrieve.main(['query', gallery, 'x.png', '--out', gallery])
+    retrieve.main([*index, '--work-dir', str(work_dir)])
+    with pytest.raises(SystemExit, match='is exact; make a new one for approximate'):
+        retrieve.main([*index, '--kind', 'approximate'])
+    checkpoint = work_dir / 'epoch_1.pth'
+    moved = checkpoint.rename(tmp_path / 'moved.pth')
+    query = ['query', gallery, str(photos[0]), '--out', str(tmp_path / 'out')]
+    with pytest.raises(SystemExit, match=r'epoch_1.pth, the model of .*, is gone: --checkpoint'):
+        retrieve.main(query)
+    assert retrieve.main([*query, '--checkpoint', str(moved)]) == 0
+    other = tmp_path / 'other.pth'
+    state = torch.load(moved)
+    state['state_dict']['backbone.ln1.weight'] += 1
+    torch.save(state, other)
+    with pytest.raises(SystemExit, match=r'is not the file that .* was made with'):
+        retrieve.main([*query, '--checkpoint', str(other)])
+    config = str(work_dir / 'recipe.py')
+    with pytest.raises(SystemExit, match='descriptors cannot be compared with those of'):
+        retrieve.main([*index, '--config', config, '--checkpoint', str(other)])
+
+
+def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path):
+    recipe = work_dir / 'recipe.py'
+    text = recipe.read_text().replace('EmbeddingRetriever', 'ImageClassifier')
+    head = "head=dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32))"
+    recipe.write_text(text.replace("neck=dict(type='TokenPooling', mode='cls'))", head))
+    model = MODELS.build(Config.fromfile(recipe).model)
+    torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
+    with pytest.raises(SystemExit, match='its config needs EmbeddingRetriever'):
+        retrieve.main(['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)])

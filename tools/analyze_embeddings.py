@@ -1,0 +1,136 @@
+"""Compare the descriptors of several models on one set of images.
+
+python tools/analyze_embeddings.py untrained=configs/retrieval_digits.py \
+    trained=work_dirs/retrieval_digits --pca 32 16 --out analysis
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+from mmengine.config import Config
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.datasets.presence import MissingDataError, require_data
+from vit_plugins.embedding_report import (
+    EmbeddingReport,
+    analyze,
+    as_table,
+    encode,
+    load_encoder,
+    split_loader,
+)
+from vit_plugins.engine.resume import find_trained
+from vit_plugins.published_weights import resolve_weights
+from vit_plugins.visualization import draw_energy, draw_similarities
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'models',
+        nargs='+',
+        metavar='NAME=WHERE',
+        help='a work dir; or a config, alone for random weights, or with its checkpoint as '
+        'CONFIG,CHECKPOINT',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and pictures')
+    parser.add_argument('--split', choices=['test', 'val', 'train'], default='test')
+    parser.add_argument(
+        '--pca',
+        nargs='+',
+        type=int,
+        default=[],
+        metavar='K',
+        help='also search with K principal components, fitted on the training images',
+    )
+    parser.add_argument('--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K')
+    parser.add_argument('--data-root', metavar='DIR', help='where the images lie, for all models')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    args = parser.parse_args(argv)
+    pairs = [model.partition('=')[::2] for model in args.models]
+    if not all(name and where for name, where in pairs) or len(dict(pairs)) < len(pairs):
+        parser.error(f'each model is NAME=WHERE, with different names; got {args.models}')
+    args.models = dict(pairs)
+    return args
+
+
+def find_model(where: str) -> tuple[Config, str | None]:
+    """Tell which config and which checkpoint are meant.
+
+    Args:
+        where: A work dir, CONFIG, or CONFIG,CHECKPOINT.
+    """
+    if Path(where).is_dir():
+        config, checkpoint = find_trained(where)
+        return Config.fromfile(config), str(checkpoint)
+    config, _, checkpoint = where.partition(',')
+    return Config.fromfile(config), resolve_weights(checkpoint) if checkpoint else None
+
+
+def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
+    """Encode the images with one model and analyze its descriptors."""
+    cfg, checkpoint = find_model(where)
+    if args.data_root:
+        apply_data_root(cfg, args.data_root, verify=False)
+    else:
+        require_data(cfg, {args.split, *(['train'] if args.pca else [])})
+    with redirect_stdout(sys.stderr):  # the host's log
+        model = load_encoder(cfg, checkpoint, args.device)
+    features = encode(model, split_loader(cfg, args.split))
+    fitted_on = encode(model, split_loader(cfg, 'train')).values if args.pca else None
+    return analyze(features, fitted_on, args.pca, args.topk)
+
+
+def as_json(report: EmbeddingReport) -> dict:
+    """Give the numbers of a report, for a file."""
+    return {
+        'effective_rank': report.effective_rank,
+        'components_at_50_90_99_percent': report.components,
+        'nearest_distance': report.nearest_distance,
+        'scores': {str(dims or 'all'): scores for dims, scores in report.scores.items()},
+        'energy': report.energy.tolist(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
+    """Analyze all models, print the table and write the files.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
+    args = parse_args(argv)
+    reports = {}
+    for name, where in args.models.items():
+        try:
+            reports[name] = examine(where, args)
+        except (ValueError, FileNotFoundError, MissingDataError) as error:
+            sys.exit(f'{name}: {error}')
+    args.out.mkdir(parents=True, exist_ok=True)
+    table = as_table(reports)
+    print(table)
+    (args.out / 'table.md').write_text(table + '\n', encoding='utf-8')
+    content = {name: as_json(report) for name, report in reports.items()}
+    (args.out / 'statistics.json').write_text(json.dumps(content, indent=2) + '\n')
+    energies = {name: report.energy for name, report in reports.items()}
+    draw_energy(energies).savefig(args.out / 'energy.png')
+    histograms = {name: report.similarities for name, report in reports.items()}
+    draw_similarities(histograms).savefig(args.out / 'similarities.png')
+    return reports
+
+
+if __name__ == '__main__':
+    main()
