@@ -27,7 +27,9 @@ def config(*transforms, to_rgb=True, dataset='CustomDataset'):
         {
             'model': {'backbone': {'img_size': SIZE}},
             'data_preprocessor': {'to_rgb': to_rgb},
-            'train_dataloader': {'dataset': {'type': dataset, 'pipeline': pipeline}},
+            'train_dataloader': {
+                'dataset': {'type': dataset, 'pipeline': pipeline, 'serialize_data': False}
+            },
         }
     )
 
