@@ -166,9 +166,10 @@ class SimpleRandomCrop(BaseTransform):
         """
         shape = scale_short_side(height, width, self.crop_size)
         spare_y, spare_x = (side + 2 * self.padding - self.crop_size for side in shape)
-        top = np.random.randint(spare_y + 1) if self.axes == 'both' else spare_y // 2
-        left = np.random.randint(spare_x + 1)
-        return SimpleRandomCropParams(shape, self.padding, int(top), int(left), self.crop_size)
+        u, v = np.random.rand(2).tolist()
+        top = int(u * (spare_y + 1)) if self.axes == 'both' else spare_y // 2
+        left = int(v * (spare_x + 1))
+        return SimpleRandomCropParams(shape, self.padding, top, left, self.crop_size)
 
     def transform(self, results: dict) -> dict:
         """Crop the image.

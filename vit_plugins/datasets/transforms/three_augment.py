@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
+from itertools import accumulate, permutations
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
@@ -15,7 +17,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from .image_array import check_image, lay_out
 from .pil_blur import pil_blur
-from .pil_jitter import adjust, solarize_table, to_grey
+from .pil_jitter import adjust, solarize, to_grey
 
 MEMBERS = ('grayscale', 'solarize', 'blur')
 ORDERS = tuple(permutations(('brightness', 'contrast', 'saturation')))
@@ -31,16 +33,18 @@ class ThreeAugmentParams:
         threshold: For solarize, the lowest level that is inverted.
         radius: For blur, the standard deviation in pixels.
         jitter: Names and factors of the colour jitter, in the order of their application.
+        flip: Whether the image is mirrored first, left to right.
     """
 
     member: str = 'identity'
     threshold: int | None = None
     radius: float | None = None
     jitter: tuple[tuple[str, float], ...] = ()
+    flip: bool = False
 
 
 def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
-    """Apply what was drawn: the member, then the colour jitter.
+    """Apply what was drawn: the flip, the member, then the colour jitter.
 
     Args:
         img: uint8 image in BGR of shape (H, W, 3), or of one channel (H, W) or (H, W, 1), with
@@ -57,13 +61,12 @@ def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
     """
     check_image(img, 'ThreeAugment')
     shape = img.shape
-    img = lay_out(img)
+    img = lay_out(img[:, ::-1] if params.flip else img)
     img = img[:, :, 0] if shape[2:] == (1,) else img
-    table = None
     if params.member == 'grayscale':
         img = to_grey(img)  # the jitter then works on one channel
     elif params.member == 'solarize':
-        table = solarize_table(params.threshold)
+        img = solarize(img, params.threshold)
     elif params.member == 'blur':
         img = pil_blur(img, params.radius)
     elif params.member != 'identity':
@@ -71,8 +74,27 @@ def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
             f'member must be one of {(*MEMBERS, "identity")}, got {params.member!r}; '
             'ThreeAugment.apply knows the others'
         )
-    img = adjust(img, params.jitter, table)
-    return np.broadcast_to(img[:, :, None], shape).copy() if img.ndim < len(shape) else img
+    return in_planes(adjust(img, params.jitter), shape)
+
+
+def in_planes(img: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Copy an image to memory that holds one channel after the other.
+
+    ``PackInputs`` makes (C, H, W) of (H, W, C); in this memory it finds nothing to move, and a
+    grey image need not be interleaved first.
+
+    Args:
+        img: Image of shape (H, W) or (H, W, 3).
+        shape: That of the result, (H, W) or (H, W, C); a single channel is repeated.
+    """
+    if len(shape) == 2:
+        return img
+    planes = np.empty((shape[2], *shape[:2]), np.uint8)  # (C, H, W)
+    if img.ndim == 2:
+        planes[:] = img
+    else:
+        cv2.split(img, list(planes))
+    return planes.transpose(1, 2, 0)  # (H, W, C)
 
 
 @TRANSFORMS.register_module()
@@ -93,6 +115,8 @@ class ThreeAugment(BaseTransform):
             [max(0, 1-j), 1+j] and applied in random order. None or 0: no jitter.
         solarize_threshold: The lowest level that solarize inverts.
         blur_radius: Range of the blur's standard deviation in pixels.
+        flip_prob: How often the image is mirrored, left to right, before all else: takes the
+            place of the host's ``RandomFlip``, which costs as much as the whole jitter.
 
     Raises:
         ValueError: If a member is not known or named twice, the weights do not fit the members,
@@ -106,6 +130,7 @@ class ThreeAugment(BaseTransform):
         color_jitter: float | None = 0.3,
         solarize_threshold: int = 128,
         blur_radius: tuple[float, float] = (0.1, 2.0),
+        flip_prob: float = 0.0,
     ) -> None:
         self.others = {m['type']: TRANSFORMS.build(m) for m in members if isinstance(m, dict)}
         self.members = tuple(m['type'] if isinstance(m, dict) else m for m in members)
@@ -113,9 +138,9 @@ class ThreeAugment(BaseTransform):
         self.color_jitter = color_jitter
         self.solarize_threshold = solarize_threshold
         self.blur_radius = tuple(blur_radius)
+        self.flip_prob = flip_prob
         self._check()
-        share = np.array(self.weights or [1] * len(self.members), dtype=float)
-        self._upper = share.cumsum() / share.sum()
+        self._upper = list(accumulate(self.weights or (1,) * len(self.members)))
 
     def _check(self) -> None:
         known = (*MEMBERS, 'identity', *self.others)
@@ -143,26 +168,34 @@ class ThreeAugment(BaseTransform):
             raise ValueError(
                 f'blur_radius must be (lowest, highest) with 0 <= lowest, got {self.blur_radius}'
             )
+        if not 0 <= self.flip_prob <= 1:
+            raise ValueError(f'flip_prob must lie between 0 and 1, got {self.flip_prob}')
 
     @cache_randomness
     def draw(self) -> ThreeAugmentParams:
-        """Draw for one image, from numpy's global stream as the host's transforms do."""
+        """Draw for one image, from numpy's global stream as the host's transforms do.
+
+        Takes seven numbers from it whatever the settings and the outcome.
+        """
+        choice, place, order, flip, *factors = np.random.rand(7).tolist()
         member = 'identity'
         if self.members:
-            member = self.members[int(np.searchsorted(self._upper, np.random.rand(), 'right'))]
+            member = self.members[bisect(self._upper, choice * self._upper[-1])]
+        low, high = self.blur_radius
+        jitter = ()
+        if self.color_jitter:
+            least = max(0.0, 1 - self.color_jitter)
+            width = 1 + self.color_jitter - least
+            names = ORDERS[int(order * len(ORDERS))]
+            factors = (least + width * u for u in factors)
+            jitter = tuple(zip(names, factors, strict=True))
         return ThreeAugmentParams(
             member,
             self.solarize_threshold if member == 'solarize' else None,
-            np.random.uniform(*self.blur_radius) if member == 'blur' else None,
-            self._draw_jitter(),
+            low + (high - low) * place if member == 'blur' else None,
+            jitter,
+            flip < self.flip_prob,
         )
-
-    def _draw_jitter(self) -> tuple[tuple[str, float], ...]:
-        if not self.color_jitter:
-            return ()
-        low, high = max(0.0, 1 - self.color_jitter), 1 + self.color_jitter
-        order = ORDERS[np.random.randint(len(ORDERS))]
-        return tuple(zip(order, np.random.uniform(low, high, 3).tolist(), strict=True))
 
     def apply(self, img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
         """Apply what was drawn, also where the member is a transform of the host.
@@ -173,8 +206,9 @@ class ThreeAugment(BaseTransform):
         """
         if params.member in self.others:
             check_image(img, 'ThreeAugment')
-            img = self.others[params.member]({'img': lay_out(img)})['img']
-            params = replace(params, member='identity')
+            img = lay_out(img[:, ::-1] if params.flip else img)
+            img = self.others[params.member]({'img': img})['img']
+            params = replace(params, member='identity', flip=False)
         return three_augment(img, params)
 
     def transform(self, results: dict) -> dict:
@@ -183,12 +217,15 @@ class ThreeAugment(BaseTransform):
         Args:
             results: With ``img``.
         """
-        results['img'] = self.apply(results['img'], self.draw())
+        params = self.draw()
+        results['img'] = self.apply(results['img'], params)
+        if self.flip_prob:
+            results.update(flip=params.flip, flip_direction='horizontal' if params.flip else None)
         return results
 
     def __repr__(self) -> str:
         return (
             f'ThreeAugment(members={self.members}, weights={self.weights}, '
             f'color_jitter={self.color_jitter}, solarize_threshold={self.solarize_threshold}, '
-            f'blur_radius={self.blur_radius})'
+            f'blur_radius={self.blur_radius}, flip_prob={self.flip_prob})'
         )
