@@ -51,10 +51,10 @@ class DeiT3ViT(BaseBackbone):
     Args:
         arch: ``'tiny'``, ``'small'``, ``'medium'``, ``'base'``, ``'large'``, ``'huge'`` or their
             first letters, ``'huge-52'`` (52 layers), or a dict with embed_dims, num_layers,
-            num_heads and feedforward_channels.
+            num_heads, feedforward_channels and, if not 16, patch_size.
         img_size: Usual input size, an int or (H, W): it sets the grid of the position embedding,
             which is resized for other inputs.
-        patch_size: Height and width of a patch; None is 14 for the huge models, 16 for others.
+        patch_size: Height and width of a patch; None is that of the arch, 14 if huge, else 16.
         in_channels: Channels of the image.
         out_type: ``'cls_token'`` (B, D), ``'featmap'`` (B, D, H, W), ``'avg_featmap'`` (B, D), or
             ``'raw'``: all tokens (B, 1 + N, D).
