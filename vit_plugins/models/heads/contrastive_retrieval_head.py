@@ -156,7 +156,7 @@ class ContrastiveRetrievalHead(BaseModule):
         found = {
             'neighbour_distance': nearest[nearest.isfinite()].mean(),
             'negative_similarity': (batch @ batch.T)[different].mean(),
-            'effective_rank': effective_rank(batch),
+            'effective_rank': batch.new_tensor(effective_rank(batch)),
         }
         self._quiet_iters = max(self._quiet_iters - 1, 0)
         if self._quiet_iters == 0 and len(labels.unique()) >= MIN_CLASSES:
