@@ -11,8 +11,8 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.crop_ratio import set_crop_ratio
 from vit_plugins.datasets.photo_pipeline import walk
-from vit_plugins.datasets.test_crop import set_crop_ratio
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,

@@ -4,7 +4,8 @@
 #
 #   python tools/train.py configs/deit3/deit3-dim64-p4_1xb64-30e_digits-16px.py
 #
-# Seen:
+# Seen: 96.38 % of the test images, 96.66 % with randomness.seed=1; 36 s of CPU time. The learning
+# rate, of 0.01, 0.02 and 0.03, was chosen on the part split='val'.
 _base_ = [
     '../_base_/models/deit3.py',
     '../_base_/datasets/digits.py',
@@ -34,7 +35,7 @@ train_dataloader = dict(
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-optim_wrapper = dict(optimizer=dict(lr=1e-2))
+optim_wrapper = dict(optimizer=dict(lr=3e-2))
 train_cfg = dict(max_epochs=30)
 auto_scale_lr = dict(base_batch_size=64)
 

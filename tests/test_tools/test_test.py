@@ -43,6 +43,34 @@ def test_amp_reaches_the_evaluation(work_dir, test_tool):
     assert cfg.test_cfg.fp16
 
 
+CROPPED = """
+test_dataloader = dict(test_dataloader, dataset=dict(
+    test_dataloader['dataset'],
+    pipeline=[
+        dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=16, edge='short'),
+        dict(type='CenterCrop', crop_size=16), dict(type='PackInputs')]))
+tta_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+"""
+
+
+def test_crop_ratio_resizes_before_the_crop(work_dir, job, test_tool, tmp_path):
+    arguments = [str(job('cropped', CROPPED)), str(work_dir / 'epoch_1.pth')]
+    arguments += ['--work-dir', str(tmp_path), '--crop-ratio', '0.5']
+    cfg = test_tool.complete_config(test_tool.parse_args(arguments))
+    assert cfg.test_dataloader.dataset.pipeline[1].scale == 32
+    assert 0 <= test_tool.main(arguments)['accuracy/top1'] <= 100
+    with pytest.raises(SystemExit, match='is LoadImageFromFile > PackInputs'):  # its own views
+        test_tool.complete_config(test_tool.parse_args([*arguments, '--tta']))
+
+
+@pytest.mark.parametrize(
+    ('ratio', 'message'), [('0.9', 'one ResizeEdge and one CenterCrop'), ('1.5', r'\(0, 1\]')]
+)
+def test_crop_ratio_that_cannot_be_set(ratio, message, work_dir, test_tool):
+    with pytest.raises(SystemExit, match=f'--crop-ratio: .*{message}'):
+        test_tool.complete_config(test_tool.parse_args([str(work_dir), '--crop-ratio', ratio]))
+
+
 def test_classes_of_a_folder_must_be_those_of_the_training(work_dir, job, test_tool, tmp_path):
     for name in ('dark', 'grey', 'purple'):
         (tmp_path / name).symlink_to(job().parent / 'val' / 'dark')
