@@ -251,7 +251,6 @@ def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
             leaf['type'] = 'RetrievalFolder'
         leaf['data_root'] = str(root)
     accept_photos(cfg)
-    require_data(cfg)
 
     def check_folders() -> None:
         for leaf in leaves:

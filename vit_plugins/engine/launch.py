@@ -158,7 +158,9 @@ def place_data(
         if args.data_root is None:
             require_data(cfg, splits)
             return cfg
-        return apply_data_root(cfg, args.data_root, verify=not args.no_verify, classes=classes)
+        cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, classes=classes)
+        require_data(cfg, splits)
+        return cfg
     except (MissingDataError, ValueError) as error:
         raise SystemExit(f'{error}') from None
 

@@ -1,0 +1,9 @@
+# The convnet that IRT compares with: ResNet-50, 2048 dimensions, torchvision's first weights. The
+# paper does not say how its map is pooled for this task: averaged here.
+_base_ = './irt_deit_small.py'
+
+model = dict(
+    backbone=dict(_delete_=True, type='ResNet', depth=50),
+    neck=dict(mode='avg'),
+    init_cfg=dict(checkpoint='https://download.pytorch.org/models/resnet50-0676ba61.pth'),
+)

@@ -1,0 +1,12 @@
+# IRT_O: DeiT-S as it comes, evaluated on CUB-200-2011, parted by class. Nothing is trained.
+#
+#   python tools/test.py configs/retrieval/irt-o-deit-small_cub.py WEIGHTS
+#
+# WEIGHTS: deit_small_patch16_224-cd65a155.pth, the address is in the config.
+# The paper: Recall@1 58.5 %. Not trained by us (no data).
+_base_ = './irt-l-deit-small_1xb64-2k_cub.py'
+
+model = dict(head=None)
+train_dataloader = None
+train_cfg = None
+optim_wrapper = None

@@ -1,0 +1,8 @@
+# IRT_R: IRT_L and the KoLeo regulariser, DeiT-B on CUB-200-2011, parted by class.
+#
+#   python tools/train.py configs/retrieval/irt-r-deit-base_1xb64-2k_cub.py
+#
+# The paper has no row for it. Not trained by us (no data).
+_base_ = './irt-l-deit-base_1xb64-2k_cub.py'
+
+model = dict(head=dict(koleo=dict(type='KoLeoLoss', loss_weight=0.7)))
