@@ -14,6 +14,7 @@ from torch import Tensor
 from .checkpoints import load_checkpoint_file
 from .models.backbones.convit_weights import CONVIT_NAMES
 from .models.backbones.deit3_weights import DEIT3_NAMES
+from .models.backbones.deit_weights import DEIT_NAMES
 from .models.backbones.vit_weights import OfficialNames, is_official, unwrap_training_state
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
@@ -88,7 +89,7 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
         )
     state_dict = OrderedDict(converted)
     embed = state_dict.get('backbone.pos_embed')
-    if embed is not None and official:
+    if embed is not None and official and names.records_grid:
         # As in a checkpoint of our own: tells 14 x 14 patches from 7 x 28.
         grid = list(names.square_grid(embed))
         state_dict._metadata = {'backbone': {'version': 1, 'grid': grid}}
@@ -97,6 +98,7 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
 
 ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
     'convit': partial(convert_official, CONVIT_NAMES),
+    'deit': partial(convert_official, DEIT_NAMES),
     'deit3': partial(convert_official, DEIT3_NAMES),
     'keep': OrderedDict,
 }

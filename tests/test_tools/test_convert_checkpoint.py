@@ -14,6 +14,7 @@ from mmengine.runner import load_checkpoint
 from mmengine.utils import digit_version
 from mmpretrain.registry import MODELS
 from timm.models.convit import ConVit as TimmConViT
+from timm.models.deit import VisionTransformerDistilled as TimmDistilled
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 
 from vit_plugins import conversion
@@ -131,6 +132,33 @@ def test_deit3_files(tmp_path, deit3, tool, gamma):
     load_checkpoint(direct, src, strict=True)
     load_checkpoint(converted, dst, strict=True)
     torch.testing.assert_close(converted.backbone.pos_embed, direct.backbone.pos_embed)
+
+
+@pytest.mark.parametrize('distilled', [False, True])
+def test_deit_files(tmp_path, tool, distilled):
+    kind = TimmDistilled if distilled else TimmViT
+    timms = kind(**SETTINGS, embed_dim=32, depth=2, num_heads=2, num_classes=10).eval()
+    src, dst = str(tmp_path / 'official.pth'), str(tmp_path / 'converted.pth')
+    torch.save({'model': timms.state_dict()}, src)
+    tool.main([src, dst, '--arch', 'deit'])
+    arch = dict(embed_dims=32, num_layers=2, num_heads=2, feedforward_channels=128)
+    model = MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(
+                type='DistilledVisionTransformer' if distilled else 'VisionTransformer',
+                arch=arch,
+                **SETTINGS,
+            ),
+            head=dict(
+                type='DeiTClsHead' if distilled else 'VisionTransformerClsHead',
+                num_classes=10,
+                in_channels=32,
+            ),
+        )
+    ).eval()
+    load_checkpoint(model, dst, strict=True)
+    assert equal_outputs(model, timms)
 
 
 @pytest.mark.parametrize(

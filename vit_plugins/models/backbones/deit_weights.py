@@ -12,4 +12,5 @@ DEIT_NAMES = OfficialNames(
         (r'head_dist\.(weight|bias)', r'head.layers.head_dist.\1'),
     ),
     example='attn.qkv.weight',
+    records_grid=False,
 )

@@ -31,11 +31,13 @@ class OfficialNames:
         model: What messages call the backbone.
         keys: Pairs of a pattern of official keys and its replacement.
         example: The end of a key that only this model has, for messages.
+        records_grid: Whether the backbone notes the grid of ``pos_embed``, see ``record_grid``.
     """
 
     model: str
     keys: tuple[tuple[str, str], ...]
     example: str
+    records_grid: bool = True
 
     def convert(self, state_dict: dict) -> dict:
         """Rename official or timm keys to those of an ImageClassifier; unknown ones stay."""

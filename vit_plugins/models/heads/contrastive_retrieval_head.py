@@ -108,7 +108,7 @@ class ContrastiveRetrievalHead(BaseModule):
         """
         own = torch.cat([sample.gt_label for sample in data_samples]).to(feats[-1].device)
         with torch.autocast(feats[-1].device.type, enabled=False):
-            embeddings = F.normalize(feats[-1].float(), dim=-1)  # (n, D)
+            embeddings = _normalised(feats[-1])  # (n, D)
             sizes = gather_sizes(embeddings)
             batch = gather_rows_with_gradient(embeddings, sizes)  # (N, D)
             labels = gather_rows(own, sizes)  # (N,)
@@ -125,7 +125,7 @@ class ContrastiveRetrievalHead(BaseModule):
             losses = {'loss_contrastive': self.batch_weight * factor * value}
             if self.memory is not None:
                 own_entries = keys is None or not self.keep_self_positive
-                keys = embeddings if keys is None else F.normalize(keys.float(), dim=-1)
+                keys = embeddings if keys is None else _normalised(keys)
                 slots = self.memory.store(gather_rows(keys, sizes), labels)[anchor_rows]
                 slots = slots if own_entries else None
                 value, more = self._compare_with_memory(anchors, anchor_labels, slots)
@@ -146,7 +146,7 @@ class ContrastiveRetrievalHead(BaseModule):
         entries, entry_labels = self.memory.entries()
         if len(entry_labels) == 0:  # not started
             return anchors.sum() * 0, {}
-        return self._compare(anchors, entries, labels, entry_labels, slots)
+        return self._compare(anchors, entries.to(anchors.dtype), labels, entry_labels, slots)
 
     @torch.no_grad()
     def _diagnose(self, batch: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -184,3 +184,7 @@ class ContrastiveRetrievalHead(BaseModule):
             f'collapse_similarity={self.collapse_similarity}, collapse_rank={self.collapse_rank}, '
             f'warn_interval={self.warn_interval}'
         )
+
+
+def _normalised(feats: Tensor) -> Tensor:
+    return F.normalize(feats if feats.dtype == torch.float64 else feats.float(), dim=-1)

@@ -214,12 +214,7 @@ class EmbeddingRetriever(BaseRetriever):
 
         Args:
             param_name: Name of the parameter.
-
-        Raises:
-            NotImplementedError: If the backbone has no depths.
         """
-        if not hasattr(self.backbone, 'get_layer_depth'):
-            raise NotImplementedError(f'{type(self.backbone).__name__} has no get_layer_depth')
         return self.backbone.get_layer_depth(param_name, 'backbone.')
 
     def _adapt_weights(self, state_dict: dict, prefix: str, *args) -> None:
