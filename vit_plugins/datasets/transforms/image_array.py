@@ -45,7 +45,7 @@ def lay_out(img: np.ndarray) -> np.ndarray:
     channels = img.shape[2] if img.ndim == 3 else 1
     packed = img.strides[1] == channels and img.strides[-1] == 1 and img.strides[0] > 0
     if not packed:
-        img = np.ascontiguousarray(img)
+        img = img.copy()  # ascontiguousarray leaves the stride of an axis of one as it is
     if not mirrored:
         return img
     code = -1 if len(mirrored) == 2 else mirrored[0]

@@ -34,14 +34,35 @@ def solarize(img: np.ndarray, threshold: int = 128) -> np.ndarray:
     return np.where(img < threshold, img, ~img)
 
 
+def blend(img: np.ndarray, other: np.ndarray | int, factor: float) -> np.ndarray:
+    """Compute ``other + factor * (img - other)``, clipped and truncated, as ``Image.blend``.
+
+    >>> blend(np.array([[0, 90, 250]], np.uint8), 0, 1.3).tolist()
+    [[0, 116, 255]]
+
+    Args:
+        img: uint8 image of shape (H, W) or (H, W, 3).
+        other: Image of the same shape, or one level for all pixels.
+        factor: Weight of the image; above 1 it leads away from the other one.
+    """
+    if round(factor, 4) == factor:
+        # A factor as people write it often yields whole numbers, up to single precision, which
+        # then decides about a level: here 90 * 1.3 is 116.99999. Hence to the letter, if slowly.
+        other = np.float32(other)
+        return (other + np.float32(factor) * (img - other)).clip(0, 255).astype(np.uint8)
+    if isinstance(other, int):
+        return cv2.addWeighted(img, factor, img, 0, (1 - factor) * other + TRUNCATE)
+    return cv2.addWeighted(img, factor, other, 1 - factor, TRUNCATE)
+
+
 def brightness(img: np.ndarray, factor: float) -> np.ndarray:
     """Blend with black.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3).
-        factor: Weight of the image; above 1 it leads away from the other one.
+        factor: See :func:`blend`.
     """
-    return cv2.addWeighted(img, factor, img, 0, TRUNCATE)
+    return blend(img, 0, factor)
 
 
 def contrast(img: np.ndarray, factor: float) -> np.ndarray:
@@ -49,10 +70,9 @@ def contrast(img: np.ndarray, factor: float) -> np.ndarray:
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
-        factor: As for :func:`brightness`.
+        factor: See :func:`blend`.
     """
-    centre = int(cv2.mean(to_grey(img))[0] + 0.5)
-    return cv2.addWeighted(img, factor, img, 0, (1 - factor) * centre + TRUNCATE)
+    return blend(img, int(cv2.mean(to_grey(img))[0] + 0.5), factor)
 
 
 def saturation(img: np.ndarray, factor: float) -> np.ndarray:
@@ -60,12 +80,11 @@ def saturation(img: np.ndarray, factor: float) -> np.ndarray:
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
-        factor: As for :func:`brightness`.
+        factor: See :func:`blend`.
     """
     if img.ndim == 2:
         return img
-    grey = cv2.cvtColor(to_grey(img), cv2.COLOR_GRAY2BGR)
-    return cv2.addWeighted(img, factor, grey, 1 - factor, TRUNCATE)
+    return blend(img, cv2.cvtColor(to_grey(img), cv2.COLOR_GRAY2BGR), factor)
 
 
 ADJUSTMENTS = {'brightness': brightness, 'contrast': contrast, 'saturation': saturation}
