@@ -10,6 +10,7 @@ from PIL import Image
 from vit_plugins.augmentation_sheet import (
     COLOURS,
     AugmentationSheet,
+    break_line,
     draw_boxes,
     find_photo,
     to_picture,
@@ -51,7 +52,7 @@ SRC = {'type': 'SimpleRandomCrop', 'crop_size': SIZE}
 
 
 def test_a_row_shows_original_members_and_draws(photo):
-    cfg = config(SRC, {'type': 'RandomFlip', 'prob': 1.0}, {'type': 'ThreeAugment'})
+    cfg = config(SRC, {'type': 'ThreeAugment', 'flip_prob': 1.0})
     sheet = AugmentationSheet(cfg, [photo, photo], cell=3 * SIZE)
     rows = sheet.rows(draws=2)
     assert [len(row) for row in rows] == [7, 7]
@@ -68,7 +69,9 @@ def test_a_row_shows_original_members_and_draws(photo):
     np.testing.assert_array_equal(pixels(solarized), np.where(value < 128, value, 255 - value))
     assert solarized.caption == 'solarize\nthreshold 128'
     assert 0.1 <= float(blurred.caption.split()[-1]) <= 2
-    assert 'RandomFlip horizontal' in draw.caption.replace('\n', ' ')
+    assert 'ThreeAugment flip' in draw.caption.replace('\n', ' ')
+    left, right = pixels(draw)[:, 0].sum(), pixels(draw)[:, -1].sum()
+    assert ('solarize' in draw.caption) or left > right
 
 
 def test_only_what_the_config_uses_is_shown_alone(photo):
@@ -149,6 +152,13 @@ def test_boxes_are_drawn_where_they_lie():
     assert inked.min(0).tolist() == [25, 50]
     assert inked.max(0).tolist() == [49, 99]
     assert len(inked) < 25 * 50  # an outline
+
+
+def test_captions_are_broken_between_words():
+    assert break_line('RandomFlip horizontal', 150) == ['RandomFlip horizontal']
+    assert break_line('RandomFlip horizontal', 90) == ['RandomFlip', 'horizontal']
+    assert break_line('iiii iiii iiii WWWW', 45) == ['iiii iiii iiii', 'WWWW']
+    assert break_line('', 90) == []
 
 
 def test_tensors_greys_and_normalised_images_become_pictures():

@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(str(error))
     picture = picture_sheet(rows, args.cell)
     if args.palette:
-        picture = picture.quantize(256)
+        picture = picture.quantize(palette=picture.quantize(256))  # dithers, given the palette
     out.parent.mkdir(parents=True, exist_ok=True)
     picture.save(out, optimize=True)
     print(f'{len(sheet.sources)} images, {args.num_draws} draws each: {out}')

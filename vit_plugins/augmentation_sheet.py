@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -14,13 +13,13 @@ from mmcv.transforms import BaseTransform
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, TRANSFORMS
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .crop_geometry import Crop, crop_of, describe_crop
 from .datasets.image_check import image_problem
 from .datasets.photo_pipeline import accept_photos, image_size, preprocessor_of, type_name, walk
 from .drawn_parameters import describe_draws, describe_value, record_draws
-from .picture_sheet import Picture
+from .picture_sheet import FONT_SIZE, Picture
 
 SAMPLES = ('china', 'flower')
 CREDIT = 'sample photos: china by danielbuechele, flower by vultilion (flickr.com), CC BY 2.0'
@@ -28,7 +27,6 @@ COLOURS = (
     *((214, 39, 40), (31, 119, 180), (44, 160, 44), (255, 127, 14)),
     *((148, 103, 189), (23, 190, 207), (227, 119, 194), (188, 189, 34)),
 )
-LETTER = 7  # width of a letter of a caption in pixels, about
 
 
 class AugmentationSheet:
@@ -139,7 +137,7 @@ class AugmentationSheet:
         if node is None:
             return []
         whole = _build(node)
-        settings = {**node, 'weights': None}
+        settings = {**node, 'weights': None, 'flip_prob': 0.0}
         configs = node.get('members', whole.members)
         members = [
             (name, _build({**settings, 'members': [config], 'color_jitter': None}))
@@ -186,9 +184,8 @@ class AugmentationSheet:
         return np.asarray(fitted).reshape(height, width, *image.shape[2:])
 
     def _picture(self, image: Any, title: str, words: Sequence[str]) -> Picture:
-        wrap = textwrap.TextWrapper(self.cell // LETTER, break_long_words=False)
         lines = [line for text in words for line in text.splitlines()]
-        broken = [part for line in lines for part in wrap.wrap(line)]
+        broken = [part for line in lines for part in break_line(line, self.cell)]
         return Picture(self._image(image), '\n'.join([title, *broken]))
 
     def _image(self, image: Any) -> Image.Image:
@@ -267,6 +264,23 @@ def draw_boxes(picture: Image.Image, crops: Sequence[Crop], side: int) -> Image.
         x1, y1, x2, y2 = (round(edge * factor) for edge in crop.box)
         draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=COLOURS[k % len(COLOURS)], width=2)
     return result
+
+
+def break_line(line: str, width: int) -> list[str]:
+    """Break a line of a caption between words.
+
+    Args:
+        line: The words.
+        width: Pixels that a part may take; a longer word is a part of its own.
+    """
+    font = ImageFont.load_default(FONT_SIZE)
+    parts: list[str] = []
+    for word in line.split():
+        if parts and font.getlength(f'{parts[-1]} {word}') <= width:
+            parts[-1] += f' {word}'
+        else:
+            parts.append(word)
+    return parts
 
 
 def _build(node: dict) -> BaseTransform:

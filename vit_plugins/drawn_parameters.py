@@ -114,7 +114,7 @@ def describe_value(value: Any, method: str = '') -> str:
         place = f'{value.left - value.padding},{value.top - value.padding}'
         return f'at {place} of {_size(*value.scaled_shape)}'
     if isinstance(value, ThreeAugmentParams):
-        member = [value.member, value.threshold, value.radius]
+        member = ['flip' if value.flip else None, value.member, value.threshold, value.radius]
         jitter = [f'{name[0]}{factor:.2f}' for name, factor in value.jitter]
         return describe_value(member) + (f'\njitter {" ".join(jitter)}' if jitter else '')
     if is_dataclass(value):

@@ -83,10 +83,12 @@ def test_stock_pipeline_does_the_same_with_the_hosts_transforms(tool, photos, cr
     assert 2 <= grey <= 20  # a third
 
 
-def test_jitter_follows_the_config(tool):
+def test_jitter_and_flip_follow_the_config(tool):
     assert 'ColorJitter' not in types(tool.stock_pipeline([{**OURS[3], 'color_jitter': None}]))
     (_, jitter) = tool.stock_pipeline([{**OURS[3], 'color_jitter': 0.1}])
     assert jitter['saturation'] == 0.1
+    (flip, *_) = tool.stock_pipeline([{**OURS[3], 'flip_prob': 0.4}])
+    assert flip == {'type': 'RandomFlip', 'prob': 0.4}
 
 
 def test_table_takes_ratios_within_a_round(tool):

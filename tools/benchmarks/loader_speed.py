@@ -149,6 +149,8 @@ def _stock_three_augment(node: dict) -> list[dict]:
         {'type': 'GaussianBlur', **radius, 'prob': 1.0},
     ]
     nodes: list[dict] = [{'type': 'RandomChoice', 'transforms': [[m] for m in members]}]
+    if node.get('flip_prob'):
+        nodes.insert(0, {'type': 'RandomFlip', 'prob': node['flip_prob']})
     jitter = node.get('color_jitter', 0.3)
     if jitter:
         keys = ('brightness', 'contrast', 'saturation')
