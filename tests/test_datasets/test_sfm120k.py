@@ -55,7 +55,8 @@ def test_images_models_and_pairs(root):
 def test_whitening_pairs_have_no_models(root):
     whiten = build(root, split='whiten')
     assert whiten.pairs.tolist() == [[1, 0]]
-    assert 'gt_label' not in whiten.get_data_info(0)
+    assert whiten.metainfo['whitening_pairs'] == [[1, 0]]
+    assert whiten.get_gt_labels().tolist() == [-1, -1]
 
 
 def test_number_of_models_is_compared_with_the_paper(root, monkeypatch, caplog):

@@ -74,6 +74,11 @@ def test_share_out_of_range(share, message):
         hold_out_classes(NAMES, share)
 
 
+def test_too_few_classes():
+    with pytest.raises(ValueError, match=r'one of 1 class\(es\) cannot be held out'):
+        hold_out_classes(['a'], 0.5)
+
+
 def test_class_names_repeat():
     with pytest.raises(ValueError, match='must be distinct'):
         hold_out_classes(['a', 'a', 'b'], 1)

@@ -37,8 +37,8 @@ class SfM120k(BaseDataset):
 
     Args:
         data_root: The folder that holds ``train/retrieval-SfM-120k``.
-        split: 'train' or 'val', or 'whiten', whose pairs are those of the authors' whitening and
-            which has no 3D models, hence no labels.
+        split: 'train' or 'val', or 'whiten', whose pairs are those of the authors' whitening, also
+            in ``metainfo['whitening_pairs']``, and which has no 3D models: all labels are -1.
         **kwargs: Further arguments of ``BaseDataset``.
 
     Attributes:
@@ -82,7 +82,11 @@ class SfM120k(BaseDataset):
         self.pairs = read_pairs(part, len(cids), path)
         folder = path.parent / 'ims'
         data: list[dict] = [{'img_path': str(folder / image_path(cid, path))} for cid in cids]
-        if self.split != 'whiten':
+        if self.split == 'whiten':
+            self._metainfo['whitening_pairs'] = self.pairs.tolist()
+            for info in data:
+                info['gt_label'] = -1
+        else:
             models = [int(model) for model in part['cluster']]
             if len(models) != len(cids):
                 raise AnnotationError(

@@ -67,6 +67,10 @@ def hold_out_classes(
     count = len(classes)
     if len(set(classes)) != count:
         raise ValueError('class names must be distinct: they alone decide where a class goes')
+    if count < 2:
+        raise ValueError(
+            f'one of {count} class(es) cannot be held out with some left: more are needed'
+        )
     if isinstance(share, float):
         if not 0 < share < 1:
             raise ValueError(f'a fraction of the classes must lie between 0 and 1, got {share}')

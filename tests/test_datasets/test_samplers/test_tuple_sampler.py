@@ -62,7 +62,7 @@ def test_negatives_are_of_their_epoch_only():
     sampler.set_epoch(0)
     assert len(list(sampler)) == 20  # told again of the same epoch
     sampler.set_epoch(1)
-    with pytest.raises(RuntimeError, match='negatives of epoch 1 are not known: put.*HardNeg'):
+    with pytest.raises(RuntimeError, match=r'negatives of epoch 1 are not known: put.*HardNeg'):
         iter(sampler)
 
 

@@ -87,7 +87,9 @@ def untrained_model(runner: Runner) -> nn.Module:
     """
     with torch.random.fork_rng():
         torch.manual_seed(runner.seed)
-        model = MODELS.build(runner.cfg.model)
+        # the runner fills this in for its own model
+        preprocessor = {'data_preprocessor': runner.cfg.get('data_preprocessor')}
+        model = MODELS.build({**preprocessor, **runner.cfg.model})
         if hasattr(model, 'init_weights'):
             model.init_weights()
     return model.to(get_device()).eval()
