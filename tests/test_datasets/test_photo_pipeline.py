@@ -44,6 +44,11 @@ def test_model_sees_the_same_colours_in_file_and_array(tmp_path):
     assert not torch.allclose(flipped, from_array)
 
 
+def test_simple_random_crop_resizes_by_itself():
+    steps = [dict(type='SimpleRandomCrop', crop_size=32), dict(type='PackInputs')]
+    assert names(photo_pipeline(steps, 32)) == ['LoadImageFromFile', *names(steps)]
+
+
 def test_cifar_pipelines_take_photos_of_any_size(tmp_path):
     cfg = accept_photos(Config.fromfile(HOST_CONFIGS / 'resnet/resnet18_8xb16_cifar10.py'))
     train = cfg.train_dataloader.dataset.pipeline

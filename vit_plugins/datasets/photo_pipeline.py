@@ -145,7 +145,7 @@ def _loads(pipeline: list[dict]) -> bool:
 
 def _resizes(pipeline: list[dict]) -> bool:
     names = [type_name(node).rpartition('/')[2] for node in walk(pipeline)]
-    return any('Resize' in n or n.startswith('EfficientNet') for n in names)
+    return any('Resize' in n or n.startswith(('EfficientNet', 'SimpleRandom')) for n in names)
 
 
 def _resize(pipeline: list[dict], size: int | tuple[int, int]) -> list[dict]:
