@@ -80,6 +80,8 @@ json.dump({'accuracy/top1': accuracy}, open(args.out, 'w'))
 class Bench:
     """The folder of a stub study, its cells, and what runs them."""
 
+    text = STUDY
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.out = folder / 'out'

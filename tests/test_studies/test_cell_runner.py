@@ -143,6 +143,29 @@ def test_another_config_or_other_images_are_a_change(bench):
     assert states(bench, again) == ['todo'] * 4
 
 
+def test_nothing_is_mixed_when_run_all_the_same(bench):
+    (cell, *_) = bench.cells()
+    bench.runner(data_root='/photos').run(cell)
+    (bench.out / cell.name / 'record.json').unlink()
+    with pytest.raises(CellError, match='begun with --data-root /photos: give that again'):
+        bench.runner().run(cell)
+    with pytest.raises(CellError, match='trained on /photos, not on /other'):
+        bench.runner(data_root='/other').run(cell)
+    (other, *_) = bench.cells(
+        bench.text.replace('base: base.py', 'base: base.py\noptions: {fail: x}')
+    )
+    with pytest.raises(CellError, match='its config was another'):
+        bench.runner(data_root='/photos').run(other)
+
+
+def test_a_cell_that_another_study_finished_is_not_run_again(bench):
+    (cell, *_) = bench.cells()
+    bench.runner().run(cell)
+    log = (bench.out / cell.name / 'log.txt').read_text()
+    assert bench.runner().run(cell) == read_json(bench.out / cell.name / 'record.json')
+    assert (bench.out / cell.name / 'log.txt').read_text() == log
+
+
 def test_only_the_folder_of_a_cell_is_removed(bench):
     with pytest.raises(ValueError, match='not the folder of a cell'):
         remove_cell(bench.folder)

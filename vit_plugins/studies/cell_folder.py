@@ -14,7 +14,6 @@ from typing import Any
 
 from .grid import Cell
 
-STATES = ('done', 'failed', 'unfinished', 'todo', 'changed', 'busy')
 ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
 
 

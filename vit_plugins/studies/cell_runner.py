@@ -18,7 +18,16 @@ from mmengine.config import Config
 
 from ..engine.resume import newest_whole_checkpoint
 from ..resources import resource_root
-from .cell_folder import BEGUN, ENDED, FAILED, locked, read_json, read_logs, write_json
+from .cell_folder import (
+    BEGUN,
+    ENDED,
+    FAILED,
+    describe_change,
+    locked,
+    read_json,
+    read_logs,
+    write_json,
+)
 from .grid import Cell, Study
 
 LOG = 'log.txt'
@@ -123,6 +132,10 @@ class CellRunner:
                 raise CellError('another process works on it')
             identity = {'fingerprint': cell.fingerprint, 'data_root': self.data_root}
             whose = {'levels': cell.levels, 'seed': cell.seed}
+            if (folder / BEGUN).is_file():
+                self._check_same(cell, folder)
+            if (folder / ENDED).is_file():
+                return read_json(folder / ENDED)  # another study was faster
             write_json({**identity, **whose}, folder / BEGUN)
             (folder / FAILED).unlink(missing_ok=True)
             try:
@@ -133,6 +146,15 @@ class CellRunner:
                 raise
             write_json(record, folder / ENDED)
             return record
+
+    def _check_same(self, cell: Cell, folder: Path) -> None:
+        """Refuse to go on with what another config or other images began."""
+        change = describe_change(cell, folder, self.data_root)
+        used = read_json(folder / BEGUN)['data_root']
+        if not change and used != self.data_root:
+            change = f'it was begun with --data-root {used}: give that again'
+        if change:
+            raise CellError(change)
 
     def _record(self, cell: Cell, folder: Path, lock: int) -> dict[str, Any]:
         stages: list[dict[str, Any]] = []

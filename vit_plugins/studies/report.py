@@ -60,7 +60,7 @@ def summary_rows(study: Study, records: Records) -> list[dict[str, Any]]:
             found = summarize([record['metrics'][metric] for record in seeds.values()])
             row[f'{metric} mean'], row[f'{metric} std'] = found.mean, found.std
         for cost in COSTS:
-            values = [record[cost] for record in seeds.values() if record[cost] is not None]
+            values = [record[cost] for record in seeds.values() if record.get(cost) is not None]
             if values:
                 row[cost] = summarize(values).mean
         rows.append(row)
@@ -121,7 +121,8 @@ def write_report(
     _write_csv(summary, folder / 'summary.csv')
     _write_csv(differences, folder / 'differences.csv')
     pictures = _draw(study, records, folder)
-    lines = [f'# {study.name}', '', study.about.strip(), '', f'`{command}`', '']
+    about = [study.about.strip(), ''] if study.about else []
+    lines = [f'# {study.name}', '', *about, f'`{command}`', '']
     lines += ['Mean ± standard deviation (n - 1) over seeds.', '', *_summary_table(study, summary)]
     if differences:
         lines += ['', *_difference_table(study, differences)]
@@ -139,7 +140,7 @@ def _cell_rows(study: Study, records: Records) -> list[dict[str, Any]]:
             **record['levels'],
             'seed': record['seed'],
             **record['metrics'],
-            **{key: record[key] for key in (*COSTS, *more)},
+            **{key: record.get(key) for key in (*COSTS, *more)},
         }
         for record in records.values()
     ]
