@@ -33,8 +33,8 @@ class RetrievalMetric(BaseMetric):
 
     Args:
         topk: The K of Recall@K; they may exceed the size of the gallery.
-        metrics: Which, of 'Recall', 'P@1', 'MAP@R', 'R-precision' and 'mAP'. Recall and P@1
-            alone take less time.
+        items: Which, of 'Recall', 'P@1', 'MAP@R', 'R-precision' and 'mAP'. Recall and P@1 alone
+            take less time.
         similarity: ``'cosine'``, whatever length the embeddings have, or ``'dot'`` to take them
             as they are.
         device: Where to compute; a GPU if there is one, else the CPU, if None.
@@ -52,7 +52,7 @@ class RetrievalMetric(BaseMetric):
     def __init__(
         self,
         topk: Sequence[int] = (1, 10, 100, 1000),
-        metrics: Sequence[str] = RETRIEVAL_METRICS,
+        items: Sequence[str] = RETRIEVAL_METRICS,
         similarity: str = 'cosine',
         device: str | None = None,
         collect_device: str = 'cpu',
@@ -60,11 +60,11 @@ class RetrievalMetric(BaseMetric):
         collect_dir: str | None = None,
     ) -> None:
         super().__init__(collect_device, prefix, collect_dir)
-        check_metrics(metrics, topk)
+        check_metrics(items, topk)
         if similarity not in SIMILARITIES:
             raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
         self.topk = tuple(topk)
-        self.metrics = tuple(metrics)
+        self.items = tuple(items)
         self.similarity = similarity
         self.device = device
         self._size = 0
@@ -109,7 +109,7 @@ class RetrievalMetric(BaseMetric):
         scores = retrieval_scores(
             *parts,
             topk=self.topk,
-            metrics=self.metrics,
+            metrics=self.items,
             similarity=self.similarity,
             device=self.device or get_device(),
         )
@@ -121,6 +121,6 @@ class RetrievalMetric(BaseMetric):
 
     def __repr__(self) -> str:
         return (
-            f'RetrievalMetric(topk={self.topk}, metrics={self.metrics}, '
+            f'RetrievalMetric(topk={self.topk}, items={self.items}, '
             f'similarity={self.similarity!r}, device={self.device!r})'
         )

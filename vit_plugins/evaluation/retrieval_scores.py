@@ -152,6 +152,6 @@ def check_metrics(metrics: Sequence[str], topk: Sequence[int]) -> None:
         ValueError: If there is none, or one is unknown.
     """
     if isinstance(metrics, str) or not metrics or not set(metrics) <= set(RETRIEVAL_METRICS):
-        raise ValueError(f'metrics must be some of {RETRIEVAL_METRICS}, got {metrics!r}')
+        raise ValueError(f'the metrics must be some of {RETRIEVAL_METRICS}, got {metrics!r}')
     if 'Recall' in metrics and (not topk or min(topk) < 1):
         raise ValueError(f'topk must be one K or more, each at least 1, got {topk!r}')

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vit_plugins.evaluation.pca import label_pairs
 from vit_plugins.evaluation.sample_collection import merge_batches, pack_batch
@@ -34,8 +34,9 @@ class FitPCAHook(Hook):
     fits again when such a file is tested. The last checkpoint of a training and the best ones
     are fitted. Where the weights of a loaded checkpoint belong to its PCA, no split is read.
 
-    With ``mode='supervised'`` the matching pairs are the split's metainfo ``whitening_pairs``,
-    indices of shape (n, 2), or if there are none, neighbours in the list of each class.
+    With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the data set,
+    indices of shape (n, 2), as :class:`SfM120k` has them; without it, images of the same class
+    that follow one another.
 
     Args:
         split: Whose data to fit to: ``'train'``, ``'val'`` or ``'test'``.
@@ -90,7 +91,7 @@ class FitPCAHook(Hook):
         Args:
             runner: The runner.
         """
-        self._refresh(runner, runner.cfg.val_dataloader)
+        self._refresh(runner, runner.cfg.get('val_dataloader'))
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Fit if the weights are new.
@@ -98,7 +99,7 @@ class FitPCAHook(Hook):
         Args:
             runner: The runner.
         """
-        self._refresh(runner, runner.cfg.test_dataloader)
+        self._refresh(runner, runner.cfg.get('test_dataloader'))
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Fit at the end of a training, before its last checkpoint.
@@ -148,10 +149,7 @@ class FitPCAHook(Hook):
             samples = collect_features(model, self._loader)
             pairs = None
             if model.pca.mode == 'supervised':
-                pairs = (getattr(self._loader.dataset, 'metainfo', None) or {}).get(
-                    'whitening_pairs'
-                )
-                pairs = label_pairs(samples['gt_label']) if pairs is None else np.asarray(pairs)
+                pairs = matching_pairs(self._loader.dataset, samples.get('gt_label'))
             model.pca.fit(torch.from_numpy(samples['embedding']), pairs)
             runner.logger.info(
                 f'PCA fitted to {len(samples["embedding"])} images of '
@@ -169,8 +167,8 @@ def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarr
         loader: The data, a part of them on each rank.
 
     Returns:
-        On each rank ``'embedding'``, the features (N, D), ``'gt_label'`` and ``'sample_idx'`` of
-        all samples, sorted by index.
+        On each rank ``'embedding'``, the features (N, D), ``'sample_idx'`` and, if there are any,
+        ``'gt_label'`` of all samples, sorted by index.
     """
     training = model.training
     model.eval()
@@ -182,10 +180,29 @@ def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarr
             {**sample.to_dict(), 'embedding': feature}
             for sample, feature in zip(batch['data_samples'], features, strict=True)
         ]
-        batches.append(pack_batch(samples, 'gt_label'))
+        batches.append(pack_batch(samples, *({'gt_label'} & samples[0].keys())))
     model.train(training)
     gathered = [part for parts in all_gather_object(batches) for part in parts]
     return merge_batches(gathered, len(loader.dataset))
+
+
+def matching_pairs(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
+    """Find pairs of images that show the same, as indices of shape (n, 2).
+
+    Args:
+        dataset: With an attribute ``pairs``, or not.
+        labels: Of each image; needed without that attribute.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    pairs = getattr(dataset, 'pairs', None)
+    if pairs is None and labels is None:
+        raise ValueError(
+            f"{type(dataset).__name__} has neither pairs nor labels for mode='supervised' of "
+            'PCAProjection: choose another split, dataloader or mode'
+        )
+    return label_pairs(labels) if pairs is None else np.asarray(pairs)
 
 
 def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None) -> dict[str, Any]:
