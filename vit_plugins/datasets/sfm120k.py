@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,29 +82,30 @@ class SfM120k(BaseDataset):
         cids = [str(cid) for cid in part['cids']]
         self.pairs = read_pairs(part, len(cids), path)
         folder = path.parent / 'ims'
-        data: list[dict] = [{'img_path': str(folder / image_path(cid, path))} for cid in cids]
+        images = [str(folder / image_path(cid, path)) for cid in cids]
+        labels = [-1] * len(cids)
         if self.split == 'whiten':
             self._metainfo['whitening_pairs'] = self.pairs.tolist()
-            for info in data:
-                info['gt_label'] = -1
         else:
-            models = [int(model) for model in part['cluster']]
-            if len(models) != len(cids):
-                raise AnnotationError(
-                    f"{path}: {self.split!r} has {len(cids)} 'cids' but {len(models)} 'cluster'"
-                )
-            labels = dense_labels(models)
-            if len(set(models)) != PUBLISHED_MODELS[self.split]:
-                print_log(
-                    f'{path} has {len(set(models))} 3D models in {self.split!r}, the paper tells '
-                    f'of {PUBLISHED_MODELS[self.split]}: is it the whole file?',
-                    logger='current',
-                    level=30,
-                )
-            for info, label in zip(data, labels, strict=True):
-                info['gt_label'] = label
-        require_images([info['img_path'] for info in data], path)
-        return data
+            labels = self._number_models(part['cluster'], len(cids), path)
+        require_images(images, path)
+        return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
+
+    def _number_models(self, models: Sequence[int], count: int, path: Path) -> list[int]:
+        if len(models) != count:
+            raise AnnotationError(
+                f"{path}: {self.split!r} has {count} 'cids' but {len(models)} 'cluster'"
+            )
+        labels = dense_labels([int(model) for model in models])
+        found, published = len(set(labels)), PUBLISHED_MODELS[self.split]
+        if found != published:
+            print_log(
+                f'{path} has {found} 3D models in {self.split!r}, the paper tells of {published}: '
+                'is it the whole file?',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return labels
 
     def _read(self, path: Path) -> dict:
         content = load_restricted_pickle(path)
