@@ -263,7 +263,8 @@ def run(
     trainer.seconds_per_step(deepcopy(memory))  # warm up
     found: dict[Contender, list[tuple[float, float]]] = {c: [] for c in contenders}
     alone = []
-    for _ in range(rounds):
+    for k in range(rounds):
+        print(f'round {k + 1} of {rounds}')
         alone.append(trainer.seconds_per_step(deepcopy(memory)))  # steps write into the samples
         for contender in contenders:
             loader = build_loader(cfg, contender)
