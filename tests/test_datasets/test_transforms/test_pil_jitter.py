@@ -97,3 +97,16 @@ def test_rounding_would_not_pass(natural, apart):
     img = natural()
     rounded = (0.83 * img).round().astype(np.uint8)
     assert apart(rounded, pillow(img, [('brightness', 0.83)]))[1] > 0.01
+
+
+@pytest.mark.parametrize('order', ORDERS)
+@pytest.mark.parametrize('channels', [slice(None), 0])
+def test_results_are_reused_but_never_the_input(natural, order, channels):
+    img = np.ascontiguousarray(natural(30, 30)[:, :, channels])
+    kept = img.copy()
+    jitter = list(zip(order, (0.8123456, 1.2512345, 0.7512345), strict=True))
+    step = img
+    for name, factor in jitter:
+        step = ADJUSTMENTS[name](step, factor)
+    np.testing.assert_array_equal(adjust(img, jitter), step)
+    np.testing.assert_array_equal(img, kept)

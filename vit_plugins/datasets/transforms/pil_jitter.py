@@ -34,7 +34,9 @@ def solarize(img: np.ndarray, threshold: int = 128) -> np.ndarray:
     return np.where(img < threshold, img, ~img)
 
 
-def blend(img: np.ndarray, other: np.ndarray | int, factor: float) -> np.ndarray:
+def blend(
+    img: np.ndarray, other: np.ndarray | int, factor: float, out: np.ndarray | None = None
+) -> np.ndarray:
     """Compute ``other + factor * (img - other)``, clipped and truncated, as ``Image.blend``.
 
     >>> blend(np.array([[0, 90, 250]], np.uint8), 0, 1.3).tolist()
@@ -44,6 +46,7 @@ def blend(img: np.ndarray, other: np.ndarray | int, factor: float) -> np.ndarray
         img: uint8 image of shape (H, W) or (H, W, 3).
         other: Image of the same shape, or one level for all pixels.
         factor: Weight of the image; above 1 it leads away from the other one.
+        out: Memory that the result may be written to; one of the images or None.
     """
     if round(factor, 4) == factor:
         # A factor as people write it often yields whole numbers, up to single precision, which
@@ -51,40 +54,44 @@ def blend(img: np.ndarray, other: np.ndarray | int, factor: float) -> np.ndarray
         other = np.float32(other)
         return (other + np.float32(factor) * (img - other)).clip(0, 255).astype(np.uint8)
     if isinstance(other, int):
-        return cv2.addWeighted(img, factor, img, 0, (1 - factor) * other + TRUNCATE)
-    return cv2.addWeighted(img, factor, other, 1 - factor, TRUNCATE)
+        return cv2.addWeighted(img, factor, img, 0, (1 - factor) * other + TRUNCATE, out)
+    return cv2.addWeighted(img, factor, other, 1 - factor, TRUNCATE, out)
 
 
-def brightness(img: np.ndarray, factor: float) -> np.ndarray:
+def brightness(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
     """Blend with black.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3).
         factor: See :func:`blend`.
+        out: See :func:`blend`.
     """
-    return blend(img, 0, factor)
+    return blend(img, 0, factor, out)
 
 
-def contrast(img: np.ndarray, factor: float) -> np.ndarray:
+def contrast(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
     """Blend with the mean of the grey image.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
         factor: See :func:`blend`.
+        out: See :func:`blend`.
     """
-    return blend(img, int(cv2.mean(to_grey(img))[0] + 0.5), factor)
+    return blend(img, int(cv2.mean(to_grey(img))[0] + 0.5), factor, out)
 
 
-def saturation(img: np.ndarray, factor: float) -> np.ndarray:
+def saturation(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
     """Blend with the grey image; one channel has nothing to change.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
         factor: See :func:`blend`.
+        out: See :func:`blend`.
     """
     if img.ndim == 2:
         return img
-    return blend(img, cv2.cvtColor(to_grey(img), cv2.COLOR_GRAY2BGR), factor)
+    grey = cv2.cvtColor(to_grey(img), cv2.COLOR_GRAY2BGR)
+    return blend(img, grey, factor, grey if out is None else out)
 
 
 ADJUSTMENTS = {'brightness': brightness, 'contrast': contrast, 'saturation': saturation}
@@ -100,6 +107,9 @@ def adjust(img: np.ndarray, jitter: Sequence[tuple[str, float]]) -> np.ndarray:
     Returns:
         Image of the same shape; the same array if there is nothing to do.
     """
+    out = None  # the caller's image is not to be written to, the first result is
     for name, factor in jitter:
-        img = ADJUSTMENTS[name](img, factor)
+        adjusted = ADJUSTMENTS[name](img, factor, out)
+        out = out if adjusted is img else adjusted
+        img = adjusted
     return img

@@ -103,8 +103,8 @@ class ThreeAugment(BaseTransform):
 
     Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3; the
     figures are those of the official code. Pixels differ from those of its Pillow transforms by
-    0.01 grey levels on average, behind a blur by 0.6. Put it behind crop and flip and before
-    ``PackInputs``. Required and modified key: ``img``, uint8, BGR or one channel.
+    less than 0.01 grey levels on average, behind a blur by 0.4. Put it behind the crop and right
+    before ``PackInputs``. Required and modified key: ``img``, uint8, BGR or one channel.
 
     Args:
         members: Among what to choose: 'grayscale', 'solarize', 'blur', 'identity' (leaves the
@@ -115,8 +115,9 @@ class ThreeAugment(BaseTransform):
             [max(0, 1-j), 1+j] and applied in random order. None or 0: no jitter.
         solarize_threshold: The lowest level that solarize inverts.
         blur_radius: Range of the blur's standard deviation in pixels.
-        flip_prob: How often the image is mirrored, left to right, before all else: takes the
-            place of the host's ``RandomFlip``, which costs as much as the whole jitter.
+        flip_prob: How often the image is mirrored, left to right, before all else; instead of
+            the host's ``RandomFlip``, whose time it saves. Then ``flip`` and ``flip_direction``
+            are written too.
 
     Raises:
         ValueError: If a member is not known or named twice, the weights do not fit the members,
