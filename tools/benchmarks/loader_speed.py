@@ -8,7 +8,7 @@ with RandomResizedCrop and with simple random crop (SRC), at several numbers of 
 built from the config as tools/train.py builds it. Images are JPEGs of 500 x 375 made for this
 run, or those of --data-root. On a CPU the model is by default a small one (two layers of width
 64, patches of 32): a ViT-S takes so long there that any loader keeps up. Everything takes turns
-in each of three rounds; medians are printed. Takes about three minutes on two cores. Columns:
+in each of three rounds; medians are printed. Takes minutes. Columns:
 
     images/s   of the loader alone, over an epoch, its workers already running
     x stock    that, over the same of MMPretrain's transforms (median of the rounds' ratios)
@@ -302,7 +302,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('config', nargs='?', default=str(CONFIG), help=f'default: {CONFIG.name}')
     parser.add_argument('--data-root', metavar='DIR', help='class folders, or train and val')
-    parser.add_argument('--num-images', type=int, default=384, help='to make for the run')
+    parser.add_argument('--num-images', type=int, default=192, help='to make for the run')
     parser.add_argument('--batch-size', type=int, default=32)
     parser.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2, 4])
     parser.add_argument('--rounds', type=int, default=3)
