@@ -63,7 +63,7 @@ def test_custom_imports_registers_and_does_nothing_else(tmp_path):
 # What the package cannot work without; all else is imported where it is used.
 NEEDED = {'torch', 'torchvision', 'numpy', 'mmengine', 'mmcv', 'mmpretrain'}
 # Hard requirements of the host's own distributions.
-NEEDED |= {'cv2', 'PIL', 'matplotlib', 'rich', 'modelindex', 'vit_plugins'}
+NEEDED |= {'cv2', 'PIL', 'matplotlib', 'rich', 'yaml', 'modelindex', 'vit_plugins'}
 
 
 @pytest.mark.parametrize(
