@@ -16,7 +16,8 @@ from vit_plugins.models.heads import contrastive_retrieval_head
 MEMORY = dict(type='CrossBatchMemory', size=20)
 KOLEO = dict(type='KoLeoLoss', loss_weight=0.7)
 DIAGNOSTICS = {'positives', 'active_negatives'}
-DIAGNOSTICS |= {'neighbour_distance', 'negative_similarity', 'effective_rank'}
+DIAGNOSTICS |= {'neighbour_distance', 'effective_rank'}
+DIAGNOSTICS |= {'positive_similarity', 'negative_similarity'}
 
 
 def build(margin=0.2, memory=None, koleo=None, **settings):
@@ -78,6 +79,7 @@ def test_diagnostics():
     assert found['positives'] == 0.5  # one for each of the first two
     assert found['active_negatives'] == 1.5  # those at right angles
     assert found['neighbour_distance'].item() == pytest.approx(2**0.5)
+    assert found['positive_similarity'] == 0
     assert found['negative_similarity'].item() == pytest.approx(-0.4)  # of 10 pairs, 4 opposite
     assert found['effective_rank'].item() == pytest.approx(2)
 
@@ -171,6 +173,14 @@ def test_collapse_to_a_line_is_logged(log):
     line = torch.randn(8, 1) * torch.ones(6) + 0.001 * torch.randn(8, 6)
     build().loss((line,), samples(range(8)))
     assert 'effective rank 1.0 (limit 2)' in log[0]
+
+
+def test_classes_that_are_not_told_apart_are_logged(log):
+    labels = torch.arange(32) % 8
+    build().loss((torch.randn(32, 64),), samples(labels))
+    assert 'that of one class 0.0' in log[0].replace('-', '')
+    build().loss((torch.randn(32, 64) + 4 * torch.randn(8, 64)[labels],), samples(labels))
+    assert len(log) == 1
 
 
 @pytest.mark.parametrize('labels', [range(8), [0, 0, 0, 0, 1, 1, 1, 1]])

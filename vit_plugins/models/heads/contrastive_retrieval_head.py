@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...evaluation.embedding_statistics import effective_rank
+from ..losses.contrastive_loss import pair_masks
 from ..losses.koleo_loss import nearest_neighbours
 from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes
 
@@ -34,8 +35,12 @@ class ContrastiveRetrievalHead(BaseModule):
     Beside the losses it returns, without adding them to the objective: ``positives`` and
     ``active_negatives`` per anchor in the batch, the same for the memory with ``memory_`` in
     front (if the loss tells them), and of the batch of all ranks ``neighbour_distance``, the mean
-    distance to the nearest other descriptor, ``negative_similarity``, the mean cosine of
-    different classes, and ``effective_rank``.
+    distance to the nearest other descriptor, ``positive_similarity`` and ``negative_similarity``,
+    the mean cosines of images of one class and of different classes, and ``effective_rank``.
+
+    A collapse is logged as a warning: descriptors near one point or one line, or classes that are
+    not told apart, as when KoLeo pushes positives away under a high margin (β = 0.9 with a weight
+    of 0.5 and more in the paper's Table 5).
 
     Args:
         loss: Config or module of a pair loss; the interface is told in
@@ -49,9 +54,11 @@ class ContrastiveRetrievalHead(BaseModule):
         keep_self_positive: Whether an anchor's own entry in the memory is one of its positives
             where a momentum encoder made it. Where the online encoder did, it is the anchor
             itself, and no pair.
-        collapse_similarity: A warning is logged when ``negative_similarity`` exceeds this.
-        collapse_rank: A warning is logged when ``effective_rank`` is below this.
-        warn_interval: Iterations before such a warning is repeated.
+        collapse_similarity: Above this ``negative_similarity`` the descriptors are one point.
+        collapse_rank: Below this ``effective_rank`` they are one line.
+        collapse_gap: If ``positive_similarity`` exceeds ``negative_similarity`` by less than
+            this, classes are not told apart.
+        warn_interval: Iterations before a warning is repeated.
         init_cfg: Initialisation config.
 
     Raises:
@@ -68,6 +75,7 @@ class ContrastiveRetrievalHead(BaseModule):
         keep_self_positive: bool = True,
         collapse_similarity: float = 0.95,
         collapse_rank: float = 2.0,
+        collapse_gap: float = 0.05,
         warn_interval: int = 1000,
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -89,6 +97,7 @@ class ContrastiveRetrievalHead(BaseModule):
         self.keep_self_positive = keep_self_positive
         self.collapse_similarity = collapse_similarity
         self.collapse_rank = collapse_rank
+        self.collapse_gap = collapse_gap
         self.warn_interval = warn_interval
         self._quiet_iters = 0
 
@@ -152,24 +161,32 @@ class ContrastiveRetrievalHead(BaseModule):
     def _diagnose(self, batch: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Measure how the descriptors of all ranks lie, and warn if they fall together."""
         nearest = nearest_neighbours(batch)[1]
-        different = labels[:, None] != labels[None, :]
+        positive, negative = pair_masks(labels, labels, torch.arange(len(batch)).to(batch.device))
+        similarity = batch @ batch.T
         found = {
             'neighbour_distance': nearest[nearest.isfinite()].mean(),
-            'negative_similarity': (batch @ batch.T)[different].mean(),
+            'positive_similarity': similarity[positive].mean(),
+            'negative_similarity': similarity[negative].mean(),
             'effective_rank': batch.new_tensor(effective_rank(batch)),
         }
         self._quiet_iters = max(self._quiet_iters - 1, 0)
         if self._quiet_iters == 0 and len(labels.unique()) >= MIN_CLASSES:
-            self._warn_of_collapse(found['negative_similarity'], found['effective_rank'])
+            self._warn_of_collapse(*(float(value) for value in found.values()))
         return {name: value.nan_to_num() for name, value in found.items()}  # 0: nothing to measure
 
-    def _warn_of_collapse(self, similarity: Tensor, rank: Tensor) -> None:
-        if similarity <= self.collapse_similarity and rank >= self.collapse_rank:
+    def _warn_of_collapse(self, _: float, positive: float, negative: float, rank: float) -> None:
+        # A batch without positives has a mean of NaN, which is below nothing.
+        if (
+            negative <= self.collapse_similarity
+            and rank >= self.collapse_rank
+            and not positive - negative < self.collapse_gap
+        ):
             return
         self._quiet_iters = self.warn_interval
         print_log(
-            f'The descriptors collapse: the mean cosine of different classes is {similarity:.3f} '
-            f'(limit {self.collapse_similarity:g}), their effective rank {rank:.1f} (limit '
+            f'The descriptors collapse: the mean cosine of different classes is {negative:.3f} '
+            f'(limit {self.collapse_similarity:g}), that of one class {positive:.3f} (at least '
+            f'{self.collapse_gap:g} more), the effective rank {rank:.1f} (limit '
             f'{self.collapse_rank:g}). At the start of training from scratch that is usual; later '
             'lower the margin, the weight of KoLeo or the learning rate.',
             logger='current',
@@ -182,7 +199,7 @@ class ContrastiveRetrievalHead(BaseModule):
             f'batch_weight={self.batch_weight}, memory_weight={self.memory_weight}, '
             f'keep_self_positive={self.keep_self_positive}, '
             f'collapse_similarity={self.collapse_similarity}, collapse_rank={self.collapse_rank}, '
-            f'warn_interval={self.warn_interval}'
+            f'collapse_gap={self.collapse_gap}, warn_interval={self.warn_interval}'
         )
 
 
