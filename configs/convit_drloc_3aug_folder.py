@@ -15,8 +15,8 @@ _base_ = './convit_drloc_folder.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='SimpleRandomCrop', crop_size=_base_.size),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),  # prob=0 for text and left/right
-    dict(type='ThreeAugment', color_jitter=0.3),
+    # flip_prob=0 for text and left/right
+    dict(type='ThreeAugment', color_jitter=0.3, flip_prob=0.5),
     dict(type='PackInputs'),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

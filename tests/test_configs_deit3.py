@@ -201,8 +201,10 @@ def test_loss_and_mixing(name, config_of, full_size):
 def test_data(name, config_of):
     recipe, config = TABLE[name], config_of(name)
     train, test = steps(config, 'train'), steps(config, 'test')
+    # ThreeAugment flips by itself
+    policy = ['RandomFlip'] * (recipe.policy != 'ThreeAugment') + [recipe.policy]
     assert [key for key in train if key != 'LoadImageFromFile'] == [
-        recipe.crop, 'RandomFlip', recipe.policy, 'PackInputs',
+        recipe.crop, *policy, 'PackInputs',
     ]  # fmt: skip
     crop = TRANSFORMS.build(train[recipe.crop])
     if recipe.crop == 'RandomResizedCrop':
@@ -212,9 +214,13 @@ def test_data(name, config_of):
         assert (crop.backend, crop.interpolation) == ('pillow', 'bicubic')
     else:
         assert (crop.crop_size, crop.padding, crop.axes) == (recipe.size, 4, 'both')
-    assert TRANSFORMS.build(train['RandomFlip']).prob == 0.5
     if recipe.policy == 'ThreeAugment':
-        assert train['ThreeAugment'] == dict(type='ThreeAugment', color_jitter=0.3)
+        three = TRANSFORMS.build(train['ThreeAugment'])
+        assert three.members == ('grayscale', 'solarize', 'blur')
+        assert (three.weights, three.color_jitter, three.flip_prob) == (None, 0.3, 0.5)
+        assert (three.solarize_threshold, three.blur_radius) == (128, (0.1, 2.0))
+    else:
+        assert TRANSFORMS.build(train['RandomFlip']).prob == 0.5
     for part in ('val', 'test'):  # crop ratio 1.0: the whole short side
         assert steps(config, part) == test
     assert test['ResizeEdge']['scale'] == test['CenterCrop']['crop_size'] == recipe.size

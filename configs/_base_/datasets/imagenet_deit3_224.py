@@ -7,8 +7,8 @@ size = 224
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', scale=size, backend='pillow', interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='ThreeAugment', color_jitter=0.3),
+    # It flips, too: faster in one go than RandomFlip before it.
+    dict(type='ThreeAugment', color_jitter=0.3, flip_prob=0.5),
     dict(type='PackInputs'),
 ]
 test_pipeline = [

@@ -3,7 +3,8 @@
 _base_ = './imagenet_deit3_224.py'
 
 train_pipeline = [
-    *_base_.train_pipeline[:3],
+    *_base_.train_pipeline[:2],
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(
         type='RandAugment',
         policies='timm_increasing',
