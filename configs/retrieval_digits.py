@@ -3,7 +3,16 @@
 #
 #   python tools/train.py configs/retrieval_digits.py
 #
-# HEADER
+# Seen on the 575 images of 16 unseen classes:
+#
+#                     Recall@1     MAP@R
+#   raw pixels         97.22 %   55.10 %
+#   untrained model    49.04 %    9.15 %
+#   trained model      89.74 %   39.14 %
+#
+# Training took 4 minutes on two cores shared with other work. 24 classes do not teach a model
+# without pretraining to find digits better than their pixels do. Backbone and weight of KoLeo were
+# chosen by the classes of split='val', held out from the 24 of training, never by the test.
 _base_ = ['_base_/datasets/rotated_digits.py', '_base_/default_runtime.py']
 
 model = dict(

@@ -30,7 +30,7 @@ train_dataloader = dict(
     dataset=dict(
         type='InShopRetrieval', data_root='data/In-shop', split='train', pipeline=train_pipeline
     ),
-    sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=2),
+    sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=2, infinite=True),
 )
 val_dataloader = dict(
     batch_size=128,

@@ -119,7 +119,10 @@ def test_a_test_tells_all_three(trained):
     cfg = config(runner.work_dir)
     cfg.experiment_name += 'test'
     cfg.load_from = f'{runner.work_dir}/epoch_1.pth'
-    metrics = Runner.from_cfg(cfg).test()
+    tested = Runner.from_cfg(cfg)
+    metrics = tested.test()
+    printed = tested.message_hub.get_scalar('test/untrained/MAP@R').current()
+    assert printed == metrics['untrained/MAP@R']
     for name in ('Recall@1', 'MAP@R'):
         for title in ('raw_pixels', 'untrained'):
             assert metrics[f'{title}/{name}'] == pytest.approx(scalars[f'{title}/{name}'])

@@ -29,8 +29,8 @@ class RetrievalBaselineHook(Hook):
     starts from pretrained weights, with these (off-the-shelf).
     """
 
-    # before the hook that logs the metrics of a test
-    priority = 'ABOVE_NORMAL'
+    # before the host's hook that takes the metrics of a test to the log
+    priority = 'HIGHEST'
 
     def before_train(self, runner: Runner) -> None:
         """Log the scores on the validation data, if there are any.
