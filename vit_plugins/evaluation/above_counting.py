@@ -26,7 +26,7 @@ def add_counts_above(
         loose: Counts of the entries at least as large, laid out alike; added to.
         dim: 1 if the bounds belong to rows, 0 if to columns.
     """
-    if s.is_cuda:
+    if s.device.type != 'cpu':
         for p, bound in enumerate(bounds.unbind(dim=1)):
             aligned = bound.unsqueeze(dim)
             strict[:, p] += (s > aligned).sum(dim, dtype=torch.int32).cpu().numpy()

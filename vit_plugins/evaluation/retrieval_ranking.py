@@ -258,7 +258,7 @@ def _ranks_by_rows(
 
 
 def _search_sorted(s: Tensor, bounds: Tensor, strict: np.ndarray, loose: np.ndarray) -> None:
-    if s.is_cuda:
+    if s.device.type != 'cpu':
         s = s.sort(dim=1).values
     else:
         s.numpy().sort(axis=1)  # in place, without the indices that torch would make

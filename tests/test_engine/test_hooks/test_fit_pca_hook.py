@@ -1,5 +1,8 @@
 """The hook in runs: when it fits, to what, and what is saved."""
 
+import os
+import socket
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.utils import register_all_modules
 from torch import nn
 
 from vit_plugins.engine.hooks.fit_pca_hook import (
@@ -17,6 +21,7 @@ from vit_plugins.engine.hooks.fit_pca_hook import (
     split_loader,
     weights_digest,
 )
+from vit_plugins.engine.launch import end_ranks
 from vit_plugins.evaluation import fit_pca
 
 
@@ -25,8 +30,7 @@ class TinyRetriever(BaseModel):
 
     def __init__(self, mode='plain'):
         super().__init__(data_preprocessor=ClsDataPreprocessor(mean=[127] * 3, std=[60] * 3))
-        self.backbone = nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.Dropout(0.5))
-        self.backbone(torch.zeros(1, 3, 8, 8))
+        self.backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 8), nn.Dropout(0.5))
         self.pca = MODELS.build(dict(type='PCAProjection', in_dims=8, out_dims=4, mode=mode))
 
     def extract_feat(self, inputs):
@@ -259,3 +263,28 @@ def test_messages(tmp_path):
     ):
         build_runner(tmp_path, model).val()
     assert repr(FitPCAHook()) == "FitPCAHook(split='train', dataloader=None)"
+
+
+def rank_main(rank, port, folder):
+    """Encode the images of this rank, with those that its sampler repeats, and join them."""
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+    register_all_modules(init_default_scope=True)
+    torch.manual_seed(0)
+    model, data = TinyRetriever(), Runner.build_dataloader(loader('test', PACK))
+    assert len(data.dataset) % 2 == 1
+    np.save(f'{folder}/{rank}.npy', collect_features(model, data)['embedding'])
+    end_ranks()
+
+
+@pytest.mark.slow
+def test_two_ranks_fit_to_all_images_once(tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(rank_main, (port, str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    model, data = TinyRetriever(), Runner.build_dataloader(loader('test', PACK))
+    expected = collect_features(model, data)['embedding']
+    for rank in range(2):
+        np.testing.assert_allclose(np.load(tmp_path / f'{rank}.npy'), expected, atol=1e-6)
