@@ -2,19 +2,23 @@
 
 import runpy
 import sys
+from pathlib import Path
 
 import pytest
 from mmengine import Config
 
 from vit_plugins import __main__ as command
 from vit_plugins.resources import resource_root
+from vit_plugins.studies.study_file import load_study_file
 
 
 def test_help_names_every_command(capsys):
     with pytest.raises(SystemExit, match='0'):
         command.main(['--help'])
     text = capsys.readouterr().out
-    assert all(name in text for name in ('train', 'test', 'predict', 'list', 'copy-config'))
+    assert all(
+        name in text for name in ('train', 'predict', 'retrieve', 'study', 'list', 'copy-config')
+    )
 
 
 def test_unknown_command(capsys):
@@ -71,8 +75,15 @@ def test_config_is_found_by(name):
 def test_copied_config_is_the_same_config(config, tmp_path):
     copied = command.copy_config(str(config), tmp_path)
     assert copied == tmp_path / config
-    original = Config.fromfile(resource_root() / 'configs' / config)
-    assert Config.fromfile(copied).to_dict() == original.to_dict()
+    original = resource_root() / 'configs' / config
+    if config.suffix == '.yaml':
+        study = load_study_file(copied)
+        study['base'] = str(
+            resource_root() / 'configs' / Path(study['base']).relative_to(tmp_path)
+        )
+        assert study == load_study_file(original)
+    else:
+        assert Config.fromfile(copied).to_dict() == Config.fromfile(original).to_dict()
 
 
 def test_copy_replaces_no_edited_file(tmp_path, capsys):
@@ -100,12 +111,20 @@ def calls(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize('tool', ['train', 'test'])
-def test_tools_run_with_packaged_configs_by_name(tool, calls):
-    assert command.main([tool, 'convit_drloc_digits', '--work-dir', 'w']) == 0
+@pytest.mark.parametrize(
+    ('tool', 'name'),
+    [
+        ('train', 'convit_drloc_digits.py'),
+        ('test', 'convit_drloc_digits.py'),
+        ('browse_augment', 'convit_drloc_digits.py'),
+        ('study', 'retrieval/study_photos64.yaml'),
+    ],
+)
+def test_tools_run_with_packaged_configs_by_name(tool, name, calls):
+    assert command.main([tool, Path(name).stem, '--work-dir', 'w']) == 0
     root = resource_root()
     path = str(root / f'tools/{tool}.py')
-    config = str(root / 'configs/convit_drloc_digits.py')
+    config = str(root / 'configs' / name)
     assert calls == [(path, '__main__', [path, config, '--work-dir', 'w'])]
 
 
@@ -116,9 +135,18 @@ def test_own_config_and_options_go_through(calls, tmp_path):
     assert calls[0][2][1:] == ['--resume', str(own)]
 
 
-def test_predict_gets_its_words_untouched(calls):
-    assert command.main(['predict', 'work_dirs/x', 'a.png']) == 0
+@pytest.mark.parametrize('tool', ['predict', 'retrieve', 'analyze_embeddings'])
+def test_other_tools_get_their_words_untouched(tool, calls):
+    assert command.main([tool, 'work_dirs/x', 'a.png']) == 0
     assert calls[0][2][1:] == ['work_dirs/x', 'a.png']
+
+
+def test_a_copied_study_is_run_by_the_study_tool(tmp_path, capsys):
+    assert command.main(['copy-config', 'study_photos64_margin', str(tmp_path)]) == 0
+    found = f'study {tmp_path}/retrieval/study_photos64_margin.yaml'
+    assert found in capsys.readouterr().out
+    assert (tmp_path / 'retrieval/study_photos64.yaml').is_file()
+    assert (tmp_path / '_base_/studies/photos64_retrieval.py').is_file()
 
 
 def test_unknown_config_runs_nothing(calls, capsys):

@@ -1,4 +1,4 @@
-"""The command line: ``python -m vit_plugins train|test|predict|list|copy-config``."""
+"""The command line: ``python -m vit_plugins train|test|predict|retrieve|...``."""
 
 import argparse
 import ast
@@ -12,18 +12,25 @@ from pathlib import Path
 
 from .published_weights import index_models
 from .resources import resource_root
+from .studies.study_file import named_files
 
 TOOLS = {
     'train': 'train a model: train CONFIG [options of tools/train.py]',
     'test': 'evaluate a checkpoint: test CONFIG CHECKPOINT [options of tools/test.py]',
     'predict': 'classify images: predict WORK_DIR IMAGES... [options of tools/predict.py]',
+    'retrieve': 'search photos: retrieve index|query GALLERY IMAGES... [of tools/retrieve.py]',
+    'study': 'run a grid of trainings: study STUDY.yaml [options of tools/study.py]',
+    'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
+    'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
 }
+SUFFIXES = ('.py', '.yaml')
+TAKES_CONFIG = ('train', 'test', 'study', 'browse_augment')  # as first argument
 
 
 def config_files() -> list[Path]:
-    """List the packaged recipes, relative to the folder ``configs/``."""
+    """List the packaged recipes and studies, relative to the folder ``configs/``."""
     root = resource_root() / 'configs'
-    files = (path.relative_to(root) for path in root.rglob('*.py'))
+    files = (path.relative_to(root) for path in root.rglob('*') if path.suffix in SUFFIXES)
     return sorted(path for path in files if path.parts[0] != '_base_')
 
 
@@ -78,6 +85,8 @@ def list_entries(pattern: str = '*') -> str:
 
 def _bases(config: Path) -> list[Path]:
     """Read which files a config stands on; ours name them in a literal."""
+    if config.suffix == '.yaml':
+        return list(named_files(config))
     for node in ast.parse(config.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
             value = ast.literal_eval(node.value)
@@ -124,7 +133,7 @@ def _with_packaged_config(arguments: list[str]) -> list[str]:
     """Replace a recipe given by name, or by a path that is not here, by its packaged file."""
     return [
         str(find_config(argument))
-        if (i == 0 or argument.endswith('.py'))
+        if (i == 0 or argument.endswith(SUFFIXES))
         and not argument.startswith('-')
         and not Path(argument).exists()
         else argument
@@ -164,7 +173,8 @@ def _answer(args: argparse.Namespace) -> str:
     if args.command == 'list':
         return list_entries(args.pattern)
     copied = copy_config(args.name, args.folder, args.force)
-    return f'copied, with the files it stands on. Now:\n  python -m vit_plugins train {copied}'
+    tool = 'study' if copied.suffix == '.yaml' else 'train'
+    return f'copied, with the files it stands on. Now:\n  python -m vit_plugins {tool} {copied}'
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -179,7 +189,9 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         if argv and argv[0] in TOOLS:
-            arguments = argv[1:] if argv[0] == 'predict' else _with_packaged_config(argv[1:])
+            arguments = argv[1:]
+            if argv[0] in TAKES_CONFIG:
+                arguments = _with_packaged_config(arguments)
         else:
             print(_answer(_parser().parse_args(argv)))
             return 0

@@ -75,6 +75,21 @@ def load_study_file(path: str | Path) -> dict[str, Any]:
     return study
 
 
+def named_files(path: Path) -> list[Path]:
+    """List the files that a study file names itself: the one it inherits, and configs.
+
+    Args:
+        path: The YAML file.
+    """
+    content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    parent = content.get('inherit')
+    _place(content, path.parent)
+    levels = [level for axis in (content.get('axes') or {}).values() for level in _levels(axis)]
+    named = [content.get('base'), *(level.get('_base_') for level in levels)]
+    inherited = [path.parent / parent] if parent else []
+    return inherited + [Path(name) for name in named if name]
+
+
 def _load(path: Path) -> dict[str, Any]:
     content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
     if not isinstance(content, dict):
@@ -90,15 +105,14 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _place(content: dict, folder: Path) -> None:
     """Make the paths of configs absolute: they are relative to the file that names them."""
-    levels = [
-        level
-        for axis in (content.get('axes') or {}).values()
-        for level in (axis or {}).values()
-        if isinstance(level, dict)
-    ]
+    levels = [level for axis in (content.get('axes') or {}).values() for level in _levels(axis)]
     for owner, key in ((content, 'base'), *((level, '_base_') for level in levels)):
         if owner.get(key):
             owner[key] = str((folder / owner[key]).resolve())
+
+
+def _levels(axis: dict | None) -> list[dict]:
+    return [level for level in (axis or {}).values() if isinstance(level, dict)]
 
 
 def _merged(below: Mapping, above: Mapping) -> dict:

@@ -31,7 +31,7 @@ model = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='SimpleRandomCrop', crop_size=size),
-    dict(type='ThreeAugment', flip_prob=0.5),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
@@ -55,14 +55,14 @@ test_dataloader = val_dataloader
 val_evaluator = test_evaluator = dict(type='Accuracy', topk=(1, 5))
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
     clip_grad=dict(max_norm=1.0),
 )
 param_scheduler = [
     dict(type='WarmupCosineLR', warmup=2, warmup_lr=1e-6, eta_min=1e-5, convert_to_iter_based=True)
 ]
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(checkpoint=dict(interval=5, save_best=None, max_keep_ckpts=2))

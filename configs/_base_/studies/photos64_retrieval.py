@@ -75,7 +75,7 @@ val_evaluator = test_evaluator = dict(
     type='RetrievalMetric', topk=(1, 2, 4, 8), items=('Recall', 'MAP@R')
 )
 
-load_from = 'work_dirs/photos64_classifier/epoch_20.pth'
+load_from = 'work_dirs/photos64_classifier/epoch_10.pth'
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-4, weight_decay=5e-4))
 train_cfg = dict(by_epoch=False, max_iters=300, val_interval=300)
 val_cfg = dict()
