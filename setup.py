@@ -25,15 +25,17 @@ EXTRAS = {
         'scikit-learn>=1.3.1',  # the digits; released beside torch 2.1, as safetensors 0.4
         'safetensors>=0.4',
     ],
+    'retrieval': ['faiss-cpu>=1.9'],  # tools/retrieve.py; the first for numpy 1 and 2
     'test': [
         'pytest>=8',
-        'timm>=1.0',  # the oracle of ConViT's numbers
+        'timm>=1.0',  # the oracle of ConViT's and DeiT III's numbers
+        'pytorch-metric-learning>=2.9',  # of retrieval's, as faiss; the oldest that was tried
         'tensorboard>=2.14',
         'setuptools>=70.1',  # builds wheels without the wheel package
     ],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
-EXTRAS['all'] = EXTRAS['host'] + EXTRAS['test']
+EXTRAS['all'] = EXTRAS['host'] + EXTRAS['retrieval'] + EXTRAS['test']
 
 
 def version() -> str:
@@ -64,7 +66,7 @@ class BuildWithResources(build_py):
 setup(
     name='vit-plugins',
     version=version(),
-    description='ConViT and the dense relative localization loss as a plugin of MMPretrain',
+    description='Vision transformers that learn from little data, as a plugin of MMPretrain',
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
