@@ -55,6 +55,8 @@ def minimal(tmp_path):
     for label in ('cat', 'dog'):
         (tmp_path / label).mkdir()
     head = {'type': 'LinearClsHead', 'num_classes': 2, 'in_channels': 8}
+    real = tmp_path / 'real.json'
+    real.write_text(f'[{"[]," * 49_999}[]]')
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'BinaryCrossEntropyLoss': {},
@@ -73,11 +75,15 @@ def minimal(tmp_path):
         'DRLocSourceHook': {},
         'DeiT3ViT': {'arch': 'tiny', 'img_size': 32},
         'Digits': {'split': 'train', 'lazy_init': True},
+        'DomainNet': {'data_root': '', 'domain': 'clipart', 'lazy_init': True},
         'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'FitPCAHook': {},
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'HardNegativeMiningHook': {'pipeline': []},
+        'HybridViT': {'arch': 'small', 'stem': (1,), 'img_size': 32},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
+        'ImageNet100': {'data_root': str(tmp_path), 'lazy_init': True},
+        'ImageNetV2': {'data_root': str(tmp_path), 'lazy_init': True},
         'KoLeoLoss': {},
         'InShopRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'LearningCurveHook': {},
@@ -85,18 +91,21 @@ def minimal(tmp_path):
         'MPerClassSampler': {'dataset': Labelled('abc'), 'batch_size': 4},
         'PCAProjection': {'in_dims': 8, 'out_dims': 4},
         'ProgressHook': {},
+        'ReaLAccuracy': {'real_json': str(real)},
         'RetrievalMetric': {},
         'RevisitedRetrievalMetric': {},
         'RetrievalBaselineHook': {},
         'RetrievalFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'RevisitedOxfordParis': {'data_root': str(tmp_path), 'lazy_init': True},
         'RotatedDigits': {'lazy_init': True},
+        'SVHN': {'data_root': str(tmp_path), 'lazy_init': True},
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'ThreeAugment': {},
         'TokenPooling': {},
         'TupleSampler': {'dataset': Paired('abc')},
+        'VTAB1k': {'data_root': '', 'task': 'dtd', 'lazy_init': True},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},
         'TupleContrastiveLoss': {},
         'WarmupCosineLR': {'optimizer': optimizer(), 'total': 2, 'warmup': 1},

@@ -12,9 +12,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line and convert."""
     parser = argparse.ArgumentParser(
         description='Write the weights of an official or timm checkpoint under the names of an '
-        'MMPretrain classifier. Foreign objects in the file are left out, never run.'
+        'MMPretrain classifier. Foreign objects in the file are left out, never run. Files of '
+        'google-research/vision_transformer are .npz: --arch vit or --arch hybrid-vit.'
     )
-    parser.add_argument('src', help='.pth or .safetensors file to read')
+    parser.add_argument('src', help='.pth, .safetensors or .npz file to read')
     parser.add_argument('dst', help='.pth file to write')
     parser.add_argument(
         '--arch',

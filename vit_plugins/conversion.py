@@ -15,6 +15,8 @@ from .checkpoints import load_checkpoint_file
 from .models.backbones.convit_weights import CONVIT_NAMES
 from .models.backbones.deit3_weights import DEIT3_NAMES
 from .models.backbones.deit_weights import DEIT_NAMES
+from .models.backbones.google_weights import VIT_NAMES, load_google
+from .models.backbones.hybrid_weights import HYBRID_NAMES
 from .models.backbones.vit_weights import OfficialNames, is_official, unwrap_training_state
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
@@ -100,6 +102,8 @@ ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
     'convit': partial(convert_official, CONVIT_NAMES),
     'deit': partial(convert_official, DEIT_NAMES),
     'deit3': partial(convert_official, DEIT3_NAMES),
+    'hybrid-vit': partial(convert_official, HYBRID_NAMES),
+    'vit': partial(convert_official, VIT_NAMES),
     'keep': OrderedDict,
 }
 
@@ -108,7 +112,8 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
     """Read a checkpoint and write its weights under the names of an ImageClassifier.
 
     Args:
-        src: A ``.pth`` or ``.safetensors`` file, possibly with objects of other programs inside.
+        src: A ``.pth`` or ``.safetensors`` file, possibly with objects of other programs inside,
+            or an ``.npz`` file of google-research/vision_transformer.
         dst: The file to write: ``{'state_dict': ..., 'meta': ...}``.
         arch: Key of ``ARCHS``.
 
@@ -122,7 +127,8 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
     if src.resolve() == dst.resolve():
         raise ValueError(f'{src} would be overwritten; choose another file to write.')
     try:
-        checkpoint = load_checkpoint_file(src, 'cpu')
+        npz = src.suffix == '.npz'
+        checkpoint = load_google(src) if npz else load_checkpoint_file(src, 'cpu')
     except pickle.UnpicklingError:
         checkpoint = load_inert(src)
     weights = checkpoint if isinstance(checkpoint, dict) else {}

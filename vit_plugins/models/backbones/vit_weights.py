@@ -32,12 +32,14 @@ class OfficialNames:
         keys: Pairs of a pattern of official keys and its replacement.
         example: The end of a key that only this model has, for messages.
         records_grid: Whether the backbone notes the grid of ``pos_embed``, see ``record_grid``.
+        extra_tokens: Positions in ``pos_embed`` before those of the patches.
     """
 
     model: str
     keys: tuple[tuple[str, str], ...]
     example: str
     records_grid: bool = True
+    extra_tokens: int = 0
 
     def convert(self, state_dict: dict) -> dict:
         """Rename official or timm keys to those of an ImageClassifier; unknown ones stay."""
@@ -54,14 +56,16 @@ class OfficialNames:
         """Return the grid of an official position embedding (1, N, D), which is always a square.
 
         Raises:
-            ValueError: If N is no square number.
+            ValueError: If N, without extra tokens, is no square number.
         """
-        side = math.isqrt(pos_embed.shape[1])
-        if side * side != pos_embed.shape[1]:
+        patches = pos_embed.shape[1] - self.extra_tokens
+        side = math.isqrt(max(patches, 0))
+        if side * side != patches:
+            slot = 'without' if self.extra_tokens else 'with'
             raise ValueError(
                 f'The checkpoint has a pos_embed of {pos_embed.shape[1]} tokens, which is no '
-                f'square grid. One with a slot for the class token, as in DeiT, does not fit a '
-                f'{self.model}.'
+                f'square grid. One {slot} a slot for the class token, as in '
+                f'{"ConViT" if self.extra_tokens else "DeiT"}, does not fit a {self.model}.'
             )
         return side, side
 
@@ -75,16 +79,17 @@ class OfficialNames:
         """
         keys = [key for key in state_dict if key.startswith(prefix)]
         if keys and not any(key.startswith(known) for key in keys):
+            theirs, ours = self.blocks
             raise RuntimeError(
                 f'None of the {len(keys)} keys of the checkpoint belongs to a {self.model}, for '
                 f'example {", ".join(keys[:3])}. Expected are names such as '
-                f'blocks.0.{self.example} (official, timm) or backbone.layers.0.attn.proj.weight.'
+                f'{theirs}.{self.example} (official, timm) or backbone.{ours}.attn.proj.weight.'
             )
 
 
 def is_official(state_dict: dict) -> bool:
     """Tell whether the keys are those of the official files and timm."""
-    return any(key.startswith('blocks.') for key in state_dict)
+    return any(key.startswith(('blocks.', 'stage0.')) for key in state_dict)
 
 
 def unwrap_training_state(state_dict: dict) -> dict:
@@ -183,7 +188,8 @@ def _fit(
     if grid is None and embed.shape[1] == backbone.pos_embed.shape[1]:
         return embed
     source = tuple(grid or names.square_grid(embed))
-    return resize_pos_embed(embed, source, backbone.patch_resolution, backbone.interpolate_mode, 0)
+    target, mode = backbone.patch_resolution, backbone.interpolate_mode
+    return resize_pos_embed(embed, source, target, mode, names.extra_tokens)
 
 
 def _replace(state_dict: dict, new: dict) -> None:

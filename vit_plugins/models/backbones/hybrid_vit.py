@@ -1,0 +1,253 @@
+"""Hybrid ViT: a vision transformer on the feature map of a ResNet."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule, ModuleList
+from mmengine.utils import to_2tuple
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from mmpretrain.models.utils import build_norm_layer, resize_pos_embed
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from .hybrid_weights import HYBRID_NAMES
+from .plain_vit import (
+    OUT_TYPES,
+    arch_settings,
+    check_choices,
+    format_output,
+    freeze_stages,
+    freeze_unused,
+    frozen_modules,
+    layer_depth,
+    output_layers,
+)
+from .resnet_stem import ResNetStem
+from .vit_weights import record_grid, rename_for_backbone, rename_for_classifier
+
+
+class HybridViTLayer(TransformerEncoderLayer):
+    """A host encoder layer; ``paper_init`` starts it as Google's code does, not by init_cfg."""
+
+    def __init__(self, paper_init: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.paper_init = paper_init
+
+    def init_weights(self) -> None:
+        """Draw queries, keys and values as three matrices: one would get a smaller range."""
+        if not self.paper_init:
+            BaseModule.init_weights(self)
+            return
+        super().init_weights()
+        for part in self.attn.qkv.weight.data.chunk(3):
+            nn.init.xavier_uniform_(part)
+
+
+class HybridPatchEmbed(BaseModule):
+    """A token for each cell of the ResNet's feature map.
+
+    Args:
+        stem: The ResNet.
+        embed_dims: Width of the tokens.
+    """
+
+    def __init__(self, stem: ResNetStem, embed_dims: int):
+        super().__init__()
+        self.stem = stem
+        self.projection = nn.Conv2d(stem.out_channels, embed_dims, kernel_size=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Map images (B, C, H, W) to tokens (B, N, D) and the rows and columns of their grid."""
+        x = self.projection(self.stem(x))  # (B, D, H / stride, W / stride)
+        return x.flatten(2).transpose(1, 2), tuple(x.shape[2:])
+
+
+@MODELS.register_module()
+class HybridViT(BaseBackbone):
+    """The hybrid of the `ViT paper <https://arxiv.org/abs/2010.11929>`_ for images of any size.
+
+    A ResNet with GroupNorm and weight standardisation (BiT) makes a feature map whose cells are
+    the patches of a ViT: R26+S/32 is ``arch='small', stem='r26-s32'``, R50+B/16 is
+    ``arch='base', stem='r50-s16'``. timm's weights load as they are, Google's ``.npz`` files
+    after ``tools/convert_checkpoint.py FILE.npz OUT.pth --arch hybrid-vit``. A size that the
+    stride does not divide is padded as in TensorFlow, on all sides. Arithmetic is timm's; of
+    Google's code it differs by the eps of the group norms (1e-6 there) and of the weight
+    standardisation, and by the exact GELU, for which Google's tanh form is
+    ``layer_cfgs=dict(act_cfg=dict(type='GELU', approximate='tanh'))``.
+
+    Args:
+        arch: ``'small'``, ``'base'``, ``'large'`` or their first letters (S is 384 wide with 12
+            layers and 6 heads, unlike the host's ``'small'``), or a dict with embed_dims,
+            num_layers, num_heads and feedforward_channels.
+        stem: ``'r26-s32'``, ``'r50-s32'``, ``'r50-s16'`` (no fourth stage, its blocks in the
+            third), or the number of blocks in each stage; n stages have stride 2 ** (n + 1).
+        img_size: Usual input size, an int or (H, W): it sets the grid of the position embedding,
+            which is resized for other inputs.
+        in_channels: Channels of the image.
+        stem_channels: Channels of the ResNet's root, a multiple of 32.
+        out_type: ``'cls_token'`` (B, D), ``'featmap'`` (B, D, H, W), ``'avg_featmap'`` (B, D), or
+            ``'raw'``: all tokens (B, 1 + N, D).
+        out_indices: Layers whose output is returned; negative ones count from the end. Layers
+            after the last of them are neither run nor trained.
+        interpolate_mode: How the position embedding is resized, ``'bicubic'`` or ``'bilinear'``.
+        drop_rate: Dropout rate after the position embedding, of projections and of the FFN.
+        drop_path_rate: Stochastic depth rate of the last layer; it grows linearly from 0.
+        qkv_bias: Add a bias to queries, keys and values.
+        norm_cfg: Normalisation of the transformer; None is LayerNorm with eps 1e-6.
+        final_norm: Normalise the output of the last layer.
+        frozen_stages: Freeze the ResNet and the embedding (0) and this many layers; -1 freezes
+            nothing.
+        with_cp: Trade time for memory by recomputing each stage of the ResNet and each layer in
+            the backward pass.
+        layer_cfgs: Further arguments of the host's TransformerEncoderLayer.
+        init_cfg: None starts as Google's code does: Xavier for queries, keys, values and the rest
+            each, biases of the FFN of std 1e-6, each ResNet block as its shortcut, position
+            embedding of std 0.02, class token 0.
+    """
+
+    arch_zoo = {
+        name: {
+            'embed_dims': dims,
+            'num_layers': depth,
+            'num_heads': heads,
+            'feedforward_channels': 4 * dims,
+        }
+        for names, dims, depth, heads in (
+            (('s', 'small'), 384, 12, 6),
+            (('b', 'base'), 768, 12, 12),
+            (('l', 'large'), 1024, 24, 16),
+        )
+        for name in names
+    }
+    stem_zoo = {'r26-s32': (2, 2, 2, 2), 'r50-s32': (3, 4, 6, 3), 'r50-s16': (3, 4, 9)}
+    OUT_TYPES = OUT_TYPES
+    num_extra_tokens = 1  # the class token
+
+    def __init__(
+        self,
+        arch: str | dict = 'base',
+        stem: str | Sequence[int] = 'r50-s16',
+        img_size: int | tuple[int, int] = 224,
+        in_channels: int = 3,
+        stem_channels: int = 64,
+        out_type: str = 'cls_token',
+        out_indices: int | Sequence[int] = -1,
+        interpolate_mode: str = 'bicubic',
+        drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        qkv_bias: bool = True,
+        norm_cfg: dict | None = None,
+        final_norm: bool = True,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        layer_cfgs: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        super().__init__(
+            init_cfg
+            or [
+                dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear'),
+                dict(type='Xavier', layer='Linear', distribution='uniform'),
+            ]
+        )
+        settings = arch_settings(arch, self.arch_zoo)
+        self.embed_dims = settings['embed_dims']
+        self.num_layers = settings['num_layers']
+        self.out_type = out_type
+        self.interpolate_mode = interpolate_mode
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
+        check_choices(self.num_layers, out_type, interpolate_mode, frozen_stages)
+        self.out_indices = output_layers(out_indices, self.num_layers)
+        norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
+
+        resnet = ResNetStem(self._stem_blocks(stem), stem_channels, in_channels, with_cp)
+        self.patch_embed = HybridPatchEmbed(resnet, self.embed_dims)
+        self.patch_resolution = tuple(-(-size // resnet.stride) for size in to_2tuple(img_size))
+        # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
+        shape = (1, 1 + math.prod(self.patch_resolution), self.embed_dims)
+        self.pos_embed = nn.Parameter(torch.empty(shape).normal_(std=0.02))
+        self.drop_after_pos = nn.Dropout(drop_rate)
+
+        self.layers = ModuleList()
+        for i in range(self.num_layers):
+            layer = HybridViTLayer(
+                **{
+                    'paper_init': init_cfg is None,
+                    'embed_dims': self.embed_dims,
+                    'num_heads': settings['num_heads'],
+                    'feedforward_channels': settings['feedforward_channels'],
+                    'drop_rate': drop_rate,
+                    'drop_path_rate': drop_path_rate * i / max(self.num_layers - 1, 1),
+                    'qkv_bias': qkv_bias,
+                    'norm_cfg': norm_cfg,
+                    **(layer_cfgs or {}),
+                }
+            )
+            self.layers.append(layer)
+        self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
+
+        self._register_state_dict_hook(record_grid)
+        freeze_stages(self)
+        freeze_unused(self)
+
+    def _stem_blocks(self, stem: str | Sequence[int]) -> Sequence[int]:
+        if isinstance(stem, str):
+            if stem.lower() not in self.stem_zoo:
+                raise ValueError(f'stem {stem!r} is none of {", ".join(self.stem_zoo)}.')
+            return self.stem_zoo[stem.lower()]
+        if not stem or min(stem) < 1:
+            raise ValueError(f'stem {stem} must name at least one stage of at least one block.')
+        return stem
+
+    def train(self, mode: bool = True) -> 'HybridViT':
+        """Set the training mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        for module in frozen_modules(self):
+            module.eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+
+        Args:
+            x: Images, shape (B, C, H, W).
+        """
+        x, grid = self.patch_embed(x)  # (B, N, D)
+        x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)  # (B, 1 + N, D)
+        x = x + resize_pos_embed(
+            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 1
+        )
+        x = self.drop_after_pos(x)
+
+        outs = {}
+        for i, layer in enumerate(self.layers[: max(self.out_indices) + 1]):
+            if self.with_cp and torch.is_grad_enabled():
+                x = checkpoint(layer, x, use_reentrant=False)
+            else:
+                x = layer(x)
+            if i == self.num_layers - 1:
+                x = self.ln1(x)
+            if i in self.out_indices:
+                outs[i] = format_output(x, grid, self.out_type)
+        return tuple(outs[i] for i in self.out_indices)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
+
+        Args:
+            param_name: Name of the parameter.
+            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
+        """
+        return layer_depth(param_name, prefix, self.num_layers)
+
+    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
+        rename_for_classifier(self, HYBRID_NAMES, state_dict, prefix)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        rename_for_backbone(self, HYBRID_NAMES, state_dict, prefix, local_metadata)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
