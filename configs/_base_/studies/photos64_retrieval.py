@@ -1,6 +1,6 @@
 # What the retrieval studies share: photos of 64 px, 100 classes to train with and 50 others to test
 # with. A small ViT that has learnt to name the training classes (photos64_classifier.py) goes on
-# for 300 iterations, with the published loss, memory of all training images and optimizer.
+# for 200 iterations, with the published loss, memory of all training images and optimizer.
 #
 # --data-root DIR: DIR/train and DIR/test hold class folders.
 _base_ = ['../default_runtime.py']
@@ -77,11 +77,11 @@ val_evaluator = test_evaluator = dict(
 
 load_from = 'work_dirs/photos64_classifier/epoch_10.pth'
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-4, weight_decay=5e-4))
-train_cfg = dict(by_epoch=False, max_iters=300, val_interval=300)
+train_cfg = dict(by_epoch=False, max_iters=200, val_interval=200)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=300, save_best=None, max_keep_ckpts=2),
+    checkpoint=dict(by_epoch=False, interval=200, save_best=None, max_keep_ckpts=2),
     logger=dict(interval=50, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
