@@ -70,6 +70,7 @@ def minimal(tmp_path):
         'CrashSafeCheckpointHook': {},
         'CrossBatchMemory': {'size': 4},
         'CropToBox': {},
+        'CvT': {'arch': '13'},
         'DRLocHead': {'head': head, 'in_channels': 8},
         'DRLocLoss': {'in_channels': 8},
         'DRLocSourceHook': {},

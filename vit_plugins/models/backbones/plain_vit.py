@@ -54,12 +54,15 @@ def check_choices(depth: int, out_type: str, interpolate_mode: str, frozen_stage
         raise ValueError(f'interpolate_mode {interpolate_mode!r} is none of bicubic, bilinear.')
 
 
-def output_layers(out_indices: int | Sequence[int], depth: int) -> tuple[int, ...]:
+def output_layers(
+    out_indices: int | Sequence[int], depth: int, kind: str = 'layers'
+) -> tuple[int, ...]:
     """Return the output layers counted from 0.
 
     Args:
         out_indices: One or several; negative ones count from the end.
         depth: Number of layers.
+        kind: What messages call them.
 
     Raises:
         ValueError: There is no such layer, or none is named.
@@ -67,7 +70,7 @@ def output_layers(out_indices: int | Sequence[int], depth: int) -> tuple[int, ..
     given = [out_indices] if isinstance(out_indices, int) else list(out_indices)
     indices = tuple(i + depth if i < 0 else i for i in given)
     if not indices or not all(0 <= i < depth for i in indices):
-        raise ValueError(f'out_indices {given} must name layers between {-depth} and {depth - 1}.')
+        raise ValueError(f'out_indices {given} must name {kind} between {-depth} and {depth - 1}.')
     return indices
 
 

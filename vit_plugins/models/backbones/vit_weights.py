@@ -33,6 +33,7 @@ class OfficialNames:
         example: The end of a key that only this model has, for messages.
         records_grid: Whether the backbone notes the grid of ``pos_embed``, see ``record_grid``.
         extra_tokens: Positions in ``pos_embed`` before those of the patches.
+        blocks: What its first block is called in the official files and here, for messages.
     """
 
     model: str
@@ -40,6 +41,7 @@ class OfficialNames:
     example: str
     records_grid: bool = True
     extra_tokens: int = 0
+    blocks: tuple[str, str] = ('blocks.0', 'layers.0')
 
     def convert(self, state_dict: dict) -> dict:
         """Rename official or timm keys to those of an ImageClassifier; unknown ones stay."""

@@ -1,0 +1,265 @@
+"""CvT: three stages of ever fewer tokens, which convolutions prepare for attention."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import ModuleList
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from mmpretrain.models.utils import QuickGELU, build_norm_layer
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
+from .cvt_weights import CVT_NAMES
+from .plain_vit import OUT_TYPES, format_output, output_layers
+from .vit_weights import rename_for_backbone, rename_for_classifier
+
+STYLES = ('official', 'gap')
+
+
+@MODELS.register_module()
+class CvT(BaseBackbone):
+    """`CvT <https://arxiv.org/abs/2103.15808>`_ for images of any height and width.
+
+    Overlapping patches take the place of position embeddings. The class token joins in the last
+    stage; the final norm is for it alone, so that feature maps leave the last block as they are.
+    Weights have the official names: official files load as they are, their classifier into a
+    ``LinearClsHead``.
+
+    ``style='gap'`` is the CvT of the `DRLoc <https://arxiv.org/abs/2106.03746>`_ paper: no class
+    token and no final norm (the classifier reads the mean of the map), one convolution for keys
+    and values, which have no bias, products scaled by the width of a head instead of that of all,
+    exact GELU, and PyTorch's own initialisation.
+
+    Args:
+        arch: ``'13'``, ``'21'``, ``'w24'``, or a dict with embed_dims, num_heads and depths, each
+            a list with one number per stage.
+        style: ``'official'`` or ``'gap'``.
+        in_channels: Channels of the image.
+        patch_sizes: Sides of the patches that each stage embeds.
+        strides: Steps between the patches of each stage. (4, 2, 2) makes one token of 16 x 16
+            pixels in the end.
+        paddings: Zeros around the map of each stage; None is (2, 1, 1), and (3, 1, 1) in
+            ``style='gap'``, for the usual patch sizes.
+        kv_stride: Stride of the convolution before keys and values.
+        mlp_ratio: Width of the MLP, over that of the tokens.
+        out_type: ``'cls_token'`` (B, D), ``'featmap'`` (B, D, H, W), ``'avg_featmap'`` (B, D), or
+            ``'raw'``: all tokens (B, 1 + N, D), (B, N, D) where there is no class token. None is
+            ``'cls_token'``, and ``'avg_featmap'`` in ``style='gap'``. Of the last stage, the class
+            token is normalised; so is the map before its mean, but not the map itself.
+        out_indices: Stages whose output is returned; negative ones count from the end. Stages
+            after the last of them are neither run nor trained.
+        drop_rate: Dropout rate after the embeddings, of projections and of the MLP.
+        attn_drop_rate: Dropout rate of the attention.
+        drop_path_rate: Stochastic depth rate of the last block. It grows linearly from 0 in the
+            last stage; there is none before. Published: 0.1, W24 0.3.
+        norm_cfg: Normalisation layer of tokens; None is LayerNorm with eps 1e-5.
+        frozen_stages: Freeze the first embedding (0) and this many stages, whose batch norms then
+            keep their statistics; -1 freezes nothing.
+        with_cp: Trade time for memory by recomputing attention and MLP in the backward pass.
+        init_cfg: None is the official truncated normal of std 0.02.
+    """
+
+    arch_zoo = {
+        name: {'embed_dims': dims, 'num_heads': heads, 'depths': depths}
+        for name, dims, heads, depths in (
+            ('13', (64, 192, 384), (1, 3, 6), (1, 2, 10)),
+            ('21', (64, 192, 384), (1, 3, 6), (1, 4, 16)),
+            ('w24', (192, 768, 1024), (3, 12, 16), (2, 2, 20)),
+        )
+    }
+    OUT_TYPES = OUT_TYPES
+
+    def __init__(
+        self,
+        arch: str | dict = '13',
+        style: str = 'official',
+        in_channels: int = 3,
+        patch_sizes: Sequence[int] = (7, 3, 3),
+        strides: Sequence[int] = (4, 2, 2),
+        paddings: Sequence[int] | None = None,
+        kv_stride: int = 2,
+        mlp_ratio: float = 4.0,
+        out_type: str | None = None,
+        out_indices: int | Sequence[int] = -1,
+        drop_rate: float = 0.0,
+        attn_drop_rate: float = 0.0,
+        drop_path_rate: float = 0.0,
+        norm_cfg: dict | None = None,
+        frozen_stages: int = -1,
+        with_cp: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ):
+        official = style == 'official'
+        if init_cfg is None and official:
+            init_cfg = [
+                dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+                dict(type='Constant', layer=['LayerNorm', 'BatchNorm2d'], val=1.0, bias=0.0),
+            ]
+        super().__init__(init_cfg)
+        self.style = style
+        self.out_type = out_type or ('cls_token' if official else 'avg_featmap')
+        self.frozen_stages = frozen_stages
+        dims, heads, self.depths = self._settings(arch)
+        self.num_stages = len(dims)
+        self.embed_dims = dims[-1]
+        self.num_extra_tokens = int(official)  # the class token
+        paddings = paddings or (2 if official else 3, 1, 1)
+        self.out_indices = self._check_settings(out_indices, patch_sizes, strides, paddings)
+        norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)
+
+        for i, (width, depth) in enumerate(zip(dims, self.depths, strict=True)):
+            last = i == self.num_stages - 1
+            embed = ConvEmbed(
+                in_channels, width, patch_sizes[i], strides[i], paddings[i], norm_cfg
+            )
+            blocks = ModuleList(
+                CvTBlock(
+                    width,
+                    mlp_ratio=mlp_ratio,
+                    act=QuickGELU if official else nn.GELU,
+                    drop_rate=drop_rate,
+                    drop_path_rate=drop_path_rate * j / max(depth - 1, 1) if last else 0.0,
+                    norm_cfg=norm_cfg,
+                    with_cp=with_cp,
+                    num_heads=heads[i],
+                    kv_stride=kv_stride,
+                    shared_kv=not official,
+                    qkv_bias=official,
+                    scale=(width if official else width // heads[i]) ** -0.5,
+                    attn_drop=attn_drop_rate,
+                )
+                for j in range(depth)
+            )
+            self.add_module(f'stage{i}', CvTStage(embed, blocks, last and official, drop_rate))
+            in_channels = width
+        self.norm = build_norm_layer(norm_cfg, self.embed_dims) if official else nn.Identity()
+
+        self._freeze()
+
+    def _settings(self, arch: str | dict) -> list[Sequence[int]]:
+        """Look up widths, heads and depths."""
+        if self.style not in STYLES:
+            raise ValueError(f'style {self.style!r} is none of {", ".join(STYLES)}.')
+        if isinstance(arch, str):
+            if arch.lower() not in self.arch_zoo:
+                raise ValueError(f'arch {arch!r} is none of {", ".join(self.arch_zoo)}.')
+            arch = self.arch_zoo[arch.lower()]
+        keys = ('embed_dims', 'num_heads', 'depths')
+        if missing := [key for key in keys if key not in arch]:
+            raise ValueError(f'The arch dict lacks {", ".join(missing)}.')
+        settings = [arch[key] for key in keys]
+        if len({len(values) for values in settings}) != 1:
+            raise ValueError(f'The lists of the arch dict are of different lengths: {arch}.')
+        for width, heads in zip(*settings[:2], strict=True):
+            if width % heads:
+                raise ValueError(
+                    f'embed_dims ({width}) must be a multiple of num_heads ({heads}).'
+                )
+        return settings
+
+    def _check_settings(
+        self, out_indices: int | Sequence[int], *embeddings: Sequence[int]
+    ) -> tuple[int, ...]:
+        """Check what can be wrong by itself; return the output stages counted from 0."""
+        for name, values in zip(('patch_sizes', 'strides', 'paddings'), embeddings, strict=True):
+            if len(values) != self.num_stages:
+                raise ValueError(
+                    f'{name} {tuple(values)} must have one number for each of the '
+                    f'{self.num_stages} stages.'
+                )
+        if not -1 <= self.frozen_stages <= self.num_stages:
+            raise ValueError(
+                f'frozen_stages ({self.frozen_stages}) must be between -1 and {self.num_stages}.'
+            )
+        if self.out_type not in OUT_TYPES:
+            raise ValueError(f'out_type {self.out_type!r} is none of {", ".join(OUT_TYPES)}.')
+        indices = output_layers(out_indices, self.num_stages, 'stages')
+        if self.out_type == 'cls_token':
+            if self.style == 'gap':
+                raise ValueError(
+                    "out_type='cls_token' with style='gap': there is none to return. Set out_type "
+                    "to 'avg_featmap', 'featmap' or 'raw'."
+                )
+            if min(indices) < self.num_stages - 1:
+                raise ValueError(
+                    f"out_type='cls_token' with out_indices={out_indices}: only the last stage "
+                    f"has one. Set out_type to 'avg_featmap', 'featmap' or 'raw'."
+                )
+        return indices
+
+    @property
+    def stages(self) -> list[CvTStage]:
+        """The stages, whose names are the official ones."""
+        return [getattr(self, f'stage{i}') for i in range(self.num_stages)]
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        last = [self.norm] if self.frozen_stages == self.num_stages else []
+        return [self.stage0.patch_embed, *self.stages[: self.frozen_stages], *last]
+
+    def _freeze(self) -> None:
+        """Freeze what is to be frozen, and what no output depends on: DDP would wait for it."""
+        for module in self._frozen_modules():
+            module.eval().requires_grad_(False)
+        end = max(self.out_indices) + 1
+        for stage in self.stages[end:]:
+            stage.requires_grad_(False)
+        if end < self.num_stages or self.out_type == 'featmap':
+            self.norm.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> 'CvT':
+        """Set the training mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+
+        Args:
+            x: Images, shape (B, C, H, W).
+        """
+        outs = {}
+        for i, stage in enumerate(self.stages[: max(self.out_indices) + 1]):
+            tokens, grid = stage(x)
+            if i in self.out_indices:
+                last = i == self.num_stages - 1
+                outs[i] = format_output(
+                    self._normalise(tokens) if last else tokens, grid, self.out_type
+                )
+            x = format_output(tokens, grid, 'featmap')
+        return tuple(outs[i] for i in self.out_indices)
+
+    def _normalise(self, tokens: Tensor) -> Tensor:
+        """Apply the final norm to what a classifier reads of the last stage."""
+        if self.style == 'gap' or self.out_type == 'featmap':
+            return tokens
+        if self.out_type == 'raw':
+            return torch.cat((self.norm(tokens[:, :1]), tokens[:, 1:]), dim=1)
+        return self.norm(tokens)
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
+
+        Args:
+            param_name: Name of the parameter.
+            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
+        """
+        num_depths = sum(self.depths) + 2
+        name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
+        if not name.startswith('stage'):
+            return num_depths - 1, num_depths
+        stage, part, number, *_ = [*name.split('.'), '']
+        before = sum(self.depths[: int(stage.removeprefix('stage'))])
+        # As in the host's Swin, what joins two stages is as deep as the last block before it.
+        return before + (int(number) + 1 if part == 'blocks' else 0), num_depths
+
+    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
+        rename_for_classifier(self, CVT_NAMES, state_dict, prefix)
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        rename_for_backbone(self, CVT_NAMES, state_dict, prefix, local_metadata)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
