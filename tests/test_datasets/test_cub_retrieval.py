@@ -79,9 +79,7 @@ def test_broken_list(root, name, content, message):
 
 def test_missing_things_are_named(root):
     next((root / 'images').rglob('Brown*.jpg')).unlink()
-    with pytest.raises(
-        AnnotationError, match=r'1 of the 3 images .*Brown_Pelican_0134'
-    ):
+    with pytest.raises(AnnotationError, match=r'1 of the 3 images .*Brown_Pelican_0134'):
         build(root)
     (root / 'image_class_labels.txt').unlink()
     with pytest.raises(FileNotFoundError, match=r'image_class_labels\.txt'):

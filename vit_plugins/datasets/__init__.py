@@ -4,23 +4,33 @@ from . import samplers, transforms  # noqa: F401  (registration)
 from .class_subset import ClassSubset
 from .cub_retrieval import CUBRetrieval
 from .digits import Digits
+from .domainnet import DomainNet
 from .image_folder import ImageFolder
+from .imagenet100 import ImageNet100
+from .imagenet_v2 import ImageNetV2
 from .in_shop_retrieval import InShopRetrieval
 from .retrieval_folder import RetrievalFolder
 from .revisited_oxford_paris import RevisitedOxfordParis
 from .rotated_digits import RotatedDigits
 from .sfm120k import SfM120k
 from .stanford_online_products import StanfordOnlineProducts
+from .svhn import SVHN
+from .vtab1k import VTAB1k
 
 __all__ = [
+    'SVHN',
     'CUBRetrieval',
     'ClassSubset',
     'Digits',
+    'DomainNet',
     'ImageFolder',
+    'ImageNet100',
+    'ImageNetV2',
     'InShopRetrieval',
     'RetrievalFolder',
     'RevisitedOxfordParis',
     'RotatedDigits',
     'SfM120k',
     'StanfordOnlineProducts',
+    'VTAB1k',
 ]

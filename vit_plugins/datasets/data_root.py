@@ -238,10 +238,20 @@ def _use_own_data(cfg: Config, root: Path) -> Config:
 def is_retrieval(cfg: Config) -> bool:
     """Tell whether a config is tested on classes that training does not see.
 
+    Data sets with a layout of their own are, unless they say ``IS_CLASSIFICATION``.
+
     Args:
         cfg: The config.
     """
-    return any(is_placed(leaf) or _is_a(leaf, RotatedDigits) for leaf in _all_leaves(cfg))
+    leaves = _all_leaves(cfg)
+    placed = [leaf for leaf in leaves if is_placed(leaf) and not _is_classification(leaf)]
+    return bool(placed) or any(_is_a(leaf, RotatedDigits) for leaf in leaves)
+
+
+def _is_classification(leaf: dict) -> bool:
+    kind = leaf['type']
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return getattr(cls, 'IS_CLASSIFICATION', False)
 
 
 def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:

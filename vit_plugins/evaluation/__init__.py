@@ -10,6 +10,7 @@ from .embedding_statistics import (
     similarity_histogram,
 )
 from .pca import fit_pca, fit_supervised_whitening, label_pairs
+from .real_accuracy import ReaLAccuracy, real_accuracy
 from .retrieval_metric import RetrievalMetric
 from .retrieval_ranking import PositiveRanks, iterate_positive_ranks
 from .retrieval_scores import RetrievalScores, retrieval_scores, scores_of_ranks
@@ -19,6 +20,7 @@ from .revisited_retrieval_metric import RevisitedRetrievalMetric
 __all__ = [
     'ClassF1',
     'PositiveRanks',
+    'ReaLAccuracy',
     'RetrievalMetric',
     'RetrievalScores',
     'RevisitedRetrievalMetric',
@@ -34,6 +36,7 @@ __all__ = [
     'nearest_distances',
     'precision_at',
     'ranks_among',
+    'real_accuracy',
     'retrieval_scores',
     'revisited_scores',
     'scores_of_ranks',

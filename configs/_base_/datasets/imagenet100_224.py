@@ -1,0 +1,12 @@
+# ImageNet-100 at 224 px with the Swin augmentation, as the DRLoc paper trains all of its data
+# sets; each image once per epoch. data/imagenet may hold all of ImageNet-1k.
+_base_ = './imagenet_224.py'
+
+data_preprocessor = dict(num_classes=100)
+train_dataloader = dict(
+    batch_size=128,
+    dataset=dict(type='ImageNet100'),
+    sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
+)
+val_dataloader = dict(batch_size=128, dataset=dict(type='ImageNet100'))
+test_dataloader = val_dataloader
