@@ -1,7 +1,10 @@
-"""Compare the descriptors of several models on one set of images.
+r"""Compare the descriptors of several models on one set of images with classes.
 
 python tools/analyze_embeddings.py untrained=configs/retrieval_digits.py \
     trained=work_dirs/retrieval_digits --pca 32 16 --out analysis
+
+Writes table.md, statistics.json, energy.png (share of the variance in the first k principal
+components) and similarities.png (cosines of positive and negative pairs).
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
-from vit_plugins.datasets.presence import MissingDataError, require_data
+from vit_plugins.datasets.presence import require_data
 from vit_plugins.embedding_report import (
     EmbeddingReport,
     analyze,
     as_table,
     encode,
     load_encoder,
-    split_loader,
+    read_split,
 )
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.published_weights import resolve_weights
@@ -44,11 +47,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'models',
         nargs='+',
         metavar='NAME=WHERE',
-        help='a work dir; or a config, alone for random weights, or with its checkpoint as '
-        'CONFIG,CHECKPOINT',
+        help='a work dir; or CONFIG,CHECKPOINT; or a config alone, for the weights that its '
+        'training starts from: random, or pretrained if it names some',
     )
     parser.add_argument('--out', type=Path, required=True, help='folder for table and pictures')
-    parser.add_argument('--split', choices=['test', 'val', 'train'], default='test')
+    parser.add_argument(
+        '--split', choices=['test', 'val', 'train'], default='test', help='which images'
+    )
     parser.add_argument(
         '--pca',
         nargs='+',
@@ -57,13 +62,19 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='K',
         help='also search with K principal components, fitted on the training images',
     )
-    parser.add_argument('--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K')
+    parser.add_argument(
+        '--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K', help='of Recall@K'
+    )
     parser.add_argument('--data-root', metavar='DIR', help='where the images lie, for all models')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     args = parser.parse_args(argv)
     pairs = [model.partition('=')[::2] for model in args.models]
     if not all(name and where for name, where in pairs) or len(dict(pairs)) < len(pairs):
-        parser.error(f'each model is NAME=WHERE, with different names; got {args.models}')
+        parser.error(
+            f'each model is NAME=WHERE, with different names, got {" ".join(args.models)}'
+        )
+    if min(args.topk + args.pca) < 1:
+        parser.error('--topk and --pca must be 1 or more')
     args.models = dict(pairs)
     return args
 
@@ -90,8 +101,8 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
         require_data(cfg, {args.split, *(['train'] if args.pca else [])})
     with redirect_stdout(sys.stderr):  # the host's log
         model = load_encoder(cfg, checkpoint, args.device)
-    features = encode(model, split_loader(cfg, args.split))
-    fitted_on = encode(model, split_loader(cfg, 'train')).values if args.pca else None
+    features = encode(model, read_split(cfg, args.split))
+    fitted_on = encode(model, read_split(cfg, 'train')).values if args.pca else None
     return analyze(features, fitted_on, args.pca, args.topk)
 
 
@@ -103,6 +114,10 @@ def as_json(report: EmbeddingReport) -> dict:
         'nearest_distance': report.nearest_distance,
         'scores': {str(dims or 'all'): scores for dims, scores in report.scores.items()},
         'energy': report.energy.tolist(),
+        'similarities': {
+            name: getattr(report.similarities, name).tolist()
+            for name in ('edges', 'positives', 'negatives')
+        },
     }
 
 
@@ -113,13 +128,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
         argv: The arguments. Default: those of the process.
     """
     args = parse_args(argv)
+    args.out.mkdir(parents=True, exist_ok=True)  # impossible? before any work
     reports = {}
     for name, where in args.models.items():
         try:
             reports[name] = examine(where, args)
-        except (ValueError, FileNotFoundError, MissingDataError) as error:
+        except (ValueError, FileNotFoundError) as error:
             sys.exit(f'{name}: {error}')
-    args.out.mkdir(parents=True, exist_ok=True)
     table = as_table(reports)
     print(table)
     (args.out / 'table.md').write_text(table + '\n', encoding='utf-8')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from .datasets.image_check import tracked
-from .datasets.photo_pipeline import walk
+from .engine.hooks.fit_pca_hook import collect_features, split_loader
 from .evaluation.embedding_statistics import (
     SimilarityHistogram,
     components_for,
@@ -30,6 +28,7 @@ from .evaluation.embedding_statistics import (
 )
 from .evaluation.pca import fit_pca
 from .evaluation.retrieval_scores import retrieval_scores
+from .models.retrievers import EmbeddingRetriever
 
 ENERGIES = (0.5, 0.9, 0.99)
 
@@ -75,67 +74,72 @@ class EmbeddingReport:
 def load_encoder(
     cfg: Config, checkpoint: str | Path | None, device: str | None = None
 ) -> BaseModel:
-    """Build the model of a config.
+    """Build what encodes images in the model of a config; its head and its PCA are left out.
 
     Args:
         cfg: The config.
-        checkpoint: Its weights; None keeps the random ones, those of the config's seed.
+        checkpoint: Its weights; None takes those that a training would start from: the ones that
+            the config names, else random ones by its seed.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        ValueError: If the model gives no descriptors.
+        ValueError: If the model gives no descriptors, or the checkpoint does not fit.
     """
     torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     model = get_model(cfg, pretrained=False, device=device)
-    if not hasattr(model, 'descriptors'):
+    if not isinstance(model, EmbeddingRetriever):
         raise ValueError(
             f'{cfg.filename}: a {type(model).__name__} gives no descriptors; '
             'the model must be an EmbeddingRetriever'
         )
     if checkpoint is None:
         model.init_weights()
-    else:
-        load_checkpoint(model, str(checkpoint), map_location='cpu', logger='silent')
+    model.head = model.pca = model.momentum_encoder = None
+    if checkpoint is not None:
+        try:
+            load_checkpoint(
+                model, str(checkpoint), map_location='cpu', strict=True, logger='silent'
+            )
+        except RuntimeError as error:  # the host would go on with random numbers
+            raise ValueError(f'{checkpoint} does not fit {cfg.filename}: {error}') from error
     return model.eval()
 
 
-def split_loader(cfg: Config, split: str) -> DataLoader:
+def read_split(cfg: Config, split: str) -> DataLoader:
     """Build the loader of a split; training images go through the test transforms, in order.
 
     Args:
         cfg: The config.
         split: 'train', 'val' or 'test'.
+
+    Raises:
+        ValueError: If the config has no such split.
     """
-    loader = deepcopy(cfg.test_dataloader)
-    if split != 'test':
-        pipeline = next(n.pipeline for n in walk(cfg.test_dataloader.dataset) if 'pipeline' in n)
-        loader.dataset = deepcopy(cfg[f'{split}_dataloader'].dataset)
-        for node in walk(loader.dataset):
-            if 'pipeline' in node:
-                node['pipeline'] = deepcopy(pipeline)
-    loader.persistent_workers = False
+    loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return Runner.build_dataloader(loader)
 
 
-@torch.no_grad()
-def encode(model: BaseModel, loader: DataLoader, title: str = 'Encoding') -> Features:
+def encode(model: BaseModel, loader: DataLoader) -> Features:
     """Encode all images of a loader.
 
     Args:
         model: An ``EmbeddingRetriever``.
         loader: Its images.
-        title: What the progress bar calls it.
+
+    Raises:
+        ValueError: If they have no classes.
     """
-    values, labels, roles = [], [], []
-    for batch in tracked(loader, len(loader), title):
-        batch = model.data_preprocessor(batch, False)
-        values.append(model.extract_feat(batch['inputs']).float().cpu())
-        labels += [int(sample.gt_label) for sample in batch['data_samples']]
-        roles += [sample.get('role') for sample in batch['data_samples']]
-    roles = np.array(roles, dtype=object)
-    return Features(torch.cat(values), np.array(labels), roles != 'gallery', roles != 'query')
+    found = collect_features(model, loader)
+    if 'gt_label' not in found:
+        raise ValueError(
+            f'the images of {type(loader.dataset).__name__} have no class labels, which tell '
+            'positives from negatives: choose another split or config'
+        )
+    roles = found['role']
+    values = torch.from_numpy(found['embedding'])
+    return Features(values, found['gt_label'], roles != 'gallery', roles != 'query')
 
 
 def analyze(
@@ -169,10 +173,12 @@ def analyze(
         similarities=similarity_histogram(*_sides(features, descriptors)),
     )
     report.scores[0] = _scores(features, descriptors, topk)
-    for k in dims:
-        mean, projection = fit_pca(fitted_on, k)
+    if dims:
+        mean, projection = fit_pca(fitted_on, max(dims))
         projected = (features.values.double() - mean) @ projection.T  # (N, k)
-        report.scores[k] = _scores(features, F.normalize(projected), topk)
+        report.scores.update(
+            {k: _scores(features, F.normalize(projected[:, :k]), topk) for k in dims}
+        )
     return report
 
 

@@ -237,7 +237,7 @@ def test_loader_of_a_split_sees_it_as_evaluation_does():
     assert (made['batch_size'], made['sampler']) == (5, dict(type='DefaultSampler', shuffle=False))
     assert 'drop_last' not in made
     assert cfg.train_dataloader.dataset.dataset.datasets[0].pipeline == FLIP  # untouched
-    with pytest.raises(ValueError, match='the config has no test_dataloader, which FitPCAHook'):
+    with pytest.raises(ValueError, match='the config has no test_dataloader to encode'):
         split_loader(cfg, 'test', cfg.val_dataloader)
     with pytest.raises(ValueError, match='no val_dataloader or test_dataloader'):
         split_loader(cfg, 'train', None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
-from mmengine.dist import all_gather_object, broadcast_object_list
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -16,6 +16,7 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from vit_plugins.datasets.image_check import tracked
 from vit_plugins.evaluation.pca import label_pairs
 from vit_plugins.evaluation.sample_collection import merge_batches, pack_batch
 from vit_plugins.models.necks.pca_projection import PCAProjection
@@ -167,13 +168,13 @@ def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarr
         loader: The data, a part of them on each rank.
 
     Returns:
-        On each rank ``'embedding'``, the features (N, D), ``'sample_idx'`` and, if there are any,
-        ``'gt_label'`` of all samples, sorted by index.
+        On each rank ``'embedding'``, the features (N, D), ``'sample_idx'``, ``'role'`` and, if
+        there are any, ``'gt_label'`` of all samples, sorted by index.
     """
     training = model.training
     model.eval()
     batches = []
-    for batch in loader:
+    for batch in tracked(loader, len(loader), 'Encoding', None if is_main_process() else False):
         batch = model.data_preprocessor(batch, False)
         features = model.extract_feat(batch['inputs'])
         samples = [
@@ -221,7 +222,8 @@ def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None)
     if not source or not evaluation:
         missing = f'{split}_dataloader' if not source else 'val_dataloader or test_dataloader'
         raise ValueError(
-            f'the config has no {missing}, which FitPCAHook reads: set split, or dataloader'
+            f'the config has no {missing} to encode images of: choose another split, or take a '
+            'config that has it'
         )
     dataset = deepcopy(source['dataset'])
     pipeline = _find_pipeline(evaluation['dataset'])
