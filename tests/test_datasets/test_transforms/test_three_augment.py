@@ -201,8 +201,18 @@ def test_other_members_and_weights(natural):
     img = natural(20, 30)
     posterized = augment.apply(img, ThreeAugmentParams('Posterize', flip=True))
     np.testing.assert_array_equal(posterized, img[:, ::-1] & 0b11100000)
+    assert "'blur', Posterize(bits=3" in repr(augment)
     augment = ThreeAugment(weights=(0, 1, 0))
     assert {augment.draw().member for _ in range(50)} == {'solarize'}
+
+
+def test_members_of_the_host_do_not_write_into_the_input(natural):
+    erase = dict(type='RandomErasing', erase_prob=1.0, fill_color=(1, 2, 3))
+    augment, img = ThreeAugment([erase], color_jitter=None), natural(20, 30)
+    kept = img.copy()
+    img.flags.writeable = False
+    assert (augment({'img': img})['img'] != kept).any()
+    np.testing.assert_array_equal(img, kept)
 
 
 @pytest.mark.parametrize('off', [None, 0, 0.0])
@@ -264,7 +274,13 @@ def test_repr_and_pickle():
         ({'weights': [1, 1, -1]}, r'none negative .* got \(1, 1, -1\)'),
         ({'weights': [0, 0, 0]}, r'not all zero, got \(0, 0, 0\)'),
         ({'members': (), 'weights': ()}, r'weights must be 0 numbers'),
+        (
+            {'members': [dict(type='Posterize', bits=b, prob=1.0) for b in (2, 3)]},
+            r"once, got \('Posterize', 'Posterize'\).* RandomChoice for one transform",
+        ),
         ({'color_jitter': -0.1}, 'color_jitter must be None or at least 0, got -0.1'),
+        ({'color_jitter': (0.3, 0.3)}, r'color_jitter must be .* got \(0.3, 0.3\)'),
+        ({'color_jitter': '0.3'}, 'color_jitter must be .* got 0.3'),
         ({'solarize_threshold': 300}, 'must lie between 0 and 256, got 300'),
         ({'blur_radius': (2, 1)}, r'\(lowest, highest\) with 0 <= lowest, got \(2, 1\)'),
         ({'blur_radius': (-1, 1)}, r'got \(-1, 1\)'),

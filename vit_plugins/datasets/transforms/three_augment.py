@@ -8,6 +8,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, permutations
+from numbers import Real
 
 import cv2
 import numpy as np
@@ -133,7 +134,8 @@ class ThreeAugment(BaseTransform):
         blur_radius: tuple[float, float] = (0.1, 2.0),
         flip_prob: float = 0.0,
     ) -> None:
-        self.others = {m['type']: TRANSFORMS.build(m) for m in members if isinstance(m, dict)}
+        configs = [m for m in members if isinstance(m, dict)]
+        self.others = {m.get('type'): TRANSFORMS.build(m) for m in configs}
         self.members = tuple(m['type'] if isinstance(m, dict) else m for m in members)
         self.weights = weights if weights is None else tuple(weights)
         self.color_jitter = color_jitter
@@ -149,7 +151,10 @@ class ThreeAugment(BaseTransform):
             if member not in known:
                 raise ValueError(f'members must be among {known} or configs, got {member!r}')
         if len(set(self.members)) < len(self.members):
-            raise ValueError(f'each member may be named once, got {self.members}; use weights')
+            raise ValueError(
+                f'each member may be named once, got {self.members}; use weights, or RandomChoice '
+                'for one transform with several settings'
+            )
         if self.weights is not None and (
             len(self.weights) != len(self.members)
             or min(self.weights, default=0) < 0
@@ -159,7 +164,8 @@ class ThreeAugment(BaseTransform):
                 f'weights must be {len(self.members)} numbers, one per member, none negative and '
                 f'not all zero, got {self.weights}'
             )
-        if self.color_jitter is not None and not self.color_jitter >= 0:
+        jitter = 0 if self.color_jitter is None else self.color_jitter
+        if not isinstance(jitter, Real) or not jitter >= 0:
             raise ValueError(f'color_jitter must be None or at least 0, got {self.color_jitter}')
         if not 0 <= self.solarize_threshold <= 256:
             raise ValueError(
@@ -208,7 +214,7 @@ class ThreeAugment(BaseTransform):
         if params.member in self.others:
             check_image(img, 'ThreeAugment')
             img = lay_out(img[:, ::-1] if params.flip else img)
-            img = self.others[params.member]({'img': img})['img']
+            img = self.others[params.member]({'img': img.copy()})['img']  # some write into it
             params = replace(params, member='identity', flip=False)
         return three_augment(img, params)
 
@@ -225,8 +231,9 @@ class ThreeAugment(BaseTransform):
         return results
 
     def __repr__(self) -> str:
+        members = tuple(self.others.get(member, member) for member in self.members)
         return (
-            f'ThreeAugment(members={self.members}, weights={self.weights}, '
+            f'ThreeAugment(members={members}, weights={self.weights}, '
             f'color_jitter={self.color_jitter}, solarize_threshold={self.solarize_threshold}, '
             f'blur_radius={self.blur_radius}, flip_prob={self.flip_prob})'
         )
