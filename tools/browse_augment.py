@@ -32,7 +32,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--show', choices=['augment', 'crops'], default='augment', help='default: augment'
     )
-    parser.add_argument('--out', type=Path, help='FILE.png; default: CONFIG_augment.png')
+    parser.add_argument(
+        '--out', type=Path, help='FILE.png; default: CONFIG_augment.png or CONFIG_crops.png'
+    )
     parser.add_argument(
         '--image',
         nargs='+',
@@ -44,10 +46,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--data-root', metavar='DIR', help="your own images, or the config's data set"
     )
-    parser.add_argument('--num-images', type=int, default=4, help='images of the data set')
-    parser.add_argument('--num-draws', type=int, default=4, help='draws for each image')
+    parser.add_argument(
+        '--num-images', type=int, default=4, help='images of the data set; default: 4'
+    )
+    parser.add_argument(
+        '--num-draws', type=int, default=4, help='draws for each image; default: 4'
+    )
     parser.add_argument('--seed', type=int, default=0, help='of the choice and of the draws')
-    parser.add_argument('--cell', type=int, default=128, help='side of a picture in pixels')
+    parser.add_argument(
+        '--cell', type=int, default=128, help='side of a picture in pixels; default: 128'
+    )
     parser.add_argument(
         '--palette', action='store_true', help='256 colours: a file a third as large'
     )

@@ -82,8 +82,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--collect', action='store_true', help='only write the report of what is finished'
     )
     args = parser.parse_args(argv)
-    if args.jobs < 1:
-        parser.error(f'--jobs must be at least 1, got {args.jobs}')
+    if args.jobs < 1 or (args.threads is not None and args.threads < 1):
+        parser.error(f'--jobs and --threads must be at least 1, got {args.jobs}, {args.threads}')
     return args
 
 
@@ -139,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         study = read_study(args.study)
         cells = make_cells(study)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
     folder = args.work_dir or Path('work_dirs/studies') / study.name
     data_root = args.data_root or study.data_root

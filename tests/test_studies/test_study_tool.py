@@ -91,6 +91,8 @@ def test_wrong_use_ends_in_words(bench, study):
         study('--only', 'zzz')
     with pytest.raises(SystemExit, match='nothing to report'):
         study('--collect')
+    with pytest.raises(SystemExit, match='2'):
+        study('--threads', '0')
     (bench.folder / 'tiny.yaml').write_text('base: gone.py\naxes: {a: {b: {}}}')
     with pytest.raises(SystemExit, match=r'cell b/seed0: .*gone.py'):
         study()

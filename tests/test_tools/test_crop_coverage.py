@@ -83,6 +83,13 @@ def test_a_row_of_the_table(tool):
     assert figures == ['0.300', '0.140', '0.467', '0.333', '0.667', '0.500', '1.100', '1.200']
 
 
+@pytest.mark.parametrize('option', ['--size', '--num-images', '--num-draws'])
+def test_nothing_to_crop_is_refused(tool, option, capsys):
+    with pytest.raises(SystemExit):
+        tool.main([option, '0'])
+    assert '--size, --num-images and --num-draws must be 1 or more' in capsys.readouterr().err
+
+
 def test_from_start_to_end(tool, capsys):
     tool.main(['--num-images', '40', '--num-draws', '2'])
     first = capsys.readouterr().out

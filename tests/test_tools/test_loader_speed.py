@@ -137,5 +137,11 @@ def test_errors_say_what_to_do(tool, job, photos, capsys):
     with pytest.raises(SystemExit):
         tool.main(['--num-images', '8'])
     assert '--num-images 8 do not fill a batch of 32' in capsys.readouterr().err
+    for option, number in (('--rounds', '0'), ('--batch-size', '0'), ('--workers', '-1')):
+        with pytest.raises(SystemExit):
+            tool.main([option, number])
+        assert 'must be 1 or more, --workers 0 or more' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'gone\.py'):
+        tool.main(['gone.py', '--data-root', str(photos)])
     with pytest.raises(SystemExit, match='none of RandomResizedCrop'):
         tool.main([str(job()), '--data-root', str(photos), '--config-model', '--batch-size', '2'])

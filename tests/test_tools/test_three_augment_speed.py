@@ -77,6 +77,13 @@ def test_from_start_to_end(tool, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2 + 2 * len(tool.sides())
 
 
+def test_nothing_to_time_is_refused(tool, monkeypatch, capsys):
+    monkeypatch.setattr('sys.argv', ['three_augment_speed.py', '--images', '0'])
+    with pytest.raises(SystemExit):
+        tool.main()
+    assert '--rounds and --images must be 1 or more' in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_floor_of_the_issue():
     """2.5 times the official speed from a JPEG, 5 times from an array: the tool fails below."""

@@ -141,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--num-draws', type=int, default=10, help='crops of each image')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args(argv)
+    if min(args.size, args.num_images, args.num_draws) < 1:
+        parser.error('--size, --num-images and --num-draws must be 1 or more')
     crops = {
         'RandomResizedCrop 0.08 to 1': RandomResizedCrop(args.size),
         'SimpleRandomCrop': SimpleRandomCrop(args.size),

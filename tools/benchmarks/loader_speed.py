@@ -311,6 +311,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in tools/train.py')
     args = parser.parse_args(argv)
+    if min(args.batch_size, args.rounds) < 1 or min(args.workers) < 0:
+        parser.error('--batch-size and --rounds must be 1 or more, --workers 0 or more')
     if args.data_root is None and args.num_images < args.batch_size:
         parser.error(f'--num-images {args.num_images} do not fill a batch of {args.batch_size}')
     return args
@@ -334,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         try:
             cfg = complete_config(args, data_root, Path(folder) / 'work')
             described, found, alone = run(cfg, contenders, args.rounds)
-        except ValueError as error:
+        except (ValueError, FileNotFoundError) as error:
             sys.exit(str(error))
     print(
         f'torch {torch.__version__}, {torch.get_num_threads()} threads, batches of '

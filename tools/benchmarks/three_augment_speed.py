@@ -219,6 +219,8 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=9, help='rounds (default: 9)')
     parser.add_argument('--images', type=int, default=60, help='images per round (default: 60)')
     args = parser.parse_args()
+    if min(args.rounds, args.images) < 1:
+        parser.error('--rounds and --images must be 1 or more')
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     sources = {'JPEG': jpeg(photo(375, 500)), 'array': photo(256, 256)}
