@@ -344,6 +344,19 @@ def test_what_no_command_says_is_marked(name):
         assert 'unsourced' in file_of[name].read_text()
 
 
+def batch_of(config, labels):
+    """Send noise through the training pipeline."""
+    pipeline = [s for s in config.train_dataloader.dataset.pipeline if 'Load' not in s['type']]
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
+    rng = np.random.default_rng(0)
+    batch = [
+        pipeline({'img': rng.integers(0, 256, (90, 120, 3), 'uint8'), 'gt_label': label})
+        for label in labels
+    ]
+    return {key: [item[key] for item in batch] for key in ('inputs', 'data_samples')}
+
+
 @recipes
 def test_one_step_at_reduced_size(name, config_of):
     """The real pipeline at its own size, a model of one layer, an odd batch."""
@@ -359,16 +372,9 @@ def test_one_step_at_reduced_size(name, config_of):
         model = MODELS.build(config.model)
         model.init_weights()
         model.train()
-        pipeline = [s for s in config.train_dataloader.dataset.pipeline if 'Load' not in s['type']]
-        pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
         wrapper = build_optim_wrapper(model, config.optim_wrapper)
     assert isinstance(wrapper, OptimWrapper)
-    rng = np.random.default_rng(0)
-    batch = [
-        pipeline({'img': rng.integers(0, 256, (90, 120, 3), 'uint8'), 'gt_label': label})
-        for label in (0, 3, 6)
-    ]
-    data = {key: [item[key] for item in batch] for key in ('inputs', 'data_samples')}
+    data = batch_of(config, (0, 3, 6))
     assert {tuple(image.shape) for image in data['inputs']} == {(3, recipe.size, recipe.size)}
     before = {key: value.clone() for key, value in model.named_parameters()}
     loss = model.train_step(data, wrapper)['loss']
@@ -382,6 +388,44 @@ def test_one_step_at_reduced_size(name, config_of):
         assert sample.pred_score.sum().item() == pytest.approx(1)
     else:  # near half of the chances for each of seven classes
         assert 2.5 < sample.pred_score.sum().item() < 4.5
+
+
+def test_recipe_of_our_own_for_class_folders():
+    """ConViT, DRLoc, 3-Augment and simple random crop: settings, schedule and a step."""
+    config = Config.fromfile(FOLDER.parent / 'convit_drloc_3aug_folder.py')
+    transforms = [key for key in steps(config, 'train') if key != 'LoadImageFromFile']
+    assert transforms == ['SimpleRandomCrop', 'ThreeAugment', 'PackInputs']
+    assert (config.model.backbone.type, config.model.head.type) == ('ConViT', 'DRLocHead')
+    arch = dict(embed_dims=16, num_heads=4, num_layers=2)
+    config.model.backbone.update(arch=dict(arch, feedforward_channels=16), num_local_layers=1)
+    config.model.head.update(in_channels=16, num_pairs=4)
+    config.model.head.head.in_channels = 16
+    config.model.data_preprocessor = config.data_preprocessor
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(config.model)
+        model.init_weights()
+        wrapper = build_optim_wrapper(model.train(), config.optim_wrapper)
+    groups = wrapper.optimizer.param_groups
+    decay = {id(p): group['weight_decay'] for group in groups for p in group['params']}
+    trained = {key: p for key, p in model.named_parameters() if p.requires_grad}
+    assert decay == {id(p): 0.05 if p.ndim > 1 else 0 for p in trained.values()}
+    data = batch_of(config, (0, 1, 1, 0))
+    assert {tuple(image.shape) for image in data['inputs']} == {(3, 128, 128)}
+    before = {key: value.clone() for key, value in trained.items()}
+    losses = model.train_step(data, wrapper)
+    assert losses['loss_cls'].item() == pytest.approx(np.log(2), abs=0.1)
+    assert losses['loss_drloc'] > 0
+    assert not [key for key, value in trained.items() if torch.equal(value, before[key])]
+    (settings,) = config.param_scheduler
+    settings.pop('convert_to_iter_based')
+    schedule = PARAM_SCHEDULERS.build({'end': 100, **settings, 'optimizer': sgd(5e-4)})
+    rates = []
+    for _ in range(config.train_cfg.max_epochs):
+        rates.append(schedule.optimizer.param_groups[0]['lr'])
+        schedule.optimizer.step()
+        schedule.step()
+    assert (rates[0], max(rates), np.argmax(rates)) == (1e-6, pytest.approx(5e-4, rel=0.01), 5)
+    assert 1e-5 <= rates[-1] < 1.2e-5
 
 
 def test_randaugment_is_timms_m9_mstd05_inc1(config_of):
