@@ -26,6 +26,7 @@ def test_rows_are_numbered_as_an_editor_does(tmp_path):
         (b'id name\na 1\n', "list.txt, line 1: the header 'name id' is expected, got 'id name'"),
         (b'name id\n', 'list.txt lists nothing'),
         (b'', 'list.txt lists nothing'),
+        (b'name id\na \xff\n', r"list.txt is no text \('utf-8' codec"),
     ],
 )
 def test_broken_table(tmp_path, content, message):

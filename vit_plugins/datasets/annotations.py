@@ -4,11 +4,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 
 class AnnotationError(ValueError):
     """A list of images is not as published, or not all of its images are there."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file where an annotation holds something of another kind than it should.
+
+    Args:
+        path: The file that is gone through.
+
+    Raises:
+        AnnotationError: Instead of a TypeError, ValueError or OverflowError.
+    """
+    try:
+        yield
+    except AnnotationError:
+        raise
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AnnotationError(f'{path} is broken ({error}): fetch it again') from error
+
+
+def read_text(path: Path) -> str:
+    """Read a list.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        AnnotationError: If it holds something else than text.
+    """
+    try:
+        return path.read_text(encoding='utf-8')
+    except UnicodeDecodeError as error:
+        raise AnnotationError(f'{path} is no text ({error}): fetch it again') from None
 
 
 def read_rows(
@@ -27,10 +62,10 @@ def read_rows(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If the file holds no row, or one with more or fewer columns, or if the
-            header is another one.
+        AnnotationError: If the file holds no text, no row, or one with more or fewer columns, or
+            if the header is another one.
     """
-    lines = path.read_text(encoding='utf-8').rstrip().splitlines()
+    lines = read_text(path).rstrip().splitlines()
     if len(lines) <= skip + header:
         raise AnnotationError(f'{path} lists nothing, it has {len(lines)} line(s): fetch it again')
     for number, line in enumerate(lines[skip:], skip + 1):

@@ -14,6 +14,7 @@ from .annotations import (
     dense_labels,
     read_number,
     read_rows,
+    read_text,
     require_counts,
     require_images,
     require_split,
@@ -107,7 +108,7 @@ class InShopRetrieval(BaseDataset):
         return data
 
     def _read(self, path: Path) -> list[list[str]]:
-        first = path.read_text(encoding='utf-8').split('\n', 1)[0].strip()
+        first = read_text(path).split('\n', 1)[0].strip()
         stated = read_number(first, path, 1)
         table = list(read_rows(path, COLUMNS, header=True, skip=1))
         if len(table) != stated:

@@ -10,7 +10,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, require_counts, require_images
+from .annotations import AnnotationError, naming, read_text, require_counts, require_images
 from .restricted_pickle import load_restricted_pickle
 
 PUBLISHED = {
@@ -108,7 +108,7 @@ class RevisitedOxfordParis(BaseDataset):
         ]
         require_images([info['img_path'] for info in data] + gallery, path)
         for listing in more:
-            names = listing.read_text(encoding='utf-8').split()
+            names = read_text(listing).split()
             added = [str(listing.parent / 'jpg' / name) for name in names]
             require_images(added, listing)
             gallery += added
@@ -142,6 +142,11 @@ def read_ground_truth(path: Path) -> tuple[list[str], list[str], list[dict]]:
         pickle.UnpicklingError: If the file holds what no annotation needs.
     """
     content = load_restricted_pickle(path)
+    with naming(path):
+        return _check_ground_truth(content, path)
+
+
+def _check_ground_truth(content: Any, path: Path) -> tuple[list[str], list[str], list[dict]]:
     keys = ('imlist', 'qimlist', 'gnd')
     lacks = [key for key in keys if not isinstance(content, dict) or key not in content]
     if lacks:

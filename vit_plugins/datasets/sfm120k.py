@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, dense_labels, require_images, require_split
+from .annotations import AnnotationError, dense_labels, naming, require_images, require_split
 from .restricted_pickle import load_restricted_pickle
 
 FOLDER = 'train/retrieval-SfM-120k'
@@ -79,15 +79,16 @@ class SfM120k(BaseDataset):
         """List the images with the number of their 3D model, and keep the pairs."""
         (path,) = self.annotation_files(self.data_root, self.split)
         part = self._read(path)
-        cids = [str(cid) for cid in part['cids']]
-        self.pairs = read_pairs(part, len(cids), path)
         folder = path.parent / 'ims'
-        images = [str(folder / image_path(cid, path)) for cid in cids]
-        labels = [-1] * len(cids)
-        if self.split == 'whiten':
-            self._metainfo['whitening_pairs'] = self.pairs.tolist()
-        else:
-            labels = self._number_models(part['cluster'], len(cids), path)
+        with naming(path):
+            cids = [str(cid) for cid in part['cids']]
+            self.pairs = read_pairs(part, len(cids), path)
+            images = [str(folder / image_path(cid, path)) for cid in cids]
+            labels = [-1] * len(cids)
+            if self.split == 'whiten':
+                self._metainfo['whitening_pairs'] = self.pairs.tolist()
+            else:
+                labels = self._number_models(part['cluster'], len(cids), path)
         require_images(images, path)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 

@@ -38,7 +38,8 @@ class Deck:
             return self.deal(len(self.cards)) + extra
         if number > len(self.left):
             # The last ones of the old deck come first, and go back into the new one.
-            hand, fresh = self.left, [card for card in self.cards if card not in set(self.left)]
+            hand, held = self.left, set(self.left)
+            fresh = [card for card in self.cards if card not in held]
             self.generator.shuffle(fresh)
             needed = number - len(hand)
             self.left = fresh[needed:] + hand
