@@ -76,7 +76,7 @@ val_evaluator = test_evaluator = dict(
 )
 
 load_from = 'work_dirs/photos64_classifier/epoch_10.pth'
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-4, weight_decay=5e-4))
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=3e-5, weight_decay=5e-4))
 train_cfg = dict(by_epoch=False, max_iters=200, val_interval=200)
 val_cfg = dict()
 test_cfg = dict()
