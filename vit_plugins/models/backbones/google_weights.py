@@ -120,11 +120,13 @@ def load_google(path: str | Path) -> dict[str, Tensor]:
     """Read an ``.npz`` file of google-research/vision_transformer under timm's names.
 
     Raises:
+        FileNotFoundError: There is no such file.
         RuntimeError: The file is truncated or no ``.npz`` archive.
         ValueError: It holds something else than a ViT or R+ViT.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return from_google(dict(file))
-    except (zipfile.BadZipFile, EOFError, TypeError) as error:
-        raise RuntimeError(f'{path} is not a whole .npz archive. ({error})') from error
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{path} can not be found.')
+    if not zipfile.is_zipfile(path):  # the table stands at the end
+        raise RuntimeError(f'{path} is not a whole .npz archive: cut short, or of another kind.')
+    with np.load(path, allow_pickle=False) as file:
+        return from_google(dict(file))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, ModuleList, Sequential
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -90,11 +90,11 @@ class ResNetStem(BaseModule):
             )
         self.with_cp = with_cp
         self.root = conv_norm(in_channels, channels, 7, 2)
-        self.stages = nn.ModuleList()
+        self.stages = ModuleList()  # the host's hands init_weights() down
         width = channels
         for i, depth in enumerate(blocks):
             inside = channels * 2**i
-            stage = nn.Sequential()
+            stage = Sequential()
             for j in range(depth):
                 stage.append(Bottleneck(width, inside, 2 if i and not j else 1))
                 width = EXPANSION * inside
