@@ -1,0 +1,35 @@
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_config_that_cannot_be_cut_is_told_in_words(job, tmp_path):
+    wrap = '\ntrain_dataloader["dataset"] = dict(type="RepeatDataset", times=2, dataset='
+    path = job('wrapped', f'{wrap}train_dataloader["dataset"])\n')
+    with pytest.raises(SystemExit, match='got RepeatDataset'):
+        runpy.run_path(str(ROOT / 'tools/kfold.py'))['main'](
+            [str(path), '--work-dir', str(tmp_path)]
+        )
+
+
+@pytest.mark.slow
+def test_two_folds_from_the_command_line(job, tmp_path):
+    command = [sys.executable, str(ROOT / 'tools/kfold.py'), str(job()), '--num-splits', '2']
+    command += ['--work-dir', str(tmp_path), '--cfg-options', 'train_cfg.max_epochs=1']
+    command += ['--no-pin-memory']
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.split('\n\n')[-1].splitlines()
+    assert [line.split()[0] for line in table] == ['fold', '0', '1', 'mean', 'deviation']
+    first, second, mean = (float(line.split()[-1]) for line in table[1:4])
+    assert mean == pytest.approx((first + second) / 2, abs=0.006)
+    assert len(list(tmp_path.glob('fold*/epoch_1.pth'))) == 2
+    again = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert again.stdout.split('\n\n')[-1].splitlines() == table

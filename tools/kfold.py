@@ -1,0 +1,66 @@
+"""Train and validate on each fold of a small data set: ``python tools/kfold.py CONFIG``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.engine.cross_validation import FoldError, fold_table, run_folds
+from vit_plugins.resources import resource_root
+
+DESCRIPTION = """\
+Cut the training images into K folds, train K times, each time validating on the fold left out,
+and print mean and standard deviation.
+
+Started again, it goes on: folds that are done stay, one that was cut off resumes. All options that
+are not named below go to tools/train.py, such as --amp.
+"""
+
+
+def parse_args(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Read the command line; what is left goes to ``tools/train.py``."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--num-splits', type=int, default=5, metavar='K', help='folds; 5')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the cut; 0')
+    parser.add_argument(
+        '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
+    )
+    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    parser.add_argument(
+        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings that replace those of the config, as for tools/train.py',
+    )
+    return parser.parse_known_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the folds that are not done and print what all of them say."""
+    args, options = parse_args(argv)
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    folder = args.work_dir or Path('work_dirs/kfold') / Path(args.config).stem
+    train = [sys.executable, str(resource_root() / 'tools/train.py')]
+    try:
+        if args.data_root is not None:
+            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
+        results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
+    except (FoldError, ValueError) as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    print(f'\n{fold_table(results)}')
+
+
+if __name__ == '__main__':
+    main()
