@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .checkpoints import load_checkpoint_file
 from .models.backbones.convit_weights import CONVIT_NAMES
+from .models.backbones.cvt_weights import CVT_NAMES
 from .models.backbones.deit3_weights import DEIT3_NAMES
 from .models.backbones.deit_weights import DEIT_NAMES
 from .models.backbones.google_weights import VIT_NAMES, load_google
@@ -100,6 +101,7 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
 
 ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
     'convit': partial(convert_official, CONVIT_NAMES),
+    'cvt': partial(convert_official, CVT_NAMES),
     'deit': partial(convert_official, DEIT_NAMES),
     'deit3': partial(convert_official, DEIT3_NAMES),
     'hybrid-vit': partial(convert_official, HYBRID_NAMES),
