@@ -88,6 +88,10 @@ def test_what_is_no_gallery_is_refused(tmp_path, vectors):
     file.write_text(json.dumps({**about, 'photos': about['photos'][:3]}))
     with pytest.raises(ValueError, match='damaged: 5 descriptors of 3 photos'):
         Gallery.load(tmp_path)
+    file.write_text(json.dumps(about))
+    (tmp_path / about['index']).unlink()
+    with pytest.raises(ValueError, match=r'damaged: index-5\.faiss is gone'):
+        Gallery.load(tmp_path)
     file.write_text(json.dumps({**about, 'format': 9}))
     with pytest.raises(ValueError, match='format 9, this version reads 1: update'):
         Gallery.load(tmp_path)

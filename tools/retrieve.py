@@ -17,6 +17,7 @@ import numpy as np
 from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.photo_pipeline import walk
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.gallery import KINDS, Gallery, Photo, Source, faiss
 from vit_plugins.photo_inference import (
@@ -78,6 +79,7 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
     if args.work_dir is not None and (config is None or checkpoint is None):
         found_config, found_checkpoint = find_trained(args.work_dir)
         config, checkpoint = config or found_config, checkpoint or found_checkpoint
+        args.checkpoint = checkpoint  # the model of a gallery may have moved with its work dir
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
             raise ValueError('a new gallery needs --work-dir, or --config and --checkpoint')
@@ -91,16 +93,34 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
             f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
             f'be compared with those of {checkpoint}: leave the model out, or make a new gallery'
         )
+    if args.config is not None and not _same_encoder(args.config, gallery.config):
+        raise ValueError(
+            f'{args.gallery} was made with another config than {args.config}: leave --config out, '
+            'or make a new gallery'
+        )
     if args.kind not in (None, gallery.kind):
         raise ValueError(f'{args.gallery} is {gallery.kind}; make a new one for {args.kind}')
     return gallery
+
+
+def _same_encoder(*configs: Path) -> bool:
+    """Tell whether configs have the same model and show it images in the same way."""
+    first, second = (
+        (
+            cfg.model,
+            cfg.get('data_preprocessor'),
+            [n['pipeline'] for n in walk(cfg.test_dataloader) if 'pipeline' in n],
+        )
+        for cfg in map(Config.fromfile, configs)
+    )
+    return first == second
 
 
 def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> TrainedModel:
     """Build the model of a gallery.
 
     Raises:
-        ValueError: If its checkpoint has gone or is another one now.
+        ValueError: If its checkpoint has gone, is another one now, or has a PCA not fitted.
     """
     checkpoint = checkpoint or Path(gallery.source.checkpoint)
     if not checkpoint.is_file():
@@ -110,7 +130,14 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
     if Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
     with redirect_stdout(sys.stderr):  # the host's log
-        return load_trained(Config.fromfile(gallery.config), checkpoint, device)
+        trained = load_trained(Config.fromfile(gallery.config), checkpoint, device)
+    pca = getattr(trained.model, 'pca', None)
+    if pca is not None and not getattr(pca, 'is_fitted', True):
+        raise ValueError(
+            f'the PCA in {checkpoint} has not been fitted to its weights: take the last or the '
+            'best checkpoint of a training with FitPCAHook, or a config without pca'
+        )
+    return trained
 
 
 def describe(

@@ -133,6 +133,8 @@ class Gallery:
         gallery = cls(folder, Source(**about['source']), about['kind'])
         gallery.photos = [Photo(*row) for row in about['photos']]
         if gallery.photos:
+            if not (folder / about['index']).is_file():
+                raise ValueError(f'{folder} is damaged: {about["index"]} is gone')
             gallery.index = faiss().read_index(str(folder / about['index']))
             if gallery.index.ntotal != len(gallery.photos):
                 raise ValueError(

@@ -143,6 +143,11 @@ def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
     retrieve.main([*index, '--work-dir', str(work_dir)])
     with pytest.raises(SystemExit, match='is exact; make a new one for approximate'):
         retrieve.main([*index, '--kind', 'approximate'])
+    other = tmp_path / 'other.py'
+    other.write_text(RECIPE.replace('scale=16', 'scale=8'))
+    with pytest.raises(SystemExit, match=r'was made with another config than .*other.py'):
+        retrieve.main([*index, '--config', str(other)])
+    assert retrieve.main([*index, '--config', str(work_dir / 'recipe.py')]) == 0
     checkpoint = work_dir / 'epoch_1.pth'
     moved = checkpoint.rename(tmp_path / 'moved.pth')
     query = ['query', gallery, str(photos[0]), '--out', str(tmp_path / 'out')]
@@ -158,6 +163,32 @@ def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
     config = str(work_dir / 'recipe.py')
     with pytest.raises(SystemExit, match='descriptors cannot be compared with those of'):
         retrieve.main([*index, '--config', config, '--checkpoint', str(other)])
+
+
+def test_a_work_dir_may_have_moved(retrieve, work_dir, photos, tmp_path, capsys):
+    index = ['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir']
+    retrieve.main([*index, str(work_dir)])
+    moved = work_dir.rename(tmp_path / 'moved')
+    capsys.readouterr()
+    index[2] = str(photos[1])
+    assert retrieve.main([*index, str(moved)]) == 0
+    assert '16 photos, 8 of them new' in capsys.readouterr().out
+
+
+def test_a_pca_that_was_not_fitted_is_refused(retrieve, work_dir, photos, tmp_path):
+    recipe = work_dir / 'recipe.py'
+    recipe.write_text(
+        RECIPE + "model['pca'] = dict(type='PCAProjection', in_dims=32, out_dims=4)\n"
+    )
+    model = MODELS.build(Config.fromfile(recipe).model)
+    index = ['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)]
+    torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
+    with pytest.raises(SystemExit, match=r'the PCA in .*epoch_1.pth has not been fitted'):
+        retrieve.main(index)
+    model.pca.fit(torch.randn(40, 32))
+    torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
+    assert retrieve.main(index) == 0
+    assert Gallery.load(tmp_path / 'g').index.d == 4
 
 
 def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path):
