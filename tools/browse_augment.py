@@ -78,7 +78,7 @@ def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
         cfg = apply_data_root(cfg, args.data_root, verify=False)
     elif not photos:
         try:
-            require_data(cfg, ['train'])
+            require_data(cfg, ['train'], fetch=False)
         except MissingDataError as error:
             print(f'{error}, or --image FILE\nShown: sample photos', file=sys.stderr)
             photos = [f'sample:{sample}' for sample in SAMPLES]

@@ -97,3 +97,13 @@ def test_errors_say_what_to_do(browse, config, arguments, message, capsys):
         browse([config, *arguments])
     assert stopped.value.code != 0
     assert message in f'{stopped.value.code}{capsys.readouterr().err}'
+
+
+def test_a_look_at_pictures_downloads_nothing(browse, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = ROOT / 'configs' / 'convit_drloc_cifar.py'
+    browse([str(config), '--out', 'sheet.png', '--num-images', '1', '--num-draws', '1'])
+    told = capsys.readouterr().err
+    assert 'CIFAR10 is not (wholly) in the folder' in told
+    assert 'tried' not in told  # no attempt, no failure
+    assert {path.name for path in tmp_path.iterdir()} == {'sheet.png'}

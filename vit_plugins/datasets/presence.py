@@ -21,7 +21,9 @@ class MissingDataError(FileNotFoundError):
     """The data a config names are not there; the message says what to do."""
 
 
-def require_data(cfg: Config, splits: Iterable[str] = ('train', 'val', 'test')) -> None:
+def require_data(
+    cfg: Config, splits: Iterable[str] = ('train', 'val', 'test'), fetch: bool = True
+) -> None:
     """Make sure that the data sets of a config are there, or end all ranks with one message.
 
     Data sets with a download of the host (CIFAR, MNIST and their kin) are fetched by rank 0 if
@@ -31,6 +33,7 @@ def require_data(cfg: Config, splits: Iterable[str] = ('train', 'val', 'test')) 
     Args:
         cfg: A config; its dataloaders are read.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
+        fetch: Whether to download what can be.
 
     Raises:
         MissingDataError: On every rank, if any rank misses something.
@@ -42,7 +45,7 @@ def require_data(cfg: Config, splits: Iterable[str] = ('train', 'val', 'test')) 
         for dataset in _leaves(loader['dataset'])
     ]
     failures: dict[str, str] = {}
-    if is_main_process():
+    if fetch and is_main_process():
         failures = _fetch_missing(datasets)
     barrier()  # the others look only when rank 0 has tried
     missing = [text for dataset in datasets if (text := _describe_missing(dataset))]

@@ -179,7 +179,7 @@ def test_in_a_pipeline_of_the_host(natural, channels):
     assert packed['inputs'].dtype == torch.uint8
     assert packed['inputs'].is_contiguous()
     assert packed['data_samples'].img_shape == (32, 32)
-    assert packed['data_samples'].flip_direction == 'horizontal'
+    assert packed['data_samples'].flip is False  # flipped twice
 
 
 def test_own_flip_is_that_of_the_host(natural):
@@ -285,6 +285,8 @@ def test_repr_and_pickle():
         ({'blur_radius': (2, 1)}, r'\(lowest, highest\) with 0 <= lowest, got \(2, 1\)'),
         ({'blur_radius': (-1, 1)}, r'got \(-1, 1\)'),
         ({'blur_radius': (1, 2, 3)}, r'got \(1, 2, 3\)'),
+        ({'blur_radius': 1.5}, r'\(lowest, highest\) .* got \(1.5,\)'),
+        ({'members': 'blur'}, r"a list of names, got 'blur': \['blur'\]"),
         ({'flip_prob': 1.1}, 'flip_prob must lie between 0 and 1, got 1.1'),
     ],
 )
@@ -300,3 +302,20 @@ def test_wrong_images_and_members():
         ThreeAugment()({'img': np.zeros((9, 9, 4), np.uint8)})
     with pytest.raises(ValueError, match=r"got 'Posterize'; ThreeAugment.apply knows the others"):
         three_augment(np.zeros((9, 9), np.uint8), ThreeAugmentParams('Posterize'))
+
+
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [
+        (None, 'horizontal'),
+        ('horizontal', None),
+        ('vertical', 'diagonal'),
+        ('diagonal', 'vertical'),
+    ],
+)
+def test_what_is_told_of_a_second_flip(before, after):
+    img = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    results = {'img': img, 'flip': before is not None, 'flip_direction': before}
+    found = ThreeAugment((), color_jitter=None, flip_prob=1.0)(results)
+    assert (found['flip'], found['flip_direction']) == (after is not None, after)
+    assert (found['img'] == img[:, ::-1]).all()

@@ -21,6 +21,13 @@ from .pil_blur import pil_blur
 from .pil_jitter import adjust, solarize, to_grey
 
 MEMBERS = ('grayscale', 'solarize', 'blur')
+# flip_direction before -> after one more flip, left to right
+MIRRORED = {
+    None: 'horizontal',
+    'horizontal': None,
+    'vertical': 'diagonal',
+    'diagonal': 'vertical',
+}
 ORDERS = tuple(permutations(('brightness', 'contrast', 'saturation')))
 
 
@@ -134,13 +141,15 @@ class ThreeAugment(BaseTransform):
         blur_radius: tuple[float, float] = (0.1, 2.0),
         flip_prob: float = 0.0,
     ) -> None:
+        if isinstance(members, str):
+            raise ValueError(f'members must be a list of names, got {members!r}: [{members!r}]')
         configs = [m for m in members if isinstance(m, dict)]
         self.others = {m.get('type'): TRANSFORMS.build(m) for m in configs}
         self.members = tuple(m['type'] if isinstance(m, dict) else m for m in members)
         self.weights = weights if weights is None else tuple(weights)
         self.color_jitter = color_jitter
         self.solarize_threshold = solarize_threshold
-        self.blur_radius = tuple(blur_radius)
+        self.blur_radius = tuple(np.atleast_1d(blur_radius).tolist())
         self.flip_prob = flip_prob
         self._check()
         self._upper = list(accumulate(self.weights or (1,) * len(self.members)))
@@ -227,7 +236,9 @@ class ThreeAugment(BaseTransform):
         params = self.draw()
         results['img'] = self.apply(results['img'], params)
         if self.flip_prob:
-            results.update(flip=params.flip, flip_direction='horizontal' if params.flip else None)
+            before = results.get('flip_direction') if results.get('flip') else None
+            direction = MIRRORED[before] if params.flip else before
+            results.update(flip=direction is not None, flip_direction=direction)
         return results
 
     def __repr__(self) -> str:
