@@ -11,7 +11,7 @@ import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
 from mmpretrain.datasets import BaseDataset
-from mmpretrain.registry import DATA_SAMPLERS, HOOKS
+from mmpretrain.registry import DATA_SAMPLERS, HOOKS, MODELS
 from torch import nn
 
 from vit_plugins.datasets.samplers.hard_negatives import mine_hard_negatives
@@ -72,9 +72,9 @@ class Pixels(nn.Module):
     def data_preprocessor(self, batch, training):
         return {'inputs': torch.stack(batch['inputs']).float()}
 
-    def forward(self, inputs, data_samples=None, mode='tensor'):
-        self.calls.append((self.training, torch.is_grad_enabled(), mode, len(inputs)))
-        return nn.functional.normalize(inputs.flatten(1) - 127, dim=1)
+    def extract_feat(self, inputs):
+        self.calls.append((self.training, torch.is_grad_enabled(), len(inputs)))
+        return inputs.flatten(1) - 127
 
 
 def fake_runner(model, sampler, dataset, epoch=0):
@@ -87,8 +87,8 @@ def test_mines_with_the_network_in_evaluation_mode():
     sampler, model = sampler_of(dataset), Pixels()
     runner = fake_runner(model, sampler, dataset, epoch=3)
     mining(batch_size=8).before_train_epoch(runner)
-    assert {call[:3] for call in model.calls} == {(False, False, 'tensor')}
-    assert [call[3] for call in model.calls] == [8, 8, 8, 1]
+    assert {call[:2] for call in model.calls} == {(False, False)}
+    assert [call[2] for call in model.calls] == [8, 8, 8, 1]
     assert model.training
     assert sampler.epoch == 3
     # the same by hand, from the images without the random transform
@@ -103,6 +103,17 @@ def test_mines_with_the_network_in_evaluation_mode():
     expected = torch.cat([queries[:, None], positives[:, None], pool[places]], dim=1)
     assert torch.equal(sampler.tuples, expected)
     assert 'hard negatives of 5 queries among 20 images' in runner.logger.info.call_args[0][0]
+
+
+def test_pca_that_is_fitted_after_training_has_no_part_in_it():
+    drawn = []
+    for pca in (None, {'type': 'PCAProjection', 'in_dims': 16, 'out_dims': 2}):
+        torch.manual_seed(0)
+        dataset, model = landmarks(), MODELS.build({**MODEL, 'pca': pca})
+        sampler = sampler_of(dataset)
+        mining().before_train_epoch(fake_runner(model, sampler, dataset))
+        drawn.append(sampler.tuples)
+    assert torch.equal(*drawn)
 
 
 def test_refusals():
@@ -188,7 +199,7 @@ def mine_on_rank(rank, port, folder):
     sampler, model = sampler_of(dataset), Pixels()
     mining().before_train_epoch(fake_runner(model, sampler, dataset))
     torch.save(
-        {'tuples': sampler.tuples, 'mine': list(sampler), 'encoded': model.calls[0][3]},
+        {'tuples': sampler.tuples, 'mine': list(sampler), 'encoded': model.calls[0][2]},
         folder / f'{rank}.pth',
     )
     end_ranks()

@@ -1,9 +1,12 @@
 """Scores before training: against a count by hand, and the same in a test as in the training."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -112,6 +115,13 @@ def test_untrained_is_what_the_run_starts_from(trained):
     for name, value in start.weights.items():
         assert torch.equal(value, start.untrained[name]), name
     assert start.stream_kept
+
+
+def test_a_pca_that_nothing_was_fitted_to_is_left_out(tmp_path):
+    cfg = config(tmp_path)
+    cfg.model.pca = {'type': 'PCAProjection', 'in_dims': 16, 'out_dims': 2}
+    model = untrained_model(SimpleNamespace(cfg=cfg, seed=3))
+    assert model(torch.zeros(2, 3, 8, 8).to(get_device())).shape == (2, 16)
 
 
 def test_a_test_tells_all_three(trained):

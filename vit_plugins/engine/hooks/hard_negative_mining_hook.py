@@ -12,6 +12,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TRANSFORMS
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ...datasets.samplers.hard_negatives import mine_hard_negatives
@@ -101,14 +102,15 @@ def encode(
     """Encode images in evaluation mode, each rank a share of them; all get all descriptors.
 
     Args:
-        model: A model whose ``mode='tensor'`` gives descriptors; its mode of training is kept.
+        model: With ``data_preprocessor`` and ``extract_feat``, such as an
+            ``EmbeddingRetriever``; its mode of training is kept.
         dataset: The images.
         indices: Which of them, in this order.
         batch_size: How many at once.
         num_workers: How many processes load them.
 
     Returns:
-        Descriptors (N, D).
+        Descriptors (N, D), l2-normalised, in float32.
     """
     rank, world_size = get_dist_info()
     count = len(indices)
@@ -124,7 +126,8 @@ def encode(
     parts = []
     for batch in loader:
         data = model.data_preprocessor(batch, False)
-        parts.append(model(data['inputs'], data.get('data_samples'), mode='tensor'))
+        # as the loss compares them: no PCA, which is fitted after training
+        parts.append(F.normalize(model.extract_feat(data['inputs']).float(), dim=1))
     model.train(training)
     shares = torch.stack(all_gather(torch.cat(parts)))  # (W, N / W, D)
     return shares.transpose(0, 1).flatten(0, 1)[:count]  # (N, D), in the order of indices

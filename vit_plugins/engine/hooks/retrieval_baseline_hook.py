@@ -25,8 +25,8 @@ class RetrievalBaselineHook(Hook):
     ``untrained/MAP@R``, ...) and stand beside the scores of the trained model after a test.
 
     Raw pixels: those of the test pipeline, as one l2-normalised vector; all images need the same
-    size. Untrained: the model of the config as the seed of the run initialises it; if the config
-    starts from pretrained weights, with these (off-the-shelf).
+    size. Untrained: the model of the config as the seed of the run initialises it, without PCA;
+    if the config starts from pretrained weights, with these (off-the-shelf).
     """
 
     # before the host's hook that takes the metrics of a test to the log
@@ -78,7 +78,7 @@ def baseline_scores(
 
 
 def untrained_model(runner: Runner) -> nn.Module:
-    """Build the model of the config as the runner's seed initialises it.
+    """Build the model of the config as the runner's seed initialises it, without its PCA.
 
     The random streams of the run stay where they are.
 
@@ -92,6 +92,8 @@ def untrained_model(runner: Runner) -> nn.Module:
         model = MODELS.build({**preprocessor, **runner.cfg.model})
         if hasattr(model, 'init_weights'):
             model.init_weights()
+    if getattr(model, 'pca', None) is not None:
+        model.pca = None  # fitted to other weights, or not at all
     return model.to(get_device()).eval()
 
 
