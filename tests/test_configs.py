@@ -52,7 +52,7 @@ def test_recipe_parses_and_builds_the_model_of_its_metafile(file):
     config = Config.fromfile(file)
     assert 'vit_plugins' in config.custom_imports['imports']
     # No memory and no time for the weights of ViT-H; other models read tensors as they are built.
-    device = 'meta' if file.parent.name == 'deit3' else 'cpu'
+    device = 'meta' if file.parent.name in ('deit3', 'vit') else 'cpu'
     with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device(device):
         model = MODELS.build(config.model)
     entries = [entry for entry in index_models().values() if entry.config == relative(file)]
@@ -75,7 +75,7 @@ def test_names_follow_the_grammar_of_the_host():
     """{model}[_{weights}-pre]_{training}_{data}.py with ``-`` inside a part; ``xb`` counts
     devices and images.
     """
-    folders = ('convit', 'deit3', 'drloc')
+    folders = ('convit', 'deit3', 'drloc', 'vit')
     names = [file.stem for file in RECIPES if file.parent.name in folders]
     assert names
     grammar = r'[a-z0-9-]+(_[a-z0-9]+-pre)?_(ft-)?\d+xb\d+(-[a-z0-9]+)*_[a-z0-9-]+'

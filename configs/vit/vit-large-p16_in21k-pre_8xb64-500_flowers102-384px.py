@@ -1,0 +1,31 @@
+# ViT-L/16 from ImageNet-21k to Oxford Flowers-102 as the ViT paper fine-tunes it:
+# 384 px, batch 512, 500 steps. The whole head is taken off; its successor starts at zero.
+#
+#   bash tools/dist_train.sh configs/vit/vit-large-p16_in21k-pre_8xb64-500_flowers102-384px.py \
+#       8 --amp
+#
+# Published: 99.61 % top-1. Not trained by us (no GPU node).
+# Google's weights instead of those of our recipe: L_16.npz of gs://vit_models/imagenet21k,
+#
+#   python tools/convert_checkpoint.py L_16.npz vit.pth --arch vit
+#
+# and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
+_base_ = [
+    '../_base_/models/vit.py',
+    '../_base_/datasets/flowers102_vit_384.py',
+    '../_base_/schedules/sgd_500_vit.py',
+]
+
+model = dict(
+    backbone=dict(
+        arch='large',
+        drop_rate=0.1,
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/vit-large-p16_64xb64-90e_in21k/iter_311948.pth',
+            prefix='backbone.',
+        ),
+    ),
+    head=dict(num_classes=102, in_channels=1024),
+)

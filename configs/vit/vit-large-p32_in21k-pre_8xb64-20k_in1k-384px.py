@@ -1,0 +1,31 @@
+# ViT-L/32 from ImageNet-21k to ImageNet-1k as the ViT paper fine-tunes it:
+# 384 px, batch 512, 20k steps. The whole head is taken off; its successor starts at zero.
+#
+#   bash tools/dist_train.sh configs/vit/vit-large-p32_in21k-pre_8xb64-20k_in1k-384px.py \
+#       8 --amp
+#
+# Published: 80.99 % top-1. Not trained by us (no GPU node).
+# Google's weights instead of those of our recipe: L_32.npz of gs://vit_models/imagenet21k,
+#
+#   python tools/convert_checkpoint.py L_32.npz vit.pth --arch vit
+#
+# and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
+_base_ = [
+    '../_base_/models/vit.py',
+    '../_base_/datasets/imagenet_vit_384.py',
+    '../_base_/schedules/sgd_20k_vit.py',
+]
+
+model = dict(
+    backbone=dict(
+        arch='large',
+        patch_size=32,
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/vit-large-p32_64xb64-90e_in21k/iter_311948.pth',
+            prefix='backbone.',
+        ),
+    ),
+    head=dict(in_channels=1024),
+)
