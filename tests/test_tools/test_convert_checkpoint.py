@@ -174,6 +174,28 @@ def test_weights_of_the_other_kind_are_refused(tmp_path, request, arch, other, m
         conversion.convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', arch)
 
 
+def test_cvt_files(tmp_path, tool):
+    """The official names are ours without ``backbone.``; the head is a LinearClsHead."""
+    arch = dict(embed_dims=(8, 16, 24), num_heads=(1, 2, 3), depths=(1, 1, 1))
+    head = dict(type='LinearClsHead', num_classes=10, in_channels=24)
+    settings = dict(type='ImageClassifier', backbone=dict(type='CvT', arch=arch), head=head)
+    origin, model = MODELS.build(settings), MODELS.build(settings)
+    weights = {
+        key.removeprefix('backbone.').replace('head.fc.', 'head.'): value
+        for key, value in origin.state_dict().items()
+    }
+    src, dst = str(tmp_path / 'official.pth'), str(tmp_path / 'converted.pth')
+    torch.save(weights, src)
+    tool.main([src, dst, '--arch', 'cvt'])
+    assert torch.load(dst, weights_only=True)['state_dict'].keys() == model.state_dict().keys()
+    load_checkpoint(model, dst, strict=True)
+    images = torch.randn(1, 3, 32, 32)
+    assert torch.equal(model.eval()(images), origin.eval()(images))
+    torch.save({**weights, 'stage0.pos_embed': torch.zeros(1)}, src)
+    with pytest.raises(ValueError, match=r'1 of \d+ keys are not those of a CvT: stage0.pos_em'):
+        conversion.convert_checkpoint(src, dst, 'cvt')
+
+
 @needs_listing
 def test_training_checkpoint_with_foreign_objects(tmp_path, timms, tool, capsys):
     src, dst = str(tmp_path / 'training.pth'), str(tmp_path / 'converted.pth')

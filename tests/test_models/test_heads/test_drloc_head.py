@@ -1,4 +1,4 @@
-"""DRLocHead in whole classifiers: seven backbones, weights, settings, messages."""
+"""DRLocHead in whole classifiers: eight backbones, weights, settings, messages."""
 
 import copy
 import warnings
@@ -45,6 +45,7 @@ T2T = dict(
     t2t_cfg=dict(token_dims=16, use_performer=False),
     layer_cfgs=dict(num_heads=2),
 )
+CVT = dict(type='CvT', arch=dict(embed_dims=(8, 16, 32), num_heads=(1, 1, 2), depths=(1, 1, 1)))
 RESNET = dict(type='ResNet', depth=18, base_channels=4, stem_channels=4)
 CONVNEXT = dict(
     type='ConvNeXt',
@@ -99,6 +100,9 @@ MODEL_CASES = {
         ),
     ),
     't2t': (T2T, dict(head=VIT_HEAD)),
+    'cvt': (CVT | dict(out_type='raw'), dict(head=LINEAR_HEAD)),
+    'cvt-vector-source': (CVT, dict(head=LINEAR_HEAD, source='backbone.stage2')),
+    'cvt-gap': (CVT | dict(style='gap', out_type='featmap'), dict(head=LINEAR_HEAD)),
     'resnet': (RESNET, dict(head=LINEAR_HEAD, in_channels=32, neck=GAP)),
     'resnet-no-neck': (RESNET, dict(head=LINEAR_HEAD, in_channels=32)),
     'convnext': (CONVNEXT, dict(head=LINEAR_HEAD, neck=GAP)),
