@@ -1,0 +1,122 @@
+r"""Measure frozen features of a backbone: k-NN, few-shot least squares and a linear layer.
+
+python tools/probe.py work_dirs/convit-tiny_8xb128-300e_in1k \
+    --data configs/_base_/datasets/flowers102_224.py
+
+Training images go through the test transforms, without augmentation; scores are top-1 on the test
+images, in percent. In memory are the features of all images (4 bytes x dimensions x images) and
+some thousand rows more; --max-per-class takes fewer images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.datasets.presence import require_data
+from vit_plugins.embedding_report import read_split
+from vit_plugins.engine.resume import find_trained
+from vit_plugins.feature_probe import (
+    as_table,
+    extract_features,
+    load_backbone,
+    probe_few_shot,
+    probe_knn,
+    probe_linear,
+    use_data,
+)
+from vit_plugins.published_weights import resolve_weights
+
+PROBES = ('knn', 'few-shot', 'linear')
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of the model, or the work dir of a training')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='weights: a file or a name of the model index; left out: those of the work dir, or '
+        'those that a training would start from',
+    )
+    parser.add_argument('--data', metavar='CONFIG', help='images of another config')
+    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    parser.add_argument('--probes', nargs='+', choices=PROBES, default=PROBES, help='all if none')
+    parser.add_argument('--k', type=int, default=20, help='neighbors that vote; 20')
+    parser.add_argument('--shots', nargs='+', type=int, default=[1, 5, 10], metavar='N')
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='of few-shot draws'
+    )
+    parser.add_argument('--ridge', type=float, default=1.0, help='penalty of least squares; 1')
+    parser.add_argument(
+        '--penalties',
+        nargs='+',
+        type=float,
+        default=[1e-5, 1e-4, 1e-3, 1e-2],
+        help='of the linear layer; several: chosen on a fifth of the training images',
+    )
+    parser.add_argument('--max-per-class', type=int, metavar='N', help='training images to take')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    parser.add_argument('--out', type=Path, help='JSON file for the scores')
+    return parser.parse_args(argv)
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Turn the arguments into the config of the model with the images asked for."""
+    if Path(args.config).is_dir():
+        args.config, found = find_trained(args.config)
+        args.checkpoint = args.checkpoint or found
+    cfg = Config.fromfile(args.config)
+    if args.data is not None:
+        cfg = use_data(cfg, Config.fromfile(args.data))
+    cfg.merge_from_dict(args.cfg_options)
+    if args.data_root is not None:
+        cfg = apply_data_root(cfg, args.data_root, verify=False)
+    else:
+        require_data(cfg, ['train', 'test'])
+    if args.max_per_class is not None:
+        cfg.train_dataloader.dataset = dict(
+            type='ClassSubset',
+            dataset=cfg.train_dataloader.dataset,
+            num_per_class=args.max_per_class,
+            mode='random',
+        )
+    return cfg
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+    """Encode the images and print what the probes say."""
+    args = parse_args(argv)
+    try:
+        cfg = read_config(args)
+        weights = args.checkpoint and resolve_weights(args.checkpoint)
+        model = load_backbone(cfg, weights, args.device)
+        train, test = (extract_features(model, read_split(cfg, s)) for s in ('train', 'test'))
+        results: dict[str, float] = {}
+        if 'knn' in args.probes:
+            results |= probe_knn(train, test, args.k)
+        if 'few-shot' in args.probes:
+            results |= probe_few_shot(train, test, args.shots, args.seeds, args.ridge)
+        if 'linear' in args.probes:
+            results |= probe_linear(train, test, args.penalties)
+    except (ValueError, FileNotFoundError) as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
+    print(as_table(results))
+    if args.out:
+        args.out.write_text(json.dumps(results, indent=1), encoding='utf-8')
+    return results
+
+
+if __name__ == '__main__':
+    main()
