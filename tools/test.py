@@ -118,7 +118,16 @@ def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
 
 
 def average_over_views(cfg: Config) -> None:
-    """Test with the config's test-time augmentation, or with flipped images if it has none."""
+    """Test with the config's test-time augmentation, or with flipped images if it has none.
+
+    Raises:
+        SystemExit: If the model gives no class scores, which are what is averaged.
+    """
+    if 'tta_model' not in cfg and 'Retriever' in cfg.model.type:
+        raise SystemExit(
+            f'--tta averages class scores, and {cfg.model.type} gives descriptors: leave it out, '
+            'or name a tta_model in the config'
+        )
     pipeline = cfg.test_dataloader.dataset.pipeline
     if 'tta_pipeline' not in cfg:
         flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]

@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 
 @pytest.fixture(scope='module')
@@ -89,3 +90,9 @@ def test_arguments_that_do_not_suffice(arguments, message, test_tool, capsys):
     with pytest.raises(SystemExit):
         test_tool.main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_descriptors_have_no_class_scores_to_average(test_tool):
+    config = Path(__file__).parents[2] / 'configs/retrieval_digits.py'
+    with pytest.raises(SystemExit, match='EmbeddingRetriever gives descriptors: leave it out'):
+        test_tool.average_over_views(Config.fromfile(config))

@@ -208,6 +208,16 @@ def test_supervised_pairs_are_those_of_the_data_set_or_of_its_classes(tmp_path, 
         matching_pairs([], None)
 
 
+def test_a_test_writes_the_model_with_the_pca_that_it_fitted(tmp_path, fits):
+    out = tmp_path / 'new' / 'fitted.pth'
+    hook = FitPCAHook(out_file=str(out))
+    assert f'out_file={str(out)!r}' in repr(hook)
+    build_runner(tmp_path, hook=hook).test()
+    assert len(fits) == 1
+    assert fitted(out) == 1
+    assert is_of_its_weights(out)
+
+
 def test_mode_of_the_model_is_kept():
     data = Runner.build_dataloader(loader('val', PACK))
     model = TinyRetriever().train()
@@ -262,7 +272,7 @@ def test_messages(tmp_path):
         TypeError, match=r'FitPCAHook needs pca=.*that of TinyRetriever is NoneType'
     ):
         build_runner(tmp_path, model).val()
-    assert repr(FitPCAHook()) == "FitPCAHook(split='train', dataloader=None)"
+    assert repr(FitPCAHook()) == "FitPCAHook(split='train', dataloader=None, out_file=None)"
 
 
 def rank_main(rank, port, folder):

@@ -11,7 +11,8 @@ from mmengine.config import ConfigDict
 from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import IterBasedTrainLoop, Runner, save_checkpoint
+from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmpretrain.registry import HOOKS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -43,6 +44,8 @@ class FitPCAHook(Hook):
         split: Whose data to fit to: ``'train'``, ``'val'`` or ``'test'``.
         dataloader: Config of a loader to take instead of that of the split, complete with the
             pipeline; for data sets that cannot be read image by image.
+        out_file: Where a test writes the model with the PCA it fitted: for weights that were not
+            trained with one, such as those of ImageNet, before searching with them.
 
     Raises:
         ValueError: If there is no such split.
@@ -52,16 +55,25 @@ class FitPCAHook(Hook):
     # After the averaged weights came in (NORMAL), before a checkpoint is written (VERY_LOW).
     priority = 'LOW'
 
-    def __init__(self, split: str = 'train', dataloader: dict | None = None) -> None:
+    def __init__(
+        self,
+        split: str = 'train',
+        dataloader: dict | None = None,
+        out_file: str | None = None,
+    ) -> None:
         if split not in ('train', 'val', 'test'):
             raise ValueError(f"split ({split!r}) must be 'train', 'val' or 'test'")
         self.split = split
         self.dataloader = dataloader
+        self.out_file = out_file
         self._loader: DataLoader | None = None
         self._fitted_to: str | None = None  # digest of the weights
 
     def __repr__(self) -> str:
-        return f'FitPCAHook(split={self.split!r}, dataloader={self.dataloader})'
+        return (
+            f'FitPCAHook(split={self.split!r}, dataloader={self.dataloader}, '
+            f'out_file={self.out_file!r})'
+        )
 
     def before_run(self, runner: Runner) -> None:
         """Check that there is something to fit.
@@ -101,6 +113,17 @@ class FitPCAHook(Hook):
             runner: The runner.
         """
         self._refresh(runner, runner.cfg.get('test_dataloader'))
+
+    def after_test(self, runner: Runner) -> None:
+        """Write the model with its PCA, if asked for.
+
+        Args:
+            runner: The runner.
+        """
+        if self.out_file is not None and is_main_process():
+            state = weights_to_cpu(get_state_dict(_bare(runner.model)))
+            save_checkpoint({'state_dict': state, 'meta': {}}, self.out_file)
+            runner.logger.info(f'The model with its PCA: {self.out_file}')
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Fit at the end of a training, before its last checkpoint.
