@@ -2,5 +2,6 @@ from .convit import ConViT
 from .cvt import CvT
 from .deit3_vit import DeiT3ViT
 from .hybrid_vit import HybridViT
+from .t2t_vit_performer import T2TViTPerformer
 
-__all__ = ['ConViT', 'CvT', 'DeiT3ViT', 'HybridViT']
+__all__ = ['ConViT', 'CvT', 'DeiT3ViT', 'HybridViT', 'T2TViTPerformer']
