@@ -17,6 +17,9 @@ from vit_plugins.models.backbones.cvt import CvT
 
 ARCH = dict(embed_dims=(8, 16, 24), num_heads=(1, 2, 3), depths=(1, 2, 2))
 BOTH = pytest.mark.parametrize('style', ['official', 'gap'])
+GAP_SLOW = pytest.mark.parametrize(
+    'style', ['official', pytest.param('gap', marks=pytest.mark.slow)]
+)
 SWITCHES = {
     'default': {},
     'gap': dict(style='gap'),
@@ -892,7 +895,7 @@ def test_deepcopy_and_dtype_after_a_forward():
     assert twin.stage0.blocks[0].attn.proj.weight is not model.stage0.blocks[0].attn.proj.weight
 
 
-@BOTH
+@GAP_SLOW
 @pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version('2.5'),
     reason='old torch cannot export host transformers',
@@ -903,7 +906,7 @@ def test_export_of_the_model(style):
     torch.testing.assert_close(program.module()(images), model(images))
 
 
-@BOTH
+@GAP_SLOW
 @pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
 @pytest.mark.filterwarnings('ignore::FutureWarning')
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
