@@ -1,6 +1,6 @@
-# What the retrieval studies share: photos of 64 px, 100 classes to train with and 50 others to test
-# with. A small ViT that has learnt to name the training classes (photos64_classifier.py) goes on
-# for 200 iterations, with the published loss, memory of all training images and optimizer.
+# What the retrieval studies share: photos of 64 px, 100 classes to train with and 50 others to
+# test with. A small ViT that has learnt to name the training classes (photos64_classifier.py)
+# goes on for 200 iterations, with the published loss, memory of all training images and optimizer.
 #
 # --data-root DIR: DIR/train and DIR/test hold class folders.
 _base_ = ['../default_runtime.py']
