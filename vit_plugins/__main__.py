@@ -20,11 +20,13 @@ TOOLS = {
     'predict': 'classify images: predict WORK_DIR IMAGES... [options of tools/predict.py]',
     'retrieve': 'search photos: retrieve index|query GALLERY IMAGES... [of tools/retrieve.py]',
     'study': 'run a grid of trainings: study STUDY.yaml [options of tools/study.py]',
+    'kfold': 'cross-validate: kfold CONFIG [options of tools/kfold.py]',
+    'probe': 'score frozen features: probe CONFIG|WORK_DIR [options of tools/probe.py]',
     'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
     'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
 }
 SUFFIXES = ('.py', '.yaml')
-TAKES_CONFIG = ('train', 'test', 'study', 'browse_augment')  # as first argument
+TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'browse_augment')  # as first argument
 
 
 def config_files() -> list[Path]:

@@ -1,3 +1,4 @@
+import resource
 import threading
 import time
 
@@ -22,7 +23,9 @@ def test_a_grid_runs_and_leaves_records(bench):
     assert (record['levels'], record['seed']) == ({'model': 'lifted'}, 1)
     assert record['seconds_per_step'] == 0.5
     assert record['steps'] == 12
-    assert 1 < record['peak_rss_mb'] < 1000
+    # a process starts with the memory of the one that starts it, here pytest
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert 1 < record['peak_rss_mb'] < 1000 + own
     assert record['wall_seconds'] > 0
     assert record['cpu_seconds'] > 0
     assert record['fingerprint'] == cells[3].fingerprint
