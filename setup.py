@@ -28,6 +28,7 @@ EXTRAS = {
     'retrieval': ['faiss-cpu>=1.9'],  # tools/retrieve.py; the first for numpy 1 and 2
     'test': [
         'pytest>=8',
+        'pytest-xdist>=3.5',  # the fast tests in two processes
         'timm>=1.0',  # the oracle of ConViT's and DeiT III's numbers
         'pytorch-metric-learning>=2.9',  # of retrieval's, as faiss; the oldest that was tried
         'tensorboard>=2.14',

@@ -6,6 +6,8 @@ from mmpretrain.utils import register_all_modules
 
 import vit_plugins  # noqa: F401  (registration)
 
+torch.set_num_threads(1)  # tiny models: a second thread only gets in the way of the other worker
+
 
 @pytest.fixture(autouse=True, scope='session')
 def _host_scope():
