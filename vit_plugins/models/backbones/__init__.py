@@ -2,6 +2,7 @@ from .convit import ConViT
 from .cvt import CvT
 from .deit3_vit import DeiT3ViT
 from .hybrid_vit import HybridViT
+from .pos_embed_vit import PosEmbedViT
 from .t2t_vit_performer import T2TViTPerformer
 
-__all__ = ['ConViT', 'CvT', 'DeiT3ViT', 'HybridViT', 'T2TViTPerformer']
+__all__ = ['ConViT', 'CvT', 'DeiT3ViT', 'HybridViT', 'PosEmbedViT', 'T2TViTPerformer']
