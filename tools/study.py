@@ -43,6 +43,8 @@ the study file (YAML):
                             _x_: 5.7               its number on the x axis
   cells: [{axis: level or [levels]}]    only these combinations (an axis left out: all levels)
   exclude: [{axis: level or [levels]}]  not these
+  tuned: [{where: {axis: level or [levels]}, set: settings}]
+                          what a search chose for certain cells, as a learning rate
   seeds: [0, 1, 2]        of each cell
   seed_keys               settings that take the seed; [randomness.seed] if not given
   measure: test           tools/test.py once, on the last weights; or val: the last validation

@@ -43,6 +43,19 @@ def test_chosen_and_excluded_cells(bench):
     ]
 
 
+def test_settings_of_certain_cells(bench):
+    tuned = 'tuned: [{where: {model: [wide, plain], data: 10%}, set: {model.lift: 7.0}}]'
+    cells = bench.cells(GRID.replace('[3, 5]', '[3]') + tuned)
+    lifts = {cell.name: cell.stages[0].model.lift for cell in cells}
+    assert {name for name, lift in lifts.items() if lift == 7} == {
+        'plain/10%/seed3',
+        'wide/10%/seed3',
+    }
+    untouched = bench.cells(GRID.replace('[3, 5]', '[3]'))
+    same = [a.fingerprint == b.fingerprint for a, b in zip(cells, untouched, strict=True)]
+    assert same == [lift == 0 for lift in lifts.values()]
+
+
 def test_another_base_and_lists_that_replace(bench):
     bench.write('_base_ = "base.py"\nmodel = dict(lift=5.0)', 'other.py')
     cells = bench.cells("""
@@ -154,6 +167,8 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
         (ONE + 'compare: {axis: size, baseline: a}', "axis 'size'; there are model"),
         (ONE + 'compare: {axis: model, baseline: c}', "level 'c' of model; there are a, b"),
         (ONE + 'exclude: [{model: c}]', "exclude names the level 'c'"),
+        (ONE + 'tuned: [{where: {model: c}, set: {}}]', "tuned names the level 'c'"),
+        (ONE + 'tuned: [{model: a}]', r"tuned takes \['set', 'where'\]"),
         (ONE + 'plot: {x: size}', "plot names the axis 'size'"),
         (
             ONE.replace('model.lift', 'modell.lift'),

@@ -131,13 +131,14 @@ def choose_levels(content: Mapping[str, Any]) -> Iterator[dict[str, str]]:
         options = [choice.get(axis, list(levels)) for axis, levels in axes.items()]
         for names in itertools.product(*options):
             levels = dict(zip(axes, names, strict=True))
-            excluded = any(
-                all(levels[axis] in some for axis, some in rule.items())
-                for rule in content['exclude']
-            )
+            excluded = any(_within(levels, choice) for choice in content['exclude'])
             if not excluded and levels not in seen:
                 seen.append(levels)
                 yield levels
+
+
+def _within(levels: Mapping[str, str], choice: Mapping[str, list[str]]) -> bool:
+    return all(levels[axis] in some for axis, some in choice.items())
 
 
 def _make_cell(study: Study, levels: dict[str, str], seed: int) -> Cell:
@@ -148,7 +149,10 @@ def _make_cell(study: Study, levels: dict[str, str], seed: int) -> Cell:
         cfg = Config.fromfile(special['_base_'] or study.content['base'])
         seeds = dict.fromkeys(study.content['seed_keys'], seed)
         plain = [{k: v for k, v in part.items() if k not in SPECIAL} for part in settings]
-        for part in (study.content['options'] or {}, *plain, seeds):
+        tuned = [
+            part['set'] for part in study.content['tuned'] or () if _within(levels, part['where'])
+        ]
+        for part in (study.content['options'] or {}, *plain, *tuned, seeds):
             _override(cfg, part)
         if special['_scale_epochs_'] is not None:
             scale_epochs(cfg, special['_scale_epochs_'])

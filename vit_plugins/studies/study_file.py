@@ -21,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     'axes': None,
     'cells': None,
     'exclude': [],
+    'tuned': [],
     'seeds': [0, 1, 2],
     'seed_keys': ['randomness.seed'],
     'measure': 'test',
@@ -156,12 +157,13 @@ def _check_choices(study: dict, axes: dict) -> None:
         levels = part['levels'] = [str(level) for level in part.get('levels') or ()]
         _check_levels(axes, {part['axis']: [part['baseline'], *levels]}, 'compare')
     for key in ('cells', 'exclude'):
-        study[key] = [
-            {axis: [str(level) for level in _listed(levels)] for axis, levels in choice.items()}
-            for choice in study[key] or ()
-        ]
+        study[key] = [_choice(choice) for choice in study[key] or ()]
         for choice in study[key]:
             _check_levels(axes, choice, key)
+    for part in study['tuned'] or ():
+        _check_keys(part, 'tuned', {'where', 'set'}, set())
+        part['where'] = _choice(part['where'])
+        _check_levels(axes, part['where'], 'tuned')
     if study['plot']:
         _check_keys(study['plot'], 'plot', {'x'}, {'label'})
         _check_levels(axes, {study['plot']['x']: []}, 'plot')
@@ -208,5 +210,9 @@ def _check_levels(axes: dict, choice: Mapping[str, list[str]], where: str) -> No
                 )
 
 
-def _listed(value: Any) -> list:
-    return value if isinstance(value, list) else [value]
+def _choice(levels: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Make a list of each level that stands alone."""
+    return {
+        axis: [str(level) for level in (some if isinstance(some, list) else [some])]
+        for axis, some in levels.items()
+    }
