@@ -1,5 +1,5 @@
 # What the studies of the small-data models share: CIFAR-10 at its own 32 px, 250 training images of
-# each class, 400 steps of 50 images whatever the number of images, a ViT of width 48 and depth 4.
+# each class, 500 steps of 50 images whatever the number of images, a ViT of width 48 and depth 4.
 # Class folders come by --data-root. A fifth of train/ is for validation (50 images of each class:
 # curves, and the choice of the learning rate); test/, 10,000 images, is looked at once, by the
 # last weights.
@@ -71,14 +71,14 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=1.0),
 )
 param_scheduler = [
-    dict(type='WarmupCosineLR', warmup=40, warmup_lr=1e-6, eta_min=1e-5, by_epoch=False)
+    dict(type='WarmupCosineLR', warmup=50, warmup_lr=1e-6, eta_min=1e-5, by_epoch=False)
 ]
-train_cfg = dict(by_epoch=False, max_iters=400, val_interval=100)
+train_cfg = dict(by_epoch=False, max_iters=500, val_interval=125)
 val_cfg = dict()
 test_cfg = dict()
 # Nothing is chosen by validation: the last step counts.
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=200, save_best=None, max_keep_ckpts=2),
+    checkpoint=dict(by_epoch=False, interval=250, save_best=None, max_keep_ckpts=2),
     logger=dict(interval=50, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)
