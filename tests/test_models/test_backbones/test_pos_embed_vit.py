@@ -33,7 +33,7 @@ def positions(kind: str) -> set[str]:
 @pytest.mark.parametrize(
     ('kind', 'count'),
     [
-        # B/16 at 224: 86,567,656 with its head of 769 * 1000 (specs/convit_vit.md, 7.4)
+        # B/16 at 224, as torchvision's vit_b_16: 86,567,656 with a head of 769 * 1000
         ('1d', 86_567_656 - 769_000),
         ('2d', 86_567_656 - 769_000 - 197 * 768 + 768 + 2 * 14 * 384),
         ('none', 86_567_656 - 769_000 - 197 * 768),
