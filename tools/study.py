@@ -19,6 +19,7 @@ from vit_plugins.studies.cell_folder import (
 )
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import Cell, Study, make_cells, read_study
+from vit_plugins.studies.model_cost import setting_costs
 from vit_plugins.studies.report import write_report
 
 DESCRIPTION = """\
@@ -26,6 +27,11 @@ Run a grid of trainings, each in a process and a folder of its own, and compare 
 
 Started again, it goes on: finished cells stay, one that was cut off resumes from its checkpoint.
 A cell whose config is no longer that of its results is never mixed in: see --force.
+
+At the end, or by --collect, report.md in the work dir has a table of the settings (metrics over
+the seeds, parameters, 10^9 multiplications for one prediction, time, memory), one of the
+differences paired by seed, and pictures: learning curves, the metric against an axis (plot) and,
+where settings differ in it, against the multiplications. The tables are there as .csv, too.
 """
 STUDY_FILE = """\
 the study file (YAML):
@@ -128,7 +134,8 @@ def collect(
     missing = {name: state for name, state in states.items() if state != 'done'}
     if not records:
         raise SystemExit(f'no cell in {folder} is done: nothing to report')
-    report = write_report(study, records, folder, missing, command)
+    costs = setting_costs((cell for cell in cells if cell.name in records), study.measure)
+    report = write_report(study, records, folder, missing, command, costs)
     print(f'\n{report.read_text(encoding="utf-8")}\n{report}')
     changed = [name for name, state in states.items() if state == 'changed']
     if changed:

@@ -1,16 +1,13 @@
 import csv
-import math
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vit_plugins.studies.figures import draw_against, draw_learning_curves, mean_curve
+from vit_plugins.studies.model_cost import ModelCost
 from vit_plugins.studies.report import (
     difference_rows,
     group_records,
-    joined_curve,
-    level_value,
     summary_rows,
     write_report,
 )
@@ -136,40 +133,29 @@ def test_report_of_one_seed_and_of_mixed_images(study, records, tmp_path):
     assert 'nan' not in text
 
 
-def test_curves_of_stages_are_joined():
-    stages = [
-        {'curves': {'accuracy/top1': [[2, 10.0], [4, 20.0]]}, 'epochs': 4},
-        {'curves': {'accuracy/top1': [[1, 25.0]]}, 'epochs': 1},
-    ]
-    joined = joined_curve({'stages': stages}, 'accuracy/top1')
-    assert joined == [(2, 10.0), (4, 20.0), (5, 25.0)]
+def test_report_with_what_the_models_cost(study, records, tmp_path):
+    costs = {
+        ('vit', '10%'): ModelCost(5_717_416, 1.2537),
+        ('vit', '100%'): ModelCost(5_717_416, 1.2537),
+        ('convit', '10%'): ModelCost(5_710_512, 17.487),
+        ('convit', '100%'): ModelCost(problem='no such head'),
+    }
+    row = summary_rows(study, records, costs)[2]
+    assert (row['parameters'], row['gmacs']) == (5_710_512, 17.487)
+    text = write_report(study, records, tmp_path, {}, '', costs).read_text()
+    assert '| accuracy/top1 | parameters | GMACs | s/step |' in text
+    assert '| vit | 10% | 3 | 32.00 ± 2.00 | 5,717,416 | 1.25 | 0.250 |' in text
+    assert '| 35.33 ± 2.08 | 5,710,512 | 17.5 |' in text
+    assert '| convit | 100% | 3 | 61.33 ± 1.04 | - | - | 0.250 |' in text
+    assert 'Not counted for convit, 100%: no such head.' in text
+    assert '(accuracy_top1_against_gmacs.png)' in text
+    with (tmp_path / 'summary.csv').open() as file:
+        assert [row['gmacs'] for row in csv.DictReader(file)] == ['1.2537', '1.2537', '17.487', '']
 
 
-def test_mean_curve_of_the_steps_that_all_have():
-    steps, means, deviations = mean_curve([[(1, 2.0), (2, 4.0)], [(1, 4.0), (2, 4.0), (3, 9.0)]])
-    assert steps.tolist() == [1, 2]
-    assert means.tolist() == [3, 4]
-    assert deviations == pytest.approx([math.sqrt(2), 0])
-
-
-def test_figures_hold_the_numbers():
-    figure = draw_learning_curves({'a': [[(1, 2.0), (2, 3.0)]]}, 'accuracy/top1')
-    (line,) = figure.axes[0].lines
-    assert line.get_xydata().tolist() == [[1, 2], [2, 3]]
-    figure = draw_against({'a': {100: [60.0, 62.0], 5: [30.0]}}, 'data', 'top1')
-    axes = figure.axes[0]
-    assert axes.get_xscale() == 'log'
-    assert axes.lines[0].get_xydata().tolist() == [[5, 30], [100, 61]]
-
-
-@pytest.mark.parametrize(
-    ('name', 'settings', 'value'),
-    [('10%', {}, 10), ('0.5', {}, 0.5), ('small', {'_x_': 1.3}, 1.3), ('7', {'_x_': 2}, 2)],
-)
-def test_number_of_a_level(name, settings, value):
-    assert level_value(name, settings) == value
-
-
-def test_level_that_is_no_number():
-    with pytest.raises(ValueError, match="'small' is no number to plot against: give it _x_"):
-        level_value('small', {})
+def test_report_of_models_that_cost_the_same_has_no_picture_of_it(study, records, tmp_path):
+    costs = dict.fromkeys(VALUES, ModelCost(5, 0.1))
+    assert (
+        '_against_gmacs' not in write_report(study, records, tmp_path, {}, '', costs).read_text()
+    )
+    assert not list(tmp_path.glob('*_against_gmacs.png'))

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .figures import draw_against, draw_learning_curves
 from .grid import Study
+from .model_cost import ModelCost
+from .pictures import Group, draw_pictures
 from .statistics import paired_difference, summarize
 
 Records = Mapping[str, Mapping[str, Any]]
-Group = tuple[str, ...]
+Costs = Mapping[Group, ModelCost]
+# of the model: title and format
+SIZES = {'parameters': ('parameters', ',d'), 'gmacs': ('GMACs', '.3g')}
 # of the record: title and format
 COSTS = {
     'seconds_per_step': ('s/step', '.3f'),
@@ -43,15 +46,19 @@ def group_records(study: Study, records: Records) -> dict[Group, dict[int, Mappi
     return {key: dict(sorted(groups[key].items())) for key in sorted(groups, key=places.get)}
 
 
-def summary_rows(study: Study, records: Records) -> list[dict[str, Any]]:
+def summary_rows(
+    study: Study, records: Records, costs: Costs | None = None
+) -> list[dict[str, Any]]:
     """Summarize each setting over its seeds.
 
     Args:
         study: The study.
         records: Name of each finished cell to its record.
+        costs: Levels of each setting to what its model costs.
 
     Returns:
-        A row per setting: its levels, ``n``, mean and deviation of each metric, mean costs.
+        A row per setting: its levels, ``n``, mean and deviation of each metric, ``parameters``
+        and ``gmacs`` (None if unknown) if costs are given, mean costs of the training.
     """
     rows = []
     for key, seeds in group_records(study, records).items():
@@ -59,6 +66,8 @@ def summary_rows(study: Study, records: Records) -> list[dict[str, Any]]:
         for metric in study.metrics:
             found = summarize([record['metrics'][metric] for record in seeds.values()])
             row[f'{metric} mean'], row[f'{metric} std'] = found.mean, found.std
+        if costs:
+            row.update({size: getattr(costs[key], size) for size in SIZES})
         for cost in COSTS:
             values = [record[cost] for record in seeds.values() if record.get(cost) is not None]
             if values:
@@ -102,7 +111,12 @@ def difference_rows(study: Study, records: Records) -> list[dict[str, Any]]:
 
 
 def write_report(
-    study: Study, records: Records, folder: Path, missing: Mapping[str, str], command: str
+    study: Study,
+    records: Records,
+    folder: Path,
+    missing: Mapping[str, str],
+    command: str,
+    costs: Costs | None = None,
 ) -> Path:
     """Write ``report.md``, ``cells.csv``, ``summary.csv``, ``differences.csv`` and the pictures.
 
@@ -112,21 +126,23 @@ def write_report(
         folder: Where to.
         missing: Name to state of the cells that are not in it.
         command: The command that made it, for the report.
+        costs: Levels of each setting to what its model costs; see :func:`setting_costs`.
 
     Returns:
         The report.
     """
-    summary, differences = summary_rows(study, records), difference_rows(study, records)
+    summary = summary_rows(study, records, costs)
+    differences = difference_rows(study, records)
     _write_csv(_cell_rows(study, records), folder / 'cells.csv')
     _write_csv(summary, folder / 'summary.csv')
     _write_csv(differences, folder / 'differences.csv')
-    pictures = _draw(study, records, folder)
+    pictures = draw_pictures(study, group_records(study, records), costs or {}, folder)
     about = [study.about.strip(), ''] if study.about else []
     lines = [f'# {study.name}', '', *about, f'`{command}`', '']
     lines += ['Mean ± standard deviation (n - 1) over seeds.', '', *_summary_table(study, summary)]
     if differences:
         lines += ['', *_difference_table(study, differences)]
-    lines += ['', *_notes(records, missing)]
+    lines += ['', *_notes(records, missing, costs or {})]
     lines += [f'\n![{path.stem}]({path.name})' for path in pictures]
     report = folder / 'report.md'
     report.write_text('\n'.join(lines) + '\n', encoding='utf-8')
@@ -148,12 +164,15 @@ def _cell_rows(study: Study, records: Records) -> list[dict[str, Any]]:
 
 def _summary_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
     costs = [cost for cost in COSTS if any(cost in row for row in rows)]
-    head = [*study.axes, 'n', *study.metrics, *(COSTS[cost][0] for cost in costs)]
+    sizes = [size for size in SIZES if any(size in row for row in rows)]
+    titles = [*(SIZES[size][0] for size in sizes), *(COSTS[cost][0] for cost in costs)]
+    head = [*study.axes, 'n', *study.metrics, *titles]
     body = [
         [
             *(row[axis] for axis in study.axes),
             str(row['n']),
             *(_with_deviation(row[f'{m} mean'], row[f'{m} std']) for m in study.metrics),
+            *('-' if row[s] is None else format(row[s], SIZES[s][1]) for s in sizes),
             *(format(row[cost], COSTS[cost][1]) if cost in row else '' for cost in costs),
         ]
         for row in rows
@@ -182,8 +201,18 @@ def _difference_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
     return [f'{note} for the {len(rows)} comparisons).', '', *markdown_table(head, body)]
 
 
-def _notes(records: Records, missing: Mapping[str, str]) -> list[str]:
+def _notes(records: Records, missing: Mapping[str, str], costs: Costs) -> list[str]:
     notes = []
+    if costs:
+        notes.append(
+            'Parameters: all, also those that only the loss needs. GMACs: 10^9 multiplications '
+            'to predict one image.'
+        )
+    problems: dict[str, list[str]] = {}
+    for key, cost in costs.items():
+        if cost.problem:
+            problems.setdefault(cost.problem, []).append(', '.join(key))
+    notes += [f'Not counted for {"; ".join(keys)}: {why}.' for why, keys in problems.items()]
     if missing:
         told = ', '.join(f'{name} ({state})' for name, state in missing.items())
         notes.append(f'Not in the tables, {len(missing)} cells: {told}.')
@@ -227,71 +256,3 @@ def _write_csv(rows: list[dict[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
-
-
-def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, float]]:
-    """Put the validation curves of a cell's stages behind one another.
-
-    Args:
-        record: The record of a cell.
-        metric: Which curve.
-    """
-    points, before = [], 0
-    for stage in record['stages']:
-        points += [(before + step, value) for step, value in stage['curves'].get(metric, ())]
-        before += stage['epochs']
-    return points
-
-
-def _draw(study: Study, records: Records, folder: Path) -> list[Path]:
-    groups = group_records(study, records)
-    figures = {}
-    for metric in study.metrics:
-        stem = metric.replace('/', '_').replace(':', '_')
-        curves = {
-            ', '.join(key): [joined_curve(record, metric) for record in seeds.values()]
-            for key, seeds in groups.items()
-        }
-        curves = {name: found for name, found in curves.items() if all(found)}
-        if curves:
-            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric)
-        if study.plot:
-            series = _series(study, groups, metric)
-            label = study.plot.get('label') or study.plot['x']
-            figures[f'{stem}_against_{study.plot["x"]}'] = draw_against(series, label, metric)
-    for stem, figure in figures.items():
-        figure.savefig(folder / f'{stem}.png', dpi=120)
-    return [folder / f'{stem}.png' for stem in figures]
-
-
-def _series(study: Study, groups: Mapping[Group, Mapping], metric: str) -> dict:
-    axis = study.plot['x']
-    place = list(study.axes).index(axis)
-    series: dict[str, dict[float, list[float]]] = {}
-    for key, seeds in groups.items():
-        x = level_value(key[place], study.axes[axis][key[place]])
-        name = ', '.join((*key[:place], *key[place + 1 :]))
-        values = [record['metrics'][metric] for record in seeds.values()]
-        series.setdefault(name, {})[x] = values
-    return series
-
-
-def level_value(name: str, settings: Mapping[str, Any]) -> float:
-    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
-
-    Args:
-        name: The name of the level; a percent sign at its end is dropped.
-        settings: Its settings.
-
-    Raises:
-        ValueError: If neither is a number.
-
-    >>> level_value('10%', {})
-    10.0
-    """
-    try:
-        return float(settings.get('_x_', name.removesuffix('%')))
-    except ValueError:
-        raise ValueError(
-            f'the level {name!r} is no number to plot against: give it _x_: NUMBER'
-        ) from None

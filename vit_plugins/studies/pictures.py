@@ -1,0 +1,145 @@
+"""Which pictures a study has, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .figures import draw_against, draw_against_cost, draw_learning_curves
+from .grid import Study
+from .model_cost import ModelCost
+
+Group = tuple[str, ...]
+Groups = Mapping[Group, Mapping[int, Mapping[str, Any]]]
+
+
+def draw_pictures(
+    study: Study, groups: Groups, costs: Mapping[Group, ModelCost], folder: Path
+) -> list[Path]:
+    """Draw what the study holds, metric by metric.
+
+    Args:
+        study: The study.
+        groups: Levels of each setting to seed to record.
+        costs: Levels of each setting to its cost.
+        folder: Where to.
+
+    Returns:
+        The pictures.
+    """
+    figures = {}
+    gmacs = {key: costs[key].gmacs for key in groups if key in costs and costs[key].gmacs}
+    for metric in study.metrics:
+        stem = metric.replace('/', '_').replace(':', '_')
+        curves = {
+            ', '.join(key): [joined_curve(record, metric) for record in seeds.values()]
+            for key, seeds in groups.items()
+        }
+        curves = {name: found for name, found in curves.items() if all(found)}
+        if curves:
+            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric)
+        if study.plot:
+            series = level_series(study, groups, metric)
+            label = study.plot.get('label') or study.plot['x']
+            figures[f'{stem}_against_{study.plot["x"]}'] = draw_against(series, label, metric)
+        if len(set(gmacs.values())) > 1:
+            figures[f'{stem}_against_gmacs'] = draw_against_cost(
+                cost_series(groups, gmacs, metric), metric
+            )
+    for stem, figure in figures.items():
+        figure.savefig(folder / f'{stem}.png', dpi=120)
+    return [folder / f'{stem}.png' for stem in figures]
+
+
+def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, float]]:
+    """Put the validation curves of a cell's stages behind one another.
+
+    Args:
+        record: The record of a cell.
+        metric: Which curve.
+    """
+    points, before = [], 0
+    for stage in record['stages']:
+        points += [(before + step, value) for step, value in stage['curves'].get(metric, ())]
+        before += stage['epochs']
+    return points
+
+
+def level_series(study: Study, groups: Groups, metric: str) -> dict[str, dict[float, list[float]]]:
+    """Sort a metric into lines over the levels of the axis that the study plots against.
+
+    Args:
+        study: The study.
+        groups: Levels of each setting to seed to record.
+        metric: Which metric.
+
+    Returns:
+        Levels of the other axes to the number of a level to the values of its seeds.
+    """
+    axis = study.plot['x']
+    place = list(study.axes).index(axis)
+    series: dict[str, dict[float, list[float]]] = {}
+    for key, seeds in groups.items():
+        x = level_value(key[place], study.axes[axis][key[place]])
+        name = ', '.join((*key[:place], *key[place + 1 :]))
+        series.setdefault(name, {})[x] = _values(seeds, metric)
+    return series
+
+
+def cost_series(
+    groups: Groups, gmacs: Mapping[Group, float], metric: str
+) -> dict[str, dict[str, tuple[float, list[float]]]]:
+    """Sort a metric into lines, along which the cost grows and nothing else changes.
+
+    Args:
+        groups: Levels of each setting to seed to record.
+        gmacs: Levels of each setting to its cost; what is not in it is left out.
+        metric: Which metric.
+
+    Returns:
+        The levels that cost nothing to those that do, to the cost and the values of the seeds.
+    """
+    keys = [key for key in groups if key in gmacs]
+    places = range(len(keys[0]))
+    costly = [place for place in places if _differs_along(place, keys, gmacs)]
+    costly = costly or places  # no two settings differ in one axis alone
+    series: dict[str, dict[str, tuple[float, list[float]]]] = {}
+    for key in keys:
+        line = ', '.join(key[place] for place in places if place not in costly)
+        point = ', '.join(key[place] for place in costly)
+        series.setdefault(line, {})[point] = gmacs[key], _values(groups[key], metric)
+    return series
+
+
+def _differs_along(place: int, keys: list[Group], gmacs: Mapping[Group, float]) -> bool:
+    """Tell whether two settings that differ in this axis alone have different costs."""
+    seen: dict[Group, set[float]] = {}
+    for key in keys:
+        seen.setdefault((*key[:place], *key[place + 1 :]), set()).add(gmacs[key])
+    return any(len(costs) > 1 for costs in seen.values())
+
+
+def _values(seeds: Mapping[int, Mapping[str, Any]], metric: str) -> list[float]:
+    return [record['metrics'][metric] for record in seeds.values()]
+
+
+def level_value(name: str, settings: Mapping[str, Any]) -> float:
+    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
+
+    Args:
+        name: The name of the level; a percent sign at its end is dropped.
+        settings: Its settings.
+
+    Raises:
+        ValueError: If neither is a number.
+
+    >>> level_value('10%', {})
+    10.0
+    """
+    try:
+        return float(settings.get('_x_', name.removesuffix('%')))
+    except ValueError:
+        raise ValueError(
+            f'the level {name!r} is no number to plot against: give it _x_: NUMBER'
+        ) from None
