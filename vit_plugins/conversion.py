@@ -18,6 +18,7 @@ from .models.backbones.deit3_weights import DEIT3_NAMES
 from .models.backbones.deit_weights import DEIT_NAMES
 from .models.backbones.google_weights import VIT_NAMES, load_google
 from .models.backbones.hybrid_weights import HYBRID_NAMES
+from .models.backbones.t2t_weights import T2T_NAMES
 from .models.backbones.vit_weights import OfficialNames, is_official, unwrap_training_state
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
@@ -105,6 +106,7 @@ ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
     'deit': partial(convert_official, DEIT_NAMES),
     'deit3': partial(convert_official, DEIT3_NAMES),
     'hybrid-vit': partial(convert_official, HYBRID_NAMES),
+    't2t': partial(convert_official, T2T_NAMES),
     'vit': partial(convert_official, VIT_NAMES),
     'keep': OrderedDict,
 }
@@ -115,7 +117,8 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
 
     Args:
         src: A ``.pth`` or ``.safetensors`` file, possibly with objects of other programs inside,
-            or an ``.npz`` file of google-research/vision_transformer.
+            or an ``.npz`` file of google-research/vision_transformer. Of a file with
+            ``state_dict_ema`` (timm's trainer) these averaged weights are taken.
         dst: The file to write: ``{'state_dict': ..., 'meta': ...}``.
         arch: Key of ``ARCHS``.
 
@@ -134,7 +137,9 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
     except pickle.UnpicklingError:
         checkpoint = load_inert(src)
     weights = checkpoint if isinstance(checkpoint, dict) else {}
-    weights = unwrap_training_state(weights.get('state_dict', weights))
+    # The average over training, where timm's trainer has kept one: published scores are its.
+    key = 'state_dict_ema' if 'state_dict_ema' in weights else 'state_dict'
+    weights = unwrap_training_state(weights.get(key, weights))
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}
     if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
         found = ', '.join(key for key, value in weights.items() if not isinstance(value, Tensor))
