@@ -7,6 +7,7 @@ import fnmatch
 import runpy
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -59,22 +60,31 @@ def find_config(name: str) -> Path:
     raise ValueError(f'no config or model is called {name}: {hint} (python -m vit_plugins list)')
 
 
-def list_entries(pattern: str = '*') -> str:
+def _folded(files: list[Path]) -> list[str]:
+    """Name the files of ``configs/METHOD/``, and the folders below it with their number."""
+    folders = Counter(file.parent for file in files if len(file.parts) > 2)
+    names = [str(file) for file in files if file.parent not in folders]
+    return sorted(names + [f'{path}/ ({n}; list {path})' for path, n in folders.items()])
+
+
+def list_entries(pattern: str = '') -> str:
     """Write the models and recipes whose name matches as text.
 
     Args:
-        pattern: With ``*`` and ``?`` as in a shell, else a part of the name.
+        pattern: With ``*`` and ``?`` as in a shell, else a part of the name; without one, all
+            that there is, with the folders of a method's data sets as one line each.
 
     Raises:
         ValueError: Nothing matches; the message names the nearest.
     """
     glob = pattern if set('*?[') & set(pattern) else f'*{pattern}*'
     models = {name: m for name, m in index_models().items() if fnmatch.fnmatch(name, glob)}
-    configs = [
-        str(file)
+    files = [
+        file
         for file in config_files()
         if fnmatch.fnmatch(str(file), glob) or fnmatch.fnmatch(file.name, glob)
     ]
+    configs = [str(file) for file in files] if pattern else _folded(files)
     if not models and not configs:
         find_config(pattern)  # raises, with suggestions
     lines = ['models (mmpretrain.get_model, --pretrained):'] if models else []
@@ -161,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in TOOLS.items():
         commands.add_parser(name, help=text, add_help=False)
     listing = commands.add_parser('list', help='show models and configs: list [PATTERN]')
-    listing.add_argument('pattern', nargs='?', default='*', help='a part of the name, or a glob')
+    listing.add_argument('pattern', nargs='?', default='', help='a part of the name, or a glob')
     copying = commands.add_parser(
         'copy-config', help='copy a config to edit: copy-config NAME DIR'
     )

@@ -1,0 +1,13 @@
+# Swin-T on CIFAR-10 with the localization loss as the released code computes it.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/cifar10/swin-tiny-drloc-official_8xb128-100e_cifar10.py 8
+#
+# Published: 83.89 % top-1, which preset is not said. Not trained by us (no GPU node).
+_base_ = [
+    './swin-tiny-drloc_8xb128-100e_cifar10.py',
+    '../../_base_/schedules/loss_weight_300e_drloc.py',
+]
+
+model = dict(head=_base_.drloc_official)
+custom_hooks = [*_base_.custom_hooks, dict(type='DRLocSourceHook')]

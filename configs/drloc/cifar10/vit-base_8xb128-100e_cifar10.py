@@ -1,0 +1,13 @@
+# ViT-B/16 from scratch on CIFAR-10 at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh configs/drloc/cifar10/vit-base_8xb128-100e_cifar10.py 8
+#
+# Quoted of the paper by readers of its code: 71.70 % top-1. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/vit_base_drloc.py',
+    '../../_base_/datasets/cifar10_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=10))

@@ -1,0 +1,14 @@
+# CvT-13 from scratch on DomainNet clipart at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/domainnet-clipart/cvt-13_8xb128-100e_domainnet-clipart.py 8
+#
+# Published: 60.34 % top-1. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/cvt_13_gap.py',
+    '../../_base_/datasets/domainnet_clipart_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=345))

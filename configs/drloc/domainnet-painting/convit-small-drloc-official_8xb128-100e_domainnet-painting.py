@@ -1,0 +1,12 @@
+# ConViT-S on DomainNet painting with the localization loss as the released code computes it.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/domainnet-painting/convit-small-drloc-official_8xb128-100e_domainnet-painting.py 8
+#
+# The paper has no number for it. Not trained by us (no GPU node).
+_base_ = [
+    './convit-small-drloc_8xb128-100e_domainnet-painting.py',
+    '../../_base_/schedules/loss_weight_300e_drloc.py',
+]
+
+model = dict(head=_base_.drloc_official)

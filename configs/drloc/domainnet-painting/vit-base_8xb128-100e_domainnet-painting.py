@@ -1,0 +1,14 @@
+# ViT-B/16 from scratch on DomainNet painting at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/domainnet-painting/vit-base_8xb128-100e_domainnet-painting.py 8
+#
+# The paper has no number for it. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/vit_base_drloc.py',
+    '../../_base_/datasets/domainnet_painting_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=345))

@@ -1,0 +1,12 @@
+# DeiT-S on DomainNet quickdraw with the localization loss as the released code computes it.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/domainnet-quickdraw/deit-small-drloc-official_8xb128-100e_domainnet-quickdraw.py 8
+#
+# The paper has no number for it. Not trained by us (no GPU node).
+_base_ = [
+    './deit-small-drloc_8xb128-100e_domainnet-quickdraw.py',
+    '../../_base_/schedules/loss_weight_300e_drloc.py',
+]
+
+model = dict(head=_base_.drloc_official)

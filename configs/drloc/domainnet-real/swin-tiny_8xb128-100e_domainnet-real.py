@@ -1,0 +1,13 @@
+# Swin-T from scratch on DomainNet real at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh configs/drloc/domainnet-real/swin-tiny_8xb128-100e_domainnet-real.py 8
+#
+# Published: 73.47 % top-1. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/swin_tiny.py',
+    '../../_base_/datasets/domainnet_real_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=345))

@@ -1,0 +1,13 @@
+# ViT-B/16 from scratch on Flowers-102 at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh configs/drloc/flowers102/vit-base_8xb128-100e_flowers102.py 8
+#
+# The paper has no number for it. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/vit_base_drloc.py',
+    '../../_base_/datasets/flowers102_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=102))

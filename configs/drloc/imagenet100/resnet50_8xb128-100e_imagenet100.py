@@ -1,0 +1,13 @@
+# ResNet-50 from scratch on ImageNet-100 at 224 px, 100 epochs: the baseline of DRLoc.
+#
+#   bash tools/dist_train.sh configs/drloc/imagenet100/resnet50_8xb128-100e_imagenet100.py 8
+#
+# The paper has no number for it. Not trained by us (no GPU node).
+_base_ = [
+    '../../_base_/models/resnet50.py',
+    '../../_base_/datasets/imagenet100_224.py',
+    '../../_base_/schedules/adamw_100e_drloc.py',
+    '../../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=100))

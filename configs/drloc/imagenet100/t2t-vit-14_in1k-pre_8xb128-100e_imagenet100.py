@@ -1,0 +1,11 @@
+# T2T-ViT-14 fine-tuned from ImageNet-1k on ImageNet-100 at 224 px, 100 epochs.
+# Weights to fetch first: see configs/_base_/models/t2t_vit_14.py.
+#
+#   bash tools/dist_train.sh \
+#     configs/drloc/imagenet100/t2t-vit-14_in1k-pre_8xb128-100e_imagenet100.py 8
+#
+# The paper has no such row: the weights have seen these images with their labels.
+# Not trained by us (no GPU node).
+_base_ = './t2t-vit-14_8xb128-100e_imagenet100.py'
+
+model = dict(backbone=dict(init_cfg=_base_.pretrained))
