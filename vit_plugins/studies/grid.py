@@ -104,8 +104,9 @@ def make_cells(study: Study) -> list[Cell]:
     Raises:
         ValueError: If a cell's config cannot be composed, or two cells are one.
     """
+    bases: dict[str, Config] = {}  # each file is read once
     cells = [
-        _make_cell(study, levels, seed)
+        _make_cell(study, levels, seed, bases)
         for seed in study.seeds
         for levels in choose_levels(study.content)
     ]
@@ -141,12 +142,15 @@ def _within(levels: Mapping[str, str], choice: Mapping[str, list[str]]) -> bool:
     return all(levels[axis] in some for axis, some in choice.items())
 
 
-def _make_cell(study: Study, levels: dict[str, str], seed: int) -> Cell:
+def _make_cell(study: Study, levels: dict[str, str], seed: int, bases: dict[str, Config]) -> Cell:
     name = '/'.join([*levels.values(), f'seed{seed}'])
     settings = [study.axes[axis][level] for axis, level in levels.items()]
     try:
         special = {key: _only(settings, key) for key in SPECIAL if key != '_x_'}
-        cfg = Config.fromfile(special['_base_'] or study.content['base'])
+        base = special['_base_'] or study.content['base']
+        if base not in bases:
+            bases[base] = Config.fromfile(base)
+        cfg = deepcopy(bases[base])
         seeds = dict.fromkeys(study.content['seed_keys'], seed)
         plain = [{k: v for k, v in part.items() if k not in SPECIAL} for part in settings]
         tuned = [
