@@ -16,8 +16,5 @@ train_dataloader = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=4e-4))
-param_scheduler = [
-    dict(type='WarmupCosineLR', warmup=5, total=1000, warmup_lr=1e-6, eta_min=1e-5, lag=1)
-]
 train_cfg = dict(max_epochs=1000, val_interval=10)
 auto_scale_lr = dict(base_batch_size=512)
