@@ -63,7 +63,11 @@ def test_recipe_parses_and_builds_the_model_of_its_metafile(file):
     assert 'vit_plugins' in config.custom_imports['imports']
     # No memory and no time for the weights of ViT-H; other models read tensors as they are built.
     reads = config.model.backbone.type in ('SwinTransformer', 'ResNet')
-    device = 'meta' if file.parent.name in ('deit3', 'vit', 'cifar100') and not reads else 'cpu'
+    device = (
+        'meta'
+        if file.parent.name in ('convit', 'deit3', 'vit', 'cifar100') and not reads
+        else 'cpu'
+    )
     with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device(device):
         model = MODELS.build(config.model)
     entries = [entry for entry in index_models().values() if entry.config == relative(file)]
@@ -78,7 +82,10 @@ def test_transforms_build(file):
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         for part in ('train', 'val', 'test'):
             loader = config[f'{part}_dataloader']
-            for step in loader.dataset.pipeline if loader else ():  # None: only evaluated
+            dataset = loader.dataset if loader else dict(pipeline=[])  # None: only evaluated
+            while 'dataset' in dataset:  # a wrapper
+                dataset = dataset['dataset']
+            for step in dataset['pipeline']:
                 TRANSFORMS.build(step)
 
 
