@@ -1,6 +1,7 @@
 """Guards over all recipes: they parse, build, stand on our own bases and say what they are."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -58,7 +59,7 @@ def test_header_says_what_how_and_with_what_result(folder):
 
 
 @recipes
-def test_recipe_parses_and_builds_the_model_of_its_metafile(file):
+def test_recipe_parses_and_builds_the_model_of_its_metafile_and_transforms(file):
     config = Config.fromfile(file)
     assert 'vit_plugins' in config.custom_imports['imports']
     # No memory and no time for the weights of ViT-H; other models read tensors as they are built.
@@ -68,25 +69,32 @@ def test_recipe_parses_and_builds_the_model_of_its_metafile(file):
         if file.parent.name in ('convit', 'deit3', 'vit', 'cifar100') and not reads
         else 'cpu'
     )
-    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device(device):
-        model = MODELS.build(config.model)
-    entries = [entry for entry in index_models().values() if entry.config == relative(file)]
-    assert bool(entries) == (file.parent != ROOT / 'configs'), 'metafile.yml lists the papers'
-    count = sum(parameter.numel() for parameter in model.parameters())
-    assert {entry.metadata.parameters for entry in entries} <= {count}
-
-
-@recipes
-def test_transforms_build(file):
-    config = Config.fromfile(file)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        for part in ('train', 'val', 'test'):
-            loader = config[f'{part}_dataloader']
-            dataset = loader.dataset if loader else dict(pipeline=[])  # None: only evaluated
-            while 'dataset' in dataset:  # a wrapper
-                dataset = dataset['dataset']
-            for step in dataset['pipeline']:
-                TRANSFORMS.build(step)
+        with torch.device(device):
+            model = MODELS.build(config.model)
+        for step in steps(config):
+            TRANSFORMS.build(step)
+    listed = entries(relative(file))
+    assert bool(listed) == (file.parent != ROOT / 'configs'), 'metafile.yml lists the papers'
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert {entry.metadata.parameters for entry in listed} <= {count}
+
+
+def steps(config):
+    """List the transforms of all pipelines."""
+    for part in ('train', 'val', 'test'):
+        loader = config[f'{part}_dataloader']
+        dataset = loader.dataset if loader else dict(pipeline=[])  # None: only evaluated
+        while 'dataset' in dataset:  # a wrapper
+            dataset = dataset['dataset']
+        yield from dataset['pipeline']
+
+
+index = functools.cache(index_models)
+
+
+def entries(config):
+    return [entry for entry in index().values() if entry.config == config]
 
 
 def test_names_follow_the_grammar_of_the_host():
