@@ -154,6 +154,21 @@ def test_headers_say_what_the_paper_says(data):
 
 
 @each_data
+def test_the_page_says_what_the_paper_says(data):
+    size = DATA[data]
+    row = f'| [{data}]({data}) | {size.train:,} + {size.test:,} | {size.classes} |'
+    for table, nets in (
+        (SCRATCH, ('cvt-13', 'swin-tiny', 't2t-vit-14')),
+        (FINE_TUNED, FINE_TUNED),
+    ):
+        variants = ('', '-drloc') if table is SCRATCH else ('_in1k-pre', '-drloc_in1k-pre')
+        for net in nets:
+            values = [published(net, variant, data) for variant in variants]
+            row += f' {", ".join(values) if all(values) else "-"} |'
+    assert row in (FOLDER / 'README.md').read_text()
+
+
+@each_data
 def test_each_recipe_takes_one_statement(data):
     """Besides its bases: what makes it differ from its parent. Swin needs one hook more."""
     for net in NETS:
