@@ -30,5 +30,5 @@ test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='WarmupCosineLR', warmup=100, warmup_lr=1e-6, eta_min=1e-5, by_epoch=False)
 ]
-train_cfg = dict(max_iters=2000, val_interval=500)
+train_cfg = dict(max_iters=1000, val_interval=500)
 default_hooks = dict(checkpoint=dict(interval=500))
