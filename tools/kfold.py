@@ -49,15 +49,15 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the folds that are not done and print what all of them say."""
     args, options = parse_args(argv)
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
     folder = args.work_dir or Path('work_dirs/kfold') / Path(args.config).stem
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     try:
+        cfg = Config.fromfile(args.config)
+        cfg.merge_from_dict(args.cfg_options)
         if args.data_root is not None:
             cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
-    except (FoldError, ValueError) as error:  # in words: no traceback needed
+    except (FoldError, ValueError, FileNotFoundError) as error:  # in words: no traceback needed
         raise SystemExit(str(error)) from None
     print(f'\n{fold_table(results)}')
 

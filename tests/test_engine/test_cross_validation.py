@@ -20,7 +20,8 @@ if (work_dir.parent / 'break').exists() and work_dir.name == 'fold1':
 logs = work_dir / 'now/vis_data'
 logs.mkdir(parents=True)
 fold = int(work_dir.name[-1])
-(logs / 'scalars.json').write_text(json.dumps({'accuracy/top1': 90.0 + fold, 'step': 3}))
+metrics = {'accuracy/top1': 90.0 + fold, 'recall_classwise': [50.0, 60.0], 'step': 3}
+(logs / 'scalars.json').write_text(json.dumps(metrics))
 """
 
 
@@ -130,6 +131,15 @@ def test_other_folds_are_not_mixed_in(run):
         run(seed=1)
     with pytest.raises(FoldError, match=r'or other options'):
         run(options=('--amp', '--no-pin-memory'))
+
+
+def test_wrong_option_does_not_block_the_folder(run, tmp_path):
+    script = (tmp_path / 'train.py').read_text()
+    (tmp_path / 'train.py').write_text("import sys; sys.exit('--apm' in sys.argv)")
+    with pytest.raises(FoldError, match='fold 0 ended with exit code 1'):
+        run(options=('--apm',))
+    (tmp_path / 'train.py').write_text(script)
+    assert len(run()[0]) == 3
 
 
 def test_training_without_validation(run, tmp_path):

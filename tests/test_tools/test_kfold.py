@@ -18,6 +18,11 @@ def test_config_that_cannot_be_cut_is_told_in_words(job, tmp_path):
         )
 
 
+def test_config_that_is_not_there_is_told_in_words():
+    with pytest.raises(SystemExit, match=r'nowhere\.py'):
+        runpy.run_path(str(ROOT / 'tools/kfold.py'))['main'](['nowhere.py'])
+
+
 @pytest.mark.slow
 def test_two_folds_from_the_command_line(job, tmp_path):
     command = [sys.executable, str(ROOT / 'tools/kfold.py'), str(job()), '--num-splits', '2']

@@ -97,7 +97,8 @@ def run_folds(
         tell: What to do with a line for the person who watches.
 
     Returns:
-        The metrics of the last validation of each fold.
+        The metrics of the last validation of each fold, without those that are lists (of a
+        number for each class).
 
     Raises:
         FoldError: If a training fails or leaves no metrics, or the folder holds other folds.
@@ -121,7 +122,7 @@ def run_folds(
                     f'the training of fold {fold} ended with exit code {code}; started again, it '
                     f'goes on from the last checkpoint in {work_dir}'
                 )
-            metrics = read_logs(work_dir)['metrics']
+            metrics = _numbers(read_logs(work_dir)['metrics'])
             if not metrics:
                 raise FoldError(f'fold {fold} left no validation in {work_dir}: was there none?')
             write_json(metrics, work_dir / RESULT)
@@ -129,6 +130,10 @@ def run_folds(
         told = ', '.join(f'{name} {value:.2f}' for name, value in results[-1].items())
         tell(f'fold {fold + 1} of {num_splits}: {told}')
     return results
+
+
+def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def _environment() -> dict[str, str]:
@@ -140,7 +145,8 @@ def _environment() -> dict[str, str]:
 def _place(cfg: Config, file: Path, options: list[str]) -> None:
     """Write the config of a fold, unless another one has been trained in its place."""
     text = f'{cfg.pretty_text}\n# {options}\n'
-    if file.is_file() and file.read_text(encoding='utf-8') != text:
+    trained = file.is_file() and Path(cfg.work_dir).is_dir()  # a wrong option left the file alone
+    if trained and file.read_text(encoding='utf-8') != text:
         raise FoldError(
             f'{file} is of another config, seed, number of folds or other options: choose another '
             '--work-dir, or delete that one'
