@@ -71,6 +71,16 @@ def test_features_are_those_of_the_model_in_order():
     torch.testing.assert_close(features[150:151], expected)
 
 
+def test_raw_tokens_of_drloc_give_the_features_of_the_plain_model():
+    plain, drloc = config(), config()
+    drloc.model.backbone.out_type = 'raw'
+    drloc.model.head = dict(type='DRLocHead', in_channels=32, head=plain.model.head)
+    models = [load_backbone(cfg, None, 'cpu') for cfg in (plain, drloc)]
+    models[1].backbone.load_state_dict(models[0].backbone.state_dict())
+    found = [extract_features(model, read_split(plain, 'train'))[0] for model in models]
+    torch.testing.assert_close(*found)
+
+
 def test_weights_of_another_head_fit_and_of_another_backbone_do_not(tmp_path):
     trained = load_backbone(config(num_classes=3), None, 'cpu')
     state = trained.state_dict()
@@ -104,14 +114,17 @@ def test_pooling():
     torch.testing.assert_close(pool((token, maps)), maps.mean((2, 3)))
     torch.testing.assert_close(pool(maps.flatten(2).mT), maps.mean((2, 3)))
     assert pool([[maps, token]]) is token  # the class token of older ViTs
+    tokens = torch.cat((token[:, None], maps.flatten(2).mT), 1)
+    torch.testing.assert_close(pool((tokens,), has_token=True), token)
     with pytest.raises(ValueError, match=r'shape \(2,\) cannot be pooled'):
         pool(torch.zeros(2))
 
 
-def test_probes_on_classes_that_lie_apart(blobs):
+def test_probes_on_classes_that_lie_apart(blobs, capsys):
     assert probe_knn(*blobs, k=5)['5-NN'] > 95
     assert list(probe_knn(*blobs, k=500)) == ['120-NN']  # no more than there are
     few = probe_few_shot(*blobs, shots=(1, 10, 31))
+    assert 'left out: [31] shots, the smallest class has 30 images' in capsys.readouterr().out
     assert list(few) == ['1-shot', '1-shot deviation', '10-shot', '10-shot deviation']
     assert 25 < few['1-shot'] <= few['10-shot']
     assert few['10-shot'] > 90

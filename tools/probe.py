@@ -52,7 +52,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
     parser.add_argument('--probes', nargs='+', choices=PROBES, default=PROBES, help='all if none')
     parser.add_argument('--k', type=int, default=20, help='neighbors that vote; 20')
-    parser.add_argument('--shots', nargs='+', type=int, default=[1, 5, 10], metavar='N')
+    parser.add_argument(
+        '--shots',
+        nargs='+',
+        type=int,
+        default=[1, 5, 10],
+        metavar='N',
+        help='training images of each class for least squares; 1 5 10',
+    )
     parser.add_argument(
         '--seeds', nargs='+', type=int, default=[0, 1, 2], help='of few-shot draws'
     )
@@ -64,8 +71,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[1e-5, 1e-4, 1e-3, 1e-2],
         help='of the linear layer; several: chosen on a fifth of the training images',
     )
-    parser.add_argument('--max-per-class', type=int, metavar='N', help='training images to take')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument(
+        '--max-per-class',
+        type=int,
+        metavar='N',
+        help='training images to take of each class, none of which may have fewer',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings that replace those of the config, as for tools/train.py',
+    )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     parser.add_argument('--out', type=Path, help='JSON file for the scores')
     return parser.parse_args(argv)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmpretrain import get_model
@@ -86,6 +87,9 @@ def load_backbone(
 def extract_features(model: BaseModel, loader: DataLoader) -> tuple[Tensor, Tensor]:
     """Encode all images of a loader.
 
+    Of raw tokens, as backbones under ``DRLocHead`` give, the class token is taken: what the
+    classifier reads, and what the same model without that head gives.
+
     Args:
         model: A classifier, of which backbone and neck are used, or a retriever.
         loader: Its images.
@@ -98,10 +102,12 @@ def extract_features(model: BaseModel, loader: DataLoader) -> tuple[Tensor, Tens
     """
     features = None
     labels: list[int] = []
+    has_token = getattr(model.backbone, 'num_extra_tokens', 0) > 0
     for batch in loader:
         packed = model.data_preprocessor(batch, False)
         stage = {'stage': 'neck'} if isinstance(model, ImageClassifier) else {}
-        found = pool(model.extract_feat(packed['inputs'], **stage)).float().cpu()
+        outputs = model.extract_feat(packed['inputs'], **stage)
+        found = pool(outputs, has_token).float().cpu()
         if features is None:  # one place for all: no second copy in the end
             features = torch.empty(len(loader.dataset), found.shape[1])
         features[len(labels) : len(labels) + len(found)] = found
@@ -111,12 +117,14 @@ def extract_features(model: BaseModel, loader: DataLoader) -> tuple[Tensor, Tens
     return features[: len(labels)], torch.tensor(labels)
 
 
-def pool(outputs: Tensor | Sequence) -> Tensor:
+def pool(outputs: Tensor | Sequence, has_token: bool = False) -> Tensor:
     """Make one vector per image of what a backbone or a neck returns.
 
     Args:
         outputs: The last of several counts, and in it the class token of (patches, token); maps
             (B, D, H, W) and tokens (B, N, D) are averaged.
+        has_token: Whether tokens (B, 1 + N, D) begin with a class token, which then stands for
+            all.
 
     Raises:
         ValueError: If it is of another shape.
@@ -129,7 +137,7 @@ def pool(outputs: Tensor | Sequence) -> Tensor:
     if outputs.dim() == 4:
         return outputs.mean((2, 3))  # (B, D, H, W) -> (B, D)
     if outputs.dim() == 3:
-        return outputs.mean(1)  # (B, N, D) -> (B, D)
+        return outputs[:, 0] if has_token else outputs.mean(1)  # (B, N, D) -> (B, D)
     if outputs.dim() != 2:
         raise ValueError(f'features of shape {tuple(outputs.shape)} cannot be pooled to (B, D)')
     return outputs
@@ -161,7 +169,8 @@ def probe_few_shot(
     Args:
         train: Features and labels.
         test: Features and labels.
-        shots: How many images of each class; one that a class does not have is left out.
+        shots: How many images of each class; more than the smallest class has are left out, with
+            a message.
         seeds: Of the draws.
         penalty: λ on standardised features.
     """
@@ -169,6 +178,8 @@ def probe_few_shot(
     classes = int(max(labels.max(), test[1].max())) + 1
     fewest = int(labels.bincount()[labels.unique()].min())
     results = {}
+    if more := [number for number in shots if number > fewest]:
+        print_log(f'left out: {more} shots, the smallest class has {fewest} images')
     for number in (n for n in shots if n <= fewest):
         found = []
         for seed in seeds:
