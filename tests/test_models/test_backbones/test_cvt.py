@@ -566,6 +566,7 @@ def test_frozen_stages(style, stages):
         assert any(name.startswith(f'stage{i}.blocks.') for name in trained) != frozen
         for name, value in stage.named_buffers():  # the statistics of batch norms
             assert torch.equal(value, before[f'stage{i}.{name}']) == frozen, name
+    assert model.stage0.drop.training == (stages < 0)
     if style == 'official':
         assert ('stage2.cls_token' in trained) == ('norm.weight' in trained) == (stages < 3)
     if stages == 3:  # no dropout is left: evaluation mode survived model.train()
@@ -602,6 +603,7 @@ def test_layer_depth(name, depth):
     ('settings', 'message'),
     [
         (dict(arch='14'), "arch '14' is none of 13, 21, w24"),
+        (dict(arch=14), 'arch 14 is none of 13, 21, w24'),
         (dict(style='mean'), "style 'mean' is none of official, gap"),
         (dict(arch=dict(embed_dims=(8,))), 'lacks num_heads, depths'),
         (dict(arch={**ARCH, 'depths': (1, 1)}), 'lists of the arch dict are of different lengths'),
@@ -620,6 +622,11 @@ def test_layer_depth(name, depth):
 def test_refuses(settings, message):
     with pytest.raises(ValueError, match=message):
         small(**settings)
+
+
+def test_arch_may_come_from_the_command_line_as_a_number():
+    with torch.device('meta'):
+        assert CvT(arch=21).depths == (1, 4, 16)
 
 
 def test_number_of_stages_is_that_of_the_arch():

@@ -141,10 +141,11 @@ class CvT(BaseBackbone):
         """Look up widths, heads and depths."""
         if self.style not in STYLES:
             raise ValueError(f'style {self.style!r} is none of {", ".join(STYLES)}.')
-        if isinstance(arch, str):
-            if arch.lower() not in self.arch_zoo:
+        if not isinstance(arch, dict):
+            name = str(arch).lower()  # --cfg-options turns 13 into a number
+            if name not in self.arch_zoo:
                 raise ValueError(f'arch {arch!r} is none of {", ".join(self.arch_zoo)}.')
-            arch = self.arch_zoo[arch.lower()]
+            arch = self.arch_zoo[name]
         keys = ('embed_dims', 'num_heads', 'depths')
         if missing := [key for key in keys if key not in arch]:
             raise ValueError(f'The arch dict lacks {", ".join(missing)}.')
@@ -197,7 +198,8 @@ class CvT(BaseBackbone):
         if self.frozen_stages < 0:
             return []
         last = [self.norm] if self.frozen_stages == self.num_stages else []
-        return [self.stage0.patch_embed, *self.stages[: self.frozen_stages], *last]
+        first = [self.stage0.patch_embed, self.stage0.drop]
+        return [*first, *self.stages[: self.frozen_stages], *last]
 
     def _freeze(self) -> None:
         """Freeze what is to be frozen, and what no output depends on: DDP would wait for it."""
