@@ -53,6 +53,20 @@ def test_cifar_without_network(name, file, md5, no_network, tmp_path):
     assert socket.getdefaulttimeout() is None
 
 
+@pytest.mark.parametrize(
+    ('name', 'parts'),
+    [
+        ('Flowers102', ('robots.ox.ac.uk', '102flowers.tgz', '52808999861908f626f3c1f4e79d11fa')),
+        ('ImageNet', ('https://image-net.org/', 'DIR/meta/val.txt')),
+    ],
+)
+def test_host_data_that_cannot_be_fetched(name, parts, tmp_path):
+    with pytest.raises(MissingDataError) as error:
+        require_data(config(type=name, data_root=str(tmp_path / 'none')))
+    for part in (f'{name} lacks', 'get it: ', *parts):
+        assert part in str(error.value)
+
+
 def test_mnist_names_its_four_files(no_network, tmp_path):
     with pytest.raises(MissingDataError) as error:
         require_data(config(type='FashionMNIST', data_root=str(tmp_path)))

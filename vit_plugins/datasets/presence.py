@@ -14,6 +14,17 @@ from mmpretrain.datasets import ImageNet, ImageNet21k
 from mmpretrain.datasets.utils import check_integrity, download_and_extract_archive, rm_suffix
 from mmpretrain.registry import DATASETS
 
+HOST_SOURCES = {  # of host data sets that do not download; ours have a SOURCE
+    'Flowers102': (
+        'https://www.robots.ox.ac.uk/~vgg/data/flowers/102/: 102flowers.tgz (md5 '
+        '52808999861908f626f3c1f4e79d11fa), imagelabels.mat (e0620be6f572b9609742df49c70aed4d) '
+        'and setid.mat (a5357ecc9cb78c4bef273ce3793fc85c), unpacked so that DIR/jpg exists'
+    ),
+    'ImageNet': (
+        'ImageNet-1k (ILSVRC 2012): https://image-net.org/challenges/LSVRC/2012/, unpacked so '
+        'that DIR/train/n01440764 exists, and DIR/val with such folders or with DIR/meta/val.txt'
+    ),
+}
 SOCKET_TIMEOUT = 20  # seconds without a byte before a download counts as failed
 
 
@@ -125,7 +136,8 @@ def _describe_missing(dataset: dict) -> str:
     if not absent:
         return ''
     told = f'{cls.__name__} lacks ' + ', '.join(str(path.absolute()) for path in absent)
-    return f'{told}\n  get it: {cls.SOURCE}' if hasattr(cls, 'SOURCE') else told
+    source = getattr(cls, 'SOURCE', HOST_SOURCES.get(cls.__name__))
+    return f'{told}\n  get it: {source}' if source else told
 
 
 def _class_of(dataset: dict) -> type:
