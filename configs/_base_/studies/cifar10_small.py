@@ -1,8 +1,8 @@
-# What the studies of the small-data models share: CIFAR-10 at its own 32 px, 250 training images of
-# each class, 500 steps of 50 images whatever the number of images, a ViT of width 48 and depth 4.
-# Class folders come by --data-root. A fifth of train/ is for validation (50 images of each class:
-# curves, and the choice of the learning rate); test/, 10,000 images, is looked at once, by the
-# last weights.
+# What the studies of the small-data models share: CIFAR-10 at its own 32 px, 250 training images
+# of each class, 500 steps of 50 images whatever the number of images, a ViT of width 48 and depth
+# 4. Class folders come by --data-root. A fifth of train/ is for validation (50 images of each
+# class: curves, and the choice of the learning rate); test/, 10,000 images, is looked at once, by
+# the last weights.
 _base_ = ['../default_runtime.py']
 
 data_preprocessor = dict(

@@ -1,6 +1,6 @@
-# What DRLoc's small study of fine-tuning starts from: the ViT of cifar10_small.py that has learnt to
-# name 100 classes of photos, without the loss. Class folders come by --data-root (photos of 64 px,
-# resized to 32); a fifth of the images is for validation, by which nothing is chosen.
+# What DRLoc's small study of fine-tuning starts from: the ViT of cifar10_small.py that has learnt
+# to name 100 classes of photos, without the loss. Class folders come by --data-root (photos of 64
+# px, resized to 32); a fifth of the images is for validation, by which nothing is chosen.
 _base_ = './cifar10_small.py'
 
 classes = 100
