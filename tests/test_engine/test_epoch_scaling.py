@@ -39,6 +39,18 @@ def test_schedule_is_stretched_and_warmup_stays():
     ]
 
 
+def test_end_of_a_scheduled_loss_weight_is_stretched():
+    cfg = config()
+    cfg.custom_hooks = [
+        {'type': 'LossWeightHook', 'warmup_epochs': 20, 'total_epochs': 300},
+        {'type': 'LossWeightHook'},  # ends with the training
+        {'type': 'ProgressHook'},
+    ]
+    hooks = scale_epochs(cfg, 0.1).custom_hooks
+    assert hooks[0] == {'type': 'LossWeightHook', 'warmup_epochs': 20, 'total_epochs': 3000}
+    assert hooks[1:] == [{'type': 'LossWeightHook'}, {'type': 'ProgressHook'}]
+
+
 @pytest.mark.parametrize(
     ('cfg', 'message'),
     [

@@ -88,3 +88,7 @@ def test_broken_or_missing_file(tmp_path):
     file.write_bytes(b'[[1], [2]]')
     with pytest.raises(ValueError, match='each of the 50,000 images, got 2'):
         METRICS.build(build)
+    for broken in (b'3', b'[' + b'1, ' * 49_999 + b'1]'):
+        file.write_bytes(broken)
+        with pytest.raises(ValueError, match='each of the 50,000 images, got something else'):
+            METRICS.build(build)

@@ -27,7 +27,8 @@ def scale_epochs(cfg: Config, fraction: float) -> Config:
     """Multiply the epochs of a config by 1 / fraction; as many validations, the same warm-up.
 
     A schedule that ends with the training is stretched, one that ends before (a warm-up, whose
-    length the papers keep) stays. Milestones and the interval between checkpoints are stretched.
+    length the papers keep) stays. Milestones, the interval between checkpoints and the end of a
+    ``LossWeightHook`` are stretched.
 
     Args:
         cfg: A config that trains by epoch, changed in place.
@@ -48,6 +49,9 @@ def scale_epochs(cfg: Config, fraction: float) -> Config:
     for owner, key in ((train, 'val_interval'), (checkpoint, 'interval')):
         if owner.get(key, 0) > 0:
             owner[key] = scaled_epochs(owner[key], fraction)
+    for hook in cfg.get('custom_hooks') or []:
+        if hook['type'] == 'LossWeightHook' and hook.get('total_epochs'):
+            hook['total_epochs'] = scaled_epochs(hook['total_epochs'], fraction)
     schedules = cfg.get('param_scheduler') or []
     for schedule in schedules if isinstance(schedules, list) else [schedules]:
         _stretch(schedule, before, after)

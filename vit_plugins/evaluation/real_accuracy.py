@@ -32,10 +32,12 @@ def read_real_labels(path: str | Path) -> list[list[int]]:
     if not path.is_file():
         raise FileNotFoundError(f'no {path}: get it from {SOURCE}')
     labels = json.loads(path.read_text(encoding='utf-8'))
-    if not isinstance(labels, list) or len(labels) != IMAGES:
+    whole = isinstance(labels, list) and all(isinstance(own, list) for own in labels)
+    if not whole or len(labels) != IMAGES:
+        found = f'{len(labels):,}' if whole else 'something else'
         raise ValueError(
             f'{path} must hold a list of labels for each of the {IMAGES:,} images, got '
-            f'{len(labels):,}: fetch it again from {SOURCE}'
+            f'{found}: fetch it again from {SOURCE}'
         )
     return labels
 
