@@ -45,6 +45,17 @@ def test_tokens_are_made_by_performers():
     assert isinstance(module.attention2, TokenPerformer)
 
 
+def test_train_and_eval_can_be_chained():
+    assert T2TViTPerformer(**SMALL).eval().training is False
+
+
+def test_out_indices():
+    model = T2TViTPerformer(**SMALL, out_type='featmap', out_indices=(0, -1))
+    assert len(model(torch.randn(1, 3, 32, 32))) == 2
+    with pytest.raises(ValueError, match=r'out_indices \[2\] must name layers between -2 and 1'):
+        T2TViTPerformer(**SMALL, out_indices=2)
+
+
 def test_refuses_the_hosts_settings():
     with pytest.raises(ValueError, match='t2t_cfg is not taken'):
         T2TViTPerformer(t2t_cfg=dict(use_performer=True))

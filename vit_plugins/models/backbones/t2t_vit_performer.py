@@ -6,6 +6,7 @@ from mmpretrain.models.backbones.t2t_vit import T2T_ViT
 from mmpretrain.registry import MODELS
 
 from ..layers.token_performer import TokenPerformer
+from .plain_vit import output_layers
 
 
 @MODELS.register_module()
@@ -35,16 +36,28 @@ class T2TViTPerformer(T2T_ViT):
     ):
         if 't2t_cfg' in kwargs:
             raise ValueError('t2t_cfg is not taken: give token_dims and kernel_ratio themselves.')
+        # The host takes a number of layers too many for no output, negative ones in lists only.
+        out_indices = output_layers(kwargs.pop('out_indices', -1), kwargs.get('num_layers', 14))
         kwargs = {
             'layer_cfgs': dict(
                 num_heads=6, feedforward_channels=3 * kwargs.get('embed_dims', 384)
             ),
             **kwargs,
         }
-        super().__init__(in_channels=in_channels, t2t_cfg=dict(token_dims=token_dims), **kwargs)
+        super().__init__(
+            in_channels=in_channels,
+            t2t_cfg=dict(token_dims=token_dims),
+            out_indices=out_indices,
+            **kwargs,
+        )
         module, settings = self.tokens_to_token, (token_dims, kernel_ratio, token_drop_rate)
         module.attention1 = TokenPerformer(in_channels * 7 * 7, *settings)
         module.attention2 = TokenPerformer(token_dims * 3 * 3, *settings)
+
+    def train(self, mode: bool = True) -> 'T2TViTPerformer':
+        """Set the training mode; the host's returns None, so that ``eval()`` does."""
+        super().train(mode)
+        return self
 
     def init_weights(self) -> None:
         """Initialise by ``init_cfg``, and the class token where there is one."""
