@@ -5,7 +5,7 @@ python tools/probe.py work_dirs/convit-tiny_8xb128-300e_in1k \
 
 Training images go through the test transforms, without augmentation; scores are top-1 on the test
 images, in percent. In memory are the features of all images (4 bytes x dimensions x images) and
-some thousand rows more; --max-per-class takes fewer images.
+some thousand rows more; --max-per-class takes fewer of large classes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--max-per-class',
         type=int,
         metavar='N',
-        help='training images to take of each class, none of which may have fewer',
+        help='the most training images to take of each class, drawn at random',
     )
     parser.add_argument(
         '--cfg-options',
@@ -108,6 +108,7 @@ def read_config(args: argparse.Namespace) -> Config:
             dataset=cfg.train_dataloader.dataset,
             num_per_class=args.max_per_class,
             mode='random',
+            allow_fewer=True,
         )
     return cfg
 

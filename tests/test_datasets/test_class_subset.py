@@ -90,6 +90,29 @@ def test_around_the_wrappers_of_the_host(wrap):
     assert np.bincount(part.get_gt_labels()).tolist() == [3] * 10
 
 
+def test_smaller_classes_keep_all_where_that_is_allowed(folder):
+    part = subset(source(folder), num_per_class=7, mode='random', allow_fewer=True)
+    assert np.bincount(part.get_gt_labels()).tolist() == [7, 4, 7]
+    assert 'num_per_class=7, allow_fewer=True' in repr(part)
+
+
+@pytest.mark.parametrize('lazy', [False, True])
+def test_folds_of_a_part(folder, lazy):
+    inner = {'type': 'ClassSubset', 'dataset': source(folder), 'num_per_class': 3}
+    inner['lazy_init'] = lazy
+    folds = {'type': 'KFoldDataset', 'dataset': inner, 'num_splits': 3, 'seed': 0}
+    whole = paths(DATASETS.build(inner))
+    held = []
+    for fold in range(3):
+        train, val = (
+            DATASETS.build({**folds, 'fold': fold, 'test_mode': mode}) for mode in (False, True)
+        )
+        assert sorted(paths(train) + paths(val)) == whole
+        assert len(val) == len(val.get_gt_labels()) == 3
+        held += paths(val)
+    assert sorted(held) == whole
+
+
 def test_lazy_until_first_use(folder):
     part = subset(source(folder, lazy_init=True), num_per_class=2, lazy_init=True)
     assert 'images' not in repr(part).split('of Data')[0]
@@ -124,8 +147,14 @@ def test_samplers_draw_from_the_part_only(kind):
         ({}, 'either fraction or num_per_class'),
         ({'fraction': 0.5, 'num_per_class': 3}, 'either fraction or num_per_class'),
         ({'fraction': 0.0}, r'within \(0, 1\], got 0.0'),
+        ({'fraction': '0.1'}, r"number within \(0, 1\], got '0.1'"),
+        ({'fraction': True}, r'number within \(0, 1\], got True'),
         ({'fraction': 1.5}, r'within \(0, 1\], got 1.5'),
         ({'num_per_class': 0}, 'at least 1, got 0'),
+        ({'num_per_class': 2.5}, 'whole number, at least 1, got 2.5'),
+        ({'num_per_class': True}, 'whole number, at least 1, got True'),
+        ({'num_per_class': '3'}, "whole number, at least 1, got '3'"),
+        ({'fraction': 0.5, 'allow_fewer': True}, 'allow_fewer has no effect on a fraction'),
         ({'fraction': 0.5, 'mode': 'last'}, "first, random, got 'last'"),
         ({'fraction': 0.5, 'seed': 1}, "seed=1 has no effect with mode='first'"),
         ({'fraction': 0.05}, 'class 0 has 12 images, fraction=0.05 would keep 0: ask for more'),
@@ -183,6 +212,10 @@ def test_a_folder_of_a_person_goes_inside(folder, capsys):
         'ImageFolder',
     )
     assert 'ClassSubset keeps 6 of the images to train on' in capsys.readouterr().out
+    capped = config(folder)
+    capped.train_dataloader.dataset.update(num_per_class=7, allow_fewer=True)
+    apply_data_root(capped, folder)
+    assert 'ClassSubset keeps 16 of the images to train on' in capsys.readouterr().out
     loader = Runner.build_dataloader(cfg.train_dataloader)
     labels = [sample.gt_label.item() for batch in loader for sample in batch['data_samples']]
     assert sorted(labels) == [0, 0, 1, 1, 2, 2]

@@ -23,6 +23,12 @@ def test_all_probes_of_an_untrained_model(job, probe, tmp_path, capsys):
     assert json.loads(out.read_text()) == results
 
 
+def test_max_per_class_is_no_more_than_there_are(job, probe, capsys):
+    command = [str(job()), '--probes', 'knn', '--device', 'cpu', '--max-per-class']
+    probe([*command, '99'])
+    assert '48 images to train on' in capsys.readouterr().out
+
+
 def test_one_probe_and_words_for_what_is_wrong(job, probe, tmp_path):
     command = [str(job()), '--probes', 'knn', '--k', '3', '--device', 'cpu']
     assert list(probe(command)) == ['3-NN']

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from hashlib import sha256
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,23 @@ from mmpretrain.registry import DATASETS
 MODES = ('first', 'random')
 
 
-def kept_count(count: int, fraction: float | None, num_per_class: int | None) -> int:
+def kept_count(
+    count: int, fraction: float | None, num_per_class: int | None, allow_fewer: bool = False
+) -> int:
     """Tell how many images of a class stay: int(count * fraction), or the number asked for.
 
     Args:
         count: The images of the class.
         fraction: The part to keep, or None.
         num_per_class: The number to keep, or None.
+        allow_fewer: Whether a smaller class keeps what it has.
+
+    >>> kept_count(4, None, 9, allow_fewer=True)
+    4
     """
-    return int(count * fraction) if num_per_class is None else num_per_class
+    if num_per_class is None:
+        return int(count * fraction)
+    return min(count, num_per_class) if allow_fewer else num_per_class
 
 
 def choose_per_class(
@@ -31,6 +41,7 @@ def choose_per_class(
     num_per_class: int | None = None,
     mode: str = 'first',
     seed: int = 0,
+    allow_fewer: bool = False,
 ) -> list[int]:
     """Pick some images of each class.
 
@@ -46,6 +57,7 @@ def choose_per_class(
         num_per_class: The number to keep, in place of the fraction.
         mode: 'first' or 'random'.
         seed: The seed of 'random'.
+        allow_fewer: Whether classes with fewer than ``num_per_class`` keep all of theirs.
 
     Returns:
         Sorted indices of the images that stay.
@@ -58,12 +70,16 @@ def choose_per_class(
         classes.setdefault(int(labels[index]), []).append(index)
     kept: list[int] = []
     for label, members in sorted(classes.items()):
-        count = kept_count(len(members), fraction, num_per_class)
+        count = kept_count(len(members), fraction, num_per_class, allow_fewer)
         if not 0 < count <= len(members):
             asked = f'num_per_class={num_per_class}' if fraction is None else f'{fraction=}'
             raise ValueError(
                 f'class {label} has {len(members)} images, {asked} would keep {count}: '
-                + ('ask for fewer' if count else 'ask for more, or no image of it is left')
+                + (
+                    'ask for fewer, or say allow_fewer=True'
+                    if count
+                    else 'ask for more, or no image of it is left'
+                )
             )
         if mode == 'random':
             rank = {
@@ -92,11 +108,12 @@ class ClassSubset:
         mode: 'first' in the order of file names, or 'random'.
         seed: The seed of 'random'; 'first' has none and refuses another than 0.
         lazy_init: Whether to choose only when first used.
+        allow_fewer: Whether classes with fewer than ``num_per_class`` keep all of theirs.
 
     Raises:
         ValueError: If not exactly one of ``fraction`` and ``num_per_class`` is given or it is out
-            of range, ``mode`` is unknown, ``seed`` has no effect, or (once the data are read) a
-            class would be left empty or holds fewer images than asked for.
+            of range, ``mode`` is unknown, ``seed`` or ``allow_fewer`` has no effect, or (once the
+            data are read) a class would be left empty or holds fewer images than asked for.
     """
 
     def __init__(
@@ -107,15 +124,22 @@ class ClassSubset:
         mode: str = 'first',
         seed: int = 0,
         lazy_init: bool = False,
+        allow_fewer: bool = False,
     ) -> None:
         if (fraction is None) == (num_per_class is None):
             raise ValueError(
                 f'give either fraction or num_per_class, got {fraction=} and {num_per_class=}'
             )
-        if fraction is not None and not 0 < fraction <= 1:
-            raise ValueError(f'fraction must lie within (0, 1], got {fraction}')
-        if num_per_class is not None and num_per_class < 1:
-            raise ValueError(f'num_per_class must be at least 1, got {num_per_class}')
+        if fraction is not None and not (_is_a(Real, fraction) and 0 < fraction <= 1):
+            raise ValueError(f'fraction must be a number within (0, 1], got {fraction!r}')
+        if num_per_class is not None and not (
+            _is_a(Integral, num_per_class) and num_per_class > 0
+        ):
+            raise ValueError(
+                f'num_per_class must be a whole number, at least 1, got {num_per_class!r}'
+            )
+        if allow_fewer and num_per_class is None:
+            raise ValueError('allow_fewer has no effect on a fraction: give num_per_class')
         if mode not in MODES:
             raise ValueError(f'mode must be one of {", ".join(MODES)}, got {mode!r}')
         if mode == 'first' and seed != 0:
@@ -125,6 +149,7 @@ class ClassSubset:
         self.num_per_class = num_per_class
         self.mode = mode
         self.seed = seed
+        self.allow_fewer = allow_fewer
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
@@ -141,7 +166,13 @@ class ClassSubset:
             raise ValueError('ClassSubset needs one class per image, the data set has several')
         labels, names = zip(*marks, strict=True) if marks else ((), ())
         self.indices = choose_per_class(
-            labels, names, self.fraction, self.num_per_class, self.mode, self.seed
+            labels,
+            names,
+            self.fraction,
+            self.num_per_class,
+            self.mode,
+            self.seed,
+            self.allow_fewer,
         )
         self._fully_initialized = True
 
@@ -168,6 +199,17 @@ class ClassSubset:
             idx: Its index in the subset.
         """
         return self.dataset.get_data_info(self.indices[idx])
+
+    @force_full_init
+    def get_subset(self, indices: Sequence[int]) -> ClassSubset:
+        """Take some of the images, as the host's ``KFoldDataset`` does.
+
+        Args:
+            indices: Which, by their index in the subset.
+        """
+        part = copy(self)
+        part.indices = [self.indices[i] for i in indices]
+        return part
 
     @force_full_init
     def get_cat_ids(self, idx: int) -> list[int]:
@@ -197,8 +239,14 @@ class ClassSubset:
             if self.fraction is None
             else f'fraction={self.fraction}'
         )
+        share += ', allow_fewer=True' if self.allow_fewer else ''
         size = f', {len(self)} images' if self._fully_initialized else ''
         return (
             f'ClassSubset({share}, mode={self.mode!r}, seed={self.seed}{size}, '
             f'of {self.dataset!r})'
         )
+
+
+def _is_a(kind: type, value: Any) -> bool:
+    """Tell numbers from all else: True is no number here, though it is one to Python."""
+    return isinstance(value, kind) and not isinstance(value, bool)

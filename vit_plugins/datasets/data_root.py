@@ -319,7 +319,7 @@ def _left_by_subsets(dataset: dict, counts: list[int]) -> list[int]:
     if dataset.get('dataset') is not None:
         counts = _left_by_subsets(dataset['dataset'], counts)
     if type_name(dataset) == 'ClassSubset':
-        share = dataset.get('fraction'), dataset.get('num_per_class')
+        share = [dataset.get(key) for key in ('fraction', 'num_per_class', 'allow_fewer')]
         return [kept_count(count, *share) for count in counts]
     return counts
 
