@@ -2,8 +2,9 @@
 
 import logging
 import pickle
-from collections import OrderedDict
-from collections.abc import Callable
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,51 @@ def load_inert(path: str | Path) -> object:
     return checkpoint
 
 
+BLOCK = re.compile(r'(.*\bblocks)\.(\d+)\.(.+)')
+GATED = ('attn.qk.', 'attn.v.', 'attn.pos_proj.', 'attn.gating_param')  # in place of attn.qkv
+PLAIN = 'attn.qkv.'
+SHORTCUT = 'downsample.'  # of the first block of each stage of a ResNet
+
+
+def missing_keys(keys: Iterable[str], required: Iterable[str]) -> list[str]:
+    """List what an official file lacks, as far as its own keys tell.
+
+    Each block must have the parts of the others, blocks are numbered from 0 without a gap, and
+    nothing has a bias alone. A ConViT has blocks of two kinds.
+
+    Args:
+        keys: Those of the file.
+        required: Those that it has in any case.
+
+    >>> missing_keys(['blocks.0.norm1.weight', 'blocks.1.norm1.bias'], [])
+    ['blocks.0.norm1.bias', 'blocks.1.norm1.weight']
+    """
+    keys = set(keys)
+    wanted = {key[: -len('bias')] + 'weight' for key in keys if key.endswith('.bias')}
+    wanted.update(required)
+    stacks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for match in filter(None, map(BLOCK.fullmatch, keys)):
+        stacks[match[1]][int(match[2])].add(match[3])
+    kinds: dict[str, set[str]] = defaultdict(set)  # the stages of a model are of one kind
+    for stack, blocks in stacks.items():
+        kinds[re.sub(r'\d', '', stack)].update(*blocks.values())
+    for stack, blocks in stacks.items():
+        for number in range(max(blocks) + 1):
+            for part in kinds[re.sub(r'\d', '', stack)]:
+                if not _is_spared(part, number, blocks[number]):
+                    wanted.add(f'{stack}.{number}.{part}')
+    return sorted(wanted - keys)
+
+
+def _is_spared(part: str, number: int, own: set[str]) -> bool:
+    """Tell whether a block need not have a part of others."""
+    if part.startswith(SHORTCUT):
+        return number > 0
+    if part.startswith(PLAIN):
+        return any(other.startswith(GATED) for other in own)
+    return part.startswith(GATED) and any(other.startswith(PLAIN) for other in own)
+
+
 def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename the weights of official and timm files; host-named ones stay as they are.
 
@@ -78,7 +124,7 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
         weights: What the file holds.
 
     Raises:
-        ValueError: There are keys that no such model has.
+        ValueError: There are keys that no such model has, or keys of it are missing.
     """
     parts = ('backbone.', 'neck.', 'head.', 'data_preprocessor.')
     official = is_official(weights)
@@ -90,6 +136,11 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
         raise ValueError(
             f'{len(unknown)} of {len(weights)} keys are not those of a {names.model}: '
             f'{", ".join(unknown)}. Use --arch keep to leave all names as they are.'
+        )
+    if official and (missing := missing_keys(weights, names.required)):
+        raise ValueError(
+            f'{len(missing)} keys are missing for a {names.model}: {", ".join(missing[:10])}. The '
+            f'file is not whole, or of another --arch.'
         )
     state_dict = OrderedDict(converted)
     embed = state_dict.get('backbone.pos_embed')
@@ -120,19 +171,25 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
             or an ``.npz`` file of google-research/vision_transformer. Of a file with
             ``state_dict_ema`` (timm's trainer) these averaged weights are taken.
         dst: The file to write: ``{'state_dict': ..., 'meta': ...}``.
-        arch: Key of ``ARCHS``.
+        arch: Key of ``ARCHS``; of an ``.npz`` file 'vit', 'hybrid-vit' or 'keep'.
 
     Returns:
         The number of tensors written.
 
     Raises:
-        ValueError: The file has no weights, has keys that the arch does not know, or is ``dst``.
+        ValueError: The file has no weights, has keys that the arch does not know, lacks some that
+            it has, is of another arch, or is ``dst``.
     """
     src, dst = Path(src), Path(dst)
     if src.resolve() == dst.resolve():
         raise ValueError(f'{src} would be overwritten; choose another file to write.')
+    npz = src.suffix == '.npz'
+    if npz and arch not in ('vit', 'hybrid-vit', 'keep'):
+        raise ValueError(
+            f'{src}: files of google-research/vision_transformer need --arch vit, or '
+            f'--arch hybrid-vit for R+ViT (got {arch}).'
+        )
     try:
-        npz = src.suffix == '.npz'
         checkpoint = load_google(src) if npz else load_checkpoint_file(src, 'cpu')
     except pickle.UnpicklingError:
         checkpoint = load_inert(src)

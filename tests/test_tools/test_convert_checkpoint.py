@@ -174,6 +174,24 @@ def test_weights_of_the_other_kind_are_refused(tmp_path, request, arch, other, m
         conversion.convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', arch)
 
 
+@pytest.mark.parametrize(
+    ('lost', 'missing'),
+    [
+        ('blocks.1.attn.qk.weight', r'1 keys are missing for a ConViT: blocks\.1\.attn\.qk\.w'),
+        ('blocks.0.attn.pos_proj.weight', '1 keys .*pos_proj'),
+        ('blocks.2.attn.qkv.weight', r'5 keys .*: blocks\.2\.attn\.gating_param'),
+        ('norm.weight', '1 keys .*: norm.weight'),
+    ],
+)
+def test_blocks_of_two_kinds_are_whole_each(tmp_path, timms, lost, missing):
+    weights = timms.state_dict()
+    del weights[lost]
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match=missing):
+        conversion.convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert not (tmp_path / 'b.pth').exists()
+
+
 def test_cvt_files(tmp_path, tool):
     """The official names are ours without ``backbone.``; the head is a LinearClsHead."""
     arch = dict(embed_dims=(8, 16, 24), num_heads=(1, 2, 3), depths=(1, 1, 1))
@@ -191,6 +209,10 @@ def test_cvt_files(tmp_path, tool):
     load_checkpoint(model, dst, strict=True)
     images = torch.randn(1, 3, 32, 32)
     assert torch.equal(model.eval()(images), origin.eval()(images))
+    lost = {k: v for k, v in weights.items() if k != 'stage2.blocks.0.mlp.fc2.weight'}
+    torch.save(lost, src)
+    with pytest.raises(ValueError, match=r'missing for a CvT: stage2\.blocks\.0\.mlp\.fc2\.w'):
+        conversion.convert_checkpoint(src, dst, 'cvt')
     torch.save({**weights, 'stage0.pos_embed': torch.zeros(1)}, src)
     with pytest.raises(ValueError, match=r'1 of \d+ keys are not those of a CvT: stage0.pos_em'):
         conversion.convert_checkpoint(src, dst, 'cvt')

@@ -161,6 +161,45 @@ def test_other_layouts_are_refused(tmp_path):
         conversion.convert_checkpoint(tmp_path / 'b.npz', tmp_path / 'c.pth', 'vit')
 
 
+@pytest.mark.parametrize(
+    ('lost', 'named'),
+    [
+        ('Transformer/encoderblock_1/MlpBlock_3/Dense_0/kernel', 'blocks.1.mlp.fc1.weight'),
+        ('Transformer/encoderblock_2/LayerNorm_2/bias', 'blocks.2.norm2.bias'),
+        ('embedding/kernel', 'patch_embed.proj.weight'),
+        ('head/kernel', 'head.weight'),
+        ('conv_root/kernel', 'patch_embed.backbone.stem.conv.weight'),
+        ('block2/unit2/conv3/kernel', 'patch_embed.backbone.stages.1.blocks.1.conv3.weight'),
+        (
+            'block2/unit1/conv_proj/kernel',
+            'patch_embed.backbone.stages.1.blocks.0.downsample.conv.weight',
+        ),
+    ],
+)
+def test_files_that_lack_an_array_are_refused(tmp_path, lost, named):
+    arrays = vit_arrays(hybrid=True)
+    del arrays[lost]
+    with pytest.raises(ValueError, match=rf'1 keys are missing for a HybridViT: {named}\. The'):
+        converted(tmp_path, arrays, 'hybrid-vit')
+
+
+def test_whole_block_that_is_lacking(tmp_path):
+    arrays = {k: v for k, v in vit_arrays().items() if 'encoderblock_1/' not in k}
+    with pytest.raises(ValueError, match=r'12 keys are missing .* blocks\.1\.attn\.proj\.bias'):
+        converted(tmp_path, arrays, 'vit')
+
+
+@pytest.mark.parametrize('arch', ['convit', 'deit3'])
+def test_files_need_their_arch(tmp_path, arch):
+    with pytest.raises(ValueError, match=rf'google\.npz: .* need --arch vit, .*got {arch}'):
+        converted(tmp_path, vit_arrays(), arch)
+
+
+def test_plain_vit_is_no_hybrid(tmp_path):
+    with pytest.raises(ValueError, match=r'HybridViT: patch_embed\.backbone\.stem\.conv\.weight'):
+        converted(tmp_path, vit_arrays(), 'hybrid-vit')
+
+
 @pytest.mark.parametrize('content', [b'', b'PK\x03\x04 cut short', b'no archive'])
 def test_damaged_files(tmp_path, content):
     (tmp_path / 'a.npz').write_bytes(content)
@@ -172,8 +211,11 @@ def test_damaged_files(tmp_path, content):
 
 def test_objects_in_a_file_are_not_read(tmp_path):
     np.savez(tmp_path / 'a.npz', cls=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match='allow_pickle'):
+    with pytest.raises(ValueError, match=r'a\.npz: .*allow_pickle'):
         load_google(tmp_path / 'a.npz')
+    np.savez(tmp_path / 'b.npz', cls=np.array(['text']))
+    with pytest.raises(ValueError, match=r'b\.npz: cls is of type <U4, which is no float'):
+        load_google(tmp_path / 'b.npz')
 
 
 def test_names_that_are_none():

@@ -25,4 +25,5 @@ CVT_NAMES = OfficialNames(
     example='attn.conv_proj_q.conv.weight',
     records_grid=False,
     blocks=('stage0.blocks.0', 'stage0.blocks.0'),
+    required=('stage0.patch_embed.proj.weight',),
 )

@@ -122,11 +122,14 @@ def load_google(path: str | Path) -> dict[str, Tensor]:
     Raises:
         FileNotFoundError: There is no such file.
         RuntimeError: The file is truncated or no ``.npz`` archive.
-        ValueError: It holds something else than a ViT or R+ViT.
+        ValueError: It holds something else than a ViT or R+ViT, or objects.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} can not be found.')
     if not zipfile.is_zipfile(path):  # the table stands at the end
         raise RuntimeError(f'{path} is not a whole .npz archive: cut short, or of another kind.')
     with np.load(path, allow_pickle=False) as file:
-        return from_google(dict(file))
+        try:
+            return from_google(dict(file))
+        except ValueError as error:  # of numpy, too, which reads no object arrays
+            raise ValueError(f'{path}: {error}') from error

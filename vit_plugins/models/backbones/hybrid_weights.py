@@ -17,4 +17,5 @@ HYBRID_NAMES = OfficialNames(
     ),
     example='attn.qkv.weight',
     extra_tokens=1,
+    required=('patch_embed.backbone.stem.conv.weight', *VIT_NAMES.required),
 )

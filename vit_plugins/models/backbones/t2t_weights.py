@@ -21,4 +21,5 @@ T2T_NAMES = OfficialNames(
     ),
     example='attn.qkv.weight',
     records_grid=False,
+    required=('tokens_to_token.project.weight', 'norm.weight'),
 )

@@ -34,6 +34,7 @@ class OfficialNames:
         records_grid: Whether the backbone notes the grid of ``pos_embed``, see ``record_grid``.
         extra_tokens: Positions in ``pos_embed`` before those of the patches.
         blocks: What its first block is called in the official files and here, for messages.
+        required: Official keys that each file of this kind has.
     """
 
     model: str
@@ -42,6 +43,7 @@ class OfficialNames:
     records_grid: bool = True
     extra_tokens: int = 0
     blocks: tuple[str, str] = ('blocks.0', 'layers.0')
+    required: tuple[str, ...] = ('patch_embed.proj.weight', 'norm.weight')
 
     def convert(self, state_dict: dict) -> dict:
         """Rename official or timm keys to those of an ImageClassifier; unknown ones stay."""
