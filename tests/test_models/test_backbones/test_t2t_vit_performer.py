@@ -56,6 +56,24 @@ def test_out_indices():
         T2TViTPerformer(**SMALL, out_indices=2)
 
 
+def test_layers_after_the_last_output_are_frozen():
+    model = T2TViTPerformer(**SMALL, out_indices=0)
+    model(torch.randn(1, 3, 32, 32))[0].sum().backward()
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {name for name, p in model.named_parameters() if p.grad is not None}
+    assert 'encoder.0.ln2.weight' in trained
+    assert trained.isdisjoint(('encoder.1.ln2.weight', 'norm.weight'))
+    whole = T2TViTPerformer(**SMALL, out_indices=(0, -1))
+    assert all(param.requires_grad for param in whole.parameters())
+
+
+def test_size_of_a_square():
+    model = T2TViTPerformer(**{**SMALL, 'img_size': (32, 32)})
+    assert model.pos_embed.shape == (1, 5, 16)
+    with pytest.raises(ValueError, match=r'img_size \(32, 64\) must be a square: give one number'):
+        T2TViTPerformer(**{**SMALL, 'img_size': (32, 64)})
+
+
 def test_refuses_the_hosts_settings():
     with pytest.raises(ValueError, match='t2t_cfg is not taken'):
         T2TViTPerformer(t2t_cfg=dict(use_performer=True))

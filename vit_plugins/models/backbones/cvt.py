@@ -105,6 +105,8 @@ class CvT(BaseBackbone):
         self.embed_dims = dims[-1]
         self.num_extra_tokens = int(official)  # the class token
         paddings = paddings or (2 if official else 3, 1, 1)
+        if kv_stride < 1:
+            raise ValueError(f'kv_stride ({kv_stride}) must be at least 1.')
         self.out_indices = self._check_settings(out_indices, patch_sizes, strides, paddings)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)
 
@@ -163,12 +165,15 @@ class CvT(BaseBackbone):
         self, out_indices: int | Sequence[int], *embeddings: Sequence[int]
     ) -> tuple[int, ...]:
         """Check what can be wrong by itself; return the output stages counted from 0."""
-        for name, values in zip(('patch_sizes', 'strides', 'paddings'), embeddings, strict=True):
+        names = {'patch_sizes': 1, 'strides': 1, 'paddings': 0}  # and the least of each
+        for (name, least), values in zip(names.items(), embeddings, strict=True):
             if len(values) != self.num_stages:
                 raise ValueError(
                     f'{name} {tuple(values)} must have one number for each of the '
                     f'{self.num_stages} stages.'
                 )
+            if min(values) < least:
+                raise ValueError(f'{name} {tuple(values)} must be at least {least} each.')
         if not -1 <= self.frozen_stages <= self.num_stages:
             raise ValueError(
                 f'frozen_stages ({self.frozen_stages}) must be between -1 and {self.num_stages}.'

@@ -200,8 +200,12 @@ class HybridViT(BaseBackbone):
             if stem.lower() not in self.stem_zoo:
                 raise ValueError(f'stem {stem!r} is none of {", ".join(self.stem_zoo)}.')
             return self.stem_zoo[stem.lower()]
-        if not stem or min(stem) < 1:
-            raise ValueError(f'stem {stem} must name at least one stage of at least one block.')
+        counts = list(stem) if isinstance(stem, Sequence) else []
+        if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
+            raise ValueError(
+                f'stem {stem} must be one of {", ".join(self.stem_zoo)}, or a list with the '
+                f'number of blocks, at least one, of each stage.'
+            )
         return stem
 
     def train(self, mode: bool = True) -> 'HybridViT':

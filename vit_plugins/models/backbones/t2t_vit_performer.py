@@ -2,6 +2,7 @@
 
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
+from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones.t2t_vit import T2T_ViT
 from mmpretrain.registry import MODELS
 
@@ -18,11 +19,15 @@ class T2TViTPerformer(T2T_ViT):
     trains 21,465,806 parameters, as the official model does beside its 79,744 frozen ones (here
     buffers). It also works without class token, where the host's fails in ``init_weights``.
 
+    The layers after the last of ``out_indices`` are not trained.
+
     Args:
         token_dims: Width inside the tokens-to-token module.
         kernel_ratio: Random directions for each of ``token_dims``.
         token_drop_rate: Dropout rate inside that module; the official code leaves it at 0.1.
         in_channels: Channels of the image.
+        img_size: Usual input size, of a square: it sets the grid of the position embedding, which
+            is resized for other inputs.
         **kwargs: Other arguments of the host's T2T_ViT, without ``t2t_cfg``.
     """
 
@@ -32,10 +37,17 @@ class T2TViTPerformer(T2T_ViT):
         kernel_ratio: float = 0.5,
         token_drop_rate: float = 0.1,
         in_channels: int = 3,
+        img_size: int | tuple[int, int] = 224,
         **kwargs,
     ):
         if 't2t_cfg' in kwargs:
             raise ValueError('t2t_cfg is not taken: give token_dims and kernel_ratio themselves.')
+        height, width = to_2tuple(img_size)
+        if height != width:
+            raise ValueError(
+                f'img_size {tuple(img_size)} must be a square: give one number; images of other '
+                f'shapes are taken all the same.'
+            )
         # The host takes a number of layers too many for no output, negative ones in lists only.
         out_indices = output_layers(kwargs.pop('out_indices', -1), kwargs.get('num_layers', 14))
         kwargs = {
@@ -45,6 +57,7 @@ class T2TViTPerformer(T2T_ViT):
             **kwargs,
         }
         super().__init__(
+            img_size=height,
             in_channels=in_channels,
             t2t_cfg=dict(token_dims=token_dims),
             out_indices=out_indices,
@@ -53,6 +66,10 @@ class T2TViTPerformer(T2T_ViT):
         module, settings = self.tokens_to_token, (token_dims, kernel_ratio, token_drop_rate)
         module.attention1 = TokenPerformer(in_channels * 7 * 7, *settings)
         module.attention2 = TokenPerformer(token_dims * 3 * 3, *settings)
+        last = max(out_indices)
+        if last < len(self.encoder) - 1:  # DDP waits for the gradient of any other parameter
+            self.encoder[last + 1 :].requires_grad_(False)
+            self.norm.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
         """Set the training mode; the host's returns None, so that ``eval()`` does."""
