@@ -1,9 +1,11 @@
 """Guards over the study files that come with the package."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmpretrain.registry import MODELS, TRANSFORMS
 
 from vit_plugins.studies.grid import make_cells, read_study
@@ -32,3 +34,43 @@ def test_cells_compose_and_their_parts_build(file):
                 while 'dataset' in dataset:
                     dataset = dataset.dataset
                 [TRANSFORMS.build(step) for step in dataset.pipeline]
+
+
+BASES = sorted((ROOT / 'configs' / '_base_' / 'studies').glob('*.py'))
+
+
+@pytest.mark.parametrize('file', BASES, ids=lambda path: path.stem)
+def test_bases_are_configs_of_their_own(file):
+    """Some are trained first, for cells to start from, and stand in no study file."""
+    cfg = Config.fromfile(file)
+    MODELS.build(cfg.model)
+    assert cfg.train_cfg
+
+
+@pytest.mark.parametrize('file', FILES, ids=lambda path: path.stem)
+def test_what_cells_start_from_is_what_its_config_leaves(file):
+    study, seen = read_study(file), []
+    for cell in make_cells(replace(study, seeds=study.seeds[:1])):
+        backbone = cell.stages[0].model.backbone
+        weights = backbone.get('init_cfg', {}).get('checkpoint') or cell.stages[0].load_from
+        if not weights or (weights, backbone) in seen:
+            continue
+        seen.append((weights, backbone))
+        folder, kind, last = re.fullmatch(
+            r'work_dirs/(\w+)/(iter|epoch)_(\d+)\.pth', weights
+        ).groups()
+        first = Config.fromfile(ROOT / 'configs' / '_base_' / 'studies' / f'{folder}.py')
+        assert f'tools/train.py configs/_base_/studies/{folder}.py' in pre_training(file)
+        assert first.train_cfg[f'max_{kind}s'] == int(last)
+        assert shapes(backbone) == shapes(first.model.backbone)
+
+
+def shapes(backbone):
+    model = MODELS.build({k: v for k, v in backbone.items() if k != 'init_cfg'})
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+def pre_training(file):
+    """Read the headers of a study file and of the one it inherits."""
+    parent = re.search(r'^inherit: (\S+)', file.read_text(), re.MULTILINE)
+    return file.read_text() + (pre_training(file.parent / parent[1]) if parent else '')

@@ -12,7 +12,7 @@ model = dict(
         drop_path_rate=0.0,
         out_indices=[1],
     ),
-    neck=dict(type='GlobalAveragePooling'),
+    neck=dict(_delete_=True, type='GlobalAveragePooling'),
     head=dict(
         _delete_=True,
         type='LinearClsHead',
