@@ -133,6 +133,21 @@ def test_probes_on_classes_that_lie_apart(blobs, capsys):
     assert linear['linear penalty'] == 1e-3  # 1000 leaves nothing but the bias
 
 
+def test_penalty_cannot_be_chosen_on_single_images(blobs, capsys):
+    (features, labels), test = blobs
+    first = features[:4], labels[:4]
+    assert probe_linear(first, test, (1e-2, 1e-4))['linear penalty'] == 1e-2
+    assert 'leaves none to choose the penalty on: 0.01, the first' in capsys.readouterr().out
+    probe_linear(first, test, (1e-2,))
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize('device', ['foo', 'cuda:99'])
+def test_devices_that_are_none(device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used: "):
+        load_backbone(config(), None, device)
+
+
 def test_chance_on_labels_that_mean_nothing(blobs):
     (features, labels), test = blobs
     shuffled = labels[torch.randperm(120, generator=torch.Generator().manual_seed(1))]

@@ -14,7 +14,8 @@ from vit_plugins.resources import resource_root
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,
-and print mean and standard deviation.
+and print mean and standard deviation. Images that the config validates or tests on (with
+--data-root those of val/ and test/) are not used.
 
 Started again, it goes on: folds that are done stay, one that was cut off resumes. All options that
 are not named below go to tools/train.py, such as --amp.

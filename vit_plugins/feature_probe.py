@@ -55,10 +55,15 @@ def load_backbone(
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        ValueError: If the checkpoint lacks weights of the backbone.
+        ValueError: If the checkpoint lacks weights of the backbone, or there is no such device.
     """
     torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
+        told = str(error).splitlines()[0]
+        raise ValueError(f'device {device!r} cannot be used: {told}') from None
     model = get_model(cfg, pretrained=False, device=device)
     if checkpoint is None:
         model.init_weights()
@@ -207,7 +212,8 @@ def probe_linear(
     Args:
         train: Features and labels.
         test: Features and labels.
-        penalties: λ on standardised features, to choose from.
+        penalties: λ on standardised features, to choose from; the first where each class has one
+            image only.
         seed: Of the fifth.
     """
     scale = Standardizer.of(train[0])
@@ -218,10 +224,16 @@ def probe_linear(
         keys = [str(i) for i in range(len(labels))]
         kept, held = stratified_split(keys, labels.tolist(), 0.2, seed)
         scores = {}
-        for penalty in penalties:
+        for penalty in penalties if held else ():
             fitted = logistic_fit(features[kept], labels[kept], classes, penalty)
             scores[penalty] = accuracy(fitted.predict(features[held]), labels[held])
-        best = max(scores, key=scores.get)
+        if held:
+            best = max(scores, key=scores.get)
+        else:
+            print_log(
+                f'one image of each class leaves none to choose the penalty on: {best:g}, the '
+                f'first, is taken'
+            )
     fitted = logistic_fit(features, labels, classes, best)
     return {'linear': accuracy(fitted.predict(scale(test[0])), test[1]), 'linear penalty': best}
 

@@ -117,12 +117,31 @@ def test_runs_each_fold_and_goes_on_where_it_was_cut_off(run, tmp_path):
     (tmp_path / 'break').unlink()
     results, lines = run()
     assert results == [{'accuracy/top1': 90.0 + fold} for fold in range(3)]
-    assert lines[0] == 'fold 1 of 3: accuracy/top1 90.00'
+    assert lines[0] == (
+        'folds of the training images alone: those to validate and test on are unused'
+    )
+    assert lines[1] == 'fold 1 of 3: accuracy/top1 90.00'
     assert (tmp_path / 'calls').read_text().split() == ['fold0', 'fold1', 'fold1', 'fold2']
     assert run()[0] == results
     assert len((tmp_path / 'calls').read_text().split()) == 4
     dataset = Config.fromfile(tmp_path / 'fold2.py').val_dataloader.dataset
     assert (dataset.type, dataset.fold, dataset.test_mode) == ('KFoldDataset', 2, True)
+
+
+def test_images_that_are_not_used_are_told(tmp_path):
+    (tmp_path / 'train.py').write_text(TRAIN)
+    command, lines = [sys.executable, str(tmp_path / 'train.py')], []
+    for name, part in (('separate', {}), ('split', {'part': 'train'})):
+        folder = {'type': 'ImageFolder', 'data_root': 'photos/train', **part}
+        cfg = config(**folder)
+        cfg.val_dataloader.dataset.update(folder, data_root='photos/val', part='val')
+        run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], lines.append)
+    told = [line for line in lines if 'training images' in line]
+    assert told == [
+        'folds of the training images alone: '
+        'those to validate (photos/val) and test on are unused',
+        'folds of the training images, with those that would be split off to validate',
+    ]
 
 
 def test_other_folds_are_not_mixed_in(run):

@@ -38,3 +38,9 @@ def test_two_folds_from_the_command_line(job, tmp_path):
     assert len(list(tmp_path.glob('fold*/epoch_1.pth'))) == 2
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.stdout.split('\n\n')[-1].splitlines() == table
+
+
+def test_help_tells_which_images_are_not_used(capsys):
+    with pytest.raises(SystemExit):
+        runpy.run_path(str(ROOT / 'tools/kfold.py'))['main'](['--help'])
+    assert '--data-root those of val/ and test/) are not used' in capsys.readouterr().out

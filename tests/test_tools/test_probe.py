@@ -34,3 +34,5 @@ def test_one_probe_and_words_for_what_is_wrong(job, probe, tmp_path):
     assert list(probe(command)) == ['3-NN']
     with pytest.raises(SystemExit, match='neither a file nor a model of the index'):
         probe([*command[:1], 'vit-nowhere', *command[1:]])
+    with pytest.raises(SystemExit, match="device 'foo' cannot be used"):
+        probe([*command[:-1], 'foo'])

@@ -110,6 +110,7 @@ def run_folds(
         own.experiment_name = f'fold{fold}'
         own.work_dir = str(folder / f'fold{fold}')
         _place(own, folder / f'fold{fold}.py', list(options))
+    tell(_told_images(cfg))
     results = []
     for fold, own in enumerate(folds):
         work_dir = Path(own.work_dir)
@@ -130,6 +131,14 @@ def run_folds(
         told = ', '.join(f'{name} {value:.2f}' for name, value in results[-1].items())
         tell(f'fold {fold + 1} of {num_splits}: {told}')
     return results
+
+
+def _told_images(cfg: Config) -> str:
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    if train.get('part') == 'train':
+        return 'folds of the training images, with those that would be split off to validate'
+    folder = f' ({val.data_root})' if val.get('data_root') else ''
+    return f'folds of the training images alone: those to validate{folder} and test on are unused'
 
 
 def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
