@@ -90,3 +90,9 @@ def test_config_follows_the_task(task, monkeypatch):
     again = Config.fromstring(cfg.pretty_text, '.py')  # as the runner writes it down
     monkeypatch.setenv('VTAB_TASK', 'another')
     assert again.train_dataloader.dataset.task == task
+
+
+def test_config_names_the_tasks_where_there_is_no_such(monkeypatch):
+    monkeypatch.setenv('VTAB_TASK', 'foo')
+    with pytest.raises(ValueError, match=r"VTAB_TASK .* cifar, .*smallnorb_ele, got 'foo'"):
+        Config.fromfile(CONFIG)

@@ -3,7 +3,7 @@
 # follow. Trained on the 1,000 images of train800val200, measured on test; to choose settings, set
 # train_dataloader.dataset.split=train and test_dataloader.dataset.split=val (800 and 200).
 task = '{{$VTAB_TASK:cifar}}'
-num_classes = dict(
+vtab_classes = dict(
     cifar=100,
     caltech101=102,
     dtd=47,
@@ -23,7 +23,11 @@ num_classes = dict(
     dsprites_ori=16,
     smallnorb_azi=18,
     smallnorb_ele=9,
-)[task]
+)
+if task not in vtab_classes:
+    raise ValueError(f'VTAB_TASK must be one of {", ".join(vtab_classes)}, got {task!r}')
+num_classes = vtab_classes[task]
+del vtab_classes
 data_preprocessor = dict(
     num_classes=num_classes,
     mean=[123.675, 116.28, 103.53],  # RGB
