@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+import itertools
 import shlex
 import signal
 import sys
@@ -57,7 +58,7 @@ the study file (YAML):
   tests: {name: settings} several tests of the same weights; their metrics are name:metric
   metric: accuracy/top1   or a list
   compare                 {axis: , baseline: , levels: } or a list: differences paired by seed
-  plot: {x: axis}         the metric against the number of a level
+  plot: {x: axis, label: of the x axis}   the metric against the number of a level
   train_args, test_args   lists of further arguments of tools/train.py and tools/test.py
 """
 
@@ -134,6 +135,10 @@ def collect(
     missing = {name: state for name, state in states.items() if state != 'done'}
     if not records:
         raise SystemExit(f'no cell in {folder} is done: nothing to report')
+    for metric, (name, record) in itertools.product(study.metrics, records.items()):
+        if metric not in record['metrics']:
+            there = ', '.join(record['metrics'])
+            raise SystemExit(f'{folder / name} has no metric {metric}; it has {there}')
     costs = setting_costs((cell for cell in cells if cell.name in records), study.measure)
     report = write_report(study, records, folder, missing, command, costs)
     print(f'\n{report.read_text(encoding="utf-8")}\n{report}')

@@ -2,6 +2,7 @@ import pytest
 from mmengine.config import Config
 
 from vit_plugins.studies.grid import make_cells, read_study
+from vit_plugins.studies.study_file import level_value
 
 
 def names(cells):
@@ -146,6 +147,23 @@ def test_inherited_study(bench):
     assert isinstance(cells[0].stages[0], Config)
 
 
+@pytest.mark.parametrize(
+    ('name', 'settings', 'value'),
+    [('10%', {}, 10), ('0.5', {}, 0.5), ('small', {'_x_': 1.3}, 1.3), ('7', {'_x_': 2}, 2)],
+)
+def test_number_of_a_level(name, settings, value):
+    assert level_value(name, settings) == value
+
+
+def test_null_is_the_default(bench):
+    keys = ('options', 'cells', 'exclude', 'tuned', 'tests', 'compare', 'plot', 'metric', 'seeds')
+    plain = 'base: base.py\naxes: {model: {a: {}}}\n'
+    given = [cell.fingerprint for cell in bench.cells(plain)]
+    nulls = bench.cells(plain + ''.join(f'{key}: null\n' for key in keys))
+    assert [cell.fingerprint for cell in nulls] == given
+    assert len(given) == 3
+
+
 ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
 
 
@@ -153,6 +171,8 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
     ('text', 'message'),
     [
         ('- a', 'is not a study'),
+        ('axes: {a: {b: {}}', r'tiny\.yaml is not YAML: while parsing'),
+        ('base: base.py\naxes: {model: {a: 3}}', 'axes must map'),
         (ONE + 'seed: [1]', "unknown key 'seed'; did you mean seeds"),
         (ONE + 'zzz: 1', "unknown key 'zzz'; known are name"),
         ('axes: {model: {a: {}}}', 'base is missing'),
@@ -162,7 +182,10 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
         ('base: base.py\naxes: {model: {a: {_stage_: []}}}', 'level a of model has _stage_'),
         (ONE + 'measure: train', "'test' or 'val', got 'train'"),
         (ONE + 'measure: val\ntests: {a: {}}', "need measure: 'test'"),
-        (ONE.replace('[0]', '[1, 1]'), r'different numbers, got \[1, 1\]'),
+        (ONE.replace('[0]', '[1, 1]'), r'different integers, got \[1, 1\]'),
+        (ONE.replace('[0]', '3'), 'seeds must be a list of one or more different integers, got 3'),
+        (ONE + 'tests: {a/b: {}}', "'a/b' names files"),
+        (ONE.replace('model: {a', 'my model: {a'), "'my model' names files"),
         (ONE + 'compare: {axis: model}', r"compare takes \['axis', 'baseline', 'levels'\]"),
         (ONE + 'compare: {axis: size, baseline: a}', "axis 'size'; there are model"),
         (ONE + 'compare: {axis: model, baseline: c}', "level 'c' of model; there are a, b"),
@@ -170,6 +193,7 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
         (ONE + 'tuned: [{where: {model: c}, set: {}}]', "tuned names the level 'c'"),
         (ONE + 'tuned: [{model: a}]', r"tuned takes \['set', 'where'\]"),
         (ONE + 'plot: {x: size}', "plot names the axis 'size'"),
+        (ONE + 'plot: {x: model}', "'a' is no number to plot against: give it _x_"),
         (
             ONE.replace('model.lift', 'modell.lift'),
             'cell a/seed0: modell.lift: the base config ha',

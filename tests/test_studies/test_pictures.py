@@ -8,7 +8,7 @@ from vit_plugins.studies.figures import (
     draw_learning_curves,
     mean_curve,
 )
-from vit_plugins.studies.pictures import cost_series, joined_curve, level_value
+from vit_plugins.studies.pictures import cost_series, counted, joined_curve
 
 
 def test_curves_of_stages_are_joined():
@@ -18,6 +18,20 @@ def test_curves_of_stages_are_joined():
     ]
     joined = joined_curve({'stages': stages}, 'accuracy/top1')
     assert joined == [(2, 10.0), (4, 20.0), (5, 25.0)]
+
+
+@pytest.mark.parametrize(
+    ('losses', 'unit'),
+    [
+        ([[1, 2.0], [1, 1.5], [2, 1.0]], 'epoch'),  # 8 steps of 2 epochs
+        ([[4, 2.0], [8, 1.0]], 'step'),  # by_epoch=False: the log has no epochs
+    ],
+)
+def test_what_curves_count(losses, unit):
+    stage = {'curves': {'loss': losses}, 'steps': 8}
+    assert counted({('a',): {0: {'stages': [stage]}}}) == unit
+    figure = draw_learning_curves({'a': [[(1, 2.0)]]}, 'top1', unit)
+    assert figure.axes[0].get_xlabel() == unit
 
 
 def test_mean_curve_of_the_steps_that_all_have():
@@ -123,16 +137,3 @@ def test_picture_against_the_cost_of_models_alone():
     assert not any(
         line.get_linestyle() == '-' and len(line.get_xdata()) > 1 for line in axes.lines
     )
-
-
-@pytest.mark.parametrize(
-    ('name', 'settings', 'value'),
-    [('10%', {}, 10), ('0.5', {}, 0.5), ('small', {'_x_': 1.3}, 1.3), ('7', {'_x_': 2}, 2)],
-)
-def test_number_of_a_level(name, settings, value):
-    assert level_value(name, settings) == value
-
-
-def test_level_that_is_no_number():
-    with pytest.raises(ValueError, match="'small' is no number to plot against: give it _x_"):
-        level_value('small', {})

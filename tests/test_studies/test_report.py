@@ -34,6 +34,7 @@ VALUES = {
 
 def record(levels, seed, value):
     curve = [[1, value / 2], [2, value]]
+    curves = {'accuracy/top1': curve, 'loss': [[1, 2.0], [2, 1.0]]}
     return {
         'levels': dict(zip(('model', 'fraction'), levels, strict=True)),
         'seed': seed,
@@ -48,7 +49,7 @@ def record(levels, seed, value):
         'commit': 'abc',
         'fingerprint': 'f',
         'data_root': '/photos',
-        'stages': [{'curves': {'accuracy/top1': curve}, 'epochs': 2}],
+        'stages': [{'curves': curves, 'epochs': 2, 'steps': 8}],
     }
 
 

@@ -14,6 +14,7 @@ import pytest
 from vit_plugins.studies.cell_folder import cell_state, read_json
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import make_cells, read_study
+from vit_plugins.studies.study_file import DEFAULTS, SPECIAL
 
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT / 'tools' / 'study.py'
@@ -75,6 +76,23 @@ def test_a_changed_cell_is_refused_until_forced(bench, study):
     told = study('--force')
     assert 'lifted/seed0: its config was another' in told
     assert '| lifted - plain | 2 | +20.00 ' in told
+
+
+def test_a_metric_asked_for_later_must_have_been_measured(bench, study):
+    study('--only', 'plain/seed0')
+    path = bench.folder / 'tiny.yaml'
+    path.write_text(path.read_text() + 'metric: [accuracy/top1, accuracy/top5]\n')
+    with pytest.raises(
+        SystemExit, match='seed0 has no metric accuracy/top5; it has accuracy/top1'
+    ):
+        study('--collect')
+
+
+def test_help_names_every_key(study, capsys):
+    with pytest.raises(SystemExit, match='0'):
+        study('--help')
+    told = capsys.readouterr().out
+    assert [key for key in (*DEFAULTS, *SPECIAL, 'inherit') if key not in told] == []
 
 
 def test_failed_cells_end_in_an_exit_code_and_a_report_of_the_rest(bench, study):

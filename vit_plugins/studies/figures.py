@@ -36,12 +36,15 @@ def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndar
     return np.array(steps), np.array([summary.mean for summary in found]), deviations
 
 
-def draw_learning_curves(groups: Mapping[str, Sequence[Curve]], metric: str) -> Figure:
+def draw_learning_curves(
+    groups: Mapping[str, Sequence[Curve]], metric: str, counted: str = 'epoch'
+) -> Figure:
     """Draw mean and deviation over the seeds of each setting.
 
     Args:
         groups: Name of a setting to the curves of its seeds.
         metric: What the values are.
+        counted: What x is.
     """
     from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
 
@@ -60,7 +63,7 @@ def draw_learning_curves(groups: Mapping[str, Sequence[Curve]], metric: str) -> 
             alpha=0.05 if crowded else 0.15,
             linewidth=0,
         )
-    axes.set(xlabel='epoch', ylabel=f'{metric} (validation)')
+    axes.set(xlabel=counted, ylabel=f'{metric} (validation)')
     axes.set_title('mean over seeds; the band is one standard deviation', fontsize='small')
     axes.grid(alpha=0.3)
     _add_legend(figure, axes)

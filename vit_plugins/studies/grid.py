@@ -153,10 +153,8 @@ def _make_cell(study: Study, levels: dict[str, str], seed: int, bases: dict[str,
         cfg = deepcopy(bases[base])
         seeds = dict.fromkeys(study.content['seed_keys'], seed)
         plain = [{k: v for k, v in part.items() if k not in SPECIAL} for part in settings]
-        tuned = [
-            part['set'] for part in study.content['tuned'] or () if _within(levels, part['where'])
-        ]
-        for part in (study.content['options'] or {}, *plain, *tuned, seeds):
+        tuned = [part['set'] for part in study.content['tuned'] if _within(levels, part['where'])]
+        for part in (study.content['options'], *plain, *tuned, seeds):
             _override(cfg, part)
         if special['_scale_epochs_'] is not None:
             scale_epochs(cfg, special['_scale_epochs_'])

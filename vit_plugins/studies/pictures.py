@@ -9,6 +9,7 @@ from typing import Any
 from .figures import draw_against, draw_against_cost, draw_learning_curves
 from .grid import Study
 from .model_cost import ModelCost
+from .study_file import level_value
 
 Group = tuple[str, ...]
 Groups = Mapping[Group, Mapping[int, Mapping[str, Any]]]
@@ -38,7 +39,7 @@ def draw_pictures(
         }
         curves = {name: found for name, found in curves.items() if all(found)}
         if curves:
-            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric)
+            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric, counted(groups))
         if study.plot:
             series = level_series(study, groups, metric)
             label = study.plot.get('label') or study.plot['x']
@@ -50,6 +51,17 @@ def draw_pictures(
     for stem, figure in figures.items():
         figure.savefig(folder / f'{stem}.png', dpi=120)
     return [folder / f'{stem}.png' for stem in figures]
+
+
+def counted(groups: Groups) -> str:
+    """Tell what the validations of the first cell count: 'epoch' or 'step'.
+
+    Args:
+        groups: Levels of each setting to seed to record.
+    """
+    stage = next(iter(next(iter(groups.values())).values()))['stages'][0]
+    losses = stage['curves'].get('loss') or [(0, 0)]
+    return 'step' if losses[-1][0] == stage['steps'] else 'epoch'
 
 
 def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, float]]:
@@ -122,24 +134,3 @@ def _differs_along(place: int, keys: list[Group], gmacs: Mapping[Group, float]) 
 
 def _values(seeds: Mapping[int, Mapping[str, Any]], metric: str) -> list[float]:
     return [record['metrics'][metric] for record in seeds.values()]
-
-
-def level_value(name: str, settings: Mapping[str, Any]) -> float:
-    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
-
-    Args:
-        name: The name of the level; a percent sign at its end is dropped.
-        settings: Its settings.
-
-    Raises:
-        ValueError: If neither is a number.
-
-    >>> level_value('10%', {})
-    10.0
-    """
-    try:
-        return float(settings.get('_x_', name.removesuffix('%')))
-    except ValueError:
-        raise ValueError(
-            f'the level {name!r} is no number to plot against: give it _x_: NUMBER'
-        ) from None

@@ -95,7 +95,7 @@ def difference_rows(study: Study, records: Records) -> list[dict[str, Any]]:
         for key, seeds in groups.items():
             level, baseline = key[place], part['baseline']
             other = groups.get((*key[:place], baseline, *key[place + 1 :]))
-            wanted = part['levels'] or [name for name in study.axes[axes[place]]]
+            wanted = part['levels'] or study.axes[part['axis']]
             if level == baseline or level not in wanted or not other or not seeds.keys() & other:
                 continue
             rest = {axis: key[i] for i, axis in enumerate(axes) if i != place}

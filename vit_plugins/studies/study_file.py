@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-# name: what it is if absent
+# name: what it is if absent or null
 DEFAULTS: dict[str, Any] = {
     'name': None,
     'about': '',
@@ -19,7 +19,7 @@ DEFAULTS: dict[str, Any] = {
     'data_root': None,
     'options': {},
     'axes': None,
-    'cells': None,
+    'cells': [],
     'exclude': [],
     'tuned': [],
     'seeds': [0, 1, 2],
@@ -59,7 +59,7 @@ def load_study_file(path: str | Path) -> dict[str, Any]:
         Every key of ``DEFAULTS`` with its value; paths of configs are absolute.
 
     Raises:
-        ValueError: If a key is unknown or missing, or a value cannot be.
+        ValueError: If a key is unknown or missing, a value cannot be, or it is no YAML.
     """
     raw = _load(Path(path))
     for key in raw:
@@ -67,7 +67,7 @@ def load_study_file(path: str | Path) -> dict[str, Any]:
             near = difflib.get_close_matches(str(key), DEFAULTS, n=1)
             hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(DEFAULTS)}'
             raise ValueError(f'{path}: unknown key {key!r}; {hint}')
-    study = {**DEFAULTS, **raw}
+    study = {**DEFAULTS, **{key: value for key, value in raw.items() if value is not None}}
     study['name'] = study['name'] or Path(path).stem
     try:
         _check(study)
@@ -92,7 +92,10 @@ def named_files(path: Path) -> list[Path]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    try:
+        content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f'{path} is not YAML: {error}') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path} is not a study: it holds no mapping')
     parent = content.pop('inherit', None)
@@ -140,8 +143,12 @@ def _check(study: dict) -> None:
     if study['tests'] and study['measure'] == 'val':
         raise ValueError("tests are settings of tools/test.py: they need measure: 'test'")
     seeds = study['seeds']
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f'seeds must be one or more different numbers, got {seeds}')
+    whole = isinstance(seeds, list) and all(isinstance(seed, int) for seed in seeds)
+    if not whole or not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f'seeds must be a list of one or more different integers, got {seeds}')
+    for name in (*axes, *study['tests']):  # of pictures, of the files of a test
+        if not NAME.fullmatch(str(name)):
+            raise ValueError(f'{name!r} names files: letters, digits, .%=+-')
     if isinstance(study['metric'], str):
         study['metric'] = [study['metric']]
     _check_choices(study, axes)
@@ -157,20 +164,47 @@ def _check_choices(study: dict, axes: dict) -> None:
         levels = part['levels'] = [str(level) for level in part.get('levels') or ()]
         _check_levels(axes, {part['axis']: [part['baseline'], *levels]}, 'compare')
     for key in ('cells', 'exclude'):
-        study[key] = [_choice(choice) for choice in study[key] or ()]
+        study[key] = [_choice(choice) for choice in study[key]]
         for choice in study[key]:
             _check_levels(axes, choice, key)
-    for part in study['tuned'] or ():
+    for part in study['tuned']:
         _check_keys(part, 'tuned', {'where', 'set'}, set())
         part['where'] = _choice(part['where'])
         _check_levels(axes, part['where'], 'tuned')
     if study['plot']:
         _check_keys(study['plot'], 'plot', {'x'}, {'label'})
-        _check_levels(axes, {study['plot']['x']: []}, 'plot')
+        axis = study['plot']['x']
+        _check_levels(axes, {axis: []}, 'plot')
+        for name, level in axes[axis].items():
+            level_value(name, level)
+
+
+def level_value(name: str, settings: Mapping[str, Any]) -> float:
+    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
+
+    Args:
+        name: The name of the level; a percent sign at its end is dropped.
+        settings: Its settings.
+
+    Raises:
+        ValueError: If neither is a number.
+
+    >>> level_value('10%', {})
+    10.0
+    """
+    try:
+        return float(settings.get('_x_', name.removesuffix('%')))
+    except ValueError:
+        raise ValueError(
+            f'the level {name!r} is no number to plot against: give it _x_: NUMBER'
+        ) from None
 
 
 def _checked_axes(axes: Any) -> dict[str, dict[str, dict]]:
-    if not isinstance(axes, dict) or not all(isinstance(v, dict) and v for v in axes.values()):
+    if not isinstance(axes, dict) or not all(
+        isinstance(levels, dict) and levels and all(map(_is_settings, levels.values()))
+        for levels in axes.values()
+    ):
         raise ValueError(
             'axes must map the name of each axis to its levels, and these to settings'
         )
@@ -191,6 +225,10 @@ def _checked_axes(axes: Any) -> dict[str, dict[str, dict]]:
                         + ', '.join(SPECIAL)
                     )
     return axes
+
+
+def _is_settings(level: Any) -> bool:
+    return level is None or isinstance(level, dict)
 
 
 def _check_keys(part: Mapping, where: str, needed: set[str], optional: set[str]) -> None:
