@@ -156,6 +156,16 @@ def test_check_takes_one_step_and_keeps_nothing(job, train_tool, tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
+def test_check_builds_the_schedule_of_a_training_that_counts_steps(job, train_tool, capsys):
+    """Its warm-up may be longer than an epoch."""
+    added = """
+train_cfg = dict(by_epoch=False, max_iters=60, val_interval=60)
+param_scheduler = [dict(type='WarmupCosineLR', warmup=50, by_epoch=False)]
+"""
+    train_tool.main([str(job('by_steps', added)), '--check'])
+    assert re.search(r'batches of \d+, 60 steps', capsys.readouterr().out)
+
+
 def test_check_refuses_a_loss_that_is_no_number(job, train_tool):
     options = ['--cfg-options', 'data_preprocessor.std=[0,0,0]']
     with pytest.raises(FloatingPointError, match='the first step gave'):

@@ -20,10 +20,21 @@ class OneStepLoop(EpochBasedTrainLoop):
         runner: The runner.
         dataloader: The dataloader, or its config.
         max_epochs: As in the training that is checked, so that schedules build alike.
+        max_iters: The same, of a training that counts steps.
     """
 
-    def __init__(self, runner: Runner, dataloader: DataLoader | dict, max_epochs: int) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int = 1,
+        max_iters: int | None = None,
+    ) -> None:
         super().__init__(runner, dataloader, max_epochs)
+        self.length = f'{max_epochs} epochs'
+        if max_iters is not None:
+            self._max_iters = max_iters
+            self.length = f'{max_iters} steps'
         self.batch_size = 0
         self.losses: dict[str, float] = {}
         self.metrics: dict[str, float] = {}
@@ -67,7 +78,10 @@ def check_job(cfg: Config) -> str:
     Raises:
         FloatingPointError: If a loss is not a finite number.
     """
-    cfg.train_cfg = dict(type='OneStepLoop', max_epochs=cfg.train_cfg.get('max_epochs', 1))
+    lengths = {
+        key: cfg.train_cfg[key] for key in ('max_epochs', 'max_iters') if key in cfg.train_cfg
+    }
+    cfg.train_cfg = dict(type='OneStepLoop', **lengths)
     cfg.setdefault('default_hooks', {})['checkpoint'] = None
     cfg.log_level = 'WARNING'
     for split in ('train', 'val', 'test'):
@@ -93,7 +107,7 @@ def _summary(runner: Runner) -> str:
         f'model       {runner.model_name}, {trained:,} trained parameters '
         f'of {sum(p.numel() for p in parameters):,}, on {parameters[0].device}',
         f'training    {len(loop.dataloader.dataset):,} images, {len(loop.dataloader):,} '
-        f'batches of {loop.batch_size}, {loop.max_epochs} epochs',
+        f'batches of {loop.batch_size}, {loop.length}',
         f'one step    {shown}',
     ]
     if runner.val_loop is not None:
