@@ -86,7 +86,8 @@ def test_function_tells_its_args(name):
     assert documented(OBJECTS[name]), 'an Args: section is missing'
 
 
-DOCUMENTS = sorted([*ROOT.glob('*.md'), *(ROOT / 'configs').rglob('*.md')])
+PAGES = sorted([*(ROOT / 'docs').glob('*.md'), *(ROOT / 'configs').rglob('*.md')])
+DOCUMENTS = sorted([*ROOT.glob('*.md'), *PAGES])
 # A path of ours, up to a character that makes it a pattern or a placeholder.
 PATH = re.compile(r'(?<![\w/.-])((?:configs|tools|tests|vit_plugins|\.ci)/[\w./-]*\w)(?![\w{*<])')
 
@@ -97,13 +98,21 @@ def test_documents_name_files_that_exist(document):
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 
+@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_link_to_files_that_exist(page):
+    links = re.findall(r'\]\((?!https?://)([^)#\s]+)', page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_name_commands_that_exist(document):
     words = set(re.findall(r'python -m vit_plugins ([a-z][\w-]*)', document.read_text()))
     assert words <= {*command.TOOLS, 'list', 'copy-config'}
 
 
-CALL = re.compile(r'(?:python tools/|vit_plugins )(train|test|predict)(?:\.py)?([^\n`|]*)')
+CALL = re.compile(
+    r'(?:python tools/|vit_plugins )(train|test|predict|probe|kfold)(?:\.py)?([^\n`|]*)'
+)
 
 
 @pytest.fixture
@@ -121,9 +130,6 @@ def options(capsys, monkeypatch):
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_use_options_that_exist(document, options):
-    for tool, words in re.findall(
-        r'(?:python tools/|vit_plugins )(train|test|predict)(?:\.py)?([^\n`|]*)',
-        document.read_text(),
-    ):
+    for tool, words in CALL.findall(document.read_text()):
         used = set(re.findall(r'--[a-z][\w-]+', words))
         assert used <= options(f'{tool}.py'), f'tools/{tool}.py {words}'
