@@ -190,6 +190,10 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
         (ONE + 'compare: {axis: size, baseline: a}', "axis 'size'; there are model"),
         (ONE + 'compare: {axis: model, baseline: c}', "level 'c' of model; there are a, b"),
         (ONE + 'exclude: [{model: c}]', "exclude names the level 'c'"),
+        (
+            ONE + 'tuned: [{where: {model: a}, set: {}}]\nexclude: [{model: a}]',
+            r"no cell is where {'model': \['a'\]} says",
+        ),
         (ONE + 'tuned: [{where: {model: c}, set: {}}]', "tuned names the level 'c'"),
         (ONE + 'tuned: [{model: a}]', r"tuned takes \['set', 'where'\]"),
         (ONE + 'plot: {x: size}', "plot names the axis 'size'"),

@@ -102,7 +102,8 @@ def make_cells(study: Study) -> list[Cell]:
         study: The study.
 
     Raises:
-        ValueError: If a cell's config cannot be composed, or two cells are one.
+        ValueError: If a cell's config cannot be composed, two cells are one, or ``tuned`` names a
+            cell that is none.
     """
     bases: dict[str, Config] = {}  # each file is read once
     cells = [
@@ -110,6 +111,9 @@ def make_cells(study: Study) -> list[Cell]:
         for seed in study.seeds
         for levels in choose_levels(study.content)
     ]
+    for part in study.content['tuned']:
+        if not any(_within(cell.levels, part['where']) for cell in cells):
+            raise ValueError(f'tuned: no cell is where {part["where"]} says; leave it out')
     seen: dict[str, str] = {}
     for cell in cells:
         if seen.setdefault(cell.fingerprint, cell.name) != cell.name:
