@@ -93,6 +93,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.jobs < 1 or (args.threads is not None and args.threads < 1):
         parser.error(f'--jobs and --threads must be at least 1, got {args.jobs}, {args.threads}')
+    if args.force and (args.collect or args.dry_run):
+        parser.error('--force deletes cells to run them again: not with --collect or --dry-run')
+    if args.only and args.collect:
+        parser.error('--collect reports all cells that are finished: not with --only')
     return args
 
 

@@ -162,3 +162,18 @@ def test_a_killed_study_loses_no_cell(tmp_path):
     assert record['peak_rss_mb'] > 100
     assert '| smooth - plain | 2 | ' in (out / 'report.md').read_text()
     assert (out / 'curves_accuracy_top1.png').stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--force', '--dry-run'], '--force deletes cells'),
+        (['--force', '--collect'], '--force deletes cells'),
+        (['--only', '*', '--collect'], '--collect reports all cells'),
+        (['--jobs', '0'], 'must be at least 1, got 0'),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(study, capsys, options, message):
+    with pytest.raises(SystemExit):
+        study(*options)
+    assert message in capsys.readouterr().err
