@@ -86,8 +86,9 @@ def test_function_tells_its_args(name):
     assert documented(OBJECTS[name]), 'an Args: section is missing'
 
 
-PAGES = sorted([*(ROOT / 'docs').glob('*.md'), *(ROOT / 'configs').rglob('*.md')])
-DOCUMENTS = sorted([*ROOT.glob('*.md'), *PAGES])
+DOCUMENTS = sorted(
+    [*ROOT.glob('*.md'), *(ROOT / 'docs').glob('*.md'), *(ROOT / 'configs').rglob('*.md')]
+)
 # A path of ours, up to a character that makes it a pattern or a placeholder.
 PATH = re.compile(r'(?<![\w/.-])((?:configs|tools|tests|vit_plugins|\.ci)/[\w./-]*\w)(?![\w{*<])')
 
@@ -98,10 +99,10 @@ def test_documents_name_files_that_exist(document):
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []
 
 
-@pytest.mark.parametrize('page', PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_pages_link_to_files_that_exist(page):
-    links = re.findall(r'\]\((?!https?://)([^)#\s]+)', page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+@pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_documents_link_to_files_that_exist(document):
+    links = re.findall(r'\]\((?!https?://)([^)#\s]+)', document.read_text())
+    assert [link for link in links if not (document.parent / link).exists()] == []
 
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -111,7 +112,7 @@ def test_documents_name_commands_that_exist(document):
 
 
 CALL = re.compile(
-    r'(?:python tools/|vit_plugins )(train|test|predict|probe|kfold)(?:\.py)?([^\n`|]*)'
+    r'(?:python tools/|vit_plugins )(train|test|predict|probe|kfold|study)(?:\.py)?([^\n`|]*)'
 )
 
 
