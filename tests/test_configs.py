@@ -66,7 +66,7 @@ def test_recipe_parses_and_builds_the_model_of_its_metafile_and_transforms(file)
     reads = config.model.backbone.type in ('SwinTransformer', 'ResNet')
     device = (
         'meta'
-        if file.parent.name in ('convit', 'deit3', 'vit', 'cifar100') and not reads
+        if file.parent.name in ('convit', 'deit3', 'vit', 'cifar100', 'retrieval') and not reads
         else 'cpu'
     )
     with DefaultScope.overwrite_default_scope('mmpretrain'):
