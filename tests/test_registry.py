@@ -91,6 +91,7 @@ def minimal(tmp_path):
         'LossWeightHook': {},
         'MPerClassSampler': {'dataset': Labelled('abc'), 'batch_size': 4},
         'PCAProjection': {'in_dims': 8, 'out_dims': 4},
+        'PlacedDigits': {'lazy_init': True},
         'PosEmbedViT': {'arch': 'deit-tiny', 'img_size': 32},
         'ProgressHook': {},
         'ReaLAccuracy': {'real_json': str(real)},

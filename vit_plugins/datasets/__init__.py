@@ -9,6 +9,7 @@ from .image_folder import ImageFolder
 from .imagenet100 import ImageNet100
 from .imagenet_v2 import ImageNetV2
 from .in_shop_retrieval import InShopRetrieval
+from .placed_digits import PlacedDigits
 from .retrieval_folder import RetrievalFolder
 from .revisited_oxford_paris import RevisitedOxfordParis
 from .rotated_digits import RotatedDigits
@@ -27,6 +28,7 @@ __all__ = [
     'ImageNet100',
     'ImageNetV2',
     'InShopRetrieval',
+    'PlacedDigits',
     'RetrievalFolder',
     'RevisitedOxfordParis',
     'RotatedDigits',
