@@ -14,6 +14,7 @@ from .retrieval_folder import RetrievalFolder
 from .revisited_oxford_paris import RevisitedOxfordParis
 from .rotated_digits import RotatedDigits
 from .sfm120k import SfM120k
+from .stacked_collate import stacked_collate
 from .stanford_online_products import StanfordOnlineProducts
 from .svhn import SVHN
 from .vtab1k import VTAB1k
@@ -35,4 +36,5 @@ __all__ = [
     'SfM120k',
     'StanfordOnlineProducts',
     'VTAB1k',
+    'stacked_collate',
 ]

@@ -1,0 +1,3 @@
+from .stacked_data_preprocessor import StackedDataPreprocessor
+
+__all__ = ['StackedDataPreprocessor']
