@@ -61,6 +61,7 @@ def minimal(tmp_path):
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'BinaryCrossEntropyLoss': {},
         'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
+        'CachedImages': {'dataset': {'type': 'Digits'}, 'lazy_init': True},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
         'ClassF1': {},
         'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},

@@ -1,11 +1,12 @@
 import torch
+from mmengine.dataset import pseudo_collate
 from mmengine.registry import FUNCTIONS
 from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample, MultiTaskDataSample
 from torch.utils.data import DataLoader
 
 from vit_plugins.datasets import stacked_collate
-from vit_plugins.structures import DataSampleBatch
+from vit_plugins.structures import DataSampleBatch, StackedItems
 
 
 def sample(label, size=4):
@@ -45,7 +46,9 @@ def test_what_does_not_fit_is_left_to_the_host():
 
 def test_a_batch_made_by_the_dataset_passes():
     made = {'inputs': torch.zeros(2, 3, 4, 4), 'data_samples': DataSampleBatch({}, {}, 2)}
-    assert stacked_collate(made) == made
+    items = StackedItems(made)
+    assert stacked_collate(items) is made
+    assert len(pseudo_collate(items)['inputs']) == 2
 
 
 def test_the_same_from_workers():

@@ -1,6 +1,7 @@
 """Data sets, transforms and what finds, checks and splits people's own images."""
 
 from . import samplers, transforms  # noqa: F401  (registration)
+from .cached_images import CachedImages
 from .class_subset import ClassSubset
 from .cub_retrieval import CUBRetrieval
 from .digits import Digits
@@ -22,6 +23,7 @@ from .vtab1k import VTAB1k
 __all__ = [
     'SVHN',
     'CUBRetrieval',
+    'CachedImages',
     'ClassSubset',
     'Digits',
     'DomainNet',

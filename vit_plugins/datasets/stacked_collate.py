@@ -10,11 +10,11 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import FUNCTIONS
 from mmpretrain.structures import DataSample
 
-from ..structures import DataSampleBatch
+from ..structures import DataSampleBatch, StackedItems
 
 
 @FUNCTIONS.register_module()
-def stacked_collate(samples: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, Any]:
+def stacked_collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a batch whose images are one tensor and whose data samples are columns.
 
     The host's ``pseudo_collate`` leaves one tensor and one ``DataSample`` an image to the main
@@ -23,7 +23,7 @@ def stacked_collate(samples: Sequence[Mapping[str, Any]] | Mapping[str, Any]) ->
 
     Args:
         samples: What the pipeline made of B images, each with ``inputs`` (C, H, W) and
-            ``data_samples``; or a whole batch that a dataset has put together by itself.
+            ``data_samples``; :class:`StackedItems`, of a dataset that stacks by itself, pass.
 
     Returns:
         ``inputs`` (B, C, H, W) and ``data_samples``, a :class:`DataSampleBatch`. Images of
@@ -31,8 +31,8 @@ def stacked_collate(samples: Sequence[Mapping[str, Any]] | Mapping[str, Any]) ->
         labels of images with several classes do; what else there is, is collated as by
         ``pseudo_collate``.
     """
-    if isinstance(samples, Mapping):
-        return dict(samples)
+    if isinstance(samples, StackedItems):
+        return samples.batch
     batch = pseudo_collate(samples)
     inputs = batch.get('inputs')
     if _are_alike(inputs):

@@ -1,0 +1,178 @@
+import os
+import re
+
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import pseudo_collate
+from mmpretrain.registry import DATASETS
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from vit_plugins.datasets import image_cache, stacked_collate
+
+LOAD = [{'type': 'LoadImageFromFile'}, {'type': 'PackInputs'}]
+
+
+@pytest.fixture
+def photos(tmp_path):
+    rng = np.random.default_rng(0)
+    for k in range(6):
+        file = tmp_path / 'photos' / 'ab'[k % 2] / f'{k}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)).save(file)
+    return tmp_path / 'photos'
+
+
+def folder(photos, pipeline=LOAD):
+    return {'type': 'ImageFolder', 'data_root': str(photos), 'pipeline': pipeline}
+
+
+def cached(dataset, **kwargs):
+    return DATASETS.build({'type': 'CachedImages', 'dataset': dataset, **kwargs})
+
+
+def test_batches_are_those_of_the_dataset(photos):
+    plain, kept = DATASETS.build(folder(photos)), cached(folder(photos))
+    assert len(kept) == 6
+    assert kept.CLASSES == ('a', 'b')
+    assert kept.get_gt_labels().tolist() == [0, 0, 0, 1, 1, 1]
+    expected = stacked_collate([plain[i] for i in (4, 0)])
+    batch = stacked_collate(kept.__getitems__([4, 0]))
+    assert torch.equal(batch['inputs'], expected['inputs'])
+    for ours, theirs in zip(batch['data_samples'], expected['data_samples'], strict=True):
+        assert torch.equal(ours.gt_label, theirs.gt_label)
+        assert (ours.img_path, ours.img_shape) == (theirs.img_path, theirs.img_shape)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('collate', [stacked_collate, pseudo_collate])
+def test_loaders_take_it(photos, workers, collate):
+    loader = DataLoader(cached(folder(photos)), 4, num_workers=workers, collate_fn=collate)
+    batches = list(loader)
+    assert [len(batch['inputs']) for batch in batches] == [4, 2]
+    labels = [int(s.gt_label) for batch in batches for s in batch['data_samples']]
+    assert labels == [0, 0, 0, 1, 1, 1]
+
+
+def test_one_image_alone(photos):
+    plain, kept = DATASETS.build(folder(photos)), cached(folder(photos))
+    assert torch.equal(kept[3]['inputs'], plain[3]['inputs'])
+    assert kept[3]['data_samples'].gt_label.tolist() == [1]
+
+
+def test_seeds_of_the_batch_are_handed_on(photos):
+    kept = cached(folder(photos))
+
+    class Seeded(list):
+        seeds = (7, 8)
+
+    assert kept.__getitems__(Seeded([0, 1])).batch['draw_seeds'].tolist() == [7, 8]
+    np.random.seed(0)  # noqa: NPY002
+    one = kept.__getitems__([0, 1]).batch['draw_seeds']
+    two = kept.__getitems__([0, 1]).batch['draw_seeds']
+    np.random.seed(0)  # noqa: NPY002
+    assert (kept.__getitems__([0, 1]).batch['draw_seeds'] == one).all()
+    assert (one != two).all()
+    assert len(set(one.tolist())) == 2
+
+
+def test_the_second_run_does_not_decode(photos, tmp_path, monkeypatch):
+    first = cached(folder(photos), cache_dir=str(tmp_path / 'cache'))
+    monkeypatch.setattr(image_cache, '_decode_all', lambda *_: pytest.fail('decoded again'))
+    again = cached(folder(photos), cache_dir=str(tmp_path / 'cache'))
+    assert torch.equal(again.pixels, first.pixels)
+
+
+def grow(photos):
+    Image.new('RGB', (6, 5)).save(photos / 'a' / 'new.png')
+
+
+def touch(photos):
+    os.utime(photos / 'a' / '0.png', ns=(1, 1))
+
+
+def rename(photos):
+    (photos / 'a' / '0.png').rename(photos / 'a' / '00.png')
+
+
+@pytest.mark.parametrize('change', [grow, touch, rename])
+def test_files_that_changed_are_decoded_again(photos, tmp_path, change):
+    cached(folder(photos), cache_dir=tmp_path / 'cache')
+    change(photos)
+    again = cached(folder(photos), cache_dir=tmp_path / 'cache')
+    assert len(list((tmp_path / 'cache').glob('*.npy'))) == 2
+    assert torch.equal(again.pixels, cached(folder(photos)).pixels)
+
+
+def test_another_pipeline_is_another_cache(photos, tmp_path):
+    cached(folder(photos), cache_dir=tmp_path)
+    small = [LOAD[0], {'type': 'Resize', 'scale': (3, 3)}, LOAD[1]]
+    assert cached(folder(photos, small), cache_dir=tmp_path).pixels.shape == (6, 3, 3, 3)
+
+
+@pytest.mark.parametrize('damage', ['cut', 'other'])
+def test_a_damaged_cache_is_made_again(photos, tmp_path, damage):
+    first = cached(folder(photos), cache_dir=tmp_path)
+    (file,) = tmp_path.glob('*.npy')
+    if damage == 'cut':
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        np.save(file, np.zeros(3))
+    assert torch.equal(cached(folder(photos), cache_dir=tmp_path).pixels, first.pixels)
+    assert torch.equal(torch.from_numpy(np.load(file)), first.pixels)
+
+
+def test_arrays_need_no_files(tmp_path):
+    digits = {'type': 'Digits', 'split': 'val', 'pipeline': [{'type': 'PackInputs'}]}
+    kept = cached(digits, cache_dir=tmp_path)
+    assert kept.pixels.shape == (179, 3, 8, 8)
+    assert 'img_path' not in kept.__getitems__([0]).batch['data_samples'].metainfo
+    cached({**digits, 'split': 'test'}, cache_dir=tmp_path)
+    assert len(list(tmp_path.glob('*.npy'))) == 2
+
+
+@pytest.mark.parametrize(
+    'step',
+    [
+        {'type': 'RandomFlip', 'prob': 0.0, 'direction': 'horizontal'},
+        {'type': 'RandomResizedCrop', 'scale': 4},
+        {'type': 'ThreeAugment'},
+        {'type': 'torchvision/RandomCrop', 'size': 4},
+    ],
+    ids=lambda step: step['type'],
+)
+def test_a_pipeline_that_draws_is_refused(photos, step):
+    steps = [{'type': 'NumpyToPIL'}, step, {'type': 'PILToNumpy'}]
+    steps = steps if '/' in step['type'] else [step]
+    with pytest.raises(ValueError, match='move what is random to batch_transforms'):
+        cached(folder(photos, [LOAD[0], *steps, LOAD[1]]))
+
+
+def test_messages(photos, monkeypatch):
+    with pytest.raises(ValueError, match=r'leaves NoneType: end it with dict\(type=.PackInputs'):
+        cached(folder(photos, LOAD[:1]))
+    grow(photos)
+    Image.new('RGB', (9, 9)).save(photos / 'b' / 'new.png')
+    with pytest.raises(ValueError, match=re.escape('(3, 5, 6) for the first and (3, 9, 9)')):
+        cached(folder(photos))
+    (photos / 'b' / 'new.png').write_bytes(b'no image')
+    with pytest.raises(ValueError, match=r'image .*new\.png could not be loaded'):
+        cached(folder(photos))
+    monkeypatch.setattr(os, 'sysconf', lambda _: 10)
+    with pytest.raises(ValueError, match=r'more than half of the 0\.0 GiB'):
+        cached(folder(photos))
+
+
+def test_lazy(photos):
+    kept = cached(folder(photos), lazy_init=True)
+    assert not hasattr(kept, 'pixels')
+    assert repr(kept).startswith('CachedImages(cache_dir=None, of ')
+    assert kept.__getitems__([0]).batch['inputs'].shape == (1, 3, 5, 6)
+    assert '(6, 3, 5, 6) on cpu' in repr(kept)
+
+
+def test_pixels_on_a_gpu_need_the_main_process(photos):
+    kept = cached(folder(photos), device='meta')
+    with pytest.raises(RuntimeError, match='set num_workers=0'):
+        list(DataLoader(kept, 2, num_workers=1, collate_fn=stacked_collate))

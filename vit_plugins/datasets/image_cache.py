@@ -1,0 +1,105 @@
+"""Decoding a set of images once: into memory, and into a file for the next run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+
+def decode_once(
+    decode: Callable[[int], Tensor], count: int, cache_dir: Path | None, name: str
+) -> Tensor:
+    """Return all images as one tensor, from the cache if they are there.
+
+    Processes that want the same images at once wait for the first of them to decode.
+
+    Args:
+        decode: Returns an image (C, H, W), uint8.
+        count: N.
+        cache_dir: Where decoded images are kept; None keeps none.
+        name: What they are called there: other images must have another name.
+
+    Returns:
+        The images, shape (N, C, H, W), uint8.
+
+    Raises:
+        ValueError: If images differ in size, or do not fit into half of the memory.
+    """
+    if cache_dir is None:
+        return _decode_all(decode, count)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    file = cache_dir / f'{name}.npy'
+    with _locked(cache_dir / f'{name}.lock'):
+        found = _read(file, count)
+        if found is not None:
+            return found
+        pixels = _decode_all(decode, count)
+        unfinished = file.with_suffix('.unfinished')
+        with unfinished.open('wb') as stream:  # np.save would add .npy to the name
+            np.save(stream, pixels.numpy(), allow_pickle=False)
+        os.replace(unfinished, file)
+    print_log(f'{count} decoded images are kept in {file}', 'current')
+    return pixels
+
+
+def _read(file: Path, count: int) -> Tensor | None:
+    if not file.is_file():
+        return None
+    try:
+        pixels = np.load(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        print_log(f'{file} is damaged ({error}) and is made again', 'current')
+        return None
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != count:
+        print_log(f'{file} holds something else and is made again', 'current')
+        return None
+    return torch.from_numpy(pixels)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open('w') as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _decode_all(decode: Callable[[int], Tensor], count: int) -> Tensor:
+    first = decode(0)
+    _require_memory(first, count)
+    pixels = torch.empty((count, *first.shape), dtype=torch.uint8)
+    next_line = time.monotonic() + 10
+    # Threads: decoders release the interpreter.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for index, image in enumerate(pool.map(decode, range(count))):
+            if image.shape != first.shape:
+                raise ValueError(
+                    f'images differ in size: (C, H, W) is {tuple(first.shape)} for the first and '
+                    f'{tuple(image.shape)} for number {index}. Resize and crop to one size in the '
+                    'pipeline of the dataset.'
+                )
+            pixels[index] = image
+            if time.monotonic() > next_line:
+                print_log(f'{index + 1} of {count} images are decoded', 'current')
+                next_line += 10
+    return pixels
+
+
+def _require_memory(image: Tensor, count: int) -> None:
+    needed = image.numel() * count
+    there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    if needed > there // 2:
+        raise ValueError(
+            f'{count} images of {tuple(image.shape)} take {needed / 2**30:.1f} GiB, more than '
+            f'half of the {there / 2**30:.1f} GiB of memory: make them smaller in the pipeline, '
+            'or do without CachedImages.'
+        )
