@@ -51,6 +51,7 @@ model = dict(
 )
 
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=2,
     mean=[123.675, 116.28, 103.53],  # RGB; files are read as BGR
     std=[58.395, 57.12, 57.375],
@@ -93,6 +94,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=2,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ImageFolder', data_root='data/photos', part='train', pipeline=train_pipeline
     ),
@@ -101,6 +103,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=2,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageFolder', data_root='data/photos', part='val', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

@@ -80,6 +80,15 @@ def test_recipe_parses_and_builds_the_model_of_its_metafile_and_transforms(file)
     assert {entry.metadata.parameters for entry in listed} <= {count}
 
 
+@recipes
+def test_batches_are_stacked_in_the_worker(file):
+    config = Config.fromfile(file)
+    assert config.data_preprocessor.type == 'StackedDataPreprocessor'
+    for part in ('train', 'val', 'test'):
+        if config[f'{part}_dataloader']:
+            assert config[f'{part}_dataloader'].collate_fn == {'type': 'stacked_collate'}
+
+
 def steps(config):
     """List the transforms of all pipelines."""
     for part in ('train', 'val', 'test'):

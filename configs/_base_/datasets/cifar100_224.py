@@ -2,6 +2,7 @@
 # data sets. The host's CIFAR100 downloads itself and gives RGB arrays, hence to_rgb=False and
 # RGB fill colours.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=100,
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
@@ -42,6 +43,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='CIFAR100', data_root='data/cifar100', split='train', pipeline=train_pipeline
     ),
@@ -50,6 +52,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=128,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='CIFAR100', data_root='data/cifar100', split='test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

@@ -1,6 +1,7 @@
 # CIFAR-10 at its own 32 px. The host's CIFAR10 downloads itself and gives RGB arrays, hence
 # to_rgb=False and RGB fill colours.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=10,
     mean=[125.307, 122.961, 113.8575],  # RGB
     std=[51.5865, 50.847, 51.255],
@@ -38,6 +39,7 @@ train_dataloader = dict(
     batch_size=128,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='CIFAR10', data_root='data/cifar10', split='train', pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
@@ -45,6 +47,7 @@ val_dataloader = dict(
     batch_size=256,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='CIFAR10', data_root='data/cifar10', split='test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

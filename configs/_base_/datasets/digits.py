@@ -1,6 +1,7 @@
 # scikit-learn's handwritten digits, enlarged from 8 to 16 px so that a turn or a shift of less
 # than one of their pixels is still an image.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=10,
     mean=[127.5, 127.5, 127.5],
     std=[127.5, 127.5, 127.5],
@@ -30,12 +31,14 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='Digits', split='trainval', pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
 val_dataloader = dict(
     batch_size=359,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='Digits', split='test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

@@ -5,6 +5,7 @@ _base_ = './imagenet_224.py'
 data_preprocessor = dict(num_classes=100)
 train_dataloader = dict(
     batch_size=128,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageNet100'),
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
 )

@@ -2,6 +2,7 @@
 # 0.25, each image drawn three times per epoch (repeated augmentation). Colour jitter 0.4 of the
 # official command line is inactive beside RandAugment.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=1000,
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
@@ -44,6 +45,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=256,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ImageNet', data_root='data/imagenet', split='train', pipeline=train_pipeline
     ),
@@ -52,6 +54,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=256,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageNet', data_root='data/imagenet', split='val', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

@@ -18,6 +18,7 @@ train_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=64,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(pipeline=train_pipeline),
     sampler=dict(_delete_=True, type='DefaultSampler', shuffle=True),
 )

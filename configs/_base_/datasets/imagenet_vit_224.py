@@ -2,6 +2,7 @@
 # flip; tested on the whole image, squeezed to a square; values from -1 to 1. The published
 # preprocessing is that of the fine-tuning; that of the pre-training is not published.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=1000,
     mean=[127.5, 127.5, 127.5],
     std=[127.5, 127.5, 127.5],
@@ -28,6 +29,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ImageNet', data_root='data/imagenet', split='train', pipeline=train_pipeline
     ),
@@ -37,6 +39,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageNet', data_root='data/imagenet', split='val', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

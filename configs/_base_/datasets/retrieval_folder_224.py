@@ -3,6 +3,7 @@
 # to a square of 256 px, then 224 px: a random crop in training, the middle in the test (the paper
 # tells of training only). Bicubic and the mean and deviation of ImageNet are not in the paper.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
     to_rgb=True,
@@ -27,6 +28,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder',
         data_root='data/my_images',
@@ -38,6 +40,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=128,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder', data_root='data/my_images', split='test', pipeline=test_pipeline
     ),

@@ -1,6 +1,7 @@
 # scikit-learn's handwritten digits at four angles, enlarged from 8 to 16 px; tested on classes
 # (and scribbles) that training does not see.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     mean=[127.5, 127.5, 127.5],
     std=[127.5, 127.5, 127.5],
     to_rgb=False,  # three equal channels
@@ -29,12 +30,14 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=1,
     persistent_workers=True,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='RotatedDigits', split='trainval', pipeline=train_pipeline),
     sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=4),
 )
 val_dataloader = dict(
     batch_size=128,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='RotatedDigits', split='test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

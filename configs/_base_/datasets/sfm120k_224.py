@@ -2,6 +2,7 @@
 # are those of cnnimageretrieval-pytorch, on which IRT builds; IRT resizes all images to one
 # square, and neither augments. The validation on the 3D models of the val split is ours.
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
     to_rgb=True,
@@ -18,6 +19,7 @@ pipeline = [
 train_dataloader = dict(
     batch_size=35,  # 5 tuples of a query, a positive and 5 negatives
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='SfM120k', data_root='data/cirtorch', split='train', pipeline=pipeline),
     sampler=dict(type='TupleSampler', num_pairs=2000, pool_size=22000, num_negatives=5),
 )
@@ -27,6 +29,7 @@ custom_hooks = [
 val_dataloader = dict(
     batch_size=128,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='SfM120k', data_root='data/cirtorch', split='val', pipeline=pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
@@ -34,6 +37,7 @@ val_evaluator = dict(type='RetrievalMetric', topk=(1, 10, 100))
 test_dataloader = dict(
     batch_size=128,
     num_workers=8,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RevisitedOxfordParis',
         data_root='data/cirtorch',

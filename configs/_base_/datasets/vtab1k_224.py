@@ -44,6 +44,7 @@ pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='VTAB1k', data_root='data/vtab-1k', task=task, split='trainval', pipeline=pipeline
     ),
@@ -52,6 +53,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=128,
     num_workers=4,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='VTAB1k', data_root='data/vtab-1k', task=task, split='test', pipeline=pipeline
     ),

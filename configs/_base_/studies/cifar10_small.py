@@ -6,6 +6,7 @@
 _base_ = ['../default_runtime.py']
 
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=10,
     mean=[125.307, 122.961, 113.8575],  # RGB
     std=[51.5865, 50.847, 51.255],
@@ -39,6 +40,7 @@ test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=50,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ClassSubset',
         num_per_class=250,
@@ -50,6 +52,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=500,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ClassSubset',
         num_per_class=50,
@@ -60,6 +63,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=500,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageFolder', data_root='data/cifar10/test', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

@@ -42,12 +42,14 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageFolder', data_root='data/photos64/train', pipeline=train_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=True),
 )
 val_dataloader = dict(
     batch_size=250,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='ImageFolder', data_root='data/photos64/val', pipeline=test_pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )

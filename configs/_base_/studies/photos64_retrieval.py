@@ -8,6 +8,7 @@ _base_ = ['../default_runtime.py']
 size = 48
 dims = 192
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB
     std=[58.395, 57.12, 57.375],
     to_rgb=True,
@@ -47,6 +48,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=64,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder',
         data_root='data/photos64',
@@ -58,6 +60,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=250,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder', data_root='data/photos64', split='val', pipeline=test_pipeline
     ),
@@ -66,6 +69,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=250,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder', data_root='data/photos64', split='test', pipeline=test_pipeline
     ),

@@ -5,6 +5,7 @@
 _base_ = ['../default_runtime.py']
 
 data_preprocessor = dict(
+    type='StackedDataPreprocessor',
     num_classes=10,
     mean=[127.5, 127.5, 127.5],
     std=[127.5, 127.5, 127.5],
@@ -37,6 +38,7 @@ pipeline = [dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=100,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='ClassSubset',
         num_per_class=50,
@@ -49,12 +51,14 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=500,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='PlacedDigits', split='val', copies=6, pipeline=pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 test_dataloader = dict(
     batch_size=500,
     num_workers=0,
+    collate_fn=dict(type='stacked_collate'),
     dataset=dict(type='PlacedDigits', split='test', copies=6, pipeline=pipeline),
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
