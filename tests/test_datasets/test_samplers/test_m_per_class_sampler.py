@@ -122,9 +122,11 @@ def test_ranks_have_disjoint_classes(monkeypatch):
     assert joined == np.concatenate([np.concatenate(pair) for pair in both]).tolist()
 
 
-@pytest.mark.parametrize('count', [13, 6, 5])
-def test_with_too_few_classes_for_all_ranks_each_rank_has_distinct_ones(monkeypatch, log, count):
-    dataset = Labelled(*[count] * 6)  # two ranks take 8 groups of 3
+@pytest.mark.parametrize(('count', 'more'), [(8, 40), (6, 6), (5, 5)])
+def test_with_too_few_classes_for_all_ranks_each_rank_has_distinct_ones(
+    monkeypatch, log, count, more
+):
+    dataset = Labelled(*[count] * 3, *[more] * 3)  # two ranks take 8 groups of 3
     shares = []
     for rank in range(2):
         on_rank(monkeypatch, rank, 2)
