@@ -149,6 +149,13 @@ def test_builds_from_a_minimal_config(kind, name, minimal):
     assert registry_of(kind).get(f'mmpretrain.{name}') is OURS[kind, name]
 
 
+@pytest.mark.parametrize(('kind', 'name'), [pair for pair in NAMES if pair[0] == 'model'])
+def test_a_model_saves_tensors_only(kind, name, minimal):
+    """With several ranks the host's runner broadcasts every entry."""
+    state = registry_of(kind).build({'type': name, **minimal[name]}).state_dict()
+    assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
+
+
 @pytest.mark.parametrize(('kind', 'name'), NAMES)
 def test_one_registered_class_in_a_file_named_after_it(kind, name):
     module = OURS[kind, name].__module__

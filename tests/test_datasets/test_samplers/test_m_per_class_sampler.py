@@ -122,6 +122,31 @@ def test_ranks_have_disjoint_classes(monkeypatch):
     assert joined == np.concatenate([np.concatenate(pair) for pair in both]).tolist()
 
 
+@pytest.mark.parametrize(('count', 'more'), [(8, 40), (6, 6), (5, 5)])
+def test_with_too_few_classes_for_all_ranks_each_rank_has_distinct_ones(
+    monkeypatch, log, count, more
+):
+    dataset = Labelled(*[count] * 3, *[more] * 3)  # two ranks take 8 groups of 3
+    shares = []
+    for rank in range(2):
+        on_rank(monkeypatch, rank, 2)
+        shares.append(
+            np.reshape(list(build(dataset, samples_per_class=3, batch_size=12)), (-1, 4, 3))
+        )
+    for groups in zip(*shares, strict=True):
+        for group in groups:
+            labels = dataset.labels[group]
+            assert (labels == labels[:, :1]).all()
+            assert len(set(labels[:, 0])) == 4
+        images = Counter(np.ravel(groups).tolist())
+        repeats = sum(number - 1 for number in images.values())
+        assert repeats == 2 * max(6 - count, 0)  # two classes give six images each
+    classes = Counter(dataset.labels[np.ravel(shares)].tolist())
+    assert max(classes.values()) - min(classes.values()) <= 3
+    told = 'MPerClassSampler: 6 of 6 classes have fewer than 6 images; theirs come more than once'
+    assert [line[: len(told)] for line in log] == ([] if count >= 6 else [told] * 2)
+
+
 def test_with_the_iteration_based_loop(monkeypatch):
     monkeypatch.setattr('time.sleep', lambda seconds: None)  # the host pauses between epochs
     dataset = Labelled(*[4] * 4)

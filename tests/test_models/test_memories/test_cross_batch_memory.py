@@ -116,20 +116,55 @@ def test_goes_on_as_if_never_saved(steps, tmp_path):
 
 def test_saved_state_is_a_snapshot():
     memory = fill(build(), 1, 3)
-    state = Model(memory).state_dict()['memory._extra_state']
+    state = memory.state_dict()
     fill(memory, 3, 3, start=50)
     assert state['labels'].tolist() == [0, 1, 2]
+    assert torch.equal(state['embeddings'], batch(0, 3)[0])
+    assert (state['pointer'], state['iter']) == (3, 1)
+
+
+@pytest.mark.parametrize('steps', [0, 1, 4])
+def test_saved_state_is_tensors_as_the_host_broadcasts_them(steps):
+    state = fill(build(), steps, 3).state_dict()
+    assert list(state) == ['embeddings', 'labels', 'pointer', 'iter']
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+
+
+@pytest.mark.parametrize('size', [3, 5, 7])
+def test_a_checkpoint_with_the_state_in_a_dict_still_loads(size):
+    source = fill(build(), 3, 3)
+    state = source.state_dict()
+    old = {'embeddings': state['embeddings'], 'labels': state['labels'], 'pointer': 4, 'iter': 3}
+    assert state['pointer'] == 4
+    model = Model(build(size))
+    weights = Model().state_dict()
+    model.load_state_dict({**weights, 'memory._extra_state': old}, strict=True)
+    for one, other in zip(model.memory.entries_by_age(), source.entries_by_age(), strict=True):
+        assert torch.equal(one, other[-size:])
+    assert model.memory.state_dict()['iter'] == 3
+
+
+def test_half_a_memory_is_refused():
+    state = Model(fill(build(), 1, 3)).state_dict()
+    del state['memory.pointer'], state['memory.iter']
+    with pytest.raises(RuntimeError, match='of the memory memory only embeddings, labels are'):
+        Model(build()).load_state_dict(state)
 
 
 @pytest.mark.parametrize('old', [3, 5, 9])
 @pytest.mark.parametrize('steps', [1, 2, 4])
 def test_a_memory_of_another_size_keeps_the_newest(old, steps):
     source, target = fill(build(old), steps, 3), build(5)
-    target.set_extra_state(source.get_extra_state())
-    expected = source.entries_by_age()[1].tolist()[-5:]
-    assert target.entries_by_age()[1].tolist() == expected
-    fill(target, 1, 2, start=77)
-    assert target.entries_by_age()[1].tolist() == [*expected, 77, 78][-5:]
+    expected, labels = source.entries_by_age()
+    target.load_state_dict(source.state_dict())
+    for more in (0, 2, 4):  # the ring goes on where the oldest is
+        new = batch(70 + more, more)
+        target.store(*new)
+        expected, labels = torch.cat((expected, new[0]))[-5:], torch.cat((labels, new[1]))[-5:]
+        found = target.entries_by_age()
+        assert torch.equal(found[0], expected)
+        assert torch.equal(found[1], labels)
+        assert torch.equal(found[0][:, 0], found[1].float())
 
 
 def test_weights_without_a_memory_load_strictly_and_empty_it(tmp_path):
@@ -176,7 +211,7 @@ def test_ema_hook_passes_it_by(begin_iter):
     hook.after_val_epoch(runner)
     checkpoint = {'state_dict': runner.model.state_dict()}
     hook.before_save_checkpoint(runner, checkpoint)
-    assert not any('_extra_state' in key for key in checkpoint['ema_state_dict'])
+    assert not any('memory' in key for key in checkpoint['ema_state_dict'])
 
     resumed = Runner(Model(build()))
     hook = EMAHook(begin_iter=begin_iter)
@@ -192,7 +227,7 @@ def test_a_copy_is_empty_and_not_saved():
     twin = copy.deepcopy(model)
     assert len(twin.memory) == 0
     assert len(model.memory) == 3
-    assert 'memory._extra_state' not in twin.state_dict()
+    assert not any('memory' in key for key in twin.state_dict())
     twin.load_state_dict(model.state_dict(), strict=True)
     assert len(twin.memory) == 0
 

@@ -1,4 +1,7 @@
 import copy
+import os
+import socket
+from unittest import mock
 
 import pytest
 import torch
@@ -6,10 +9,12 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from mmpretrain.utils import register_all_modules
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.retrievers import embedding_retriever
 
 ARCH = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
@@ -192,10 +197,23 @@ def test_a_trained_retriever_without_what_training_needed(log):
     model = build()
     model.load_state_dict(trained.state_dict(), strict=True)
     (line,) = log
-    assert 'head.memory._extra_state' in line
+    assert 'head.memory.embeddings' in line
     assert 'momentum_encoder.steps' in line
     with_memory(momentum_encoder=0.99).load_state_dict(trained.state_dict(), strict=True)
     assert len(log) == 1
+
+
+def test_a_trained_retriever_with_the_memory_in_a_dict():
+    trained = with_memory()
+    trained.head.memory.store(torch.ones(2, 16), torch.arange(2))
+    old = {'embeddings': torch.ones(2, 16), 'labels': torch.arange(2), 'pointer': 2, 'iter': 1}
+    state = {key: x for key, x in trained.state_dict().items() if 'memory' not in key}
+    state['head.memory._extra_state'] = old
+    model = with_memory()
+    model.load_state_dict(state, strict=True)
+    for key, value in trained.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value), key
+    build(head=HEAD).load_state_dict(state, strict=True)  # dropped where there is none
 
 
 def test_foreign_weights_are_refused():
@@ -258,6 +276,7 @@ class Images(Dataset):
 def run(work_dir, max_iters, **settings):
     """Train by the host's runner with our checkpoints; the weights afterwards."""
     torch.manual_seed(0)
+    settings.setdefault('optim_wrapper', dict(optimizer=dict(type='AdamW', lr=1e-3)))
     runner = Runner(
         model=dict(
             type='EmbeddingRetriever',
@@ -274,7 +293,6 @@ def run(work_dir, max_iters, **settings):
             collate_fn=dict(type='default_collate'),
         ),
         train_cfg=dict(by_epoch=False, max_iters=max_iters),
-        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
         default_hooks=dict(
             checkpoint=dict(type='CrashSafeCheckpointHook', by_epoch=False, interval=4)
         ),
@@ -287,26 +305,21 @@ def run(work_dir, max_iters, **settings):
     return runner.model.state_dict()
 
 
-def flat(state):
-    for key, value in state.items():
-        if isinstance(value, dict):
-            yield from ((f'{key}.{name}', torch.as_tensor(x)) for name, x in value.items())
-        else:
-            yield key, value
+def assert_equal(states, others):
+    assert states.keys() == others.keys()
+    assert [key for key in states if not torch.equal(states[key], others[key])] == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('hooks', [[], [dict(type='EMAHook')]], ids=['plain', 'with_EMAHook'])
 def test_a_resumed_run_is_bit_equal(tmp_path, monkeypatch, hooks):
     monkeypatch.setattr('time.sleep', lambda seconds: None)  # the host pauses between epochs
-    straight = dict(flat(run(tmp_path / 'straight', 8, custom_hooks=hooks)))
+    straight = run(tmp_path / 'straight', 8, custom_hooks=hooks)
     run(tmp_path / 'halves', 4, custom_hooks=hooks)
-    resumed = dict(flat(run(tmp_path / 'halves', 8, resume=True, custom_hooks=hooks)))
-    assert resumed.keys() == straight.keys()
-    different = [key for key in straight if not torch.equal(straight[key], resumed[key])]
-    assert different == []
-    assert straight['head.memory._extra_state.iter'] == 8
-    assert straight['head.memory._extra_state.pointer'] == 8 * 4 % 13
+    resumed = run(tmp_path / 'halves', 8, resume=True, custom_hooks=hooks)
+    assert_equal(straight, resumed)
+    assert straight['head.memory.iter'] == 8
+    assert straight['head.memory.pointer'] == 8 * 4 % 13
     assert straight['momentum_encoder.steps'] == 8
 
 
@@ -315,8 +328,48 @@ def test_load_from_brings_no_foreign_memory(tmp_path, monkeypatch):
     monkeypatch.setattr('time.sleep', lambda seconds: None)
     run(tmp_path / 'first', 4)
     state = run(tmp_path / 'second', 2, load_from=str(tmp_path / 'first/iter_4.pth'))
-    memory = state['head.memory._extra_state']
-    assert (memory['iter'], len(memory['labels'])) == (2, 8)
+    assert (state['head.memory.iter'], len(state['head.memory.labels'])) == (2, 8)
+
+
+def run_on_two_ranks(rank, port, folder):
+    torch.set_num_threads(1)
+    register_all_modules(init_default_scope=True)
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), LOCAL_RANK=str(rank))
+    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+    settings = dict(
+        launcher='pytorch',
+        cfg=dict(model_wrapper_cfg=dict(broadcast_buffers=False, device_ids=None)),
+        optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3), accumulative_counts=2),
+    )
+    with mock.patch('time.sleep'):  # the host pauses between epochs
+        straight = run(folder / 'straight', 8, **settings)
+        run(folder / 'halves', 4, **settings)
+        resumed = run(folder / 'halves', 8, resume=True, **settings)
+    assert_equal(straight, resumed)
+    assert_equal({key: broadcast(value) for key, value in resumed.items()}, resumed)
+    # Each rank has every second image, in batches of 4 and 2 by turns.
+    shares = [Images().labels[own::2] for own in range(2)]
+    seen = torch.cat([share[batch] for batch in (slice(4), slice(4, 6)) for share in shares])
+    by_age = torch.cat([seen] * 4)[-13:]
+    pointer = int(straight['module.head.memory.pointer'])
+    assert torch.equal(straight['module.head.memory.labels'].roll(-pointer), by_age)
+    assert straight['module.head.memory.iter'] == straight['module.momentum_encoder.steps'] == 8
+    end_ranks()
+
+
+def broadcast(value):
+    value = value.clone()
+    torch.distributed.broadcast(value, 0)
+    return value
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
+def test_two_ranks_accumulate_gradients_resume_and_share_one_memory(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(run_on_two_ranks, (port, tmp_path), nprocs=2)
 
 
 # --- settings -----------------------------------------------------------------------------------

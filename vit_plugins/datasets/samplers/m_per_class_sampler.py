@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -54,9 +56,11 @@ class MPerClassSampler(DefaultSampler):
     """Fill each batch with ``samples_per_class`` images of different classes.
 
     Classes are drawn equally often, each once before any again; so are the images of a class. An
-    image comes twice in a batch only where its class has fewer than ``samples_per_class``, which
+    image comes twice in a batch only where its class has fewer images than the batch takes, which
     is reported. On several ranks the classes of a batch are distinct over all ranks, and each
-    takes its share. An epoch has as many batches as the data set fills, at least one::
+    takes its share; if there are too few for that, they are distinct on each rank, and a class
+    that several ranks have comes with different images. An epoch has as many batches as the data
+    set fills, at least one::
 
         train_dataloader = dict(
             batch_size=64,
@@ -74,7 +78,7 @@ class MPerClassSampler(DefaultSampler):
 
     Raises:
         ValueError: If ``shuffle`` is False, m does not divide the batch, or there are fewer
-            classes than a batch of all ranks needs.
+            classes than the batch of a rank needs.
     """
 
     def __init__(
@@ -100,21 +104,26 @@ class MPerClassSampler(DefaultSampler):
         self.members: dict[int, list[int]] = {}
         for index, label in enumerate(_labels(dataset)):
             self.members.setdefault(label, []).append(index)
-        self.classes_per_batch = self.world_size * batch_size // samples_per_class
-        if self.classes_per_batch > len(self.members):
+        self.classes_per_rank = batch_size // samples_per_class
+        if self.classes_per_rank > len(self.members):
             raise ValueError(
-                f'{self.world_size} rank(s) with batches of {batch_size} and '
-                f'{samples_per_class} per class need {self.classes_per_batch} classes, there are '
-                f'{len(self.members)}: raise samples_per_class or lower batch_size'
+                f'batches of {batch_size} with {samples_per_class} per class need '
+                f'{self.classes_per_rank} classes, there are {len(self.members)}: raise '
+                'samples_per_class or lower batch_size'
             )
         self.batches = max(len(dataset) // (self.world_size * batch_size), 1)
         self.num_samples = self.batches * batch_size  # of this rank
         self.total_size = self.num_samples * self.world_size
-        small = sum(len(indices) < samples_per_class for indices in self.members.values())
+        self._report_small_classes()
+
+    def _report_small_classes(self) -> None:
+        ranks_per_class = math.ceil(self.world_size * self.classes_per_rank / len(self.members))
+        taken = self.samples_per_class * ranks_per_class
+        small = sum(len(indices) < taken for indices in self.members.values())
         if small:
             print_log(
                 f'MPerClassSampler: {small} of {len(self.members)} classes have fewer than '
-                f'{samples_per_class} images; theirs come more than once in a batch.',
+                f'{taken} images; theirs come more than once in a batch.',
                 logger='current',
             )
 
@@ -127,11 +136,21 @@ class MPerClassSampler(DefaultSampler):
         generator = random.Random(self.seed + epoch)
         classes = Deck(list(self.members), generator)
         images = {label: Deck(indices, generator) for label, indices in self.members.items()}
-        share = self.classes_per_batch // self.world_size
+        m, share = self.samples_per_class, self.classes_per_rank
         for _ in range(self.batches):
-            drawn = classes.deal(self.classes_per_batch)
-            hands = [images[label].deal(self.samples_per_class) for label in drawn]
-            yield from itertools.chain(*hands[self.rank * share : (self.rank + 1) * share])
+            drawn = self._deal_classes(classes)
+            # All images of a class at once, so that no two ranks get the same one.
+            number = Counter(drawn)
+            hands = {label: iter(images[label].deal(m * number[label])) for label in number}
+            groups = [list(itertools.islice(hands[label], m)) for label in drawn]
+            yield from itertools.chain(*groups[self.rank * share : (self.rank + 1) * share])
+
+    def _deal_classes(self, classes: Deck) -> list[int]:
+        """Deal the classes of the batch of all ranks, rank after rank."""
+        share, number = self.classes_per_rank, self.world_size * self.classes_per_rank
+        if number <= len(self.members):
+            return classes.deal(number)
+        return [label for _ in range(self.world_size) for label in classes.deal(share)]
 
     def __repr__(self) -> str:
         return (

@@ -1,16 +1,15 @@
 """The embeddings of past batches, to compare with."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from mmengine.logging import MessageHub, print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-
-def _leave_copies_out(module: nn.Module, state_dict: dict, prefix: str, metadata: dict) -> None:
-    if module.is_copy:
-        del state_dict[f'{prefix}_extra_state']
+# Checkpoints of the first releases hold the same four in a dict under this key.
+OLD_KEY = '_extra_state'
+STATE = ('embeddings', 'labels', 'pointer', 'iter')
 
 
 @MODELS.register_module()
@@ -22,11 +21,13 @@ class CrossBatchMemory(nn.Module):
     Position and count are explicit, so that any size fits any batch and every label is one.
 
     Its content is the same on every rank if every rank stores the rows of all, as
-    :class:`ContrastiveRetrievalHead` does. It is saved with the model and goes on bit by bit when
-    a run resumes; weights of a model without it load strictly and empty it, and a run that
-    starts at iteration 0 empties what ``load_from`` brought along: its labels would mean other
-    classes. It is neither parameter nor buffer: DDP, ``SyncBuffersHook`` and weight averages pass
-    it by. A deep copy, as ``EMAHook`` makes one, is empty and never saved.
+    :class:`ContrastiveRetrievalHead` does; so the broadcast of rank 0's ``state_dict()``, with
+    which the host begins a run, changes nothing, and a checkpoint of rank 0 restores all ranks.
+    It is saved with the model and goes on bit by bit when a run resumes; weights of a model
+    without it load strictly and empty it, and a run that starts at iteration 0 empties what
+    ``load_from`` brought along: its labels would mean other classes. It is neither parameter nor
+    buffer: DDP, ``SyncBuffersHook`` and weight averages pass it by. A deep copy, as ``EMAHook``
+    makes one, is empty and never saved.
 
     Args:
         size: How many embeddings are kept.
@@ -46,7 +47,6 @@ class CrossBatchMemory(nn.Module):
         self.start_iter = start_iter
         self.is_copy = False
         self.clear()
-        self._register_state_dict_hook(_leave_copies_out)
 
     def clear(self) -> None:
         """Forget everything, the iterations too."""
@@ -111,7 +111,7 @@ class CrossBatchMemory(nn.Module):
             raise ValueError(
                 f'embeddings are {like.shape[1]} wide, those in the memory '
                 f'{self._embeddings.shape[1]}: it comes from another model; load weights without '
-                'its key _extra_state'
+                'the keys of its memory'
             )
         self._embeddings = self._embeddings.to(like.device)
         self._labels = self._labels.to(like.device)
@@ -123,24 +123,39 @@ class CrossBatchMemory(nn.Module):
             self.clear()
         self._is_loaded = False
 
-    def get_extra_state(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: tensors and numbers."""
-        embeddings, labels = self.entries()
-        return {
-            'embeddings': embeddings.clone(),
-            'labels': labels.clone(),
-            'pointer': self._pointer,
-            'iter': self._iter,
-        }
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        """Write tensors only: the host broadcasts every entry of a model's ``state_dict()``."""
+        if self.is_copy:
+            return
+        embeddings, labels = self.entries()  # (len, D), (len,)
+        numbers = (torch.tensor(x, device=labels.device) for x in (self._pointer, self._iter))
+        state = (embeddings.clone(), labels.clone(), *numbers)
+        destination.update({prefix + name: x for name, x in zip(STATE, state, strict=True)})
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take what a checkpoint kept; of a larger memory, the newest that fit.
-
-        Args:
-            state: From :meth:`get_extra_state`.
-        """
+    def _load_from_state_dict(
+        self,
+        state_dict: dict,
+        prefix: str,
+        local_metadata: dict,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        if self.is_copy:
+            return
+        # Not strict: weights without a memory, such as a classifier's, are whole.
+        saved = {name: state_dict[prefix + name] for name in STATE if prefix + name in state_dict}
+        saved = saved or state_dict.get(prefix + OLD_KEY, {})
         self.clear()
-        embeddings, labels, pointer = state['embeddings'], state['labels'], state['pointer']
+        if len(saved) == len(STATE):
+            self._restore(saved)
+        elif saved:
+            error_msgs.append(f'of the memory {prefix[:-1]} only {", ".join(saved)} are there')
+
+    def _restore(self, saved: Mapping[str, Tensor | int]) -> None:
+        """Take what a checkpoint kept; of a larger memory, the newest that fit."""
+        embeddings, labels, pointer = saved['embeddings'], saved['labels'], int(saved['pointer'])
         if len(labels) not in (0, self.size):  # of a ring of another size: start at the oldest
             start = pointer if pointer < len(labels) else 0
             embeddings = embeddings.roll(-start, 0)[-self.size :]
@@ -152,19 +167,8 @@ class CrossBatchMemory(nn.Module):
             self._embeddings[: self._count] = embeddings
             self._labels[: self._count] = labels
             self._pointer = pointer % self.size
-        self._iter = state['iter']
+        self._iter = int(saved['iter'])
         self._is_loaded = True
-
-    def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, local_metadata: dict, strict: bool, *args
-    ) -> None:
-        key = f'{prefix}_extra_state'
-        if self.is_copy:
-            state_dict.pop(key, None)
-        elif key not in state_dict:
-            self.clear()
-        # Not strict: weights without a memory, such as a classifier's, are whole.
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, False, *args)
 
     def extra_repr(self) -> str:
         """Tell the settings."""

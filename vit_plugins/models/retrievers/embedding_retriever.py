@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ..backbones.deit_weights import DEIT_NAMES
 from ..backbones.vit_weights import is_official, unwrap_training_state
+from ..memories.cross_batch_memory import OLD_KEY
 
 # Parts of a checkpoint that a retriever can do without.
 OPTIONAL_PARTS = ('head.', 'neck.', 'pca.', 'momentum_encoder.')
@@ -253,6 +254,8 @@ class EmbeddingRetriever(BaseRetriever):
             module = getattr(self, part[:-1])
             if module is not None:
                 known |= {prefix + part + name for name in module.state_dict()}
+        if getattr(self.head, 'memory', None) is not None:
+            known.add(f'{prefix}head.memory.{OLD_KEY}')
         parts = tuple(prefix + part for part in OPTIONAL_PARTS)
         if dropped := [key for key in state_dict if key.startswith(parts) and key not in known]:
             print_log(f'EmbeddingRetriever: {", ".join(dropped)} are not loaded.', 'current')
