@@ -50,9 +50,10 @@ class DRLocLoss(BaseModule):
     The presets differ in scale. ``'paper'`` follows the text: targets |Δ|/k per axis (k = H
     or W), L1 norm summed over both axes, 2k+1 classes. ``'official'`` follows what the
     released code computes: raw |Δ|, or Δ+k-1 if signed, mean over the axes; k classes, 2k-1
-    if signed. The published weights are 0.5 for Swin and 0.1 for T2T-ViT and CvT; they were
-    run on ``'official'`` targets, where 0.5 at k = 7 equals 1.75 under ``'paper'`` (0.1
-    equals 0.35).
+    if signed. (The released code has 14 and 27 for all nets but Swin, of which most grids leave
+    some without a pair, and no lower bound of the variance.) The published weights are 0.5 for
+    Swin and 0.1 for T2T-ViT and CvT; they were run on ``'official'`` targets, where 0.5 at k = 7
+    equals 1.75 under ``'paper'`` (0.1 equals 0.35).
 
     Args:
         in_channels: Width D of the tokens.
