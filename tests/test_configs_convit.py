@@ -121,6 +121,7 @@ def test_data(name):
     assert config.val_dataloader.dataset.type == recipe.dataset
     devices, images = map(int, name.split('_')[1].split('-')[0].split('xb'))
     assert config.train_dataloader.batch_size == images
+    assert config.train_dataloader.drop_last is True  # as the authors' main.py
     assert devices * images == recipe.batch == config.auto_scale_lr.base_batch_size
     sampler = config.train_dataloader.sampler
     assert (sampler.type, sampler.num_repeats) == ('RepeatAugSampler', 3)

@@ -67,10 +67,15 @@ NETS = {
     'cvt-13': Net('CvT-13', 'CvT', 384, 0.1, 7, ('pool', 'loss_grid_size')),
     'swin-tiny': Net('Swin-T', 'SwinTransformer', 768, 0.5, 7, ('source',)),
     't2t-vit-14': Net('T2T-ViT-14', 'T2TViTPerformer', 384, 0.1, 7, ('pool', 'loss_grid_size')),
-    'deit-small': Net('DeiT-S', 'VisionTransformer', 384, 0.1, 14, ('loss_grid_size',)),
-    'vit-base': Net('ViT-B/16', 'VisionTransformer', 768, 0.1, 14, ('loss_grid_size',)),
+    'deit-small': Net('DeiT-S', 'VisionTransformer', 384, 0.1, 14, ('loss_grid_size', 'source')),
+    'vit-base': Net('ViT-B/16', 'VisionTransformer', 768, 0.1, 14, ('loss_grid_size', 'source')),
     'convit-small': Net('ConViT-S', 'ConViT', 432, 0.1, 7, ('pool', 'loss_grid_size')),
     'resnet50': Net('ResNet-50', 'ResNet', 2048, 0.5, 7, ()),
+}
+BEFORE_THE_NORM = {  # the module whose output the released code compares
+    'swin-tiny': 'backbone.stages.3',
+    'deit-small': 'backbone.layers.11',
+    'vit-base': 'backbone.layers.11',
 }
 MAPS = ('swin-tiny', 'resnet50')  # their neck moves into the head; others return their tokens
 VARIANTS = ('', '-drloc', '-drloc-official', '_in1k-pre', '-drloc_in1k-pre')
@@ -170,13 +175,18 @@ def test_the_page_says_what_the_paper_says(data):
 
 @each_data
 def test_each_recipe_takes_one_statement(data):
-    """Besides its bases: what makes it differ from its parent. Swin needs one hook more."""
+    """Besides its bases: what makes it differ from its parent.
+
+    Tokens from before a norm need one hook more, the norms of CvT a decay.
+    """
     for net in NETS:
         for variant in VARIANTS:
             code = path(net, variant, data).read_text().split('\n\n')[1:]
             statements = re.findall(r'^(\w+) = ', '\n'.join(code), re.MULTILINE)
-            hook = (net, variant) == ('swin-tiny', '-drloc-official')
-            assert statements == ['model', 'custom_hooks'] if hook else ['model']
+            more = ['custom_hooks'] if variant == '-drloc-official' else []
+            more = more if net in BEFORE_THE_NORM else []
+            more = ['optim_wrapper'] if (net, variant) == ('cvt-13', '') else more
+            assert statements == ['model', *more]
 
 
 @each_data
@@ -206,6 +216,7 @@ def test_augmentation_and_schedule_of_each_recipe(configs, data):
             loader = config['train_dataloader']
             assert loader['batch_size'] * 8 == config['auto_scale_lr']['base_batch_size'] == 1024
             assert loader['sampler'] == dict(type='DefaultSampler', shuffle=True)
+            assert loader['drop_last'] is True
             check_augmentation(config)
             head = config['model']['head']
             loss = head.get('head', head)['loss']
@@ -218,6 +229,7 @@ def test_augmentation_and_schedule_of_each_recipe(configs, data):
             (schedule,) = config['param_scheduler']
             assert (schedule['warmup'], schedule['total']) == (20, 300)
             assert (schedule['warmup_lr'], schedule['eta_min']) == (1e-6, 1e-5)
+            assert schedule['convert_to_iter_based'] is True
             assert config['train_cfg']['max_epochs'] == 100
 
 
@@ -251,19 +263,44 @@ def test_learning_rates_are_those_of_the_published_log(configs):
     """On one GPU of eight, hence an eighth: 1.24e-4 at epoch 20, 0.94e-4 at epoch 100."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
     (item,) = configs['swin-tiny', '', 'cifar10']['param_scheduler']
+    steps = 3  # in an epoch
     scheduler = PARAM_SCHEDULERS.build(
-        {k: v for k, v in item.items() if k != 'convert_to_iter_based'}
-        | dict(optimizer=optimizer, by_epoch=True, end=100)
+        item | dict(epoch_length=steps), default_args=dict(optimizer=optimizer)
     )
     rates = []
-    for _ in range(100):
+    for _ in range(100 * steps):
         rates.append(optimizer.param_groups[0]['lr'])
         optimizer.step()
         scheduler.step()
     rates.append(optimizer.param_groups[0]['lr'])
-    assert rates[0] == pytest.approx(1e-6)
-    assert rates[20] / 8 == pytest.approx(1.24e-4, abs=5e-7)
-    assert rates[100] / 8 == pytest.approx(0.94e-4, abs=1e-6)  # printed at the epoch's end
+    # The released code advances the schedule after iteration i with the number i.
+    assert rates[0] == rates[1] == pytest.approx(1e-6)
+    assert rates[2] == pytest.approx(1e-6 + (1e-3 - 1e-6) / (20 * steps))
+    assert rates[20 * steps + 1] / 8 == pytest.approx(1.24e-4, abs=5e-7)  # printed after a step
+    assert rates[100 * steps] / 8 == pytest.approx(0.94e-4, abs=1e-6)  # at the epoch's end
+
+
+def test_an_epoch_of_flowers_is_one_step(configs):
+    """255 images for each of eight GPUs make one batch of 128; the other 127 are left out."""
+    loader = configs['swin-tiny', '', 'flowers102']['train_dataloader']
+    share = torch.utils.data.TensorDataset(torch.arange(DATA['flowers102'].train // 8))
+    settings = {name: loader[name] for name in ('batch_size', 'drop_last')}
+    assert len(torch.utils.data.DataLoader(share, **settings)) == 1
+
+
+def test_vit_from_scratch_is_the_released_one(configs):
+    """86,540,008 parameters with 1000 classes, counted in the released code; norms of PyTorch."""
+    model = copy.deepcopy(configs['vit-base', '', 'imagenet100']['model'])
+    model['head']['num_classes'] = 1000
+    with torch.device('meta'):
+        model = build(Config(dict(model=model)))
+    assert sum(param.numel() for param in model.parameters()) == 86_540_008
+    norms = [module for module in model.modules() if isinstance(module, nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-5}
+    drops = [module.p for module in model.modules() if isinstance(module, nn.Dropout)]
+    # Released: in each layer after the attention's projection and twice in the MLP.
+    assert sum(p == 0.1 for p in drops) == 3 * 12
+    assert model.backbone.drop_after_pos.p == 0
 
 
 @each_data
@@ -289,11 +326,14 @@ def test_the_start_is_all_that_differs_in_fine_tuning(configs, net, data):
     for loss in ('', '-drloc'):
         found = differences(configs[net, loss, data], configs[net, f'{loss}_in1k-pre', data])
         if net == 'cvt-13':  # weights exist of the official form only, which is another net
-            found = {name for name in found if name not in ('pretrained', 'drloc_official')}
-            assert {name.split('.')[0] for name in found} == {'model', 'drloc'}
+            found = {name.split('.')[0] for name in found} - {'pretrained', 'drloc_official'}
+            assert found == {'model', 'drloc', 'decayed_norms', 'optim_wrapper'}
             backbone = configs[net, f'{loss}_in1k-pre', data]['model']['backbone']
             assert 'style' not in backbone
             assert backbone['init_cfg']['type'] == 'Pretrained'
+        elif net == 'vit-base':  # its weights are of DeiT-B
+            found = {name.removeprefix('model.backbone.') for name in found}
+            assert found == {'init_cfg', 'qkv_bias', 'norm_cfg.eps'}
         else:
             assert found == {'model.backbone.init_cfg'}
 
@@ -307,12 +347,12 @@ def test_the_preset_is_all_that_differs_in_official(configs, net, data):
     head = official['model']['head']
     assert head['preset'] == 'official'
     assert head.get('pool') == ((3, 2, 1) if 'pool' in NETS[net].official else None)
-    assert head.get('source') == ('backbone.stages.3' if net == 'swin-tiny' else None)
+    assert head.get('source') == BEFORE_THE_NORM.get(net)
     assert official['custom_hooks'][0] == dict(
         type='LossWeightHook', warmup_epochs=20, total_epochs=300
     )
     others = [hook['type'] for hook in official['custom_hooks'][1:]]
-    assert others == (['DRLocSourceHook'] if net == 'swin-tiny' else [])
+    assert others == (['DRLocSourceHook'] if net in BEFORE_THE_NORM else [])
     for hook in official['custom_hooks']:
         HOOKS.build(hook)
 
@@ -380,6 +420,8 @@ def shrink(configs, net, variant, checkpoint=None):
     config.model.backbone.update(backbone)
     for head in (config.model.head, config.model.head.get('head', {})):
         head['in_channels'] = width
+    if config.model.head.get('source') == 'backbone.layers.11':
+        config.model.head.source = 'backbone.layers.0'
     if checkpoint:
         config.model.backbone.init_cfg.checkpoint = str(checkpoint)
     return config
@@ -425,9 +467,17 @@ def test_one_step(configs, net, variant, monkeypatch):
     wrapper.step()
     after = model.backbone.state_dict()
     assert any(not torch.equal(after[name], value) for name, value in before.items())
-    for group in wrapper.optimizer.param_groups:
-        free = any(param.ndim == 1 for param in group['params'])
-        assert not free or group['weight_decay'] == 0
+    decay = {
+        id(param): group['weight_decay']
+        for group in wrapper.optimizer.param_groups
+        for param in group['params']
+    }
+    released_cvt = net == 'cvt-13' and '-pre' not in variant
+    for name, param in trained:
+        over_channels = re.search(r'\.norm[12]?\.(weight|bias)$', name)
+        decayed = param.ndim > 1 or (released_cvt and over_channels)
+        decayed = decayed and 'relative_position_bias_table' not in name
+        assert decay[id(param)] == (0.05 if decayed else 0), name
 
 
 @each_net

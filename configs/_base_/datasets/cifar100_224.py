@@ -1,6 +1,6 @@
 # CIFAR-100 enlarged to 224 px with the Swin augmentation, as the DRLoc paper trains all of its
 # data sets. The host's CIFAR100 downloads itself and gives RGB arrays, hence to_rgb=False and
-# RGB fill colours.
+# RGB fill colours. An epoch leaves out the images that do not fill a last batch, as in its code.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=100,
@@ -42,6 +42,7 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=128,
+    drop_last=True,
     num_workers=8,
     collate_fn=dict(type='stacked_collate'),
     dataset=dict(

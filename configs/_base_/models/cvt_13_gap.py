@@ -1,4 +1,6 @@
 # CvT-13 of the DRLoc code: mean of the map instead of a class token, PyTorch's initialisation.
+# Its norms over channels are decayed like weights, as their parameters have four axes there: the
+# recipes give decayed_norms to the optimizer.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='CvT', arch='13', style='gap'),
@@ -27,3 +29,6 @@ drloc = dict(
     ),
 )
 drloc_official = dict(preset='official', loss_grid_size=None, pool=(3, 2, 1))
+decayed_norms = {
+    name: dict(decay_mult=1.0) for name in ('.patch_embed.norm.', '.norm1.', '.norm2.')
+}

@@ -18,8 +18,9 @@ model = dict(
 )
 
 # For configs/drloc. The 14 x 14 tokens are averaged to the paper's 7 x 7 for this loss only; the
-# released code leaves them to its ViT. No weight of the loss is published for ViTs: that of the
-# other nets with 14 x 14 tokens. The pre-trained weights are OpenMMLab's.
+# released code leaves them to its ViT, and takes them from before the last norm.
+# No weight of the loss is published for ViTs: that of the other nets with 14 x 14 tokens. The
+# pre-trained weights are OpenMMLab's.
 drloc = dict(
     backbone=dict(out_type='raw'),
     head=dict(
@@ -31,7 +32,7 @@ drloc = dict(
         loss_weight=0.1,
     ),
 )
-drloc_official = dict(preset='official', loss_grid_size=None)
+drloc_official = dict(preset='official', loss_grid_size=None, source='backbone.layers.11')
 pretrained = dict(
     type='Pretrained',
     checkpoint='https://download.openmmlab.com/mmclassification/v0/deit/deit-small_pt-4xb256_in1k_20220218-9425b9bb.pth',

@@ -10,3 +10,4 @@ _base_ = [
 ]
 
 model = dict(head=_base_.drloc_official)
+custom_hooks = [*_base_.custom_hooks, dict(type='DRLocSourceHook')]

@@ -12,3 +12,4 @@ _base_ = [
 ]
 
 model = dict(head=dict(num_classes=345))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.decayed_norms))

@@ -6,4 +6,4 @@
 # The paper has no number for it. Not trained by us (no GPU node).
 _base_ = './vit-base_8xb128-100e_domainnet-infograph.py'
 
-model = dict(backbone=dict(init_cfg=_base_.pretrained))
+model = dict(backbone=_base_.fine_tuned)

@@ -7,4 +7,4 @@
 # Not trained by us (no GPU node).
 _base_ = './vit-base_8xb128-100e_imagenet100.py'
 
-model = dict(backbone=dict(init_cfg=_base_.pretrained))
+model = dict(backbone=_base_.fine_tuned)

@@ -11,3 +11,4 @@ _base_ = [
 ]
 
 model = dict(head=dict(num_classes=10))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=_base_.decayed_norms))

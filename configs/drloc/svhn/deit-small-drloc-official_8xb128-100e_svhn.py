@@ -9,3 +9,4 @@ _base_ = [
 ]
 
 model = dict(head=_base_.drloc_official)
+custom_hooks = [*_base_.custom_hooks, dict(type='DRLocSourceHook')]

@@ -464,3 +464,21 @@ def test_a_vit_learns_one_batch():
     cols = (pairs % 8).diff().abs() / 8
     floor = sum((t - t.median()).abs().mean() for t in (rows, cols))
     assert losses['drloc_raw'] < 0.1 * floor
+
+
+def test_weight_in_cells_on_the_grids_of_several_levels():
+    """8 x 8, 4 x 4, ... tokens: each level has the strength of its own grid."""
+    backbone, settings = MODEL_CASES['swin-all-stages']
+    model = classifier(
+        backbone, drloc_head(loss_weight=0.1, weight_in_cells=True, preset='paper', **settings)
+    )
+    raw = []
+    for drloc in model.head.drloc:
+        inner = drloc.unweighted
+        drloc.unweighted = lambda grid, inner=inner: raw.append((grid, inner(grid))) or raw[-1][1]
+    losses, *_ = one_step(model, (64, 64))
+    sides = [grid.shape[-1] for grid, _ in raw]
+    assert len(set(sides)) == 4
+    expected = sum(0.1 * k / 2 * loss for k, (_, loss) in zip(sides, raw, strict=True))
+    torch.testing.assert_close(losses['loss_drloc'], expected)
+    torch.testing.assert_close(losses['drloc_raw'], sum(loss for _, loss in raw))

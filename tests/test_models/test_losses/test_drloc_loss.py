@@ -304,3 +304,45 @@ def test_learns_ordered_tokens():
 
 def test_cannot_learn_shuffled_tokens():
     assert train(shuffle=True) == pytest.approx(constant_floor(5, 6), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ('weight', 'grid', 'settings', 'expected'),
+    [
+        (0.5, (8, 8), {}, 2.0),
+        (0.1, (8, 8), {}, 0.4),
+        (0.5, (7, 7), {}, 1.75),
+        (0.1, (14, 14), dict(grid_size=7), 0.35),
+        (0.1, (14, 14), dict(pool=(3, 2, 1)), 0.35),
+        (0.2, (3, 5), {}, 0.4),
+    ],
+)
+def test_weight_in_cells_is_the_strength_that_the_authors_ran(weight, grid, settings, expected):
+    module = build(loss_weight=weight, weight_in_cells=True, **settings)
+    x, (h, w) = torch.randn(2, 8, *grid), module._pooled(torch.randn(1, 8, *grid)).shape[-2:]
+    pairs = sample_pairs(12, h, w, 2)
+    raw = module.unweighted(x, pairs)
+    assert module.weight_on(x) == pytest.approx(expected)
+    torch.testing.assert_close(module(x, pairs), expected * raw)
+    plain = build(loss_weight=weight, **settings)
+    plain.load_state_dict(module.state_dict())
+    torch.testing.assert_close(plain(x, pairs), weight * raw)
+
+
+@pytest.mark.parametrize('k', [4, 7, 8])
+def test_weight_in_cells_equals_the_released_loss_of_the_same_guess(k):
+    """A guess in sides of the grid against the same guess in cells."""
+    paper = build(loss_weight=0.5, weight_in_cells=True)
+    official = build(loss_weight=0.5, preset='official')
+    official.load_state_dict(paper.state_dict())
+    with torch.no_grad():
+        for param in official.outputs.parameters():
+            param *= k
+    x, pairs = torch.randn(2, 8, k, k), sample_pairs(12, k, k, 2)
+    torch.testing.assert_close(paper(x, pairs), official(x, pairs))
+
+
+@pytest.mark.parametrize('settings', [dict(preset='official'), dict(mode='ce', grid_size=3)])
+def test_weight_in_cells_is_refused_where_it_has_no_effect(settings):
+    with pytest.raises(ValueError, match=r'weight_in_cells=True has no effect .*; leave it out'):
+        build(weight_in_cells=True, **settings)

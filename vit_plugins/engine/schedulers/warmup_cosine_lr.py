@@ -46,7 +46,9 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         lag: Number of steps by which the schedule trails the training. ``lag=1`` with
             ``by_epoch=True`` is the official step timing of ConViT and DeiT: the schedule is
             advanced with the number of the epoch that just ended, so epochs 0 and 1 both run
-            at ``warmup_lr`` and epoch e at the value of e - 1.
+            at ``warmup_lr`` and epoch e at the value of e - 1. With ``convert_to_iter_based``
+            or ``by_epoch=False`` a step is an iteration: ``lag=1`` is the timing of Swin and
+            DRLoc.
         begin: Step at which the schedule starts.
         end: Step at which it stops changing the learning rate.
         last_step: Index of the last step, to resume without a state.

@@ -252,7 +252,9 @@ class ConViT(BaseBackbone):
         outs = {}
         for i, layer in enumerate(self.layers):
             if i == self.num_local_layers:
-                x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)  # (B, 1 + N, D)
+                x = torch.cat(
+                    (self.cls_token.expand(x.shape[0], -1, -1), x), dim=1
+                )  # (B, 1 + N, D)
             if self.with_cp and torch.is_grad_enabled():
                 x = checkpoint(layer, x, grid, use_reentrant=False)
             else:

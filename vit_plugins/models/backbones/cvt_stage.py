@@ -209,7 +209,7 @@ class CvTStage(nn.Module):
         """Return tokens (B, N, D), the class token first, and the grid (H, W) of the others."""
         x, grid = self.patch_embed(x)
         if self.cls_token is not None:
-            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)  # (B, 1 + N, D)
+            x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
         x = self.drop(x)
         for block in self.blocks:
             x = block(x, grid)

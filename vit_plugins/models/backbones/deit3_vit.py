@@ -220,7 +220,7 @@ class DeiT3ViT(BaseBackbone):
         )
         x = self.drop_after_pos(x)
         if self.cls_token is not None:
-            x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)  # (B, 1 + N, D)
+            x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
 
         outs = {}
         for i, layer in enumerate(self.layers[: max(self.out_indices) + 1]):

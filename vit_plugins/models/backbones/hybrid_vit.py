@@ -222,7 +222,7 @@ class HybridViT(BaseBackbone):
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
-        x = torch.cat((self.cls_token.expand(len(x), -1, -1), x), dim=1)  # (B, 1 + N, D)
+        x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
         x = x + resize_pos_embed(
             self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 1
         )

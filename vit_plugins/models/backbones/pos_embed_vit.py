@@ -79,7 +79,7 @@ class PosEmbedViT(VisionTransformer):
             first = self.cls_token
             if self.pos_embed_cls is not None:
                 first = first + self.pos_embed_cls
-            x = torch.cat((first.expand(len(x), -1, -1), x), dim=1)
+            x = torch.cat((first.expand(x.shape[0], -1, -1), x), dim=1)
         x = self.pre_norm(self.drop_after_pos(x))
         outs = []
         for i, layer in enumerate(self.layers):

@@ -1,10 +1,14 @@
 """T2T-ViT with performer attention where it turns tokens to tokens."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones.t2t_vit import T2T_ViT
 from mmpretrain.registry import MODELS
+from torch.nn.functional import scaled_dot_product_attention
 
 from ..layers.token_performer import TokenPerformer
 from .plain_vit import output_layers
@@ -19,6 +23,9 @@ class T2TViTPerformer(T2T_ViT):
     trains 21,465,806 parameters, as the official model does beside its 79,744 frozen ones (here
     buffers). It also works without class token, where the host's fails in ``init_weights``.
 
+    Attention is softmax(q kᵀ / √d) v with the width d of a head. The host's ``T2T_ViT`` divides
+    its scale d^-0.5 out instead of multiplying by it, so that its logits are d times too large.
+
     The layers after the last of ``out_indices`` are not trained.
 
     Args:
@@ -28,7 +35,8 @@ class T2TViTPerformer(T2T_ViT):
         in_channels: Channels of the image.
         img_size: Usual input size, of a square: it sets the grid of the position embedding, which
             is resized for other inputs.
-        **kwargs: Other arguments of the host's T2T_ViT, without ``t2t_cfg``.
+        **kwargs: Other arguments of the host's T2T_ViT, without ``t2t_cfg``. ``qk_scale`` in
+            ``layer_cfgs`` is the factor of q kᵀ; None is d^-0.5.
     """
 
     def __init__(
@@ -66,6 +74,13 @@ class T2TViTPerformer(T2T_ViT):
         module, settings = self.tokens_to_token, (token_dims, kernel_ratio, token_drop_rate)
         module.attention1 = TokenPerformer(in_channels * 7 * 7, *settings)
         module.attention2 = TokenPerformer(token_dims * 3 * 3, *settings)
+        layer_cfgs = kwargs['layer_cfgs']
+        for i, layer in enumerate(self.encoder):
+            settings = layer_cfgs[i] if isinstance(layer_cfgs, Sequence) else layer_cfgs
+            # The host's own function divides by the scale it is given.
+            layer.attn.scaled_dot_product_attention = partial(
+                scaled_dot_product_attention, scale=settings.get('qk_scale')
+            )
         last = max(out_indices)
         if last < len(self.encoder) - 1:  # DDP waits for the gradient of any other parameter
             self.encoder[last + 1 :].requires_grad_(False)

@@ -60,7 +60,8 @@ class DRLocHead(BaseModule):
     the tokens. Classification is that of the wrapped head, bit for bit; prediction runs
     nothing else; weights of the plain model load as they are. Back to a plain model:
     :func:`plain_state_dict`. The loss itself: :class:`DRLocLoss`, published weights 0.5 for
-    Swin and 0.1 for T2T-ViT and CvT.
+    Swin and 0.1 for T2T-ViT and CvT, which take ``weight_in_cells=True`` or
+    ``preset='official'`` to be as strong as the authors ran them.
 
     For ViTs, take ``out_type='raw'``: class token to the wrapped head, the rest to the loss.
     The grid of raw tokens is ``grid_size``, or image shape over ``patch_size``. For Swin,
@@ -106,9 +107,9 @@ class DRLocHead(BaseModule):
         loss_grid_size: Average-pool the tokens to this grid for the loss (``grid_size`` of
             :class:`DRLocLoss`).
         init_cfg: Initialisation of all children; they override it by their own.
-        **loss_settings: Further arguments of :class:`DRLocLoss`: ``signed``, ``pool``,
-            ``hidden_dims``, ``exclude_identical``, ``variance_weight``, ``min_variance``,
-            ``seed``.
+        **loss_settings: Further arguments of :class:`DRLocLoss`: ``weight_in_cells``, ``signed``,
+            ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
+            ``min_variance``, ``seed``.
 
     Raises:
         ValueError: If arguments contradict each other.
@@ -211,7 +212,8 @@ class DRLocHead(BaseModule):
         losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
         raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
         # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
-        losses['loss_drloc'] = sum(m.loss_weight * x for m, x in zip(drlocs, raw, strict=True))
+        weights = [drloc.weight_on(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
+        losses['loss_drloc'] = sum(w * x for w, x in zip(weights, raw, strict=True))
         losses['drloc_raw'] = sum(raw).detach()
         return losses
 

@@ -50,9 +50,12 @@ class DRLocLoss(BaseModule):
     The presets differ in scale. ``'paper'`` follows the text: targets |Δ|/k per axis (k = H
     or W), L1 norm summed over both axes, 2k+1 classes. ``'official'`` follows what the
     released code computes: raw |Δ|, or Δ+k-1 if signed, mean over the axes; k classes, 2k-1
-    if signed. The published weights are 0.5 for Swin and 0.1 for T2T-ViT and CvT; they were
-    run on ``'official'`` targets, where 0.5 at k = 7 equals 1.75 under ``'paper'`` (0.1
-    equals 0.35).
+    if signed. (The released code has 14 and 27 for all nets but Swin, of which most grids leave
+    some without a pair, and no lower bound of the variance.) The published weights are 0.5 for
+    Swin and 0.1 for T2T-ViT and CvT; they were run on ``'official'`` targets, where 0.5 at k = 7
+    equals 1.75 under ``'paper'`` and 0.1 equals 0.35. In general it is k/2 times the weight, 2.0
+    and 0.4 at k = 8: ``weight_in_cells=True`` multiplies by it on any grid, so that under
+    ``'paper'`` the published weights are as strong as they were run.
 
     Args:
         in_channels: Width D of the tokens.
@@ -63,6 +66,9 @@ class DRLocLoss(BaseModule):
             uses: absolute, except for the classes of the paper, which are always signed.
         num_pairs: Pairs per image, m.
         loss_weight: Factor λ of the returned loss.
+        weight_in_cells: ``loss_weight`` weighs the mean distance in cells of the grid, as in the
+            released code, not the paper's sum of distances in sides of the grid: under
+            ``'paper'`` it is multiplied by (H + W) / 4 of the (pooled) grid, k/2 on a square.
         grid_size: Average-pool the tokens to this grid first (the papers use 7x7). The class
             modes need it, as their number of outputs depends on it.
         pool: Average-pool by kernel, before ``grid_size``: ``2`` is the paper's 2x2, ``(3, 2,
@@ -88,6 +94,7 @@ class DRLocLoss(BaseModule):
         signed: bool | None = None,
         num_pairs: int = 64,
         loss_weight: float = 0.5,
+        weight_in_cells: bool = False,
         grid_size: int | tuple[int, int] | None = None,
         pool: int | tuple[int, int, int] | None = None,
         hidden_dims: tuple[int, ...] = (512, 512),
@@ -114,12 +121,18 @@ class DRLocLoss(BaseModule):
                 f"signed=False: the paper's {mode!r} classes are signed offsets; leave signed "
                 "unset or set preset='official'"
             )
+        if weight_in_cells and (preset, mode) != ('paper', 'l1'):
+            raise ValueError(
+                f'weight_in_cells=True has no effect with preset={preset!r} and mode={mode!r}: '
+                "'official' counts in cells already, classes have no length; leave it out"
+            )
         self.in_channels = in_channels
         self.preset = preset
         self.mode = mode
         self.signed = paper_classes if signed is None else signed
         self.num_pairs = num_pairs
         self.loss_weight = loss_weight
+        self.weight_in_cells = weight_in_cells
         self.grid_size = None if grid_size is None else to_2tuple(grid_size)
         self.pool = pool
         self.exclude_identical = exclude_identical
@@ -193,7 +206,18 @@ class DRLocLoss(BaseModule):
         Returns:
             Tensor: Scalar in fp32.
         """
-        return self.loss_weight * self.unweighted(grid, pairs, generator)
+        return self.weight_on(grid) * self.unweighted(grid, pairs, generator)
+
+    def weight_on(self, grid: Tensor) -> float:
+        """Return the factor of the unweighted loss on a grid, see ``weight_in_cells``.
+
+        Args:
+            grid: Tokens of shape (B, D, H, W).
+        """
+        if not self.weight_in_cells:
+            return self.loss_weight
+        h, w = self.grid_size or self.pooling(grid[:1, :1].detach()).shape[-2:]
+        return self.loss_weight * (h + w) / 4
 
     def unweighted(
         self,
@@ -262,6 +286,7 @@ class DRLocLoss(BaseModule):
         return (
             f'preset={self.preset}, mode={self.mode}, signed={self.signed}, '
             f'num_pairs={self.num_pairs}, loss_weight={self.loss_weight}, '
+            f'weight_in_cells={self.weight_in_cells}, '
             f'grid_size={self.grid_size}, exclude_identical={self.exclude_identical}, '
             f'variance_weight={self.variance_weight}, min_variance={self.min_variance}, '
             f'seed={self.seed}'

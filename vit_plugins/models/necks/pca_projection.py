@@ -86,12 +86,15 @@ class PCAProjection(nn.Module):
         Raises:
             RuntimeError: If there is nothing to project with.
         """
-        if not self.is_fitted:
-            raise RuntimeError(
+        # Raises RuntimeError; unlike an if, it stays a check in an exported program.
+        torch._check(
+            self.fitted.item() == 1 + MODES.index(self.mode),
+            lambda: (
                 f"PCAProjection(mode='{self.mode}') has not been fitted to the weights of the "
                 "model: add dict(type='FitPCAHook') to custom_hooks, or take a checkpoint that "
                 'was saved with a fitted one'
-            )
+            ),
+        )
         with torch.autocast(x.device.type, enabled=False):
             return F.linear(x.float() - self.mean.float(), self.projection.float())
 
