@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
 from vit_plugins.engine.launch import (
     add_shared_arguments,
     build_runner,
@@ -66,13 +67,6 @@ def complete_config(args: argparse.Namespace) -> Config:
     cfg = place_data(cfg, args, splits)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.pretrained is not None:
-        from vit_plugins.engine.fine_tuning import apply_pretrained
-
-        try:
-            cfg = apply_pretrained(cfg, args.pretrained)
-        except ValueError as error:  # what does not fit, in words: no traceback needed
-            raise SystemExit(f'--pretrained: {error}') from None
     if args.amp:
         use_amp(cfg)
     if args.auto_scale_lr:
@@ -90,8 +84,22 @@ def complete_config(args: argparse.Namespace) -> Config:
     )
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
-    if args.resume is not None:
-        cfg = resume_from(cfg, args.resume)
+    return choose_weights(cfg, args)
+
+
+def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
+    """Set what the training starts from, after all else that names weights."""
+    try:
+        if args.pretrained is not None:
+            cfg = apply_pretrained(cfg, args.pretrained)
+        if args.resume is not None:
+            cfg = resume_from(cfg, args.resume)
+        if args.pretrained is None:
+            require_weights(cfg)
+    except FileNotFoundError as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    except ValueError as error:
+        raise SystemExit(f'--pretrained: {error}') from None
     return cfg
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
+from PIL import Image
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -336,5 +337,29 @@ train_dataloader['dataset'] = dict(type='CIFAR10', data_root='{tmp_path / 'cifar
 def test_unfit_pretrained_weights_end_in_words(job, train_tool, tmp_path):
     torch.save({'other': torch.zeros(1)}, tmp_path / 'other.pth')
     flags = ['--work-dir', str(tmp_path), '--pretrained', str(tmp_path / 'other.pth')]
-    with pytest.raises(SystemExit, match=r'--pretrained: nothing in .*other\.pth belongs to Vis'):
+    with pytest.raises(SystemExit, match=r'--pretrained: 0 of the 18 tensors of VisionTra'):
         train_tool.main([str(job()), *flags])
+
+
+def test_load_from_of_the_command_line_does_not_undo_pretrained(
+    trained, job, train_tool, tmp_path
+):
+    flags = ['--pretrained', str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path)]
+    args = train_tool.parse_args([str(job()), *flags, '--cfg-options', 'load_from=other.pth'])
+    cfg = train_tool.complete_config(args)
+    assert cfg.load_from is None
+    assert str(trained / 'epoch_3.pth') in cfg.model.backbone.init_cfg.checkpoint
+
+
+def test_fine_tuning_recipe_asks_for_weights(train_tool, tmp_path):
+    config = str(TOOLS.parent / 'configs/convit_drloc_folder_finetune.py')
+    for label in ('cat', 'dog'):
+        (tmp_path / label).mkdir()
+        for i in range(5):
+            Image.new('RGB', (8, 8)).save(tmp_path / label / f'{i}.png')
+    flags = ['--data-root', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
+    told = r'--pretrained convit-tiny_3rdparty_in1k .* configs/convit_drloc_folder\.py'
+    for more in ([], ['--resume'], ['--check']):
+        with pytest.raises(SystemExit, match=told):
+            train_tool.main([config, *flags, *more])
+    assert not (tmp_path / 'work').exists()
