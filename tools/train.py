@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
 from vit_plugins.engine.launch import (
+    TRAINED_ANEW,
     add_shared_arguments,
     build_runner,
     end_ranks,
@@ -21,6 +22,7 @@ from vit_plugins.engine.launch import (
 )
 from vit_plugins.engine.one_step_loop import check_job
 from vit_plugins.engine.resume import resume_from
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -103,16 +105,28 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
+def _advice(cfg: Config) -> str:
+    if cfg.resume:
+        return ''
+    return (
+        '\nOnly head, localization MLP, memory and the size of the position embedding may differ '
+        'from load_from; --pretrained takes the backbone alone, of other makers, too'
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could."""
     args = parse_args(argv)
     cfg = complete_config(args)
-    if args.check:
-        summary = check_job(cfg)
-        if is_main_process():
-            print(summary)
-    else:
-        build_runner(cfg).train()
+    try:
+        if args.check:
+            summary = check_job(cfg)
+            if is_main_process():
+                print(summary)
+        else:
+            build_runner(cfg, TRAINED_ANEW).train()
+    except CheckpointMismatchError as error:  # in words: no traceback needed
+        raise SystemExit(f'{error}{_advice(cfg)}') from None
     end_ranks()
 
 

@@ -363,3 +363,31 @@ def test_fine_tuning_recipe_asks_for_weights(train_tool, tmp_path):
         with pytest.raises(SystemExit, match=told):
             train_tool.main([config, *flags, *more])
     assert not (tmp_path / 'work').exists()
+
+
+WIDER = """
+model['backbone']['arch'].update(embed_dims=48)
+model['head'].update(in_channels=48)
+"""
+
+
+def test_weights_of_another_model_are_neither_tested_nor_trained_on(
+    trained, job, train_tool, test_tool, tmp_path
+):
+    checkpoint = str(trained / 'epoch_3.pth')
+    told = (
+        r'epoch_3\.pth does not fit .*backbone\.cls_token \[1, 1, 32\] in the file, \[1, 1, 48\]'
+    )
+    with pytest.raises(SystemExit, match=told):
+        test_tool.main([str(job('wide', WIDER)), checkpoint, '--work-dir', str(tmp_path)])
+    more = f'{WIDER}load_from = {checkpoint!r}'
+    for flags in ([], ['--check']):
+        with pytest.raises(SystemExit, match=rf'{told}(.|\n)*--pretrained takes the backbone'):
+            train_tool.main([str(job('from', more)), '--work-dir', str(tmp_path), *flags])
+
+
+def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
+    renamed = "train_dataloader['dataset']['metainfo'] = dict(classes=('light', 'grey', 'dark'))"
+    told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
+    with pytest.raises(SystemExit, match=told):
+        train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])
