@@ -12,6 +12,8 @@
 # as much as at 128 px, and there are 30 epochs instead of 100.
 _base_ = './convit_drloc_folder.py'
 
+from_scratch = 'configs/convit_drloc_folder.py'  # --pretrained is asked for, or this recipe
+
 size = 224
 model = dict(backbone=dict(img_size=size), head=dict(loss_grid_size=(7, 7)))
 

@@ -175,7 +175,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path):
     for key, message in (('backbone.ln1.weight', 'ln1.weight'), ('backbone.cls_token', 'cls_tok')):
         torch.save({k: v for k, v in state.items() if k != key}, tmp_path / 'part.pth')
         with pytest.raises(
-            ValueError, match=rf'part.pth does not fit recipe.py: (?s:.*){message}'
+            ValueError, match=rf'part.pth, with recipe.py, does not fit (?s:.*){message}'
         ):
             load_encoder(recipe(), tmp_path / 'part.pth', 'cpu')
 

@@ -90,12 +90,17 @@ def test_weights_of_another_head_fit_and_of_another_backbone_do_not(tmp_path):
         assert torch.equal(value, trained.backbone.state_dict()[name])
     bare = {k.removeprefix('backbone.'): v for k, v in state.items()}
     torch.save({'state_dict': bare}, tmp_path / 'bare.pth')
-    with pytest.raises(ValueError, match=r'lacks \d+ weights of the backbone .* backbone\.'):
+    with pytest.raises(ValueError, match=r'\d+ without weights in the file: backbone\.'):
         load_backbone(config(), tmp_path / 'bare.pth', 'cpu')
     wide = {k: v.repeat_interleave(2, -1) if v.dim() else v for k, v in state.items()}
     torch.save({'state_dict': wide}, tmp_path / 'wide.pth')
-    with pytest.raises(ValueError, match='does not fit'):
+    told = r'of another shape: backbone\.cls_token \[1, 1, \d+\] in the file, \[1, 1, \d+\] in the'
+    with pytest.raises(ValueError, match=told):
         load_backbone(config(), tmp_path / 'wide.pth', 'cpu')
+    deep = {k.replace('layers.0', 'layers.9'): v for k, v in state.items()} | state
+    torch.save({'state_dict': deep}, tmp_path / 'deep.pth')
+    with pytest.raises(ValueError, match=r'in the file without a place: backbone\.layers\.9'):
+        load_backbone(config(), tmp_path / 'deep.pth', 'cpu')
 
 
 def test_images_of_another_config_and_their_channel_order():

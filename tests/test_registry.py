@@ -105,6 +105,7 @@ def minimal(tmp_path):
         'SVHN': {'data_root': str(tmp_path), 'lazy_init': True},
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
+        'StrictLoadHook': {},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
         'StackedDataPreprocessor': {},

@@ -24,6 +24,7 @@ from vit_plugins.engine.launch import (
 )
 from vit_plugins.engine.resume import find_trained, trained_classes
 from vit_plugins.published_weights import resolve_weights
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -144,7 +145,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     runner = build_runner(complete_config(args))
     if args.out and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-    metrics = runner.test()
+    try:
+        metrics = runner.test()
+    except CheckpointMismatchError as error:  # in words: no traceback needed
+        raise SystemExit(
+            f'{error}\nTest it with the config that it was trained with, as its work dir has it'
+        ) from None
     if args.out and args.out_item == 'metrics' and is_main_process():
         mmengine.dump(metrics, args.out)
     end_ranks()

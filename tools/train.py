@@ -8,7 +8,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
 from vit_plugins.engine.launch import (
+    TRAINED_ANEW,
     add_shared_arguments,
     build_runner,
     end_ranks,
@@ -20,6 +22,7 @@ from vit_plugins.engine.launch import (
 )
 from vit_plugins.engine.one_step_loop import check_job
 from vit_plugins.engine.resume import resume_from
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -66,13 +69,6 @@ def complete_config(args: argparse.Namespace) -> Config:
     cfg = place_data(cfg, args, splits)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    if args.pretrained is not None:
-        from vit_plugins.engine.fine_tuning import apply_pretrained
-
-        try:
-            cfg = apply_pretrained(cfg, args.pretrained)
-        except ValueError as error:  # what does not fit, in words: no traceback needed
-            raise SystemExit(f'--pretrained: {error}') from None
     if args.amp:
         use_amp(cfg)
     if args.auto_scale_lr:
@@ -90,21 +86,47 @@ def complete_config(args: argparse.Namespace) -> Config:
     )
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
-    if args.resume is not None:
-        cfg = resume_from(cfg, args.resume)
+    return choose_weights(cfg, args)
+
+
+def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
+    """Set what the training starts from, after all else that names weights."""
+    try:
+        if args.pretrained is not None:
+            cfg = apply_pretrained(cfg, args.pretrained)
+        if args.resume is not None:
+            cfg = resume_from(cfg, args.resume)
+        if args.pretrained is None:
+            require_weights(cfg)
+    except FileNotFoundError as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    except ValueError as error:
+        raise SystemExit(f'--pretrained: {error}') from None
     return cfg
+
+
+def _advice(cfg: Config) -> str:
+    if cfg.resume:
+        return ''
+    return (
+        '\nOnly head, localization MLP, memory and the size of the position embedding may differ '
+        'from load_from; --pretrained takes the backbone alone, of other makers, too'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could."""
     args = parse_args(argv)
     cfg = complete_config(args)
-    if args.check:
-        summary = check_job(cfg)
-        if is_main_process():
-            print(summary)
-    else:
-        build_runner(cfg).train()
+    try:
+        if args.check:
+            summary = check_job(cfg)
+            if is_main_process():
+                print(summary)
+        else:
+            build_runner(cfg, TRAINED_ANEW).train()
+    except CheckpointMismatchError as error:  # in words: no traceback needed
+        raise SystemExit(f'{error}{_advice(cfg)}') from None
     end_ranks()
 
 

@@ -12,8 +12,10 @@ from . import (  # noqa: E402
     models,  # noqa: F401
     published_weights,
 )
+from .weights import fitted  # noqa: E402
 
 checkpoints.register()
+fitted.register()
 published_weights.register_models()
 
 __version__ = '0.1.0'

@@ -198,14 +198,16 @@ def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, torch.
 
 
 def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> object:
-    """Read a local ``.pth`` or ``.safetensors`` file.
+    """Read a local ``.pth``, ``.safetensors`` or ``.npz`` file.
 
     Args:
         path: The file; ``~`` is expanded.
-        map_location: As in ``torch.load``; safetensors files know a device only.
+        map_location: As in ``torch.load``; safetensors files know a device only, and of an
+            ``.npz`` file (google-research/vision_transformer) all stays on the CPU.
 
     Returns:
-        What the file holds: a state dict, a dict around one, or a whole training checkpoint.
+        What the file holds: a state dict, a dict around one, or a whole training checkpoint;
+        of an ``.npz`` file, a state dict under timm's names.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -219,6 +221,10 @@ def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> 
         raise FileNotFoundError(f'{path} can not be found.')
     if path.suffix == '.safetensors':
         return _load_safetensors(path, map_location)
+    if path.suffix == '.npz':
+        from .models.backbones.google_weights import load_google
+
+        return load_google(path)
     return _load_pickled(path, map_location)
 
 

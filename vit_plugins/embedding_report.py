@@ -11,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import CheckpointLoader, Runner
 from mmpretrain import get_model
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,6 +29,7 @@ from .evaluation.embedding_statistics import (
 from .evaluation.pca import fit_pca
 from .evaluation.retrieval_scores import retrieval_scores
 from .models.retrievers import EmbeddingRetriever
+from .weights.loading import load_weights
 
 ENERGIES = (0.5, 0.9, 0.99)
 
@@ -97,12 +98,8 @@ def load_encoder(
         model.init_weights()
     model.head = model.pca = model.momentum_encoder = None
     if checkpoint is not None:
-        try:
-            load_checkpoint(
-                model, str(checkpoint), map_location='cpu', strict=True, logger='silent'
-            )
-        except RuntimeError as error:  # the host would go on with random numbers
-            raise ValueError(f'{checkpoint} does not fit {cfg.filename}: {error}') from error
+        found = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+        load_weights(model, found, f'{checkpoint}, with {cfg.filename},')
     return model.eval()
 
 

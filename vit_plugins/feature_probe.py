@@ -20,6 +20,7 @@ from .datasets.photo_pipeline import preprocessor_of
 from .datasets.splitting import stratified_split
 from .evaluation.probes import Standardizer, accuracy, knn_predict, logistic_fit, ridge_fit
 from .studies.statistics import summarize
+from .weights.loading import load_weights
 
 DATA_SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -55,7 +56,8 @@ def load_backbone(
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        ValueError: If the checkpoint lacks weights of the backbone, or there is no such device.
+        ValueError: If anything but the head does not fit the checkpoint, or there is no such
+            device.
     """
     torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
@@ -69,22 +71,8 @@ def load_backbone(
         model.init_weights()
         return model.eval()
     state = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu', logger='silent')
-    state = state.get('state_dict', state.get('model', state))
-    try:
-        lacking = model.load_state_dict(state, strict=False).missing_keys
-    except RuntimeError as error:
-        # a head for other classes does not matter, and PyTorch names it among the rest
-        kept = {name: value for name, value in state.items() if not name.startswith('head.')}
-        try:
-            lacking = model.load_state_dict(kept, strict=False).missing_keys
-        except RuntimeError:
-            raise ValueError(f'{checkpoint} does not fit {cfg.filename}: {error}') from error
-    missing = [name for name in lacking if name.startswith('backbone.')]
-    if missing:
-        raise ValueError(
-            f'{checkpoint} lacks {len(missing)} weights of the backbone of {cfg.filename}, as '
-            f'{missing[0]}: is it of another model?'
-        )
+    state = state if 'state_dict' in state else state.get('model', state)
+    load_weights(model, state, f'{checkpoint}, with {cfg.filename},', may_differ=('head.',))
     return model.eval()
 
 

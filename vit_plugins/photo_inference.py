@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import load_checkpoint
+from mmengine.runner import CheckpointLoader
 from mmpretrain import get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from .datasets.folder_scan import list_images
 from .datasets.image_check import image_problem, tracked
 from .datasets.photo_pipeline import accept_photos, walk
+from .weights.loading import load_weights
 
 
 @dataclass(frozen=True)
@@ -41,30 +42,23 @@ class TrainedModel:
     meta: dict[str, Any]
 
 
-def load_trained(
-    cfg: Config, checkpoint: str | Path, device: str | None = None, strict: bool = True
-) -> TrainedModel:
+def load_trained(cfg: Config, checkpoint: str | Path, device: str | None = None) -> TrainedModel:
     """Build a trained model; the training data need not be there.
 
     Args:
         cfg: The config it was trained with.
         checkpoint: The file.
         device: Where to run. Default: a GPU if there is one.
-        strict: Whether every weight must have its place, and every place its weight.
 
     Raises:
-        ValueError: If the checkpoint does not fit the config; the host would go on with the
-            random numbers of a new layer.
+        CheckpointMismatchError: If the checkpoint does not fit the config; the host would go on
+            with the random numbers of a new layer.
     """
     cfg = accept_photos(cfg.copy())
     device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
     model = get_model(cfg, pretrained=False, device=device)
-    try:
-        loaded = load_checkpoint(
-            model, str(checkpoint), map_location='cpu', strict=strict, logger='silent'
-        )
-    except RuntimeError as error:
-        raise ValueError(f'{checkpoint} does not fit its config: {error}') from error
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    load_weights(model, loaded, str(checkpoint))
     dataset = next(node for node in walk(cfg.test_dataloader.dataset) if 'pipeline' in node)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         pipeline = Compose([TRANSFORMS.build(t) for t in dataset['pipeline']])

@@ -5,10 +5,11 @@ import pytest
 import timm
 import torch
 from mmengine.config import Config
+from mmengine.model import PretrainedInit
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 
-from vit_plugins.engine.fine_tuning import apply_pretrained
+from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
 
 VIT = {
     **{'type': 'VisionTransformer', 'img_size': 32, 'patch_size': 8, 'out_type': 'cls_token'},
@@ -140,8 +141,151 @@ def test_prefix_of_a_distributed_run(trained):
 
 def test_weights_of_another_kind(tmp_path):
     torch.save({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=r'nothing in .*x.pth belongs to VisionTransformer: it '):
+    told = r'0 of the 30 tensors .* x\.pth, .* Missing: cls_token, .* Left over: conv1\.weight\.'
+    with pytest.raises(ValueError, match=told.replace('.* x', '.*x')):
         apply_pretrained(config(), str(tmp_path / 'x.pth'))
+
+
+def timm_vit(tmp_path, **kwargs):
+    """A file of timm's, with the state that is in it."""
+    settings = {'img_size': 32, 'patch_size': 8, 'embed_dim': 32, 'depth': 2, 'num_heads': 2}
+    model = timm.models.VisionTransformer(**{**settings, 'mlp_ratio': 2, **kwargs})
+    torch.save(model.state_dict(), tmp_path / 'timm.pth')
+    return tmp_path / 'timm.pth', model.state_dict()
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'told'),
+    [
+        ({'depth': 4}, r'30 of the 30 tensors .* 24 others .* Left over: layers\.2\.attn\.proj'),
+        ({'depth': 1}, r'18 of the 30 tensors .* Missing: layers\.1\.attn\.proj'),
+        ({'init_values': 1}, r'4 others .* Left over: layers\.0\.attn\.gamma1'),
+    ],
+    ids=['deeper', 'shallower', 'with LayerScale'],
+)
+def test_weights_that_fit_in_part(tmp_path, kwargs, told):
+    path, _ = timm_vit(tmp_path, **kwargs)
+    with pytest.raises(ValueError, match=told):
+        apply_pretrained(config(), str(path))
+
+
+def test_one_block_of_many_may_differ_a_little(tmp_path, capsys):
+    path, _ = timm_vit(tmp_path, class_token=False, global_pool='avg', fc_norm=False)
+    model = started(apply_pretrained(config(), str(path)))
+    told = capsys.readouterr().out
+    assert '29 of 30 tensors' in told
+    assert 'random at the start: cls_token' in told
+    assert 'has 0 positions before those of the patches in the file and 1 in' in told
+    assert not model.backbone.pos_embed[:, 0].any()
+
+
+@pytest.mark.parametrize('place', ['model', 'list', 'backbone', 'deep', 'class'])
+def test_weights_of_the_recipe_do_not_come_over_them(trained, tmp_path, capsys, place):
+    cfg = config()
+    other = {k: torch.zeros_like(v) for k, v in started(config()).state_dict().items()}
+    torch.save(other, tmp_path / 'other.pth')
+    init_cfg = {'type': 'Pretrained', 'checkpoint': str(tmp_path / 'other.pth')}
+    if place == 'list':
+        cfg.model.init_cfg = [*NORM, init_cfg]
+    elif place == 'deep':
+        cfg.model.head.init_cfg = init_cfg
+    elif place == 'class':
+        cfg.model.init_cfg = {**init_cfg, 'type': PretrainedInit}
+    else:
+        (cfg.model if place == 'model' else cfg.model.backbone).init_cfg = init_cfg
+    cfg = apply_pretrained(cfg, str(trained))
+    assert 'other.pth) is dropped' in capsys.readouterr().out
+    state = torch.load(trained)['state_dict']
+    model = started(cfg)
+    assert torch.equal(model.backbone.cls_token, state['backbone.cls_token'])
+    if place == 'list':
+        assert cfg.model.init_cfg == NORM
+
+
+def test_weights_named_in_the_old_way(trained):
+    cfg = config()
+    cfg.model.pretrained = 'other.pth'
+    assert 'pretrained' not in apply_pretrained(cfg, str(trained)).model
+
+
+def test_retriever_with_weights_of_its_own(tmp_path):
+    """The published recipes of IRT name theirs at the model, which loads last."""
+    path, state = timm_vit(tmp_path)
+    cfg = config()
+    cfg.model = {
+        **{'type': 'EmbeddingRetriever', 'backbone': VIT, 'neck': {'type': 'TokenPooling'}},
+        'init_cfg': {'type': 'Pretrained', 'checkpoint': 'https://localhost:1/deit.pth'},
+    }
+    model = started(apply_pretrained(cfg, str(path)))
+    assert torch.equal(model.backbone.cls_token, state['cls_token'])
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'expected'),
+    [('AdamW', 0.01), ('SGD', 0), (torch.optim.AdamW, 0.01)],
+)
+def test_optimizer_without_weight_decay(trained, optimizer, expected):
+    cfg = config()
+    cfg.optim_wrapper.optimizer = {'type': optimizer, 'lr': 0.1}
+    cfg = apply_pretrained(cfg, str(trained))
+    groups = build_optim_wrapper(started(cfg), cfg.optim_wrapper).optimizer.param_groups
+    assert {group['weight_decay'] for group in groups} == {expected}
+    assert min(group['lr'] for group in groups) < 0.05
+
+
+def test_optimizer_that_cannot_decay(trained, capsys):
+    cfg = config()
+    cfg.optim_wrapper.optimizer = {'type': 'Rprop', 'lr': 0.1}
+    cfg = apply_pretrained(cfg, str(trained))
+    assert 'Rprop has no weight_decay: all layers learn at' in capsys.readouterr().out
+    assert 'constructor' not in cfg.optim_wrapper
+
+
+def test_resnet_of_a_depth_that_the_host_does_not_know(tmp_path, capsys):
+    backbone = {'type': 'ResNet', 'depth': 18, 'base_channels': 8, 'stem_channels': 8}
+    torch.save(MODELS.build(backbone).state_dict(), tmp_path / 'x.pth')
+    cfg = apply_pretrained(config(backbone), str(tmp_path / 'x.pth'))
+    told = capsys.readouterr().out
+    assert "the host's layer decay does not know the layers of ResNet of depth 18" in told
+    assert 'constructor' not in cfg.optim_wrapper
+
+
+def test_layer_decay_of_the_recipe_stays(trained):
+    cfg = config()
+    cfg.optim_wrapper.paramwise_cfg = {'layer_decay_rate': 0.5}
+    assert apply_pretrained(cfg, str(trained)).optim_wrapper.paramwise_cfg.layer_decay_rate == 0.5
+
+
+def test_model_without_backbone(trained):
+    cfg = config()
+    cfg.model = {'type': 'TimmClassifier', 'model_name': 'vit_tiny_patch16_224'}
+    with pytest.raises(ValueError, match='TimmClassifier has no backbone in its config'):
+        apply_pretrained(cfg, str(trained))
+
+
+def test_file_that_cannot_be_read(tmp_path):
+    (tmp_path / 'x.pth').write_bytes(b'PK\x03\x04cut')
+    with pytest.raises(ValueError, match='not a whole checkpoint'):
+        apply_pretrained(config(), str(tmp_path / 'x.pth'))
+    torch.save([torch.zeros(1)], tmp_path / 'y.pth')
+    with pytest.raises(ValueError, match='holds a list, not weights by name'):
+        apply_pretrained(config(), str(tmp_path / 'y.pth'))
+
+
+@pytest.mark.parametrize('has', ['nothing', 'load_from', 'init_cfg'])
+def test_recipe_that_needs_weights(has):
+    cfg = config(from_scratch='configs/other.py')
+    if has == 'load_from':
+        cfg.load_from = 'x.pth'
+    if has == 'init_cfg':
+        cfg.model.backbone.init_cfg = {'type': 'Pretrained', 'checkpoint': 'x.pth'}
+    if has == 'nothing':
+        told = r'--pretrained convit-tiny_3rdparty_in1k for one, or .* with configs/other\.py'
+        with pytest.raises(ValueError, match=told):
+            require_weights(cfg)
+    else:
+        require_weights(cfg)
+    require_weights(config())
 
 
 def test_weights_of_another_size(trained):

@@ -8,7 +8,7 @@ from mmengine.runner import load_state_dict, save_checkpoint
 from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 
-from vit_plugins.engine.launch import build_runner
+from vit_plugins.engine.launch import TRAINED_ANEW, build_runner
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'deit3'
 LOW = str(FOLDER / 'deit3-dim64-p4_1xb64-30e_digits-16px.py')
@@ -29,7 +29,7 @@ def loaded(train_tool, weights):
     cfg = train_tool.complete_config(train_tool.parse_args([HIGH]))
     assert cfg.load_from == SAVED
     cfg.load_from = str(weights)
-    runner = build_runner(cfg)
+    runner = build_runner(cfg, TRAINED_ANEW)
     runner.load_or_resume()
     return runner.model.cpu()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.runner import CheckpointLoader
+from PIL import Image
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -336,5 +337,57 @@ train_dataloader['dataset'] = dict(type='CIFAR10', data_root='{tmp_path / 'cifar
 def test_unfit_pretrained_weights_end_in_words(job, train_tool, tmp_path):
     torch.save({'other': torch.zeros(1)}, tmp_path / 'other.pth')
     flags = ['--work-dir', str(tmp_path), '--pretrained', str(tmp_path / 'other.pth')]
-    with pytest.raises(SystemExit, match=r'--pretrained: nothing in .*other\.pth belongs to Vis'):
+    with pytest.raises(SystemExit, match=r'--pretrained: 0 of the 18 tensors of VisionTra'):
         train_tool.main([str(job()), *flags])
+
+
+def test_load_from_of_the_command_line_does_not_undo_pretrained(
+    trained, job, train_tool, tmp_path
+):
+    flags = ['--pretrained', str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path)]
+    args = train_tool.parse_args([str(job()), *flags, '--cfg-options', 'load_from=other.pth'])
+    cfg = train_tool.complete_config(args)
+    assert cfg.load_from is None
+    assert str(trained / 'epoch_3.pth') in cfg.model.backbone.init_cfg.checkpoint
+
+
+def test_fine_tuning_recipe_asks_for_weights(train_tool, tmp_path):
+    config = str(TOOLS.parent / 'configs/convit_drloc_folder_finetune.py')
+    for label in ('cat', 'dog'):
+        (tmp_path / label).mkdir()
+        for i in range(5):
+            Image.new('RGB', (8, 8)).save(tmp_path / label / f'{i}.png')
+    flags = ['--data-root', str(tmp_path), '--work-dir', str(tmp_path / 'work')]
+    told = r'--pretrained convit-tiny_3rdparty_in1k .* configs/convit_drloc_folder\.py'
+    for more in ([], ['--resume'], ['--check']):
+        with pytest.raises(SystemExit, match=told):
+            train_tool.main([config, *flags, *more])
+    assert not (tmp_path / 'work').exists()
+
+
+WIDER = """
+model['backbone']['arch'].update(embed_dims=48)
+model['head'].update(in_channels=48)
+"""
+
+
+def test_weights_of_another_model_are_neither_tested_nor_trained_on(
+    trained, job, train_tool, test_tool, tmp_path
+):
+    checkpoint = str(trained / 'epoch_3.pth')
+    told = (
+        r'epoch_3\.pth does not fit .*backbone\.cls_token \[1, 1, 32\] in the file, \[1, 1, 48\]'
+    )
+    with pytest.raises(SystemExit, match=told):
+        test_tool.main([str(job('wide', WIDER)), checkpoint, '--work-dir', str(tmp_path)])
+    more = f'{WIDER}load_from = {checkpoint!r}'
+    for flags in ([], ['--check']):
+        with pytest.raises(SystemExit, match=rf'{told}(.|\n)*--pretrained takes the backbone'):
+            train_tool.main([str(job('from', more)), '--work-dir', str(tmp_path), *flags])
+
+
+def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
+    renamed = "train_dataloader['dataset']['metainfo'] = dict(classes=('light', 'grey', 'dark'))"
+    told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
+    with pytest.raises(SystemExit, match=told):
+        train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])

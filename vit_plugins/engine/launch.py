@@ -15,6 +15,9 @@ from mmengine.runner import Runner
 
 from ..datasets.data_root import apply_data_root
 from ..datasets.presence import MissingDataError, require_data
+from .hooks.strict_load_hook import StrictLoadHook
+
+TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -204,13 +207,16 @@ def use_amp(cfg: Config) -> None:
         print_log('A CPU has bfloat16 only: it is used', logger='current')
 
 
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner a config asks for.
+def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+    """Build the runner a config asks for; weights that do not fit the model stop it.
 
     Args:
         cfg: The complete config.
+        may_differ: Beginnings of the names of weights that ``load_from`` need not have.
 
     Returns:
-        The host's runner, or the one of ``runner_type``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``.
     """
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.register_hook(StrictLoadHook(may_differ))
+    return runner

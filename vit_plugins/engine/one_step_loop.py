@@ -9,7 +9,7 @@ from mmpretrain.registry import LOOPS
 from torch import nn
 from torch.utils.data import DataLoader
 
-from .launch import build_runner
+from .launch import TRAINED_ANEW, build_runner
 
 
 @LOOPS.register_module()
@@ -89,7 +89,7 @@ def check_job(cfg: Config) -> str:
             cfg[f'{split}_dataloader'].persistent_workers = False
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
-        runner = build_runner(cfg)
+        runner = build_runner(cfg, TRAINED_ANEW)
         runner.train()
         runner.visualizer.close()
     losses = runner.train_loop.losses

@@ -45,16 +45,16 @@ class OfficialNames:
     blocks: tuple[str, str] = ('blocks.0', 'layers.0')
     required: tuple[str, ...] = ('patch_embed.proj.weight', 'norm.weight')
 
+    def rename(self, key: str) -> str:
+        """Return the name of an official or timm key in an ImageClassifier; unknown ones stay."""
+        for pattern, name in self.keys:
+            if match := re.fullmatch(pattern, key):
+                return match.expand(name)
+        return key
+
     def convert(self, state_dict: dict) -> dict:
         """Rename official or timm keys to those of an ImageClassifier; unknown ones stay."""
-
-        def rename(key: str) -> str:
-            for pattern, name in self.keys:
-                if match := re.fullmatch(pattern, key):
-                    return match.expand(name)
-            return key
-
-        return {rename(key): value for key, value in state_dict.items()}
+        return {self.rename(key): value for key, value in state_dict.items()}
 
     def square_grid(self, pos_embed: Tensor) -> tuple[int, int]:
         """Return the grid of an official position embedding (1, N, D), which is always a square.

@@ -1,0 +1,1 @@
+"""What checkpoint files hold, and how it gets into a model."""

@@ -1,0 +1,41 @@
+"""One table of keys a source, and which table the backbones have."""
+
+from torch import nn
+
+from ...models.backbones.convit_weights import CONVIT_NAMES
+from ...models.backbones.cvt_weights import CVT_NAMES
+from ...models.backbones.deit3_weights import DEIT3_NAMES
+from ...models.backbones.hybrid_weights import HYBRID_NAMES
+from ...models.backbones.t2t_weights import T2T_NAMES
+from ...models.backbones.vit_weights import OfficialNames
+from .resnet import RESNET_D_NAMES, RESNET_NAMES
+from .swin import SWIN_NAMES
+from .vit import VIT_NAMES
+
+# Of a class that is not here, the nearest one that it derives from counts.
+BACKBONE_NAMES: dict[str, OfficialNames] = {
+    'ConViT': CONVIT_NAMES,
+    'CvT': CVT_NAMES,
+    'DeiT3ViT': DEIT3_NAMES,
+    'HybridViT': HYBRID_NAMES,
+    'ResNet': RESNET_NAMES,
+    'ResNetV1d': RESNET_D_NAMES,
+    'SwinTransformer': SWIN_NAMES,
+    'T2TViTPerformer': T2T_NAMES,
+    'VisionTransformer': VIT_NAMES,
+}
+
+
+def official_names(backbone: nn.Module) -> tuple[str, OfficialNames] | None:
+    """Return the key and the table of the names in official and timm files of a backbone.
+
+    Args:
+        backbone: The backbone, ours or the host's.
+
+    Returns:
+        None where no table is known.
+    """
+    for cls in type(backbone).__mro__:
+        if cls.__name__ in BACKBONE_NAMES:
+            return cls.__name__, BACKBONE_NAMES[cls.__name__]
+    return None
