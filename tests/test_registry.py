@@ -79,6 +79,9 @@ def minimal(tmp_path):
         'DomainNet': {'data_root': '', 'domain': 'clipart', 'lazy_init': True},
         'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'FitPCAHook': {},
+        'FractionalSwitchRecipeHook': {
+            'schedule': [{'action_fraction': 0.9, 'batch_augments': None}]
+        },
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'HardNegativeMiningHook': {'pipeline': []},
         'HybridPatchEmbed': {'stem': {'type': 'ResidualConvStem'}},
