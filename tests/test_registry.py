@@ -80,8 +80,12 @@ def minimal(tmp_path):
         'DomainNet': {'data_root': '', 'domain': 'clipart', 'lazy_init': True},
         'EmbeddingRetriever': {'backbone': {'type': 'ConViT', 'arch': 'tiny'}},
         'FitPCAHook': {},
+        'FractionalSwitchRecipeHook': {
+            'schedule': [{'action_fraction': 0.9, 'batch_augments': None}]
+        },
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'HardNegativeMiningHook': {'pipeline': []},
+        'HybridPatchEmbed': {'stem': {'type': 'ResidualConvStem'}},
         'HybridViT': {'arch': 'small', 'stem': (1,), 'img_size': 32},
         'ImageFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'ImageNet100': {'data_root': str(tmp_path), 'lazy_init': True},
@@ -96,6 +100,8 @@ def minimal(tmp_path):
         'PosEmbedViT': {'arch': 'deit-tiny', 'img_size': 32},
         'ProgressHook': {},
         'ReaLAccuracy': {'real_json': str(real)},
+        'ResNetStem': {'blocks': (1,)},
+        'ResidualConvStem': {},
         'RetrievalMetric': {},
         'RevisitedRetrievalMetric': {},
         'RetrievalBaselineHook': {},

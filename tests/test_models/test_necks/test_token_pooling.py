@@ -65,6 +65,14 @@ def test_distilled(last):
     torch.testing.assert_close(pool(last, which='mean', num_extra_tokens=2), expected)
 
 
+@pytest.mark.parametrize('extra', [1, 2])
+def test_class_token_and_mean_of_the_patches(extra):
+    out = pool(RAW, 'cls_avg', num_extra_tokens=extra)
+    assert out.shape == (2, 8)
+    assert torch.equal(out[:, :4], RAW[:, 0])
+    torch.testing.assert_close(out[:, 4:], RAW[:, extra:].sum(1) / (8 - extra))
+
+
 def test_learned_exponent():
     pooling = build('gem', learn_p=True)
     assert [name for name, _ in pooling.named_parameters()] == ['p']
@@ -74,6 +82,9 @@ def test_learned_exponent():
 
 
 def test_gradient_reaches_the_tokens():
+    tokens = RAW.clone().requires_grad_()
+    pool(tokens, 'cls_avg').sum().backward()
+    assert tokens.grad.ne(0).all()
     for mode in ('avg', 'max', 'gem'):
         tokens = MAP.clone().requires_grad_()
         pool(tokens, mode).sum().backward()
@@ -89,6 +100,12 @@ def test_gradient_reaches_the_tokens():
         (RAW, dict(which='dist'), r"needs 2 extra.*set which='cls' unless"),
         (RAW[:, 0], dict(which='mean'), r'needs 2 extra token'),
         (RAW[:, 0], dict(mode='avg'), r'features \(2, 4\), where none are left: set its out_type'),
+        (
+            MAP,
+            dict(mode='cls_avg'),
+            r'raw tokens .* got features \(2, 4, 2, 3\): set the backbone',
+        ),
+        (PAIR, dict(mode='cls_avg'), r"got a tuple: set the backbone's out_type to 'raw'"),
         (PAIR, dict(mode='gem'), r'returns a tuple, where none are left'),
     ],
 )
@@ -104,6 +121,8 @@ def test_refuses_what_it_cannot_pool(last, settings, message):
         (dict(which='both'), r"which \('both'\) must be one of"),
         (dict(mode='avg', which='dist'), "which='dist' names extra tokens"),
         (dict(num_extra_tokens=-1), r'num_extra_tokens \(-1\) must not be negative'),
+        (dict(mode='cls_avg', which='dist'), "which='dist' names extra tokens"),
+        (dict(mode='cls_avg', num_extra_tokens=0), "mode='cls_avg' needs a class token"),
         (dict(mode='avg', learn_p=True), "learn_p=True has no effect with mode='avg'"),
         (dict(mode='gem', p=0.5), r'p \(0.5\) must be at least 1'),
         (dict(mode='gem', eps=0), r'eps \(0\) must be positive'),

@@ -1,6 +1,7 @@
 from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
 from .fit_pca_hook import FitPCAHook
+from .fractional_switch_recipe_hook import FractionalSwitchRecipeHook
 from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
@@ -12,6 +13,7 @@ __all__ = [
     'CrashSafeCheckpointHook',
     'DRLocSourceHook',
     'FitPCAHook',
+    'FractionalSwitchRecipeHook',
     'HardNegativeMiningHook',
     'LearningCurveHook',
     'LossWeightHook',

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn.bricks.transformer import PatchEmbed
 from mmengine.model import BaseModule, ModuleList
 from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
@@ -20,6 +19,7 @@ from .convit_weights import CONVIT_NAMES
 from .plain_vit import (
     OUT_TYPES,
     arch_settings,
+    build_patch_embed,
     check_choices,
     format_output,
     freeze_stages,
@@ -87,7 +87,8 @@ class ConViT(BaseBackbone):
         final_norm: Normalise the output of the last layer.
         frozen_stages: Freeze the embedding (0) and this many layers; -1 freezes nothing.
         with_cp: Trade time for memory by recomputing each layer in the backward pass.
-        patch_cfg: Further arguments of mmcv's PatchEmbed.
+        patch_cfg: Further arguments of mmcv's PatchEmbed, or those of the registered embedding
+            that its ``type`` names, such as `HybridPatchEmbed`.
         init_cfg: None is the paper's truncated normal of std 0.02.
     """
 
@@ -155,15 +156,13 @@ class ConViT(BaseBackbone):
         self.out_indices = self._check_settings(out_indices)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
-        self.patch_embed = PatchEmbed(
-            **{
-                'in_channels': in_channels,
-                'embed_dims': self.embed_dims,
-                'kernel_size': patch_size,
-                'stride': patch_size,
-                'input_size': to_2tuple(img_size),
-                **(patch_cfg or {}),
-            }
+        self.patch_embed = build_patch_embed(
+            patch_cfg,
+            in_channels=in_channels,
+            embed_dims=self.embed_dims,
+            kernel_size=patch_size,
+            stride=patch_size,
+            input_size=to_2tuple(img_size),
         )
         self.patch_resolution = self.patch_embed.init_out_size
         # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import torch
-from mmcv.cnn.bricks.transformer import PatchEmbed
 from mmengine.model import BaseModule, ModuleList
 from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
@@ -19,6 +18,7 @@ from .deit3_weights import DEIT3_NAMES
 from .plain_vit import (
     OUT_TYPES,
     arch_settings,
+    build_patch_embed,
     check_choices,
     format_output,
     freeze_stages,
@@ -70,7 +70,8 @@ class DeiT3ViT(BaseBackbone):
         final_norm: Normalise the output of the last layer.
         frozen_stages: Freeze the embedding (0) and this many layers; -1 freezes nothing.
         with_cp: Trade time for memory by recomputing each layer in the backward pass.
-        patch_cfg: Further arguments of mmcv's PatchEmbed.
+        patch_cfg: Further arguments of mmcv's PatchEmbed, or those of the registered embedding
+            that its ``type`` names, such as `HybridPatchEmbed`.
         layer_cfgs: Further arguments of the host's TransformerEncoderLayer, one dict for all
             layers or one for each.
         init_cfg: None is the official truncated normal of std 0.02.
@@ -146,16 +147,14 @@ class DeiT3ViT(BaseBackbone):
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
         patch_size = patch_size or settings.get('patch_size', 16)
-        self.patch_embed = PatchEmbed(
-            **{
-                'in_channels': in_channels,
-                'embed_dims': self.embed_dims,
-                'kernel_size': patch_size,
-                'stride': patch_size,
-                'padding': 0,  # the host's 'corner' pads where the authors' model does not
-                'input_size': to_2tuple(img_size),
-                **(patch_cfg or {}),
-            }
+        self.patch_embed = build_patch_embed(
+            patch_cfg,
+            in_channels=in_channels,
+            embed_dims=self.embed_dims,
+            kernel_size=patch_size,
+            stride=patch_size,
+            padding=0,  # the host's 'corner' pads where the authors' model does not
+            input_size=to_2tuple(img_size),
         )
         self.patch_resolution = self.patch_embed.init_out_size
         if min(self.patch_resolution) < 1:

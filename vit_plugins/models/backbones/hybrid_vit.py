@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule, ModuleList
-from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from mmpretrain.models.utils import build_norm_layer, resize_pos_embed
@@ -13,6 +12,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.hybrid_patch_embed import HybridPatchEmbed
 from .hybrid_weights import HYBRID_NAMES
 from .plain_vit import (
     OUT_TYPES,
@@ -44,25 +44,6 @@ class HybridViTLayer(TransformerEncoderLayer):
         super().init_weights()
         for part in self.attn.qkv.weight.data.chunk(3):
             nn.init.xavier_uniform_(part)
-
-
-class HybridPatchEmbed(BaseModule):
-    """A token for each cell of the ResNet's feature map.
-
-    Args:
-        stem: The ResNet.
-        embed_dims: Width of the tokens.
-    """
-
-    def __init__(self, stem: ResNetStem, embed_dims: int):
-        super().__init__()
-        self.stem = stem
-        self.projection = nn.Conv2d(stem.out_channels, embed_dims, kernel_size=1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Map images (B, C, H, W) to tokens (B, N, D) and the rows and columns of their grid."""
-        x = self.projection(self.stem(x))  # (B, D, H / stride, W / stride)
-        return x.flatten(2).transpose(1, 2), tuple(x.shape[2:])
 
 
 @MODELS.register_module()
@@ -165,8 +146,10 @@ class HybridViT(BaseBackbone):
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
         resnet = ResNetStem(self._stem_blocks(stem), stem_channels, in_channels, with_cp)
-        self.patch_embed = HybridPatchEmbed(resnet, self.embed_dims)
-        self.patch_resolution = tuple(-(-size // resnet.stride) for size in to_2tuple(img_size))
+        self.patch_embed = HybridPatchEmbed(
+            resnet, embed_dims=self.embed_dims, kernel_size=resnet.stride, input_size=img_size
+        )
+        self.patch_resolution = self.patch_embed.init_out_size
         # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
         self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         shape = (1, 1 + math.prod(self.patch_resolution), self.embed_dims)

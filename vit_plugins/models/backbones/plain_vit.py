@@ -6,6 +6,8 @@ A backbone in this module has ``patch_embed``, ``drop_after_pos``, ``layers``, `
 
 from collections.abc import Mapping, Sequence
 
+from mmcv.cnn.bricks.transformer import PatchEmbed
+from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
@@ -32,6 +34,19 @@ def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
     if dims % heads:
         raise ValueError(f'embed_dims ({dims}) must be a multiple of num_heads ({heads}).')
     return arch
+
+
+def build_patch_embed(patch_cfg: dict | None, **settings) -> nn.Module:
+    """Build the patch embedding of a backbone: mmcv's, or the one that ``type`` names.
+
+    Any embedding has ``init_out_size``, the rows and columns of its usual grid, and maps images
+    (B, C, H, W) to tokens (B, N, D) and their grid.
+
+    Args:
+        patch_cfg: Its arguments, which come before the backbone's own settings.
+        **settings: What the backbone says itself, by the names of mmcv's PatchEmbed.
+    """
+    return MODELS.build({'type': PatchEmbed, **settings, **(patch_cfg or {})})
 
 
 def check_choices(depth: int, out_type: str, interpolate_mode: str, frozen_stages: int) -> None:

@@ -7,6 +7,8 @@ from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .plain_vit import build_patch_embed
+
 POS_EMBEDS = ('1d', '2d', 'none')
 
 
@@ -24,21 +26,56 @@ class PosEmbedViT(VisionTransformer):
 
     Args:
         pos_embed: ``'1d'``, ``'2d'`` or ``'none'``.
-        **kwargs: Arguments of the host's VisionTransformer.
+        patch_cfg: Further arguments of mmcv's PatchEmbed, or those of the registered embedding
+            that its ``type`` names, such as `HybridPatchEmbed`.
+        **kwargs: Further arguments of the host's VisionTransformer.
 
     Raises:
-        ValueError: ``pos_embed`` is unknown, or ``'2d'`` cannot halve the width.
+        ValueError: ``pos_embed`` is unknown, ``'2d'`` cannot halve the width, or the embedding
+            that ``patch_cfg`` names has another grid than ``img_size`` and ``patch_size``.
     """
 
-    def __init__(self, pos_embed: str = '1d', **kwargs):
+    def __init__(self, pos_embed: str = '1d', patch_cfg: dict | None = None, **kwargs):
         if pos_embed not in POS_EMBEDS:
             raise ValueError(f'pos_embed {pos_embed!r} is none of {", ".join(POS_EMBEDS)}.')
-        super().__init__(**kwargs)
+        named = patch_cfg is not None and 'type' in patch_cfg  # the host builds only mmcv's
+        super().__init__(patch_cfg={} if named else patch_cfg or {}, **kwargs)
+        if named:
+            self._replace_patch_embed(patch_cfg)
         self.pos_embed_cls = self.pos_embed_cols = self.pos_embed_rows = None
         if pos_embed != '1d':
             self.pos_embed = None
         if pos_embed == '2d':
             self._add_rows_and_columns()
+
+    def _replace_patch_embed(self, patch_cfg: dict) -> None:
+        """Put the named embedding in the place of the host's, with the host's settings."""
+        host = self.patch_embed
+        conv = host.projection
+        self.patch_embed = build_patch_embed(
+            patch_cfg,
+            in_channels=conv.in_channels,
+            embed_dims=self.embed_dims,
+            kernel_size=conv.kernel_size,
+            stride=conv.stride,
+            bias=conv.bias is not None,
+            input_size=host.init_input_size,
+        )
+        if self.patch_embed.init_out_size != self.patch_resolution:
+            raise ValueError(
+                f'patch_cfg {patch_cfg} makes a grid of {self.patch_embed.init_out_size}, '
+                f'img_size and patch_size one of {self.patch_resolution}: set these two instead '
+                f'of kernel_size, stride, padding or input_size.'
+            )
+        if self.frozen_stages > 0:  # what the host has frozen is gone
+            self._freeze_stages()
+
+    def train(self, mode: bool = True) -> 'PosEmbedViT':
+        """Set the training mode; frozen stages stay in evaluation mode."""
+        super().train(mode)
+        if self.frozen_stages > 0:
+            self._freeze_stages()
+        return self
 
     def _add_rows_and_columns(self) -> None:
         dims = self.embed_dims

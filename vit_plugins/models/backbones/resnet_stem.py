@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList, Sequential
+from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -63,6 +64,7 @@ class Bottleneck(BaseModule):
         return F.relu(self.unit3(y) + self.shortcut(x))
 
 
+@MODELS.register_module()
 class ResNetStem(BaseModule):
     """A ResNet without head, whose padding makes ceil(size / stride) of any size.
 

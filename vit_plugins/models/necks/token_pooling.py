@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-MODES = ('cls', 'avg', 'max', 'gem')
+MODES = ('cls', 'avg', 'max', 'gem', 'cls_avg')
 TOKENS = ('cls', 'dist', 'mean')
 
 
@@ -39,12 +39,14 @@ class TokenPooling(BaseModule):
     It takes what backbones return: the class token (N, D); raw tokens (N, L, D), extra tokens
     first; a map (N, D, H, W); the pair (class token, distillation token) of
     ``DistilledVisionTransformer``. As IRT (El-Nouby et al., arXiv 2102.05644, section 3.1):
-    ``'cls'`` is the default, the other modes pool the patches and leave the extra tokens out.
+    ``'cls'`` is the default, ``'avg'``, ``'max'`` and ``'gem'`` pool the patches and leave the
+    extra tokens out. ``'cls_avg'`` is the class token followed by the mean of the patches, a
+    vector of twice the width, as in the linear evaluation of DINOv2 (arXiv 2304.07193).
 
     GeM clamps negative values, see :func:`generalized_mean`.
 
     Args:
-        mode: ``'cls'``, ``'avg'``, ``'max'`` or ``'gem'``.
+        mode: ``'cls'``, ``'avg'``, ``'max'``, ``'gem'`` or ``'cls_avg'``.
         which: Of a distilled model, with ``mode='cls'``: ``'cls'``, ``'dist'``, or ``'mean'``,
             the average of both. As in the reference results, the distillation token is ignored by
             default.
@@ -81,6 +83,10 @@ class TokenPooling(BaseModule):
             )
         if num_extra_tokens < 0:
             raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
+        if mode == 'cls_avg' and num_extra_tokens == 0:
+            raise ValueError(
+                "mode='cls_avg' needs a class token: set num_extra_tokens to 1 or more"
+            )
         if learn_p and mode != 'gem':
             raise ValueError(f"learn_p=True has no effect with mode={mode!r}: set mode='gem'")
         if p < 1:
@@ -100,10 +106,24 @@ class TokenPooling(BaseModule):
             feats: Outputs of a backbone, or a single one.
 
         Returns:
-            One tensor (N, D) in a tuple, as the host's necks return it.
+            One tensor (N, D) in a tuple, as the host's necks return it; (N, 2 * D) if
+            ``'cls_avg'``.
         """
         last = feats if isinstance(feats, Tensor) else feats[-1]
-        return (self._class_token(last) if self.mode == 'cls' else self._pool(last),)
+        if self.mode == 'cls':
+            return (self._class_token(last),)
+        if self.mode == 'cls_avg':
+            self._check_raw(last)
+            return (torch.cat((self._class_token(last), self._pool(last)), dim=1),)
+        return (self._pool(last),)
+
+    def _check_raw(self, last: Tensor | Sequence[Tensor]) -> None:
+        if not isinstance(last, Tensor) or last.ndim != 3:
+            got = f'features {tuple(last.shape)}' if isinstance(last, Tensor) else 'a tuple'
+            raise ValueError(
+                f"mode='cls_avg' needs raw tokens (N, L, D), got {got}: set the backbone's "
+                "out_type to 'raw', or another mode in TokenPooling"
+            )
 
     def _class_token(self, last: Tensor | Sequence[Tensor]) -> Tensor:
         if isinstance(last, Tensor) and last.ndim == 2:
@@ -138,7 +158,7 @@ class TokenPooling(BaseModule):
             tokens = last.flatten(2).transpose(1, 2)  # (N, H·W, D)
         else:
             tokens = last[:, self.num_extra_tokens :]  # (N, M, D)
-        if self.mode == 'avg':
+        if self.mode in ('avg', 'cls_avg'):
             return tokens.mean(1)
         if self.mode == 'max':
             return tokens.amax(1)
