@@ -59,6 +59,10 @@ def minimal(tmp_path):
     real.write_text(f'[{"[]," * 49_999}[]]')
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
+        'BatchCompose': {'transforms': []},
+        'BatchRandomFlip': {},
+        'BatchSimpleRandomCrop': {'crop_size': 32},
+        'BatchThreeAugment': {},
         'BinaryCrossEntropyLoss': {},
         'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
