@@ -60,7 +60,9 @@ def minimal(tmp_path):
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'BatchCompose': {'transforms': []},
+        'BatchRandomErasing': {},
         'BatchRandomFlip': {},
+        'BatchRandomResizedCrop': {'scale': 32},
         'BatchSimpleRandomCrop': {'crop_size': 32},
         'BatchThreeAugment': {},
         'BinaryCrossEntropyLoss': {},

@@ -10,6 +10,10 @@ from vit_plugins.datasets.transforms.batch.draws import image_seeds
 
 EVERY = [
     {'type': 'BatchRandomFlip'},
+    {'type': 'BatchRandomErasing'},
+    {'type': 'BatchRandomErasing', 'mode': 'rand'},
+    {'type': 'BatchRandomErasing', 'mode': 'rand', 'fill_std': 20},
+    {'type': 'BatchRandomResizedCrop', 'scale': 32, 'flip_prob': 0.5},
     {'type': 'BatchSimpleRandomCrop', 'crop_size': 40, 'flip_prob': 0.5},
     {'type': 'BatchSimpleRandomCrop', 'crop_size': 32},
     {'type': 'BatchThreeAugment', 'flip_prob': 0.5},

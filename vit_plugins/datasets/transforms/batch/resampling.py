@@ -7,7 +7,20 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-RADIUS = {'bilinear': 1, 'bicubic': 2}
+
+def _linear(x: Tensor) -> Tensor:
+    """Compute the triangle for distances of at least 0."""
+    return (1 - x).clamp(min=0)
+
+
+def _cubic(x: Tensor) -> Tensor:
+    """Compute Keys' cubic with a = -0.5 for distances of at least 0."""
+    near = (1.5 * x - 2.5) * x * x + 1
+    far = (((x - 5) * x + 8) * x - 4) * -0.5
+    return torch.where(x < 1, near, far.where(x < 2, x.new_zeros(())))
+
+
+KERNELS = {'bilinear': _linear, 'bicubic': _cubic}
 
 
 def resampling_matrix(
@@ -29,8 +42,7 @@ def resampling_matrix(
         out_size: Pixels of the resized crop.
         in_size: Pixels of the line.
         interpolation: 'bilinear' or 'bicubic'.
-        antialias: Whether the filter widens where the crop shrinks, as in Pillow. Without it
-            the cubic has a = -0.75, as in OpenCV and torch, in place of -0.5.
+        antialias: Whether the filter widens where the crop shrinks, as in Pillow; not in OpenCV.
         mirrored: Which crops are mirrored, bool of shape (B,).
 
     Returns:
@@ -46,35 +58,26 @@ def resampling_matrix(
     distance = (pixel[:, None, :] + 0.5 - centre[:, :, None]).abs()  # (B, out, in)
     if antialias:
         distance = distance / scale.clamp(min=1)[:, :, None]
-    if interpolation == 'bilinear':
-        weight = (1 - distance).clamp(min=0)
-    else:
-        weight = _cubic(distance, -0.5 if antialias else -0.75)
+    weight = KERNELS[interpolation](distance)
     inside = (pixel >= 0) & (pixel < length[:, None])  # (B, in)
     weight = weight * inside[:, None, :]
     return weight / weight.sum(-1, keepdim=True)
 
 
-def _cubic(x: Tensor, a: float) -> Tensor:
-    """Compute Keys' cubic for distances of at least 0."""
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = (((x - 5) * x + 8) * x - 4) * a
-    return torch.where(x < 1, near, far.where(x < 2, x.new_zeros(())))
-
-
-def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Resize a batch: along the width, round to 8 bits, along the height, round.
+def resample(images: Tensor, rows: Tensor, columns: Tensor, round_between: bool = True) -> Tensor:
+    """Resize a batch along the width, then along the height.
 
     Args:
         images: uint8 of shape (B, C, H, W).
         rows: Weights of shape (B, h, H), or (1, h, H) for all images alike.
         columns: Weights of shape (B, w, W), or (1, w, W).
+        round_between: Whether there are 8 bits in between, too, as in Pillow; not in OpenCV.
 
     Returns:
         uint8 of shape (B, C, h, w).
     """
     levels = _exact_product(images.float(), columns.transpose(1, 2), from_left=False)
-    levels = _rounded(levels)  # (B, C, H, w)
+    levels = _rounded(levels) if round_between else levels  # (B, C, H, w)
     return _rounded(_exact_product(levels, rows, from_left=True)).to(torch.uint8)
 
 
@@ -86,15 +89,19 @@ def _exact_product(levels: Tensor, weights: Tensor, from_left: bool) -> Tensor:
     """Multiply whole numbers up to 255 and weights, in the precision of float32.
 
     Autocast, TF32 and the lower settings of ``set_float32_matmul_precision`` keep 8 to 11 bits of
-    each factor, which the levels fit into, but not the weights. On a GPU these are split in two:
-    8 bits, and what is left.
+    each factor, which whole levels fit into, but not the weights. On a GPU these are split in
+    two: 8 bits, and what is left.
     """
     multiply = _from_left if from_left else _from_right
     with full_precision(levels.device):
-        if levels.device.type == 'cpu':
+        if not _splits(levels.device):
             return multiply(levels, weights)
         head = weights.bfloat16().float()
         return multiply(levels, head) + multiply(levels, weights - head)
+
+
+def _splits(device: torch.device) -> bool:
+    return device.type != 'cpu'
 
 
 def _from_left(levels: Tensor, weights: Tensor) -> Tensor:
