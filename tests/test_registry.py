@@ -59,6 +59,12 @@ def minimal(tmp_path):
     real.write_text(f'[{"[]," * 49_999}[]]')
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
+        'BatchCompose': {'transforms': []},
+        'BatchRandomErasing': {},
+        'BatchRandomFlip': {},
+        'BatchRandomResizedCrop': {'scale': 32},
+        'BatchSimpleRandomCrop': {'crop_size': 32},
+        'BatchThreeAugment': {},
         'BinaryCrossEntropyLoss': {},
         'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'CachedImages': {'dataset': {'type': 'Digits'}, 'lazy_init': True},

@@ -1,0 +1,87 @@
+"""The hash of the draws: known numbers, uniformity, and what it depends on."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vit_plugins.datasets.transforms.batch.draws import STEP, hash64, image_seeds, uniforms
+
+
+def splitmix64(state, count):
+    """SplitMix64 as published, in Python's whole numbers."""
+    mask, numbers = 2**64 - 1, []
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        numbers.append(z ^ (z >> 31))
+    return numbers
+
+
+def test_hash_gives_the_published_sequence():
+    # the sequence for 1234567 that implementations of SplitMix64 are checked against
+    known = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert splitmix64(1234567, 3) == known
+    states = np.uint64(1234567) + np.arange(1, 4, dtype=np.uint64) * STEP
+    assert hash64(states).tolist() == known
+
+
+def test_numbers_do_not_change_between_versions():
+    """A run resumed with a later version must go on as it would have."""
+    seeds = image_seeds(1, 2, np.array([3, 4]))
+    folded = [0]
+    for part in (1, 2, 3, 0):
+        folded = splitmix64(folded[0] ^ part, 1)
+    assert seeds[0] == folded[0] >> 1
+    stream = splitmix64(splitmix64(0, 1)[0] * 0 + _folded(int(seeds[0]), 5), 2)
+    expected = [(number >> 11) * 2.0**-53 for number in stream]
+    assert uniforms(seeds, 5, 2)[0].tolist() == expected
+
+
+def _folded(*parts):
+    state = 0
+    for part in parts:
+        state = splitmix64(state ^ part, 1)[0]
+    return state
+
+
+def test_numbers_depend_on_the_image_alone():
+    epochs, indices = np.array([0, 0, 7, 7]), np.array([5, 9, 5, 9])
+    together = uniforms(image_seeds(3, epochs, indices), 1, 6)
+    for row, epoch, index in zip(together, epochs, indices, strict=True):
+        alone = uniforms(image_seeds(3, epoch, index), 1, 6)
+        np.testing.assert_array_equal(alone, row[None])
+    backwards = uniforms(image_seeds(3, epochs[::-1], indices[::-1]), 1, 6)
+    np.testing.assert_array_equal(backwards[::-1], together)
+    np.testing.assert_array_equal(uniforms(image_seeds(3, epochs, indices), 1, 3), together[:, :3])
+
+
+def test_seeds_fit_signed_integers_and_all_differ():
+    one, other = np.meshgrid(np.arange(100), np.arange(1000))
+    seeds = image_seeds(0, one.ravel(), other.ravel())
+    assert seeds.max() < 2**63
+    assert len(np.unique(seeds)) == seeds.size
+    signed = seeds.astype(np.int64)
+    np.testing.assert_array_equal(uniforms(signed[:9], 0, 4), uniforms(seeds[:9], 0, 4))
+
+
+@pytest.mark.parametrize('what', ['seed', 'epochs', 'indices', 'copies', 'position'])
+def test_neighbours_are_independent(what):
+    """Whatever is counted up by one, the numbers are uniform and have nothing in common."""
+    count = np.arange(20_000)
+    if what == 'position':
+        seed = image_seeds(0, 0, 0)
+        numbers = np.concatenate([uniforms(seed, place, 2) for place in count[:5000]])
+    elif what == 'seed':
+        numbers = np.concatenate([uniforms(image_seeds(s, 0, 0), 0, 2) for s in count[:5000]])
+    else:
+        parts = {'epochs': 0, 'indices': 0, 'copies': 0, what: count}
+        numbers = uniforms(image_seeds(0, **parts), 0, 2)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert stats.kstest(numbers.ravel(), 'uniform').pvalue > 1e-3
+    limit = 4 / len(numbers) ** 0.5
+    assert abs(np.corrcoef(numbers.T)[0, 1]) < limit  # the two numbers of an image
+    assert abs(np.corrcoef(numbers[:-1, 0], numbers[1:, 0])[0, 1]) < limit
+    pairs = np.histogram2d(numbers[:-1, 0], numbers[1:, 0], 8, [[0, 1]] * 2)[0]
+    assert stats.chisquare(pairs.ravel()).pvalue > 1e-3

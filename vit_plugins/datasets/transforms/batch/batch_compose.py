@@ -1,0 +1,55 @@
+"""Several batch transforms in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmpretrain.registry import BATCH_AUGMENTS
+from torch import Tensor
+
+from .batch_transform import BatchTransform, check_batch
+
+
+@BATCH_AUGMENTS.register_module()
+class BatchCompose:
+    """Apply batch transforms one after the other, each with its own numbers for each image.
+
+    A transform's numbers depend on its place in the list: to take one out changes the draws of
+    those behind it.
+
+    Args:
+        transforms: Batch transforms or their configs, in the order of their application.
+
+    Raises:
+        TypeError: If an item is no batch transform.
+    """
+
+    def __init__(self, transforms: Sequence[BatchTransform | dict]) -> None:
+        built = [BATCH_AUGMENTS.build(t) if isinstance(t, dict) else t for t in transforms]
+        for transform in built:
+            if not isinstance(transform, BatchTransform):
+                raise TypeError(
+                    f'BatchCompose takes batch transforms, got {type(transform).__name__}; '
+                    'Mixup and CutMix belong into train_cfg.augments of the model'
+                )
+        self.transforms = built
+
+    def __call__(self, images: Tensor, seeds: np.ndarray) -> Tensor:
+        """Return the transformed images, on the same device.
+
+        Args:
+            images: uint8 of shape (B, C, H, W), on any device.
+            seeds: The seed of each image, see :func:`~.draws.image_seeds`, shape (B,).
+
+        Raises:
+            TypeError: If the images are not a tensor of uint8, or the seeds no integers.
+            ValueError: If the shape of either does not fit.
+        """
+        check_batch(images, seeds, 'BatchCompose')
+        for position, transform in enumerate(self.transforms):
+            images = transform(images, seeds, position)
+        return images
+
+    def __repr__(self) -> str:
+        return f'BatchCompose({self.transforms})'

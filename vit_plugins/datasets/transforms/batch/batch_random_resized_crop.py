@@ -1,0 +1,161 @@
+"""Random resized crop of a batch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmpretrain.registry import BATCH_AUGMENTS
+from torch import Tensor
+
+from .batch_transform import BatchTransform, upload
+from .resampling import KERNELS, resample, resampling_matrix
+
+
+@dataclass(frozen=True)
+class BatchRandomResizedCropParams:
+    """What was sampled for a batch.
+
+    Args:
+        box: (top, left, height, width) of each crop, int64 of shape (B, 4).
+        flip: Which crops are mirrored, left to right, bool of shape (B,).
+    """
+
+    box: Tensor
+    flip: Tensor
+
+
+@BATCH_AUGMENTS.register_module()
+class BatchRandomResizedCrop(BatchTransform):
+    """Crop a random part of each image of a batch and resize it to one size.
+
+    Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6. The batch form of the
+    host's ``RandomResizedCrop``: its distributions, and the pixels of its backends up to one grey
+    level: of 'pillow', along the width first (new versions of Pillow begin with the height where
+    that is cheaper, which differs where levels are clipped), and without antialiasing of 'cv2'.
+
+    Args:
+        scale: Side of the result, or (height, width).
+        crop_ratio_range: Range of the crop's area, as a part of the image.
+        aspect_ratio_range: Range of width / height, on a logarithmic scale.
+        max_attempts: How often a crop that does not fit is drawn anew, before the largest centred
+            one of a permitted aspect ratio is taken.
+        interpolation: 'bilinear' or 'bicubic'.
+        antialias: Whether pixels are averaged where the crop shrinks, as in Pillow; 'bilinear' has
+            a form without, as in OpenCV.
+        flip_prob: How often a crop is mirrored, left to right; it costs nothing here.
+
+    Raises:
+        ValueError: If an argument is out of its range or not known.
+    """
+
+    def __init__(
+        self,
+        scale: int | tuple[int, int],
+        crop_ratio_range: tuple[float, float] = (0.08, 1.0),
+        aspect_ratio_range: tuple[float, float] = (3 / 4, 4 / 3),
+        max_attempts: int = 10,
+        interpolation: str = 'bilinear',
+        antialias: bool = True,
+        flip_prob: float = 0.0,
+    ) -> None:
+        self.scale = (scale, scale) if isinstance(scale, int) else tuple(scale)
+        self.crop_ratio_range = tuple(crop_ratio_range)
+        self.aspect_ratio_range = tuple(aspect_ratio_range)
+        self.max_attempts = max_attempts
+        self.interpolation = interpolation
+        self.antialias = antialias
+        self.flip_prob = flip_prob
+        self._check()
+        self.num_draws = 3 + 2 * max_attempts
+
+    def _check(self) -> None:
+        if len(self.scale) != 2 or not all(isinstance(s, int) and s > 0 for s in self.scale):
+            raise ValueError(f'scale must be one or two positive integers, got {self.scale}')
+        for name in ('crop_ratio_range', 'aspect_ratio_range'):
+            value = getattr(self, name)
+            if len(value) != 2 or not 0 < value[0] <= value[1]:
+                raise ValueError(f'{name} must be (lowest, highest), 0 < lowest, got {value}')
+        if self.crop_ratio_range[1] > 1:
+            raise ValueError(f'crop_ratio_range must not go beyond 1, got {self.crop_ratio_range}')
+        if not isinstance(self.max_attempts, int) or self.max_attempts < 0:
+            raise ValueError(f'max_attempts must be an integer >= 0, got {self.max_attempts!r}')
+        if self.interpolation not in KERNELS:
+            raise ValueError(
+                f'interpolation must be one of {tuple(KERNELS)}, got {self.interpolation!r}'
+            )
+        if not self.antialias and self.interpolation != 'bilinear':
+            raise ValueError(
+                'antialias=False goes with bilinear interpolation only, '
+                f'got {self.interpolation!r}'
+            )
+        if not 0 <= self.flip_prob <= 1:
+            raise ValueError(f'flip_prob must lie between 0 and 1, got {self.flip_prob}')
+
+    def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> BatchRandomResizedCropParams:
+        """Return the place of each crop.
+
+        Args:
+            numbers: float64 of shape (B, K) in [0, 1).
+            shape: (height, width) of the images.
+        """
+        flip, u, v = numbers[:, :3].T
+        sizes = self._sizes(numbers[:, 3:], shape)  # (B, attempts + 1, 2)
+        fits = ((sizes > 0) & (sizes <= shape)).all(2)
+        first = fits.argmax(1)  # the last one, the fallback, always fits
+        size = sizes[np.arange(len(sizes)), first]  # (B, 2)
+        spare = np.array(shape) - size
+        start = (np.stack([u, v], 1) * (spare + 1)).astype(np.int64)
+        start = np.where(first[:, None] < self.max_attempts, start, spare // 2)
+        return BatchRandomResizedCropParams(
+            torch.from_numpy(np.concatenate([start, size], 1)),
+            torch.from_numpy(flip < self.flip_prob),
+        )
+
+    def _sizes(self, numbers: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Return (height, width) of every attempt and of the fallback."""
+        area, aspect = numbers.reshape(len(numbers), self.max_attempts, 2).transpose(
+            2, 0, 1
+        )  # (B, attempts)
+        low, high = self.crop_ratio_range
+        area = (low + (high - low) * area) * shape[0] * shape[1]
+        low, high = (math.log(ratio) for ratio in self.aspect_ratio_range)
+        aspect = np.exp(low + (high - low) * aspect)
+        tries = np.rint(np.sqrt(np.stack([area / aspect, area * aspect], 2))).astype(np.int64)
+        last = np.broadcast_to(self._fallback(*shape), (len(numbers), 1, 2))
+        return np.concatenate([tries, last], 1)
+
+    def _fallback(self, height: int, width: int) -> tuple[int, int]:
+        low, high = self.aspect_ratio_range
+        if width / height < low:
+            return max(1, min(height, round(width / low))), width
+        if width / height > high:
+            return height, max(1, min(width, round(height * high)))
+        return height, width
+
+    def apply(self, images: Tensor, params: BatchRandomResizedCropParams) -> Tensor:
+        """Return the crops, uint8 of shape (B, C, *scale).
+
+        Args:
+            images: uint8 of shape (B, C, H, W).
+            params: What to do.
+        """
+        top, left, height, width = upload(params.box, images.device).float().unbind(1)
+        flip = upload(params.flip, images.device)
+        how = {'interpolation': self.interpolation, 'antialias': self.antialias}
+        out_height, out_width = self.scale
+        in_height, in_width = images.shape[2:]
+        rows = resampling_matrix(top, height, out_height, in_height, **how)
+        columns = resampling_matrix(left, width, out_width, in_width, **how, mirrored=flip)
+        return resample(images, rows, columns, round_between=self.antialias)
+
+    def __repr__(self) -> str:
+        return (
+            f'BatchRandomResizedCrop(scale={self.scale}, '
+            f'crop_ratio_range={self.crop_ratio_range}, '
+            f'aspect_ratio_range={self.aspect_ratio_range}, max_attempts={self.max_attempts}, '
+            f'interpolation={self.interpolation!r}, antialias={self.antialias}, '
+            f'flip_prob={self.flip_prob})'
+        )

@@ -1,0 +1,69 @@
+"""Pillow's colour operations on batches of 8-bit images, with a strength for each image.
+
+Levels are float32 that hold whole numbers: operations in a row need not convert back and forth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Pillow's integer weights of red, green and blue, over 65536
+GREY_WEIGHTS = (19595, 38470, 7471)
+CHANNEL_ORDERS = ('bgr', 'rgb')
+
+
+def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
+    """Return Pillow's ``L``; an image of one channel is its own.
+
+    All products and sums are whole numbers below 2^24, hence exact in float32.
+
+    Args:
+        levels: float32 of shape (B, C, H, W).
+        order: 'bgr' or 'rgb', the order of the channels.
+
+    Returns:
+        float32 of shape (B, 1, H, W).
+    """
+    if levels.shape[1] == 1:
+        return levels
+    first, second, third = GREY_WEIGHTS if order == 'rgb' else GREY_WEIGHTS[::-1]
+    total = levels[:, :1] * first
+    total.add_(levels[:, 1:2], alpha=second).add_(levels[:, 2:], alpha=third)
+    return total.add_(32768).mul_(1 / 65536).floor_()
+
+
+def mean_level(levels: Tensor) -> Tensor:
+    """Return the mean of each image, rounded, half up.
+
+    Args:
+        levels: float32 of shape (B, 1, H, W).
+
+    Returns:
+        float32 of shape (B, 1, 1, 1).
+    """
+    # float32 would lose whole numbers from 2^24 on, which is 257 x 257 white pixels
+    mean = levels.mean((1, 2, 3), keepdim=True, dtype=torch.float64)
+    return (mean + 0.5).floor_().float()
+
+
+def blend(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
+    """Compute ``other + factor * (levels - other)``, clipped and truncated, as ``Image.blend``.
+
+    Args:
+        levels: float32 of shape (B, C, H, W).
+        other: What a factor of 0 leads to, broadcast to that shape.
+        factor: float32 of shape (B,); above 1 it leads away from ``other``.
+    """
+    mixed = levels - other
+    return mixed.mul_(factor[:, None, None, None]).add_(other).clamp_(0, 255).floor_()
+
+
+def solarize(images: Tensor, threshold: Tensor) -> Tensor:
+    """Invert the levels from a threshold on.
+
+    Args:
+        images: uint8 or float32 of shape (B, C, H, W).
+        threshold: The lowest level that is inverted, shape (B,).
+    """
+    return torch.where(images < threshold[:, None, None, None], images, 255 - images)
