@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import vit_plugins  # noqa: F401  (registration)
@@ -21,13 +21,15 @@ from vit_plugins.studies.cell_folder import (
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import Cell, Study, make_cells, read_study
 from vit_plugins.studies.model_cost import setting_costs
+from vit_plugins.studies.record_file import keep_records, read_record_file, restore_records
 from vit_plugins.studies.report import write_report
 
 DESCRIPTION = """\
 Run a grid of trainings, each in a process and a folder of its own, and compare them.
 
 Started again, it goes on: finished cells stay, one that was cut off resumes from its checkpoint.
-A cell whose config is no longer that of its results is never mixed in: see --force.
+A cell whose config is no longer that of its results is never mixed in: see --force. --records
+keeps what the cells found in one small file, from which --collect makes the report anywhere.
 
 At the end, or by --collect, report.md in the work dir has a table of the settings (metrics over
 the seeds, parameters, 10^9 multiplications for one prediction, time, memory), one of the
@@ -83,6 +85,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='cells whose name matches, or contains this; as in "three-augment/*"',
     )
     parser.add_argument(
+        '--records',
+        type=Path,
+        metavar='FILE',
+        help='small JSON file that finished cells are also written to; those in it are done',
+    )
+    parser.add_argument(
         '--force', action='store_true', help='delete and run again the cells that changed'
     )
     mode = parser.add_mutually_exclusive_group()
@@ -95,6 +103,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f'--jobs and --threads must be at least 1, got {args.jobs}, {args.threads}')
     if args.force and (args.collect or args.dry_run):
         parser.error('--force deletes cells to run them again: not with --collect or --dry-run')
+    if args.force and args.records:
+        parser.error('--force would run what --records holds again: move that file away first')
     if args.only and args.collect:
         parser.error('--collect reports all cells that are finished: not with --only')
     return args
@@ -129,13 +139,20 @@ def refuse_changed(cells: list[Cell], folder: Path, data_root: str | None, force
 
 
 def collect(
-    study: Study, cells: list[Cell], folder: Path, data_root: str | None, command: str
+    study: Study,
+    cells: list[Cell],
+    folder: Path,
+    data_root: str | None,
+    command: str,
+    kept: dict[str, dict],
 ) -> None:
-    """Write the report of the finished cells."""
+    """Write the report of the finished cells, and of those kept from an earlier state."""
     states = {cell.name: cell_state(cell, folder / cell.name, data_root) for cell in cells}
     records = {
         name: read_json(folder / name / ENDED) for name, state in states.items() if state == 'done'
     }
+    states.update(dict.fromkeys(kept, 'done'))
+    records.update(kept)
     missing = {name: state for name, state in states.items() if state != 'done'}
     if not records:
         raise SystemExit(f'no cell in {folder} is done: nothing to report')
@@ -151,6 +168,33 @@ def collect(
         raise SystemExit(f'{len(changed)} cells are of another config and left out (see above)')
 
 
+def restore(
+    path: Path | None, cells: list[Cell], folder: Path, data_root: str | None, collecting: bool
+) -> dict[str, dict]:
+    """Take over the records of a file; return those of another config, for the report only."""
+    if path is None:
+        return {}
+    records = read_record_file(path)
+    others = restore_records(records, cells, folder, data_root)
+    if others and not collecting:
+        raise SystemExit(
+            f'{path} holds {len(others)} cells of another config, as {others[0]}: run the study '
+            f'from a checkout of commit {records[others[0]]["commit"]}, or move the file away'
+        )
+    return {name: records[name] for name in others}
+
+
+def keeper(args: argparse.Namespace, cells: list[Cell], folder: Path) -> Callable[[str], None]:
+    """Return what is done when a cell has ended: print the line, write the records."""
+
+    def keep(line: str) -> None:
+        print(line, flush=True)
+        if args.records is not None:
+            keep_records(args.records, cells, folder)
+
+    return keep
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run, list or collect a study."""
     args = parse_args(argv)
@@ -163,6 +207,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     data_root = args.data_root or study.data_root
     data_root = data_root and str(Path(data_root).expanduser().resolve())
     chosen = select(cells, args.only)
+    kept = restore(args.records, cells, folder, data_root, args.collect)
     states = {cell.name: cell_state(cell, folder / cell.name, data_root) for cell in chosen}
     counts = ', '.join(f'{n} {state}' for state, n in Counter(states.values()).items())
     print(f'{study.name}: {len(chosen)} cells ({counts}) in {folder}')
@@ -175,9 +220,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         refuse_changed(chosen, folder, data_root, args.force)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cells end, too
         todo = [c for c in chosen if cell_state(c, folder / c.name, data_root) != 'done']
-        runner = CellRunner(study, folder, data_root, args.threads)
+        runner = CellRunner(
+            study, folder, data_root, args.threads, tell=keeper(args, cells, folder)
+        )
         unfinished = runner.run_all(todo, args.jobs)
-    collect(study, cells, folder, data_root, command)
+    collect(study, cells, folder, data_root, command, kept)
     if unfinished:
         raise SystemExit(f'{len(unfinished)} cells not finished: {", ".join(unfinished)}')
 

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,3 +178,22 @@ def test_options_that_would_be_ignored_are_refused(study, capsys, options, messa
     with pytest.raises(SystemExit):
         study(*options)
     assert message in capsys.readouterr().err
+
+
+def test_records_are_kept_cell_by_cell_and_make_the_report(bench, study, tmp_path):
+    records = str(tmp_path / 'docs' / 'tiny.json')
+    study('--records', records)
+    report = (bench.out / 'report.md').read_text()
+    shutil.rmtree(bench.out)
+    assert '(4 done)' in study('--records', records, '--dry-run')
+    study('--records', records)  # all are done: nothing runs
+    assert (bench.out / 'report.md').read_text() == report
+    table = (bench.out / 'summary.csv').read_text()
+
+    shutil.rmtree(bench.out)
+    path = bench.folder / 'tiny.yaml'
+    path.write_text(path.read_text().replace('lift: 10.0', 'lift: 20.0'))
+    with pytest.raises(SystemExit, match=r'2 cells of another config, as lifted/seed0: .*commit'):
+        study('--records', records)
+    study('--records', records, '--collect')  # what was measured stays what it was
+    assert (bench.out / 'summary.csv').read_text() == table

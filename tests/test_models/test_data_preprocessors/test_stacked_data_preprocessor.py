@@ -119,3 +119,56 @@ def test_one_hot_needs_the_number_of_classes():
     preprocessor = MODELS.build({'type': 'StackedDataPreprocessor', 'to_onehot': True})
     with pytest.raises(ValueError, match='set num_classes in data_preprocessor'):
         preprocessor(batch_of(stacked_collate), True)
+
+
+CROP = [{'type': 'BatchSimpleRandomCrop', 'crop_size': 16, 'flip_prob': 0.5}]
+
+
+def augmented(batch, training=True, **settings):
+    settings = {'batch_transforms': CROP, **settings}
+    return MODELS.build({'type': 'StackedDataPreprocessor', **settings})(batch, training)['inputs']
+
+
+def test_an_image_is_augmented_by_its_seed_alone():
+    batch = batch_of(stacked_collate)
+    seeds = np.arange(12)
+    whole = augmented({**batch, 'draw_seeds': seeds})
+    some = {'inputs': batch['inputs'][[7, 2]], 'draw_seeds': seeds[[7, 2]]}
+    assert torch.equal(augmented(some), whole[[7, 2]])
+    assert not torch.equal(whole, batch['inputs'].float())
+    assert torch.equal(augmented(batch, training=False), batch['inputs'].float())
+
+
+def test_without_seeds_numpys_stream_decides():
+    batch = batch_of(stacked_collate)
+    found = []
+    for seed in (0, 0, 1):
+        np.random.seed(seed)  # noqa: NPY002
+        found.append(augmented(batch))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_augmenting_comes_before_channels_pixels_and_mixing():
+    batch = {**batch_of(stacked_collate), 'draw_seeds': np.arange(12)}
+    first = augmented(batch)
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    mixed = augmented(batch, **PIXELS, to_rgb=True, batch_augments={'augments': MIX})
+    np.random.seed(0)  # noqa: NPY002
+    torch.manual_seed(0)
+    plain = MODELS.build(
+        {'type': 'StackedDataPreprocessor', **PIXELS, 'to_rgb': True}
+        | {'batch_augments': {'augments': MIX}}
+    )
+    again = {'inputs': first, 'data_samples': batch_of(stacked_collate)['data_samples']}
+    assert torch.equal(plain(again, True)['inputs'], mixed)
+
+
+def test_batch_transforms_need_one_size():
+    batch = batch_of(pseudo_collate)
+    batch['inputs'][1] = batch['inputs'][1][:, :9]
+    with pytest.raises(ValueError, match=r'sizes \[\(9, 16\), \(16, 16\)\]: set collate_fn'):
+        augmented(batch)
+    with pytest.raises(TypeError, match='BatchCompose takes batch transforms, got Mixup'):
+        MODELS.build({'type': 'StackedDataPreprocessor', 'batch_transforms': MIX[:1]})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch.nn.functional as F
 from mmpretrain.models.utils import ClsDataPreprocessor
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from ...datasets.transforms.batch import BatchCompose
 from ...structures import DataSampleBatch
 
 
@@ -20,13 +23,23 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
     labels and scores stay one tensor for the batch instead of one for each image. Batches that
     are lists go the host's own way.
 
+    In training, ``batch_transforms`` augment the uint8 images first, on the model's device, with
+    a draw for each image: by the ``draw_seeds`` of the batch, as of :class:`CachedImages`, else
+    by numpy's stream, which ``SeededDrawsHook`` sets at each step.
+
     Args:
+        batch_transforms: Batch transforms or their configs, in order. They see the channels as
+            the dataset leaves them, before ``to_rgb``.
         **kwargs: As of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value, to_rgb,
             to_onehot, num_classes, batch_augments.
+
+    Raises:
+        TypeError: If one of ``batch_transforms`` is no batch transform.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, batch_transforms: Sequence[Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.batch_transforms = BatchCompose(batch_transforms) if batch_transforms else None
         self._non_blocking = True  # pinned memory is copied while the CPU goes on
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
@@ -34,8 +47,13 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
 
         Args:
             data: ``inputs`` (B, C, H, W) and ``data_samples``.
-            training: Whether to mix the images of the batch.
+            training: Whether to augment the images and to mix them.
+
+        Raises:
+            ValueError: If images of several sizes are to be augmented as a batch.
         """
+        if training and self.batch_transforms is not None:
+            data = {**data, 'inputs': self._augment(data)}
         samples = data.get('data_samples')
         if not isinstance(samples, DataSampleBatch):
             return super().forward(data, training)
@@ -47,6 +65,20 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
             samples.set_field('gt_score', score)
             samples.set_metainfo('num_classes', score.shape[1])  # as set_gt_score does
         return {'inputs': inputs, 'data_samples': samples}
+
+    def _augment(self, data: dict[str, Any]) -> Tensor:
+        images = self.cast_data(data['inputs'])
+        if not isinstance(images, Tensor):
+            sizes = sorted({tuple(image.shape[-2:]) for image in images})
+            raise ValueError(
+                f'batch_transforms need images of one size, stacked, got a list of {len(images)} '
+                f"images of sizes {sizes}: set collate_fn=dict(type='stacked_collate') in the "
+                'dataloader and resize to one size in the pipeline.'
+            )
+        seeds = data.get('draw_seeds')
+        if seeds is None:
+            seeds = np.random.randint(0, 2**63 - 1, len(images), dtype=np.int64)  # noqa: NPY002
+        return self.batch_transforms(images, seeds)
 
     def _place_labels(self, samples: DataSampleBatch) -> Tensor | None:
         """Put labels and scores on the device; return the scores (B, classes), if any."""

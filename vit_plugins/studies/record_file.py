@@ -1,0 +1,102 @@
+"""One small file with the records of a study: what a repository keeps of its cells."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .cell_folder import BEGUN, ENDED, cell_state, read_json, write_json
+from .grid import Cell
+
+DIGITS = 6  # of the numbers that are kept
+
+
+def read_record_file(path: Path) -> dict[str, dict[str, Any]]:
+    """Load the records of a file; none if there is no such file.
+
+    Args:
+        path: The JSON file.
+
+    Returns:
+        The name of each cell and its record.
+
+    Raises:
+        ValueError: If it holds something else.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        records = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is no file of records: {error}') from None
+    entries = records.values() if isinstance(records, dict) else [None]
+    needed = {'fingerprint', 'metrics', 'levels', 'seed'}
+    if not all(isinstance(entry, dict) and needed <= entry.keys() for entry in entries):
+        raise ValueError(f'{path} is no file of records: it needs cells with {sorted(needed)}')
+    return records
+
+
+def restore_records(
+    records: Mapping[str, Mapping[str, Any]],
+    cells: Iterable[Cell],
+    folder: Path,
+    data_root: str | None,
+) -> list[str]:
+    """Write records into the folders of cells that are still to do, so that they are done.
+
+    Args:
+        records: Name of each cell to its record.
+        cells: The cells of the study.
+        folder: The folder of the study.
+        data_root: The images, which records do not name.
+
+    Returns:
+        The names of the cells whose record is of another config: these are not restored.
+    """
+    others = []
+    for cell in cells:
+        record = records.get(cell.name)
+        if record is None:
+            continue
+        if record['fingerprint'] != cell.fingerprint:
+            others.append(cell.name)
+        elif cell_state(cell, folder / cell.name, data_root) == 'todo':
+            (folder / cell.name).mkdir(parents=True, exist_ok=True)
+            whose = {key: record[key] for key in ('fingerprint', 'levels', 'seed')}
+            write_json({**whose, 'data_root': data_root}, folder / cell.name / BEGUN)
+            write_json({**record, 'data_root': data_root}, folder / cell.name / ENDED)
+    return others
+
+
+def keep_records(path: Path, cells: Iterable[Cell], folder: Path) -> None:
+    """Write the records of all finished cells into the file, beside those that it has.
+
+    Args:
+        path: The JSON file; one line a cell, so that a change reads well.
+        cells: The cells of the study.
+        folder: The folder of the study.
+    """
+    records = read_record_file(path)
+    for cell in cells:
+        if cell_state(cell, folder / cell.name, None) == 'done':
+            record = read_json(folder / cell.name / ENDED)
+            record.pop('data_root', None)  # a folder of this machine
+            records[cell.name] = _rounded(record)
+    lines = [f'{json.dumps(name)}: {json.dumps(records[name])}' for name in sorted(records)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f'.{os.getpid()}')
+    part.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
+    part.replace(path)
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, float):
+        return float(f'{content:.{DIGITS}g}')
+    if isinstance(content, Mapping):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_rounded(value) for value in content]
+    return content
