@@ -181,7 +181,7 @@ def restore(
             f'{path} holds {len(others)} cells of another config, as {others[0]}: run the study '
             f'from a checkout of commit {records[others[0]]["commit"]}, or move the file away'
         )
-    return {name: records[name] for name in others}
+    return {name: {**records[name], 'data_root': data_root} for name in others}
 
 
 def keeper(args: argparse.Namespace, cells: list[Cell], folder: Path) -> Callable[[str], None]:
