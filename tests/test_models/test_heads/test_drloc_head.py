@@ -467,7 +467,7 @@ def test_a_vit_learns_one_batch():
 
 
 def test_weight_in_cells_on_the_grids_of_several_levels():
-    """8 x 8, 4 x 4, ... tokens: each level has the strength of its own grid."""
+    """16 x 16 to 2 x 2 tokens: each level has the strength of its own grid."""
     backbone, settings = MODEL_CASES['swin-all-stages']
     model = classifier(
         backbone, drloc_head(loss_weight=0.1, weight_in_cells=True, preset='paper', **settings)
