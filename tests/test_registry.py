@@ -169,6 +169,20 @@ def test_a_model_saves_tensors_only(kind, name, minimal):
     assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
 
 
+MODULE_NAMES = [(k, n) for k, n in NAMES if issubclass(OURS[k, n], nn.Module)]
+
+
+@pytest.mark.parametrize(('kind', 'name'), MODULE_NAMES)
+def test_train_and_eval_return_the_module(kind, name, minimal):
+    """As those of PyTorch do; the host's backbones return None."""
+    built = registry_of(kind).build({'type': name, **minimal[name]})
+    assert built.train() is built
+    assert built.training
+    assert built.train(False) is built
+    assert built.eval() is built
+    assert not any(module.training for module in built.modules())
+
+
 @pytest.mark.parametrize(('kind', 'name'), NAMES)
 def test_one_registered_class_in_a_file_named_after_it(kind, name):
     module = OURS[kind, name].__module__

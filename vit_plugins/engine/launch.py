@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict, DictAction
@@ -82,19 +83,23 @@ def read_config(args: argparse.Namespace) -> Config:
 def start_ranks(cfg: Config, launcher: str) -> None:
     """Join the process group: NCCL on GPUs, gloo on a CPU, where the host can start none.
 
+    ``env_cfg.dist_cfg.timeout``, in seconds, is how long a rank waits for another on either.
+
     Args:
         cfg: The config; ``launcher`` and, on a CPU, ``model_wrapper_cfg`` are set.
         launcher: ``'none'`` for one process.
 
     Raises:
-        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU.
+        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU, or the timeout is no
+            number of seconds.
     """
     cfg.launcher = launcher
     if launcher == 'none':
         return
+    dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     if get_device() != 'cpu':
         if not torch_dist.is_initialized():
-            init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+            init_dist(launcher, **dist_cfg)
         return
     if launcher != 'pytorch':
         raise ValueError(
@@ -102,7 +107,7 @@ def start_ranks(cfg: Config, launcher: str) -> None:
             'tools/dist_train.sh (--launcher pytorch)'
         )
     if not torch_dist.is_initialized():
-        torch_dist.init_process_group('gloo')
+        torch_dist.init_process_group('gloo', **_timeout(dist_cfg))
     # The host passes LOCAL_RANK as the device, which a CPU model refuses.
     cfg.model_wrapper_cfg = {
         'type': 'MMDistributedDataParallel',
@@ -111,6 +116,18 @@ def start_ranks(cfg: Config, launcher: str) -> None:
         **(cfg.get('model_wrapper_cfg') or {}),
         'device_ids': None,
     }
+
+
+def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
+    seconds = dist_cfg.get('timeout')
+    if seconds is None:
+        return {}  # torch's default
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+        raise ValueError(
+            f'env_cfg.dist_cfg.timeout ({seconds!r}) must be a positive number of seconds, for '
+            'example 1800'
+        )
+    return {'timeout': timedelta(seconds=seconds)}
 
 
 def end_ranks() -> None:
