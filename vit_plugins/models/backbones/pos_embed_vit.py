@@ -101,11 +101,6 @@ class PosEmbedViT(VisionTransformer):
             if embed is not None:
                 trunc_normal_(embed, std=0.02)
 
-    def train(self, mode: bool = True) -> 'PosEmbedViT':
-        """Set the training mode; the host's returns None, so that ``eval()`` does."""
-        super().train(mode)
-        return self
-
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs of the layers ``out_indices``.
 
