@@ -100,6 +100,7 @@ def minimal(tmp_path):
         'RetrievalFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'RevisitedOxfordParis': {'data_root': str(tmp_path), 'lazy_init': True},
         'RotatedDigits': {'lazy_init': True},
+        'SeededDrawsHook': {},
         'SVHN': {'data_root': str(tmp_path), 'lazy_init': True},
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.launch import (
+    add_own_hooks,
     add_shared_arguments,
     build_runner,
     end_ranks,
@@ -64,6 +65,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     cfg = read_config(args)
     set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
     cfg = place_data(cfg, args, splits)
+    add_own_hooks(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.pretrained is not None:

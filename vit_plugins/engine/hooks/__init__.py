@@ -6,6 +6,7 @@ from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
+from .seeded_draws_hook import SeededDrawsHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -16,4 +17,5 @@ __all__ = [
     'LossWeightHook',
     'ProgressHook',
     'RetrievalBaselineHook',
+    'SeededDrawsHook',
 ]
