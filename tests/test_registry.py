@@ -108,6 +108,7 @@ def minimal(tmp_path):
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
         'ThreeAugment': {},
         'TokenPooling': {},
+        'TrainingGuardHook': {},
         'TupleSampler': {'dataset': Paired('abc')},
         'VTAB1k': {'data_root': '', 'task': 'dtd', 'lazy_init': True},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
 from vit_plugins.engine.launch import (
     add_own_hooks,
     add_shared_arguments,
@@ -98,15 +99,24 @@ def complete_config(args: argparse.Namespace) -> Config:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, or check that one could."""
+    """Train, or check that one could.
+
+    Raises:
+        SystemExit: In words, if no step would be taken or numbers are not finite.
+    """
     args = parse_args(argv)
     cfg = complete_config(args)
-    if args.check:
-        summary = check_job(cfg)
-        if is_main_process():
-            print(summary)
-    else:
-        build_runner(cfg).train()
+    try:
+        if args.check:
+            summary = check_job(cfg)
+            if is_main_process():
+                print(summary)
+        else:
+            runner = build_runner(cfg)
+            require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+            runner.train()
+    except (NoStepError, FloatingPointError) as error:
+        raise SystemExit(f'{error}') from None
     end_ranks()
 
 

@@ -36,20 +36,20 @@ train_dataloader = dict(num_workers=0)
 
 
 def start(config: Path, work_dir: Path, ranks: int, *options: str) -> subprocess.Popen:
-    """Start a training of three epochs, saved each, as a session that can be killed."""
+    """Start a training of two epochs, saved each, as a session that can be killed."""
     command = [sys.executable, 'tools/train.py', str(config)]
     if ranks > 1:
         command = ['bash', 'tools/dist_train.sh', str(config), str(ranks)]
     path = os.pathsep.join([str(ROOT), os.environ.get('PYTHONPATH', '')])
     env = {**os.environ, 'PYTHONPATH': path, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable}
     command += ['--work-dir', str(work_dir), '--no-validate', *options]
-    command += ['--cfg-options', 'train_cfg.max_epochs=3', 'param_scheduler.0.warmup=1']
+    command += ['--cfg-options', 'train_cfg.max_epochs=2', 'param_scheduler.0.warmup=1']
     command += ['default_hooks.checkpoint.interval=1']
     return subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
 
 
 def last(work_dir: Path) -> dict:
-    return CheckpointLoader.load_checkpoint(str(work_dir / 'epoch_3.pth'), map_location='cpu')
+    return CheckpointLoader.load_checkpoint(str(work_dir / 'epoch_2.pth'), map_location='cpu')
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_killed_and_resumed(text, ranks, tmp_path):
     time.sleep(0.3)
     os.killpg(killed.pid, signal.SIGKILL)
     assert killed.wait() != 0, 'the run ended before it was killed'
-    assert not (tmp_path / 'killed' / 'epoch_3.pth').exists()
+    assert not (tmp_path / 'killed' / 'epoch_2.pth').exists()
     assert start(config, tmp_path / 'killed', ranks, '--resume').wait() == 0
 
     whole, resumed = last(tmp_path / 'whole'), last(tmp_path / 'killed')

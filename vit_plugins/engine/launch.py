@@ -17,7 +17,7 @@ from ..datasets.data_root import apply_data_root
 from ..datasets.presence import MissingDataError, require_data
 
 # What every run of ours has, by their names among the default hooks.
-OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook'}
+OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .seeded_draws_hook import SeededDrawsHook
+from .training_guard_hook import TrainingGuardHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -18,4 +19,5 @@ __all__ = [
     'ProgressHook',
     'RetrievalBaselineHook',
     'SeededDrawsHook',
+    'TrainingGuardHook',
 ]
