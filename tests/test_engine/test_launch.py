@@ -1,5 +1,6 @@
 """Ranks, loaders and mixed precision, chosen by what the machine has."""
 
+import copy
 import os
 import socket
 import subprocess
@@ -164,3 +165,20 @@ def test_autocast_wrapper_computes_in_bfloat16_and_updates_in_fp32():
 def test_autocast_wrapper_refuses_fp16():
     with pytest.raises(ValueError, match='float16 needs loss scaling: use AmpOptimWrapper'):
         AutocastOptimWrapper(optimizer=None, dtype='float16')
+
+
+def test_a_config_based_on_others_gets_the_hooks_of_ours():
+    cfg = Config(dict(default_hooks=dict(timer=dict(type='IterTimerHook'))))
+    launch.add_own_hooks(cfg)
+    assert {'timer', *launch.OWN_HOOKS} == set(cfg.default_hooks)
+    assert cfg.default_hooks.seeded_draws == dict(type='SeededDrawsHook')
+
+
+def test_hooks_that_a_config_names_stay_as_they_are():
+    cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in launch.OWN_HOOKS.values()]))
+    launch.add_own_hooks(cfg)
+    assert cfg.default_hooks == {}
+    cfg = Config.fromfile('configs/_base_/default_runtime.py')
+    before = copy.deepcopy(cfg.default_hooks)
+    launch.add_own_hooks(cfg)
+    assert cfg.default_hooks == before

@@ -20,6 +20,9 @@ from .hooks.strict_load_hook import StrictLoadHook
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
+# What every run of ours has, by their names among the default hooks.
+OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
+
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing have in common.
@@ -206,6 +209,20 @@ def set_loader_defaults(
         loader.setdefault('persistent_workers', True)
         loader.pin_memory &= pin_memory
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
+
+
+def add_own_hooks(cfg: Config) -> None:
+    """Add the hooks of every run of ours that a config based on others does not name.
+
+    Args:
+        cfg: The config; ``default_hooks`` is edited.
+    """
+    hooks = cfg.setdefault('default_hooks', {})
+    listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
+    named = {hook['type'] for hook in listed if isinstance(hook, dict) and 'type' in hook}
+    for name, kind in OWN_HOOKS.items():
+        if kind not in named:
+            hooks[name] = dict(type=kind)
 
 
 def use_amp(cfg: Config) -> None:

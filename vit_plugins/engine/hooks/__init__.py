@@ -7,7 +7,9 @@ from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
+from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
+from .training_guard_hook import TrainingGuardHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -19,5 +21,7 @@ __all__ = [
     'LossWeightHook',
     'ProgressHook',
     'RetrievalBaselineHook',
+    'SeededDrawsHook',
     'StrictLoadHook',
+    'TrainingGuardHook',
 ]

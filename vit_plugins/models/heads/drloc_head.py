@@ -111,7 +111,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         init_cfg: Initialisation of all children; they override it by their own.
         **loss_settings: Further arguments of :class:`DRLocLoss`: ``weight_in_cells``, ``signed``,
             ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
-            ``min_variance``, ``seed``.
+            ``min_variance``.
 
     Raises:
         ValueError: If arguments contradict each other.
@@ -226,6 +226,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
         # The host's parse_losses would log a key 'loss' in place of the total.
         losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
+        # The last draws of the step: without the loss, all others stay the same.
         raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
         # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
         weights = [drloc.weight_on(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
