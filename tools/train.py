@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
-from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
+from vit_plugins.engine.fine_tuning import apply_pretrained
 from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
@@ -23,6 +23,7 @@ from vit_plugins.engine.launch import (
     use_amp,
 )
 from vit_plugins.engine.one_step_loop import check_job
+from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
 from vit_plugins.weights.loading import CheckpointMismatchError
 
@@ -97,14 +98,15 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     try:
         if args.pretrained is not None:
             cfg = apply_pretrained(cfg, args.pretrained)
+    except ValueError as error:  # in words: no traceback needed
+        raise SystemExit(f'--pretrained: {error}') from None
+    try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
-        if args.pretrained is None:
+        if args.pretrained is None and not cfg.get('resume'):
             require_weights(cfg)
-    except FileNotFoundError as error:  # in words: no traceback needed
+    except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    except ValueError as error:
-        raise SystemExit(f'--pretrained: {error}') from None
     return cfg
 
 
