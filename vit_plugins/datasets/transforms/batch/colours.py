@@ -51,9 +51,12 @@ def mean_level(levels: Tensor) -> Tensor:
     Returns:
         float32 of shape (B, 1, 1, 1).
     """
-    # float32 would lose whole numbers from 2^24 on, which is 257 x 257 white pixels
-    mean = levels.mean((1, 2, 3), keepdim=True, dtype=torch.float64)
-    return (mean + 0.5).floor_().float()
+    # float32 loses whole numbers from 2^24 on, which is 257 x 257 white pixels, but not in a row;
+    # and a GPU divides floats by multiplication
+    rows = levels.sum(3, keepdim=True)  # (B, 1, H, 1)
+    total = rows.sum((1, 2), keepdim=True, dtype=torch.int64)
+    count = levels.shape[1:].numel()
+    return ((2 * total + count) // (2 * count)).float()
 
 
 def blend(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:

@@ -68,8 +68,9 @@ def posterize(images: Tensor, strength: Tensor) -> Tensor:
         images: The batch.
         strength: How many; rounded up.
     """
-    masks = (256 - torch.exp2(8 - strength.ceil())).to(torch.uint8)
-    return images & per_image(masks)
+    lost = 8 - strength.ceil().int()
+    masks = 256 - (torch.ones_like(lost) << lost)
+    return images & per_image(masks.to(torch.uint8))
 
 
 def posterize_to_nearest(images: Tensor, strength: Tensor) -> Tensor:
