@@ -56,8 +56,8 @@ def last(work_dir: Path) -> dict:
 @pytest.mark.skipif(torch.cuda.is_available(), reason='bit-equal on a CPU')
 @pytest.mark.parametrize(
     ('text', 'ranks'),
-    [(DIGITS, 1), (MIXED, 1), (MIXED, 2), (RETRIEVAL, 1)],
-    ids=['digits', 'mixed', 'mixed, two ranks', 'retrieval'],
+    [(DIGITS, 1), (MIXED, 1), (MIXED, 2), (RETRIEVAL, 1), (RETRIEVAL, 2)],
+    ids=['digits', 'mixed', 'mixed, two ranks', 'retrieval', 'retrieval, two ranks'],
 )
 def test_killed_and_resumed(text, ranks, tmp_path):
     """Without workers to the end, and with two of them, killed in the second epoch."""

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.runner import CheckpointLoader, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
@@ -106,8 +107,8 @@ def test_scores_that_are_not_finite_end_a_test():
         hook.after_test_iter(None, 0, outputs=samples)
 
 
-def loader(images, batch_size, drop_last=True):
-    return DataLoader(torch.zeros(images), batch_size, drop_last=drop_last)
+def loader(images, batch_size, drop_last=True, sampler=None):
+    return DataLoader(torch.zeros(images), batch_size, drop_last=drop_last, sampler=sampler)
 
 
 def test_no_batch_is_refused():
@@ -119,6 +120,8 @@ def test_no_batch_is_refused():
         require_steps(loader(50, 64))
     require_steps(loader(64, 64))
     require_steps(loader(50, 64, drop_last=False))
+    # its batches reach from one epoch into the next
+    require_steps(loader(50, 64, sampler=InfiniteSampler(range(50))))
 
 
 def test_no_batch_ends_a_training_of_other_tools(toy, tmp_path):

@@ -19,6 +19,15 @@ Keyed = tuple[list[int], list[tuple[int, ...]]]
 _ONCE_PER_EPOCH = (DefaultSampler, InfiniteSampler, SequentialSampler)
 
 
+def never_ends(sampler: Any) -> bool:
+    """Return whether a sampler goes on epoch after epoch, with batches across their borders.
+
+    Args:
+        sampler: A sampler of the host or of ours.
+    """
+    return isinstance(sampler, InfiniteSampler) or getattr(sampler, 'infinite', False)
+
+
 class SeededBatch(Sequence):
     """The indices of a batch; going over them sets the random streams for each image.
 
@@ -63,9 +72,7 @@ class SeededBatches(Sampler):
         self.sampler = getattr(batches, 'sampler', None)
         self.seed = seed
         self.rank, self.world_size = get_dist_info()
-        self.never_ends = isinstance(self.sampler, InfiniteSampler) or getattr(
-            self.sampler, 'infinite', False
-        )
+        self.never_ends = never_ends(self.sampler)
         self.seek(0)
 
     def seek(self, epoch: int, batch: int = 0) -> None:

@@ -15,6 +15,7 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ...datasets.samplers.seeded_batches import never_ends
 from ...finite import first_non_finite, non_finite_weights
 
 
@@ -31,7 +32,7 @@ def require_steps(loader: DataLoader) -> None:
     Raises:
         NoStepError: With the size of a batch that would do.
     """
-    if len(loader) > 0:
+    if never_ends(loader.sampler) or len(loader) > 0:
         return
     images, ranks = len(loader.dataset), get_world_size()
     share = len(loader.sampler)
