@@ -37,6 +37,12 @@ def named(config):
     return ' '.join(str(value) for value in config.values())
 
 
+@pytest.fixture
+def picture(natural):
+    """Pixels do not matter here: one kind is enough."""
+    return natural
+
+
 @pytest.fixture(params=EVERY, ids=named)
 def transform(request):
     return BATCH_AUGMENTS.build(request.param)

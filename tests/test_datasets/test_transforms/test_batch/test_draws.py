@@ -26,23 +26,22 @@ def test_hash_gives_the_published_sequence():
     assert hash64(states).tolist() == known
 
 
-def test_numbers_do_not_change_between_versions():
-    """A run resumed with a later version must go on as it would have."""
-    seeds = image_seeds(1, 2, np.array([3, 4]))
-    folded = [0]
-    for part in (1, 2, 3, 0):
-        folded = splitmix64(folded[0] ^ part, 1)
-    assert seeds[0] == folded[0] >> 1
-    stream = splitmix64(splitmix64(0, 1)[0] * 0 + _folded(int(seeds[0]), 5), 2)
-    expected = [(number >> 11) * 2.0**-53 for number in stream]
-    assert uniforms(seeds, 5, 2)[0].tolist() == expected
-
-
-def _folded(*parts):
+def folded(*parts):
+    """The first number for each part in turn, its start changed by the one before."""
     state = 0
     for part in parts:
         state = splitmix64(state ^ part, 1)[0]
     return state
+
+
+def test_numbers_are_those_of_whole_numbers_in_python():
+    """A run resumed with a later version must go on as it would have."""
+    seed = folded(1, 2, 3, 4) >> 1
+    assert image_seeds(1, 2, np.array([9, 3]), 4).tolist() == [folded(1, 2, 9, 4) >> 1, seed]
+    stream = splitmix64(folded(seed, 5), 2)
+    expected = [(number >> 11) * 2.0**-53 for number in stream]
+    assert uniforms(np.array([seed]), 5, 2).tolist() == [expected]
+    assert seed == 7687194474796967293  # as the first version gave it
 
 
 def test_numbers_depend_on_the_image_alone():
