@@ -10,7 +10,7 @@ from vit_plugins.datasets.transforms.batch import (
     BatchRandomFlip,
     batch_transform,
 )
-from vit_plugins.datasets.transforms.batch.draws import image_seeds
+from vit_plugins.draws import image_seeds
 
 EVERY = [
     {
