@@ -172,7 +172,8 @@ def used_by_recipes():
 
 def is_backbone(cls):
     """Check for a backbone, of the host or of ours; a stem is none, and has no attention."""
-    return cls is not None and '.backbones.' in cls.__module__ and issubclass(cls, BaseBackbone)
+    module = getattr(cls, '__module__', '')
+    return '.backbones.' in module and issubclass(cls, BaseBackbone)
 
 
 def test_every_backbone_is_known():
