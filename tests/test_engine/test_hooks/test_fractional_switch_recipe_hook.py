@@ -14,7 +14,12 @@ MODEL = dict(
     backbone=dict(type='ResNet', depth=18, base_channels=4, stem_channels=4),
     neck=dict(type='GlobalAveragePooling'),
     data_preprocessor=dict(num_classes=2),
-    head=dict(type='LinearClsHead', num_classes=2, in_channels=32),
+    head=dict(
+        type='LinearClsHead',
+        num_classes=2,
+        in_channels=32,
+        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
+    ),
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8)]),
 )
 NO_MIXING = dict(action_fraction=0.9, batch_augments=None)

@@ -1,0 +1,23 @@
+# Training of configs/small_data: AdamW, 2e-3 at batches of 512, a warm-up of 8 epochs and a cosine
+# to 1 % of it, an average of the weights that is what is tested and saved, no mixing in the last
+# tenth. All of it follows train_cfg.max_epochs. Averaged statistics of batch norms go with
+# averaged weights, hence update_buffers.
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
+    clip_grad=dict(max_norm=1.0),
+)
+param_scheduler = [
+    dict(type='WarmupCosineLR', warmup=8, warmup_lr=1e-6, eta_min=2e-5, convert_to_iter_based=True)
+]
+custom_hooks = [
+    dict(type='EMAHook', momentum=1e-3, update_buffers=True, priority='ABOVE_NORMAL'),
+    dict(
+        type='FractionalSwitchRecipeHook',
+        schedule=[dict(action_fraction=0.9, batch_augments=None)],
+    ),
+]
+train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
+val_cfg = dict()
+test_cfg = dict()
+auto_scale_lr = dict(base_batch_size=512)
