@@ -122,6 +122,7 @@ def minimal(tmp_path):
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
         'StackedDataPreprocessor': {},
         'ThreeAugment': {},
+        'TimeBudgetHook': {'seconds': 60},
         'TokenPooling': {},
         'TupleSampler': {'dataset': Paired('abc')},
         'VTAB1k': {'data_root': '', 'task': 'dtd', 'lazy_init': True},

@@ -8,6 +8,7 @@ from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .strict_load_hook import StrictLoadHook
+from .time_budget_hook import TimeBudgetHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -20,4 +21,5 @@ __all__ = [
     'ProgressHook',
     'RetrievalBaselineHook',
     'StrictLoadHook',
+    'TimeBudgetHook',
 ]
