@@ -3,6 +3,8 @@
 import pytest
 import torch
 from mmpretrain.utils import register_all_modules
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import vit_plugins  # noqa: F401  (registration)
 
@@ -19,3 +21,37 @@ def _host_scope():
 def _seed():
     """Give each test the same random stream, whatever ran before it."""
     torch.manual_seed(0)
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuse what makes a program wait for a GPU, or moves data between it and the CPU unseen.
+
+    The meta device itself refuses ``.item()`` and sizes that depend on data; it would let pass a
+    CPU tensor as an index and a copy of a result to the CPU.
+    """
+
+    MOVES = {'aten::_to_copy', 'aten::copy_'}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        devices = {
+            leaf.device.type
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, torch.Tensor) and (leaf.ndim or leaf.is_meta)
+        }
+        name = func.name().split('.')[0]
+        mixed = {'meta', 'cpu'} <= devices and name not in self.MOVES
+        assert not mixed, f'{func} takes a CPU tensor beside one on the device'
+        result = func(*args, **kwargs)
+        back = 'meta' in devices and any(
+            isinstance(leaf, torch.Tensor) and leaf.device.type == 'cpu'
+            for leaf in tree_leaves(result)
+        )
+        assert not back, f'{func} moves a result of the device to the CPU'
+        return result
+
+
+@pytest.fixture
+def no_waiting():
+    """Watch over what is computed on the meta device, see :class:`NoWaiting`."""
+    return NoWaiting

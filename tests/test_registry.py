@@ -60,11 +60,17 @@ def minimal(tmp_path):
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
         'BatchCompose': {'transforms': []},
+        'BatchRandAugment': {
+            'policies': 'timm_increasing',
+            'num_policies': 2,
+            'magnitude_level': 9,
+        },
         'BatchRandomErasing': {},
         'BatchRandomFlip': {},
         'BatchRandomResizedCrop': {'scale': 32},
         'BatchSimpleRandomCrop': {'crop_size': 32},
         'BatchThreeAugment': {},
+        'BatchTrivialAugment': {},
         'BinaryCrossEntropyLoss': {},
         'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'CachedImages': {'dataset': {'type': 'Digits'}, 'lazy_init': True},

@@ -5,7 +5,11 @@ import torch
 from mmpretrain.registry import MODELS
 from torch.nn import functional as F
 
-from vit_plugins.models.losses.koleo_loss import koleo_loss, nearest_neighbours
+from vit_plugins.models.losses.koleo_loss import (
+    koleo_loss,
+    nearest_neighbours,
+    row_fingerprints,
+)
 
 
 def build(**settings):
@@ -76,6 +80,19 @@ def test_duplicates_are_no_neighbours():
     expected = (6 * koleo_loss(z) - distance[0].log()) / 7
     torch.testing.assert_close(koleo_loss(twice), expected)
     assert koleo_loss(z[:1].repeat(3, 1)) == 0
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_fingerprints_are_those_of_equal_rows(dtype):
+    vectors = torch.randint(-2, 3, (300, 3), dtype=dtype)
+    vectors[0], vectors[1] = 0.0, -0.0
+    found = row_fingerprints(vectors)
+    expected = vectors.unique(dim=0, return_inverse=True)[1]
+    assert torch.equal(found[:, None] == found, expected[:, None] == expected)
+    near = unit(1, 16, dtype=dtype).repeat(17, 1)
+    near[range(16), range(16)] = near[0].nextafter(torch.ones(16, dtype=dtype))
+    assert len(row_fingerprints(near).unique()) == 17  # one bit is enough
+    assert torch.equal(row_fingerprints(near.T.contiguous().T), row_fingerprints(near))
 
 
 def test_near_duplicates_have_a_bounded_gradient():

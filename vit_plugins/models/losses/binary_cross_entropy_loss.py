@@ -10,6 +10,8 @@ from mmpretrain.models.losses.utils import weight_reduce_loss
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .device_check import require
+
 
 def class_targets(
     label: Tensor,
@@ -27,14 +29,18 @@ def class_targets(
         label_smooth_val: Share that is taken from the target and spread over all classes.
 
     Raises:
-        ValueError: The labels have another shape, or indices outside the classes.
+        ValueError: The labels have another shape, or, on a CPU, indices outside the classes; a
+            GPU stops the program with an assertion instead.
     """
     if label.ndim == 1 and not label.is_floating_point():
-        if len(label) and not 0 <= label.min() <= label.max() < num_classes:
-            raise ValueError(
+        require(
+            ((label >= 0) & (label < num_classes)).all(),
+            lambda: (
                 f'The labels lie between {label.min()} and {label.max()}, the scores are of '
                 f'{num_classes} classes: num_classes of the head and the data set disagree.'
-            )
+            ),
+            'a label is none of the classes: num_classes of the head and the data set disagree',
+        )
         target = F.one_hot(label.long(), num_classes).float()
     elif label.ndim == 2 and label.shape[1] == num_classes:
         target = label.float()

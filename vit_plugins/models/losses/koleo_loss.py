@@ -5,6 +5,28 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 
+def row_fingerprints(vectors: Tensor) -> Tensor:
+    """Return a number for each vector, the same for equal ones and for no others.
+
+    A linear hash of the bits: two that differ share a number once in about 2^64 pairs. Looking
+    for duplicates with ``unique`` would make the program wait for the device.
+
+    Args:
+        vectors: Shape (N, D), float32 or float64.
+
+    Returns:
+        int64 of shape (N,).
+    """
+    bits = vectors.contiguous() + 0.0  # -0 becomes 0
+    bits = bits.view(torch.int32 if vectors.dtype == torch.float32 else torch.int64).long()
+    counter = torch.arange(1, bits.shape[1] + 1, device=bits.device)
+    factors = counter * -7046029254386353131  # SplitMix64's step; int64 wraps
+    factors = (factors ^ (factors >> 29)) * -4658895280553007687
+    factors = (factors ^ (factors >> 32)) | 1
+    mixed = (bits ^ (bits << 21)) * factors  # (N, D)
+    return (mixed ^ (mixed >> 31)).mul(factors).sum(1)
+
+
 @torch.no_grad()
 def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Find each vector's nearest other one; exact duplicates are no neighbours.
@@ -23,12 +45,9 @@ def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
     exact = vectors.double()
     # argmin_j ‖x_i - x_j‖² = argmax_j x_i·x_j - ‖x_j‖²/2
     closeness = exact @ exact.T - exact.square().sum(1) / 2
-    best, index = closeness.fill_diagonal_(-torch.inf).max(1)
+    kind = row_fingerprints(vectors)
+    best, index = closeness.masked_fill(kind[:, None] == kind, -torch.inf).max(1)
     distance = (vectors - vectors[index]).norm(dim=1)
-    if (distance == 0).any():
-        kind = vectors.unique(dim=0, return_inverse=True)[1]
-        best, index = closeness.masked_fill(kind[:, None] == kind, -torch.inf).max(1)
-        distance = (vectors - vectors[index]).norm(dim=1)
     return index, distance.where(best > -torch.inf, torch.inf)
 
 
@@ -46,11 +65,10 @@ def koleo_loss(vectors: Tensor, min_distance: float = 1e-3) -> Tensor:
     tensor(-0.6931)
     """
     index, nearest = nearest_neighbours(vectors)
-    found = nearest.isfinite()
-    if not found.any():
-        return vectors.sum() * 0  # still part of the graph: other ranks wait for its gradient
-    rho = (vectors[found] - vectors[index[found]]).norm(dim=1)  # gradient on both ends
-    return -rho.clamp(min=min_distance).log().sum() / len(vectors)
+    rho = (vectors - vectors[index]).norm(dim=1)  # gradient on both ends
+    # Those without a neighbour cost nothing, and stay part of the graph: other ranks wait for it.
+    logs = rho.clamp(min=min_distance).log().where(nearest.isfinite(), 0.0)
+    return -logs.sum() / max(len(vectors), 1)
 
 
 @MODELS.register_module()

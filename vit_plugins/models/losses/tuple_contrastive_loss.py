@@ -4,6 +4,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .device_check import require
+
 
 def tuple_contrastive_loss(
     vectors: Tensor, tuple_size: int, margin: float, eps: float = 1e-6
@@ -103,11 +105,15 @@ class TupleContrastiveLoss(nn.Module):
 
     def _check_order(self, labels: Tensor) -> None:
         same = labels.unflatten(0, (-1, self.tuple_size)) == labels[:: self.tuple_size, None]
-        if not (same[:, 1].all() and not same[:, 2:].any()):
-            raise ValueError(
-                f'labels {labels[: self.tuple_size].tolist()}, ... are not in the order query, '
-                "positive, negatives: use sampler=dict(type='TupleSampler') in the dataloader"
-            )
+        needed = "query, positive, negatives: use sampler=dict(type='TupleSampler')"
+        require(
+            same[:, 1].all() & ~same[:, 2:].any(),
+            lambda: (
+                f'labels {labels[: self.tuple_size].tolist()}, ... are not in the order {needed} '
+                'in the dataloader'
+            ),
+            f'labels are not in the order {needed}',
+        )
 
     def extra_repr(self) -> str:
         """Tell the settings."""

@@ -9,6 +9,13 @@ from vit_plugins.datasets.transforms.batch import BatchCompose, BatchRandomFlip
 from vit_plugins.datasets.transforms.batch.draws import image_seeds
 
 EVERY = [
+    {
+        'type': 'BatchRandAugment',
+        'policies': 'timm_increasing',
+        'num_policies': 4,
+        'magnitude_level': 9,
+        'magnitude_std': 0.5,
+    },
     {'type': 'BatchRandomFlip'},
     {'type': 'BatchRandomErasing'},
     {'type': 'BatchRandomErasing', 'mode': 'rand'},
@@ -17,6 +24,8 @@ EVERY = [
     {'type': 'BatchSimpleRandomCrop', 'crop_size': 40, 'flip_prob': 0.5},
     {'type': 'BatchSimpleRandomCrop', 'crop_size': 32},
     {'type': 'BatchThreeAugment', 'flip_prob': 0.5},
+    {'type': 'BatchTrivialAugment'},
+    {'type': 'BatchTrivialAugment', 'interpolation': 'bicubic', 'pad_val': (1, 2, 3)},
 ]
 
 
@@ -63,7 +72,7 @@ def test_epoch_index_seed_and_position_change_the_draws(transform, batch):
 
 
 def test_nothing_waits_for_the_device(transform, batch, seeds, no_waiting):
-    images, keys = batch(9), seeds(9)
+    images, keys = batch(1).expand(60, -1, -1, -1), seeds(60)  # each operation some time
     expected = transform(images, keys)
     with no_waiting():
         result = transform(images.to('meta'), keys)

@@ -13,6 +13,15 @@ GREY_WEIGHTS = (19595, 38470, 7471)
 CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
+def per_image(values: Tensor) -> Tensor:
+    """Return numbers, one for each image, in a shape that meets (B, C, H, W).
+
+    Args:
+        values: Shape (B,).
+    """
+    return values[:, None, None, None]
+
+
 def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
     """Return Pillow's ``L``; an image of one channel is its own.
 
@@ -56,7 +65,7 @@ def blend(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
         factor: float32 of shape (B,); above 1 it leads away from ``other``.
     """
     mixed = levels - other
-    return mixed.mul_(factor[:, None, None, None]).add_(other).clamp_(0, 255).floor_()
+    return mixed.mul_(per_image(factor)).add_(other).clamp_(0, 255).floor_()
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
@@ -66,4 +75,4 @@ def solarize(images: Tensor, threshold: Tensor) -> Tensor:
         images: uint8 or float32 of shape (B, C, H, W).
         threshold: The lowest level that is inverted, shape (B,).
     """
-    return torch.where(images < threshold[:, None, None, None], images, 255 - images)
+    return torch.where(images < per_image(threshold), images, 255 - images)
