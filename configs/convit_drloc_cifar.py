@@ -9,7 +9,7 @@
 # cores can do.
 _base_ = [
     '_base_/models/convit.py',
-    '_base_/datasets/cifar10_32.py',
+    '_base_/datasets/cifar10_32_batch.py',
     '_base_/default_runtime.py',
 ]
 

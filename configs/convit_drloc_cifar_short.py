@@ -9,12 +9,12 @@
 _base_ = './convit_drloc_cifar.py'
 
 model = dict(train_cfg=dict(_delete_=True))
-train_pipeline = [
-    dict(type='RandomCrop', crop_size=32, padding=4),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
-train_dataloader = dict(batch_size=32, dataset=dict(pipeline=train_pipeline))
+data_preprocessor = dict(
+    batch_transforms=[
+        dict(type='BatchSimpleRandomCrop', crop_size=32, padding=4, flip_prob=0.5),
+    ]
+)
+train_dataloader = dict(batch_size=32)
 param_scheduler = [
     dict(
         type='WarmupCosineLR',

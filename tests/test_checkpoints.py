@@ -22,6 +22,7 @@ from torch import nn
 
 from vit_plugins import checkpoints
 from vit_plugins.checkpoints import is_whole_checkpoint, load_checkpoint_file
+from vit_plugins.conversion import load_inert
 
 new_torch = pytest.mark.skipif(
     not checkpoints.RESTRICTED, reason='torch.load itself has the allow-list from 2.6 on'
@@ -86,6 +87,31 @@ def test_allow_list_keeps_torch_load_closed(name, tmp_path):
     torch.save(POISONED[name], tmp_path / 'poisoned.pth')
     with pytest.raises(pickle.UnpicklingError):
         torch.load(tmp_path / 'poisoned.pth')
+
+
+LOADERS = {
+    'ours': load_checkpoint_file,
+    'host': lambda path: _load_checkpoint(str(path)),
+    'converter': load_inert,
+}
+
+
+@pytest.mark.parametrize('as_zip', [True, False])
+@pytest.mark.parametrize('loader', LOADERS)
+def test_the_environment_cannot_make_torch_run_a_file(loader, as_zip, tmp_path, monkeypatch):
+    if loader == 'converter' and not checkpoints.RESTRICTED:
+        pytest.skip('refuses to read anything')
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    path, ran = tmp_path / 'poisoned.pth', tmp_path / 'ran'
+    poison = {'state_dict': {}, 'meta': Reduced(os.mkdir, str(ran))}
+    torch.save(poison, path, _use_new_zipfile_serialization=as_zip)
+    with pytest.raises(pickle.UnpicklingError):
+        LOADERS[loader](path)
+    assert not ran.exists()
+    if checkpoints.RESTRICTED:  # what it would do
+        with pytest.warns(UserWarning, match='forcing weights_only=False'):
+            torch.load(path)
+        assert ran.exists()
 
 
 def test_only_four_methods_are_readable():

@@ -26,6 +26,7 @@ TABLE = {
     'hybrid_convit_drloc_cifar10': (7_882_764, 0.842),
     'hybrid_vit_cifar10': (7_290_810, 0.846),
     'resnet18_cifar10': (11_173_962, 0.555),
+    'cct_cifar10': (3_233_803, 1.014),
 }
 recipes = pytest.mark.parametrize('name', TABLE)
 hybrids = pytest.mark.parametrize('name', [name for name in TABLE if name.startswith('hybrid')])
@@ -156,6 +157,8 @@ def test_one_step_at_reduced_size(name):
         if name.endswith('drloc_cifar10'):
             config.model.head.in_channels = 8
     config.model.data_preprocessor = dict(type='ClsDataPreprocessor', **config.data_preprocessor)
+    if name.startswith('cct'):
+        config.model.backbone.arch.update(num_layers=1)
     model = build(config.model)
     model.init_weights()
     wrapper = build_optim_wrapper(model, config.optim_wrapper)

@@ -12,6 +12,7 @@ import pytest
 
 import vit_plugins
 from vit_plugins import __main__ as command
+from vit_plugins.studies.page import fill_page
 
 ROOT = Path(__file__).parents[1]
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -134,3 +135,8 @@ def test_documents_use_options_that_exist(document, options):
     for tool, words in CALL.findall(document.read_text()):
         used = set(re.findall(r'--[a-z][\w-]+', words))
         assert used <= options(f'{tool}.py'), f'tools/{tool}.py {words}'
+
+
+def test_tables_of_the_evidence_are_those_of_its_records():
+    page = ROOT / 'docs' / 'evidence.md'
+    assert fill_page(page.read_text(), ROOT) == page.read_text(), 'run python tools/evidence.py'

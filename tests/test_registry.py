@@ -78,6 +78,7 @@ def minimal(tmp_path):
         'ClassF1': {},
         'ClassSubset': {'dataset': {'type': 'Digits'}, 'fraction': 0.5},
         'ConViT': {'arch': 'tiny', 'img_size': 32},
+        'ConvTokenizer': {},
         'ContrastiveLoss': {},
         'ContrastiveRetrievalHead': {'loss': {'type': 'ContrastiveLoss'}},
         'CrashSafeCheckpointHook': {},
@@ -120,7 +121,9 @@ def minimal(tmp_path):
         'RetrievalFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'RevisitedOxfordParis': {'data_root': str(tmp_path), 'lazy_init': True},
         'RotatedDigits': {'lazy_init': True},
+        'SeededDrawsHook': {},
         'SVHN': {'data_root': str(tmp_path), 'lazy_init': True},
+        'SequencePooling': {'in_channels': 8},
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
         'StrictLoadHook': {},
@@ -130,6 +133,7 @@ def minimal(tmp_path):
         'ThreeAugment': {},
         'TimeBudgetHook': {'seconds': 60},
         'TokenPooling': {},
+        'TrainingGuardHook': {},
         'TupleSampler': {'dataset': Paired('abc')},
         'VTAB1k': {'data_root': '', 'task': 'dtd', 'lazy_init': True},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},
@@ -174,6 +178,20 @@ def test_a_model_saves_tensors_only(kind, name, minimal):
     """With several ranks the host's runner broadcasts every entry."""
     state = registry_of(kind).build({'type': name, **minimal[name]}).state_dict()
     assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
+
+
+MODULE_NAMES = [(k, n) for k, n in NAMES if issubclass(OURS[k, n], nn.Module)]
+
+
+@pytest.mark.parametrize(('kind', 'name'), MODULE_NAMES)
+def test_train_and_eval_return_the_module(kind, name, minimal):
+    """As those of PyTorch do; the host's backbones return None."""
+    built = registry_of(kind).build({'type': name, **minimal[name]})
+    assert built.train() is built
+    assert built.training
+    assert built.train(False) is built
+    assert built.eval() is built
+    assert not any(module.training for module in built.modules())
 
 
 @pytest.mark.parametrize(('kind', 'name'), NAMES)

@@ -37,14 +37,12 @@ def test_training_gains_what_the_untrained_model_lacks(tmp_path):
     assert metrics['retrieval/Recall@1'] > metrics['untrained/Recall@1']
 
 
-# The recipe without its random augmentation, with all that a retriever can carry over.
+# The recipe with all that a retriever can carry over.
 CARRIED = f"""
 _base_ = ['{ROOT}/configs/retrieval_digits.py']
 custom_hooks = []
 model = dict(momentum_encoder=0.9)
 optim_wrapper = dict(accumulative_counts=2)
-train_dataloader = dict(
-    dataset=dict(pipeline=[dict(type='Resize', scale=(16, 16)), dict(type='PackInputs')]))
 train_cfg = dict(max_epochs=4)
 default_hooks = dict(checkpoint=dict(interval=1))
 """

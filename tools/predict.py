@@ -65,7 +65,12 @@ def main(argv: list[str] | None = None) -> int:
         sys.exit(str(error))
     images = gather_images(args.images)
     workers = default_workers(len(images)) if args.workers is None else args.workers
-    found = list(predict_images(classifier, images, batch_size=args.batch_size, workers=workers))
+    try:
+        found = list(
+            predict_images(classifier, images, batch_size=args.batch_size, workers=workers)
+        )
+    except FloatingPointError as error:
+        sys.exit(str(error))
     if args.out:
         about = {'config': str(config), 'checkpoint': str(checkpoint)}
         with args.out.open('w', newline='', encoding='utf-8', errors='surrogateescape') as file:

@@ -14,6 +14,7 @@ import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.datasets.crop_ratio import set_crop_ratio
 from vit_plugins.datasets.photo_pipeline import walk
 from vit_plugins.engine.launch import (
+    add_own_hooks,
     add_shared_arguments,
     build_runner,
     end_ranks,
@@ -78,6 +79,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     set_work_dir(cfg, args, default_work_dir)
     classes = trained_classes(args.checkpoint) if args.data_root else None
     cfg = place_data(cfg, args, ['test'], classes)
+    add_own_hooks(cfg)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.amp:
         cfg.test_cfg.fp16 = True
@@ -151,6 +153,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         raise SystemExit(
             f'{error}\nTest it with the config that it was trained with, as its work dir has it'
         ) from None
+    except FloatingPointError as error:  # in words: no traceback needed
+        raise SystemExit(f'{error}') from None
     if args.out and args.out_item == 'metrics' and is_main_process():
         mmengine.dump(metrics, args.out)
     end_ranks()

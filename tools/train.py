@@ -8,9 +8,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
-from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
+from vit_plugins.engine.fine_tuning import apply_pretrained
+from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
+    add_own_hooks,
     add_shared_arguments,
     build_runner,
     end_ranks,
@@ -21,6 +23,7 @@ from vit_plugins.engine.launch import (
     use_amp,
 )
 from vit_plugins.engine.one_step_loop import check_job
+from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
 from vit_plugins.weights.loading import CheckpointMismatchError
 
@@ -67,6 +70,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     cfg = read_config(args)
     set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
     cfg = place_data(cfg, args, splits)
+    add_own_hooks(cfg)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
@@ -94,14 +98,15 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     try:
         if args.pretrained is not None:
             cfg = apply_pretrained(cfg, args.pretrained)
+    except ValueError as error:  # in words: no traceback needed
+        raise SystemExit(f'--pretrained: {error}') from None
+    try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
-        if args.pretrained is None:
+        if args.pretrained is None and not cfg.get('resume'):
             require_weights(cfg)
-    except FileNotFoundError as error:  # in words: no traceback needed
+    except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    except ValueError as error:
-        raise SystemExit(f'--pretrained: {error}') from None
     return cfg
 
 
@@ -115,7 +120,11 @@ def _advice(cfg: Config) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, or check that one could."""
+    """Train, or check that one could.
+
+    Raises:
+        SystemExit: In words, if no step would be taken or numbers are not finite.
+    """
     args = parse_args(argv)
     cfg = complete_config(args)
     try:
@@ -124,9 +133,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             if is_main_process():
                 print(summary)
         else:
-            build_runner(cfg, TRAINED_ANEW).train()
+            runner = build_runner(cfg, TRAINED_ANEW)
+            require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+            runner.train()
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
+    except (NoStepError, FloatingPointError) as error:
+        raise SystemExit(f'{error}') from None
     end_ranks()
 
 

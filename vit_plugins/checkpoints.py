@@ -6,7 +6,6 @@ methods through ``builtins.getattr``. Allowing ``getattr`` as such would give a 
 attribute of any allowed object, so here it means one function that knows four names.
 """
 
-import codecs
 import functools
 import hashlib
 import logging
@@ -15,18 +14,21 @@ import pickletools
 import re
 import sys
 import zipfile
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlparse
 
-import numpy as np
 import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.utils import digit_version
+from torch import nn
+
+from .allow_list_unpickler import AllowListUnpickler, RefusedError
+from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
 MapLocation = str | torch.device | dict | Callable | None
 
@@ -34,6 +36,8 @@ MapLocation = str | torch.device | dict | Callable | None
 RESTRICTED = digit_version(torch.__version__.split('+')[0]) >= digit_version('2.6.0')
 _HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 _ZIP_MAGIC = b'PK\x03\x04'
+# What the reading of a file that no program has written may end in.
+_CRAFTED = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
 # Names that say nothing of the model: two such downloads must not share a place in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
 # Published weights: address to SHA-256, None where the model index has none.
@@ -44,18 +48,13 @@ def _history_getattr(obj: object, name: str) -> object:
     """Stand in for ``builtins.getattr`` while a checkpoint is read."""
     if obj is HistoryBuffer and name in _HISTORY_METHODS:
         return getattr(obj, name)
-    raise pickle.UnpicklingError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
+    raise RefusedError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
 
 
 def _safe_globals() -> list:
     """List what a training checkpoint holds beside tensors, as ``add_safe_globals`` takes it."""
-    dtypes = [getattr(np.dtypes, name) for name in np.dtypes.__all__ if name != 'ObjectDType']
-    items = [HistoryBuffer, np.ndarray, np.dtype, *dtypes, (_history_getattr, 'builtins.getattr')]
-    reconstruct = np.zeros(1).__reduce__()[0]
-    scalar = np.float64(0).__reduce__()[0]
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):  # numpy 1 and numpy 2
-        items += [(reconstruct, f'{module}._reconstruct'), (scalar, f'{module}.scalar')]
-    return items
+    arrays = [(stand_in, name) for name, stand_in in ARRAY_GLOBALS.items()]
+    return [HistoryBuffer, (_history_getattr, 'builtins.getattr'), *arrays]
 
 
 def register_safe_globals() -> None:
@@ -107,8 +106,10 @@ def _foreign(path: Path, reason: object) -> pickle.UnpicklingError:
     )
 
 
-class _AllowListUnpickler(pickle.Unpickler):
+class _CheckpointUnpickler(AllowListUnpickler):
     """The same allow-list for torch below 2.6, whose own takes no objects with a state."""
+
+    buildable = (HistoryBuffer, OrderedDict, PlainArray, PlainDtype, torch.Tensor, nn.Parameter)
 
     def find_class(self, module: str, name: str) -> object:
         full_name = f'{module}.{name}'.replace('__builtin__.', 'builtins.')
@@ -120,18 +121,18 @@ class _AllowListUnpickler(pickle.Unpickler):
 class _AllowListPickle:
     """What ``torch.load`` needs of a ``pickle_module``."""
 
-    Unpickler = _AllowListUnpickler
+    Unpickler = _CheckpointUnpickler
 
     @staticmethod
     def load(file: BinaryIO, **kwargs: object) -> object:
-        return _AllowListUnpickler(file, **kwargs).load()
+        return _CheckpointUnpickler(file, **kwargs).load()
 
 
 @functools.cache
 def _known_globals() -> dict[str, object]:
     from torch._weights_only_unpickler import _get_allowed_globals  # of 2.1 to 2.5 only
 
-    items = [*_safe_globals(), (codecs.encode, '_codecs.encode')]
+    items = [*_safe_globals(), (latin1, '_codecs.encode')]
     items += [Counter, bytearray, complex, set, torch.device]  # as torch 2.6 does
     named = (i if isinstance(i, tuple) else (i, f'{i.__module__}.{i.__name__}') for i in items)
     dtypes = (value for value in vars(torch).values() if isinstance(value, torch.dtype))
@@ -154,6 +155,7 @@ def _warn_trusting() -> None:
 
 def _torch_load(path: Path, map_location: MapLocation) -> object:
     if RESTRICTED:
+        # Said aloud: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD of the environment undoes the default.
         return torch.load(path, map_location=map_location, weights_only=True)
     _warn_trusting()
     return torch.load(path, map_location=map_location, pickle_module=_AllowListPickle)
@@ -174,9 +176,11 @@ def _load_pickled(path: Path, map_location: MapLocation) -> object:
     if not (is_whole_checkpoint(path) if is_zip else _has_whole_pickles(path)):
         raise _damaged(path, 'the archive has no end' if is_zip else 'no archive, no whole pickle')
     try:
-        return _torch_load(path, map_location)
+        return unwrap(_torch_load(path, map_location))
     except pickle.UnpicklingError as error:
         raise _foreign(path, error) from error
+    except _CRAFTED as error:
+        raise _foreign(path, f'{type(error).__name__}: {error}') from error
     except RuntimeError as error:
         if 'EOF' in str(error):
             raise _damaged(path, error) from error

@@ -21,6 +21,7 @@ from .models.backbones.google_weights import VIT_NAMES, load_google
 from .models.backbones.hybrid_weights import HYBRID_NAMES
 from .models.backbones.t2t_weights import T2T_NAMES
 from .models.backbones.vit_weights import OfficialNames, is_official, unwrap_training_state
+from .plain_arrays import unwrap
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
 
@@ -60,7 +61,7 @@ def load_inert(path: str | Path) -> object:
         names = serialization.get_unsafe_globals_in_checkpoint(path)
         stand_ins = [(type(name.rpartition('.')[2], (Inert,), {}), name) for name in names]
         with serialization.safe_globals(stand_ins):
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            checkpoint = unwrap(torch.load(path, map_location='cpu', weights_only=True))
     except (pickle.UnpicklingError, ValueError) as error:
         raise pickle.UnpicklingError(
             f'{path} holds more than weights and settings; it is not read: {error}'

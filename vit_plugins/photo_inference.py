@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from .datasets.folder_scan import list_images
 from .datasets.image_check import image_problem, tracked
 from .datasets.photo_pipeline import accept_photos, walk
+from .finite import first_non_finite
 from .weights.loading import load_weights
 
 
@@ -110,15 +111,30 @@ def run_on_photos(
     Yields:
         Each file with what the model's ``predict`` says, or with the reason why it cannot be
         read.
+
+    Raises:
+        FloatingPointError: If an answer is not finite.
     """
     loader = DataLoader(
         _Files(images, trained.pipeline), batch_size, num_workers=workers, collate_fn=list
     )
     for batch in tracked(loader, len(loader), title, progress):
         readable = [packed for _, packed in batch if not isinstance(packed, str)]
-        answers = iter(_answers(trained.model, readable))
+        answers = _answers(trained.model, readable)
+        _require_finite(answers, [path for path, packed in batch if not isinstance(packed, str)])
+        answers = iter(answers)
         for path, packed in batch:
             yield path, packed if isinstance(packed, str) else next(answers)
+
+
+def _require_finite(answers: Sequence[DataSample], paths: Sequence[str]) -> None:
+    found = first_non_finite(answers)
+    if found is not None:
+        place, field = found
+        raise FloatingPointError(
+            f'the {field} of {paths[place]} is not finite: the checkpoint is of a training that '
+            'diverged; take an earlier one, or train again with a lower learning rate'
+        )
 
 
 class _Files(Dataset):

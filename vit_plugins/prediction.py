@@ -78,6 +78,9 @@ def predict_images(
     Yields:
         Each file with all classes and their probabilities, highest first, or with the reason
         why it cannot be read.
+
+    Raises:
+        FloatingPointError: If a probability is not a finite number.
     """
     answers = run_on_photos(
         classifier.trained,

@@ -13,6 +13,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     # Ours, here rather than in `custom_hooks`, which a recipe would replace with its own list.
+    seeded_draws=dict(type='SeededDrawsHook'),
+    training_guard=dict(type='TrainingGuardHook'),
     progress=dict(type='ProgressHook'),
     learning_curve=dict(type='LearningCurveHook'),
 )

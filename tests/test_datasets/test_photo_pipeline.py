@@ -133,3 +133,34 @@ def test_tall_input(tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / 'x.png')
     pipeline = photo_pipeline([{'type': 'PackInputs'}], (48, 24))
     assert run(pipeline, {'img_path': str(tmp_path / 'x.png')})['inputs'].shape == (3, 48, 24)
+
+
+def test_batch_transforms_take_the_order_of_channels_of_files():
+    erase = {'type': 'BatchRandomErasing', 'fill_color': [1, 2, 3], 'fill_std': [4, 5, 6]}
+    augment = {
+        **{'type': 'BatchRandAugment', 'channel_order': 'rgb'},
+        'hparams': {'pad_val': [7, 8, 9]},
+    }
+    cfg = Config(
+        {
+            'model': {'backbone': {'img_size': 32}},
+            'data_preprocessor': {'to_rgb': False, 'batch_transforms': [augment, erase]},
+            'train_dataloader': {
+                'dataset': {
+                    'type': 'CachedImages',
+                    'dataset': {'pipeline': [{'type': 'PackInputs'}]},
+                }
+            },
+        }
+    )
+    accept_photos(cfg)
+    augment, erase = cfg.data_preprocessor.batch_transforms
+    assert augment.channel_order == 'bgr'
+    assert augment.hparams.pad_val == [9, 8, 7]
+    assert (erase.fill_color, erase.fill_std) == ([3, 2, 1], [6, 5, 4])
+    assert cfg.data_preprocessor.to_rgb
+    names = [step['type'] for step in cfg.train_dataloader.dataset.dataset.pipeline]
+    assert names == ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackInputs']
+    once = cfg.to_dict()
+    accept_photos(cfg)  # files already: nothing is turned back
+    assert cfg.to_dict() == once

@@ -9,7 +9,7 @@ from mmengine.model import PretrainedInit
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 
-from vit_plugins.engine.fine_tuning import apply_pretrained, require_weights
+from vit_plugins.engine.fine_tuning import apply_pretrained
 
 VIT = {
     **{'type': 'VisionTransformer', 'img_size': 32, 'patch_size': 8, 'out_type': 'cls_token'},
@@ -270,22 +270,6 @@ def test_file_that_cannot_be_read(tmp_path):
     torch.save([torch.zeros(1)], tmp_path / 'y.pth')
     with pytest.raises(ValueError, match='holds a list, not weights by name'):
         apply_pretrained(config(), str(tmp_path / 'y.pth'))
-
-
-@pytest.mark.parametrize('has', ['nothing', 'load_from', 'init_cfg'])
-def test_recipe_that_needs_weights(has):
-    cfg = config(from_scratch='configs/other.py')
-    if has == 'load_from':
-        cfg.load_from = 'x.pth'
-    if has == 'init_cfg':
-        cfg.model.backbone.init_cfg = {'type': 'Pretrained', 'checkpoint': 'x.pth'}
-    if has == 'nothing':
-        told = r'--pretrained convit-tiny_3rdparty_in1k for one, or .* with configs/other\.py'
-        with pytest.raises(ValueError, match=told):
-            require_weights(cfg)
-    else:
-        require_weights(cfg)
-    require_weights(config())
 
 
 def test_weights_of_another_size(trained):

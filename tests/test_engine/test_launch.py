@@ -1,5 +1,12 @@
 """Ranks, loaders and mixed precision, chosen by what the machine has."""
 
+import copy
+import os
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -19,10 +26,12 @@ def device(monkeypatch):
 def test_gloo_and_a_wrapper_without_devices_on_a_cpu(device, monkeypatch):
     device('cpu')
     started = []
-    monkeypatch.setattr(launch.torch_dist, 'init_process_group', started.append)
+    monkeypatch.setattr(
+        launch.torch_dist, 'init_process_group', lambda *args, **kw: started.append((args, kw))
+    )
     cfg = Config(dict(find_unused_parameters=True))
     launch.start_ranks(cfg, 'pytorch')
-    assert started == ['gloo']
+    assert started == [(('gloo',), {})]
     assert cfg.model_wrapper_cfg == dict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -39,6 +48,65 @@ def test_the_config_chooses_the_backend_on_gpus(device, monkeypatch):
     launch.start_ranks(cfg, 'slurm')
     assert started == {'slurm': dict(backend='nccl', timeout=60)}
     assert 'model_wrapper_cfg' not in cfg
+
+
+@pytest.mark.parametrize('seconds', [60, 0.5])
+def test_the_config_chooses_the_timeout_on_a_cpu(device, monkeypatch, seconds):
+    device('cpu')
+    started = {}
+    monkeypatch.setattr(
+        launch.torch_dist, 'init_process_group', lambda backend, **kw: started.update(kw)
+    )
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=seconds))))
+    launch.start_ranks(cfg, 'pytorch')
+    assert started == dict(timeout=timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize('seconds', [0, -1, '60', True])
+def test_a_timeout_is_a_number_of_seconds(device, seconds):
+    device('cpu')
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=seconds))))
+    with pytest.raises(ValueError, match=r'env_cfg\.dist_cfg\.timeout \(.*\) must be a positive'):
+        launch.start_ranks(cfg, 'pytorch')
+
+
+WAIT = """
+import sys, time
+import torch.distributed as dist
+from mmengine.config import Config
+from vit_plugins.engine.launch import start_ranks
+start_ranks(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=8)))), 'pytorch')
+dist.barrier()
+if dist.get_rank() == 1:
+    time.sleep(60)
+start = time.monotonic()
+try:
+    dist.barrier()
+except RuntimeError:
+    print(f'gave up after {time.monotonic() - start:.1f} s', flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_rank_that_waits_on_a_cpu_gives_up_after_the_timeout():
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    ranks = []
+    for rank in ('0', '1'):
+        env = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE='2', CUDA_VISIBLE_DEVICES='')
+        env |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+        command = [sys.executable, '-c', WAIT]
+        ranks.append(
+            subprocess.Popen(command, env=os.environ | env, stdout=subprocess.PIPE, text=True)
+        )
+    try:
+        out, _ = ranks[0].communicate(timeout=120)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.wait()
+    assert 8 <= float(out.split()[-2]) < 30
 
 
 @pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
@@ -97,3 +165,20 @@ def test_autocast_wrapper_computes_in_bfloat16_and_updates_in_fp32():
 def test_autocast_wrapper_refuses_fp16():
     with pytest.raises(ValueError, match='float16 needs loss scaling: use AmpOptimWrapper'):
         AutocastOptimWrapper(optimizer=None, dtype='float16')
+
+
+def test_a_config_based_on_others_gets_the_hooks_of_ours():
+    cfg = Config(dict(default_hooks=dict(timer=dict(type='IterTimerHook'))))
+    launch.add_own_hooks(cfg)
+    assert {'timer', *launch.OWN_HOOKS} == set(cfg.default_hooks)
+    assert cfg.default_hooks.seeded_draws == dict(type='SeededDrawsHook')
+
+
+def test_hooks_that_a_config_names_stay_as_they_are():
+    cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in launch.OWN_HOOKS.values()]))
+    launch.add_own_hooks(cfg)
+    assert cfg.default_hooks == {}
+    cfg = Config.fromfile('configs/_base_/default_runtime.py')
+    before = copy.deepcopy(cfg.default_hooks)
+    launch.add_own_hooks(cfg)
+    assert cfg.default_hooks == before

@@ -1,7 +1,6 @@
 """Which checkpoint is chosen."""
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -95,14 +94,25 @@ def test_trained_classes(tmp_path):
 def test_atomic_files_are_whole_or_absent(tmp_path, monkeypatch):
     from vit_plugins.engine.atomic_backend import AtomicLocalBackend
 
-    path = tmp_path / 'new' / 'epoch_1.pth'
-    AtomicLocalBackend().put(b'first', path)
+    path, backend = tmp_path / 'new' / 'epoch_1.pth', AtomicLocalBackend()
+    backend.put(b'first', path)
+    assert os.listdir(path.parent) == ['epoch_1.pth']
 
     def die(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(os, 'fsync', die)
     with pytest.raises(KeyboardInterrupt):
-        AtomicLocalBackend().put(b'second', path)
+        backend.put(b'second', path)
+    monkeypatch.undo()
     assert path.read_bytes() == b'first'
-    assert re.fullmatch(r'epoch_1\.pth(\.partial)?', ''.join(sorted(os.listdir(path.parent))[:1]))
+    monkeypatch.setattr(os, 'replace', die)
+    with pytest.raises(KeyboardInterrupt):
+        backend.put(b'third', path.with_name('epoch_2.pth'))
+    monkeypatch.undo()
+    assert sorted(os.listdir(path.parent)) == [
+        'epoch_1.pth', 'epoch_1.pth.partial', 'epoch_2.pth.partial',
+    ]  # fmt: skip
+    backend.put(b'fourth', path)
+    assert path.read_bytes() == b'fourth'
+    assert not path.with_name('epoch_1.pth.partial').exists()

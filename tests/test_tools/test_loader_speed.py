@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import Compose
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import TRANSFORMS
@@ -145,3 +146,21 @@ def test_errors_say_what_to_do(tool, job, photos, capsys):
         tool.main(['gone.py', '--data-root', str(photos)])
     with pytest.raises(SystemExit, match='none of RandomResizedCrop'):
         tool.main([str(job()), '--data-root', str(photos), '--config-model', '--batch-size', '2'])
+
+
+def test_what_collating_costs(tool, capsys):
+    tool.main(['--collate', '--workers', '0', '--rounds', '1', '--batch-size', '700'])
+    rows = capsys.readouterr().out.splitlines()[2:]
+    assert [row.split()[0] for row in rows] == list(tool.COLLATES)
+    assert all(float(row.split()[2]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize('name', ['pseudo_collate', 'default_collate', 'CachedImages'])
+def test_collates_give_the_same_batches(tool, name):
+    batches = []
+    for kind in (name, 'stacked_collate'):
+        loader, preprocessor = tool.build_collating(kind, 0, 700)
+        batches.append(preprocessor(next(iter(loader)), True))
+    assert torch.equal(batches[0]['inputs'], batches[1]['inputs'])
+    labels = [torch.cat([s.gt_label for s in batch['data_samples']]) for batch in batches]
+    assert torch.equal(*labels)

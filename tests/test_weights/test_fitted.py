@@ -95,6 +95,33 @@ def test_class_token_without_a_position():
     assert_same(ours, model.forward_features(images)[:, 0])
 
 
+def test_deit3():
+    """The host's DeiT3 never calls its second norm: its features differ whatever is loaded."""
+    model = vit(no_embed_class=True, init_values=0.1)
+    images = IMAGES[..., :32, :32]
+    deit3 = {**HOST_VIT, 'type': 'DeiT3ViT'}
+    ours = loaded(deit3, {'model': model.state_dict()})(images)[-1]
+    assert_same(ours, model.forward_features(images)[:, 0])
+
+
+def test_convit_in_a_wrapper():
+    settings = {**VIT, 'embed_dim': 6, 'num_heads': 4, 'local_up_to_layer': 1}
+    model = random(timm.models.convit.ConVit(**settings))
+    convit = {**HOST_VIT, 'type': 'ConViT', 'arch': {**ARCH, 'num_heads': 4}}
+    images = IMAGES[..., :32, :32]
+    wrapped = {'state_dict': {f'net.{k}': v for k, v in model.state_dict().items()}}
+    ours = loaded({**convit, 'num_local_layers': 1}, wrapped)(images)[-1]
+    assert_same(ours, model.forward_features(images)[:, 0])
+
+
+def test_timm_in_the_wrapper_of_the_host():
+    model = timm.create_model('resnet18', pretrained=False)
+    model.eval()
+    backbone = {'type': 'TIMMBackbone', 'model_name': 'resnet18', 'features_only': False}
+    ours = loaded(backbone, model.state_dict())(IMAGES)[-1]
+    assert_same(ours, model.forward_features(IMAGES))
+
+
 def test_distilled_deit():
     model = random(timm.models.deit.VisionTransformerDistilled(**VIT))
     images = IMAGES[..., :32, :32]
@@ -221,6 +248,10 @@ WRAPPERS = {
     'average of timm': lambda state: {
         'state_dict': {k: v + 1 for k, v in state.items()},
         'state_dict_ema': {f'module.{k}': v for k, v in state.items()},
+    },
+    'average, flat': lambda state: {
+        **{f'ema_model.module.{k}': v for k, v in state.items()},
+        **{f'model.{k}': v + 1 for k, v in state.items()},
     },
     'average of DeiT': lambda state: {
         'model': {k: v + 1 for k, v in state.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import is_distributed, is_main_process
+from mmengine.dist import get_world_size, is_distributed, is_main_process
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
 from mmpretrain.registry import DATASETS
@@ -336,10 +337,14 @@ def _leaf(dataset: dict) -> dict:
 
 def _check_batch(cfg: Config, images: int) -> None:
     loader = cfg.train_dataloader
-    if loader.get('drop_last') and images < loader.get('batch_size', 1):
+    ranks = get_world_size()
+    share = math.ceil(images / ranks)
+    if loader.get('drop_last') and share < loader.get('batch_size', 1):
         raise ValueError(
-            f'{images} training images do not fill one batch of {loader.batch_size}: set '
-            f'train_dataloader.batch_size={max(images // 4, 1)}'
+            f'{images} training images'
+            + (f' on {ranks} ranks, {share} for each,' if ranks > 1 else '')
+            + f' do not fill one batch of {loader.batch_size}: set '
+            f'train_dataloader.batch_size={max(share // 4, 1)}'
         )
 
 

@@ -35,6 +35,7 @@ def accept_photos(cfg: Config) -> Config:
     size = None if all(map(_resizes, pipelines)) else image_size(cfg)
     if not all(map(_loads, pipelines)) and not grey:
         preprocessor['to_rgb'] = True
+        _swap_channels(preprocessor.get('batch_transforms'))
     for pipeline in pipelines:
         pipeline[:] = photo_pipeline(pipeline, size, grey=grey)
     return cfg
@@ -55,11 +56,7 @@ def photo_pipeline(
         return pipeline
     loader = {'type': 'LoadImageFromFile', **({'color_type': 'grayscale'} if grey else {})}
     if not grey:
-        for node in walk(pipeline):
-            for key in COLOUR_KEYS:
-                value = node.get(key)
-                if isinstance(value, list | tuple) and len(value) == 3:
-                    node[key] = type(value)(value[::-1])  # RGB to BGR
+        _swap_channels(pipeline)
     return [loader, *(pipeline if _resizes(pipeline) else _resize(pipeline, size))]
 
 
@@ -137,6 +134,17 @@ def type_name(node: dict) -> str:
     """
     kind = node.get('type', '')
     return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _swap_channels(transforms: Any) -> None:
+    """Turn the colours and the order of channels within transforms from RGB to BGR, in place."""
+    for node in walk(transforms):
+        if node.get('channel_order') == 'rgb':
+            node['channel_order'] = 'bgr'
+        for key in COLOUR_KEYS:
+            value = node.get(key)
+            if isinstance(value, list | tuple) and len(value) == 3:
+                node[key] = type(value)(value[::-1])
 
 
 def _loads(pipeline: list[dict]) -> bool:

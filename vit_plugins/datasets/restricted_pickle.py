@@ -7,24 +7,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ..allow_list_unpickler import AllowListUnpickler, RefusedError
+from ..plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
-# What an array or a number of numpy is rebuilt with, under the names of numpy 1 and numpy 2.
-_RECONSTRUCT = np.zeros(1).__reduce__()[0]
-_SCALAR = np.float64(0).__reduce__()[0]
-_GLOBALS = {
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    **{(f'numpy.{core}.multiarray', '_reconstruct'): _RECONSTRUCT for core in ('core', '_core')},
-    **{(f'numpy.{core}.multiarray', 'scalar'): _SCALAR for core in ('core', '_core')},
-    # how protocol 2 writes bytes, which is what an array holds, and no bytes
-    ('_codecs', 'encode'): lambda text, encoding: _latin1(text, encoding),
-    **{
-        (module, name): kind
-        for module in ('builtins', '__builtin__')
-        for name, kind in (('set', set), ('bytes', lambda *content: _no_bytes(*content)))
-    },
-}
+_GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': set}
 
 
 def load_restricted_pickle(path: str | Path) -> Any:
@@ -44,42 +30,27 @@ def load_restricted_pickle(path: str | Path) -> Any:
         pickle.UnpicklingError: If the file names something else, or is damaged.
     """
     data = Path(path).read_bytes()
-    try:
-        return _Restricted(io.BytesIO(data), path).load()
-    except pickle.UnpicklingError as error:
-        if str(path) in str(error):
-            raise
-        raise _damaged(path, error) from error
+    try:  # strings and arrays of Python 2 are of Latin-1
+        return unwrap(_Restricted(io.BytesIO(data), encoding='latin1').load())
+    except RefusedError as error:
+        what = str(error).removeprefix('refused GLOBAL ')
+        raise pickle.UnpicklingError(
+            f'{path} names {what}, which annotations do not need: it is not read, since a pickle '
+            'can run code; fetch the file from its publisher'
+        ) from error
     except Exception as error:  # numpy raises all kinds on damaged arrays
         raise _damaged(path, error) from error
 
 
-class _Restricted(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, path: str | Path) -> None:
-        super().__init__(file, encoding='latin1')  # strings and arrays of Python 2
-        self.path = path
+class _Restricted(AllowListUnpickler):
+    buildable = (PlainArray, PlainDtype)
 
     def find_class(self, module: str, name: str) -> Any:
         """Look up a global of the file."""
         try:
-            return _GLOBALS[module, name]
+            return _GLOBALS[f'{module}.{name}'.replace('__builtin__.', 'builtins.')]
         except KeyError:
-            raise pickle.UnpicklingError(
-                f'{self.path} names {module}.{name}, which annotations do not need: it is not '
-                'read, since a pickle can run code; fetch the file from its publisher'
-            ) from None
-
-
-def _latin1(text: str, encoding: str) -> bytes:
-    if encoding != 'latin1':
-        raise ValueError(f'unknown encoding {encoding!r}')
-    return text.encode('latin1')
-
-
-def _no_bytes(*content: Any) -> bytes:
-    if content:  # bytes(10**12) would fill the memory
-        raise ValueError(f'bytes of {content!r}')
-    return b''
+            raise RefusedError(f'refused GLOBAL {module}.{name}') from None
 
 
 def _damaged(path: str | Path, error: Exception) -> pickle.UnpicklingError:

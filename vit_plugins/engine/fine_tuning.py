@@ -20,8 +20,8 @@ from torch import Tensor
 from ..datasets.photo_pipeline import type_name, walk
 from ..published_weights import resolve_weights
 from ..weights.fitted import CONSTANT, Fitted, find_weights
+from .recipe_weights import ENOUGH, is_pretrained
 
-ENOUGH = 0.9  # of the backbone's tensors, and of those in the file
 LAYER_DECAY = 'LearningRateDecayOptimWrapperConstructor'
 # What stands behind or beside a backbone in official files: its loss does not matter.
 BEHIND = re.compile(
@@ -79,34 +79,6 @@ def apply_pretrained(cfg: Config, weights: str, *, layer_decay: float | None = 0
     return cfg
 
 
-def require_weights(cfg: Config) -> None:
-    """Check that a recipe for trained weights has some.
-
-    Such a recipe says ``from_scratch = 'CONFIG'``: the recipe that needs none.
-
-    Args:
-        cfg: A config that ``apply_pretrained`` was not called with.
-
-    Raises:
-        ValueError: If it names no weights, neither in an ``init_cfg`` nor in ``load_from``.
-    """
-    other = cfg.get('from_scratch')
-    if other is None or cfg.get('load_from') or any(map(_is_pretrained, walk(cfg.model))):
-        return
-    raise ValueError(
-        'this recipe is for weights that are trained already, with small learning rates, and none '
-        'are named. Name a file or a model of the index, --pretrained convit-tiny_3rdparty_in1k '
-        f'for one, or train from random weights with {other}'
-    )
-
-
-def _is_pretrained(init_cfg: object) -> bool:
-    return isinstance(init_cfg, Mapping) and type_name(init_cfg) in (
-        'Pretrained',
-        'PretrainedInit',
-    )
-
-
 def _drop_other_weights(cfg: Config) -> Iterator[str]:
     """Remove what would be loaded over the weights, wherever the config names it."""
     for node in walk(cfg.model):
@@ -114,7 +86,7 @@ def _drop_other_weights(cfg: Config) -> Iterator[str]:
         several = isinstance(given, list | tuple)
         kept = []
         for one in given if several else [given]:
-            if _is_pretrained(one):
+            if is_pretrained(one):
                 yield f'init_cfg of the config ({one.get("checkpoint")}) is dropped'
             else:
                 kept.append(one)

@@ -4,6 +4,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict, DictAction
@@ -18,6 +19,9 @@ from ..datasets.presence import MissingDataError, require_data
 from .hooks.strict_load_hook import StrictLoadHook
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
+
+# What every run of ours has, by their names among the default hooks.
+OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,19 +86,23 @@ def read_config(args: argparse.Namespace) -> Config:
 def start_ranks(cfg: Config, launcher: str) -> None:
     """Join the process group: NCCL on GPUs, gloo on a CPU, where the host can start none.
 
+    ``env_cfg.dist_cfg.timeout``, in seconds, is how long a rank waits for another on either.
+
     Args:
         cfg: The config; ``launcher`` and, on a CPU, ``model_wrapper_cfg`` are set.
         launcher: ``'none'`` for one process.
 
     Raises:
-        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU.
+        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU, or the timeout is no
+            number of seconds.
     """
     cfg.launcher = launcher
     if launcher == 'none':
         return
+    dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     if get_device() != 'cpu':
         if not torch_dist.is_initialized():
-            init_dist(launcher, **cfg.get('env_cfg', {}).get('dist_cfg', {}))
+            init_dist(launcher, **dist_cfg)
         return
     if launcher != 'pytorch':
         raise ValueError(
@@ -102,7 +110,7 @@ def start_ranks(cfg: Config, launcher: str) -> None:
             'tools/dist_train.sh (--launcher pytorch)'
         )
     if not torch_dist.is_initialized():
-        torch_dist.init_process_group('gloo')
+        torch_dist.init_process_group('gloo', **_timeout(dist_cfg))
     # The host passes LOCAL_RANK as the device, which a CPU model refuses.
     cfg.model_wrapper_cfg = {
         'type': 'MMDistributedDataParallel',
@@ -111,6 +119,18 @@ def start_ranks(cfg: Config, launcher: str) -> None:
         **(cfg.get('model_wrapper_cfg') or {}),
         'device_ids': None,
     }
+
+
+def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
+    seconds = dist_cfg.get('timeout')
+    if seconds is None:
+        return {}  # torch's default
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
+        raise ValueError(
+            f'env_cfg.dist_cfg.timeout ({seconds!r}) must be a positive number of seconds, for '
+            'example 1800'
+        )
+    return {'timeout': timedelta(seconds=seconds)}
 
 
 def end_ranks() -> None:
@@ -189,6 +209,20 @@ def set_loader_defaults(
         loader.setdefault('persistent_workers', True)
         loader.pin_memory &= pin_memory
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
+
+
+def add_own_hooks(cfg: Config) -> None:
+    """Add the hooks of every run of ours that a config based on others does not name.
+
+    Args:
+        cfg: The config; ``default_hooks`` is edited.
+    """
+    hooks = cfg.setdefault('default_hooks', {})
+    listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
+    named = {hook['type'] for hook in listed if isinstance(hook, dict) and 'type' in hook}
+    for name, kind in OWN_HOOKS.items():
+        if kind not in named:
+            hooks[name] = dict(type=kind)
 
 
 def use_amp(cfg: Config) -> None:

@@ -8,7 +8,8 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
-from ..checkpoints import is_whole_checkpoint
+from ..checkpoints import is_whole_checkpoint, load_checkpoint_file
+from ..finite import non_finite_weights
 
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
 
@@ -24,8 +25,8 @@ def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
         work_dir: The work dir of the run.
 
     Returns:
-        The newest ``epoch_*.pth`` or ``iter_*.pth`` that is whole; damaged ones are skipped with
-        a warning. None if there is no such file.
+        The newest ``epoch_*.pth`` or ``iter_*.pth`` that is whole and whose weights are finite;
+        others are skipped with a warning. None if there is no such file.
     """
     steps = {
         path: int(match[1])
@@ -33,12 +34,27 @@ def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
         if (match := STEP_CHECKPOINT.fullmatch(path.name))
     }
     for path in sorted(steps, key=lambda p: (p.stat().st_mtime_ns, steps[p]), reverse=True):
-        if is_whole_checkpoint(path):
+        fault = checkpoint_fault(path)
+        if fault is None:
             return path
-        print_log(
-            f'{path} is damaged or truncated: skipped', logger='current', level=logging.WARNING
-        )
+        print_log(f'{path} {fault}: skipped', logger='current', level=logging.WARNING)
     return None
+
+
+def checkpoint_fault(path: str | Path) -> str | None:
+    """Return why one should neither go on from a checkpoint nor use it.
+
+    Args:
+        path: A checkpoint of a training.
+
+    Returns:
+        What is wrong with it, as the end of a sentence; None if nothing is.
+    """
+    if not is_whole_checkpoint(path):
+        return 'is damaged or truncated'
+    content = load_checkpoint_file(path, map_location='cpu')
+    names = non_finite_weights(content.get('state_dict', {}))
+    return f'holds weights that are not finite (such as {names[0]})' if names else None
 
 
 def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
@@ -59,7 +75,7 @@ def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
             f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'
         )
     best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime_ns)
-    whole = [path for path in reversed(best) if is_whole_checkpoint(path)]
+    whole = [path for path in reversed(best) if checkpoint_fault(path) is None]
     checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
     if checkpoint is None:
         raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')

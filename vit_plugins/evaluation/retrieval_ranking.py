@@ -81,8 +81,10 @@ def as_vectors(
         Tensor: float32 of shape (n, D). The null vector stays as it is.
 
     Raises:
-        ValueError: If the shape is another, or a value is not finite.
+        ValueError: If the shape is another, a value is not finite, or the similarity unknown.
     """
+    if similarity not in SIMILARITIES:
+        raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
     vectors = torch.as_tensor(embeddings).detach().to(device, torch.float32)
     if vectors.ndim != 2:
         raise ValueError(f'{name} must have the shape (n, D), got {tuple(vectors.shape)}')
@@ -159,8 +161,6 @@ def iterate_positive_ranks(
     Raises:
         ValueError: If shapes do not fit, a value is not finite, or the similarity is unknown.
     """
-    if similarity not in SIMILARITIES:
-        raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
     if (gallery is None) != (gallery_labels is None):
         raise ValueError('gallery and gallery_labels go together: give both or neither')
     device = torch.as_tensor(embeddings).device if device is None else torch.device(device)

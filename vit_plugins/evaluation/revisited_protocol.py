@@ -106,7 +106,8 @@ def revisited_scores(
         any query is left out.
 
     Raises:
-        ValueError: If the number of queries is not that of ``gnd``, or an index has no image.
+        ValueError: If the number of queries is not that of ``gnd``, an index has no image, or the
+            similarity is unknown.
     """
     if len(queries) != len(gnd):
         raise ValueError(f'{len(queries)} queries, but gnd is about {len(gnd)}')

@@ -171,7 +171,7 @@ def _summary_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
         [
             *(row[axis] for axis in study.axes),
             str(row['n']),
-            *(_with_deviation(row[f'{m} mean'], row[f'{m} std']) for m in study.metrics),
+            *(with_deviation(row[f'{m} mean'], row[f'{m} std']) for m in study.metrics),
             *('-' if row[s] is None else format(row[s], SIZES[s][1]) for s in sizes),
             *(format(row[cost], COSTS[cost][1]) if cost in row else '' for cost in costs),
         ]
@@ -190,7 +190,7 @@ def _difference_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
             row['difference'],
             *([row['metric']] if several else []),
             str(row['n']),
-            _with_deviation(row['mean'], row['std'], sign='+'),
+            with_deviation(row['mean'], row['std'], sign='+'),
             '-' if math.isnan(row['low']) else f'{row["low"]:+.2f} to {row["high"]:+.2f}',
         ]
         for row in rows
@@ -246,7 +246,14 @@ def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[s
     ]
 
 
-def _with_deviation(mean: float, std: float, sign: str = '') -> str:
+def with_deviation(mean: float, std: float, sign: str = '') -> str:
+    """Return a mean and, if it is known, its deviation: '12.30 ± 0.45'.
+
+    Args:
+        mean: The mean.
+        std: The deviation, NaN of a single value.
+        sign: '+' shows the sign of positive means, too.
+    """
     return f'{mean:{sign}.2f}' + ('' if math.isnan(std) else f' ± {std:.2f}')
 
 

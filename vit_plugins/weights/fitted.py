@@ -23,7 +23,7 @@ CONSTANT = re.compile(rf'(?:.*\.)?(?:num_batches_tracked|{"|".join(COMPUTED)})')
 BIAS_TABLE = re.compile(r'.*\.w_msa\.relative_position_bias_table')
 # Of the parts of a file that hold equally many weights: an average or a teacher is what is
 # published; a copy beside the weights of MMEngine and a momentum encoder are not.
-AVERAGE = re.compile(r'(?:.*\.)?(?:state_dict_ema|model_ema|teacher|ema)\.')
+AVERAGE = re.compile(r'(?:.*\.)?(?:\w+_ema|ema|ema_model|teacher)\.')
 COPY = re.compile(r'(?:.*\.)?(?:ema_state_dict|momentum_encoder|optimizer|student)\.')
 
 

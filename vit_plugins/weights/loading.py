@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
@@ -46,25 +47,22 @@ def load_weights(
     """
     while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
         model = model.module
-    missing, unexpected, told = _load(model, checkpoint.get('state_dict', checkpoint))
+    report = load_report(model, checkpoint.get('state_dict', checkpoint))
 
     def matters(name: str) -> bool:
         spared = CONSTANT.fullmatch(name) or SPARED.fullmatch(name)
         return not spared and not name.startswith(tuple(may_differ))
 
-    shapes, others = [], []
-    for line in told:
-        match = SIZE_MISMATCH.fullmatch(line)
-        if match is None:
-            others.append(line)
-        elif matters(match[1]):
-            shapes.append(f'{match[1]} {match[2]} in the file, {match[3]} in the model')
-    missing, unexpected = filter(matters, missing), filter(matters, unexpected)
+    shapes = [
+        f'{name} {theirs} in the file, {ours} in the model'
+        for name, (theirs, ours) in report.shapes.items()
+        if matters(name)
+    ]
     found = [
-        *_counted('without weights in the file', missing),
-        *_counted('in the file without a place', unexpected),
+        *_counted('without weights in the file', filter(matters, report.missing)),
+        *_counted('in the file without a place', filter(matters, report.unexpected)),
         *_counted('of another shape', shapes),
-        *others,
+        *report.others,
     ]
     if found:
         raise CheckpointMismatchError(
@@ -72,31 +70,56 @@ def load_weights(
         )
 
 
-def _load(model: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[str], list[str], list[str]]:
-    """Load what fits; return missing keys, unexpected keys, and what PyTorch says of the rest."""
+@dataclass
+class LoadReport:
+    """What was not loaded.
+
+    Attributes:
+        missing: Names of the model that the file does not have.
+        unexpected: Names of the file that the model does not have.
+        shapes: Name to shape in the file and shape in the model, where they differ.
+        others: What else was wrong, in the words of the module that refused it.
+    """
+
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    shapes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+
+
+def load_report(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
+    """Load what fits and report the rest.
+
+    Args:
+        model: The model.
+        state: The weights; ``module.`` in front of names is left out.
+    """
     if any(key.startswith('module.') for key in state):  # of a distributed run, as the host does
         metadata = getattr(state, '_metadata', None)
         state = OrderedDict((key.removeprefix('module.'), v) for key, v in state.items())
         if metadata is not None:
             state._metadata = metadata
-    keys: list[list[str]] = [[], []]
+    report = LoadReport()
 
     def note(module: nn.Module, incompatible: tuple[list[str], list[str]]) -> None:
-        keys[:] = map(list, incompatible)  # told for each module; the whole model comes last
+        # called for each module; the whole model comes last
+        report.missing, report.unexpected = map(list, incompatible)
 
     handle = model.register_load_state_dict_post_hook(note)
     try:
         model.load_state_dict(state, strict=False)
-        told = []
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        told = [line for line in lines if line and not line.startswith('Error(s) in loading')]
+        for line in map(str.strip, str(error).splitlines()):
+            if match := SIZE_MISMATCH.fullmatch(line):
+                report.shapes[match[1]] = (match[2], match[3])
+            elif line and not line.startswith('Error(s) in loading'):
+                report.others.append(line)
     finally:
         handle.remove()
-    return *keys, told
+    return report
 
 
-def _counted(what: str, names: Sequence[str]) -> list[str]:
+def _counted(what: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     if not names:
         return []

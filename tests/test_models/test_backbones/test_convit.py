@@ -20,6 +20,7 @@ from vit_plugins.models.layers.gpsa import GPSA, local_pos_weight
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=128)
 SMALL = dict(arch=ARCH, img_size=32, patch_size=8, num_local_layers=2)  # a grid of 4 x 4
+STEM = dict(type='HybridPatchEmbed', stem=dict(type='ResidualConvStem', channels=(4, 6, 8)))
 SWITCHES = {
     'default': {},
     'no local layer': dict(num_local_layers=0),
@@ -40,6 +41,8 @@ SWITCHES = {
     'before the class token': dict(out_type='raw', out_indices=0),
     'stem frozen': dict(frozen_stages=0),
     'stages frozen': dict(frozen_stages=3),
+    'residual stem': dict(patch_cfg=STEM),
+    'residual stem frozen': dict(patch_cfg=STEM, frozen_stages=0),
 }
 
 

@@ -22,6 +22,7 @@ from vit_plugins.models.backbones.deit3_weights import DEIT3_NAMES
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=128)
 SMALL = dict(arch=ARCH, img_size=32, patch_size=8)  # a grid of 4 x 4
+STEM = dict(type='HybridPatchEmbed', stem=dict(type='ResidualConvStem', channels=(4, 6, 8)))
 SWITCHES = {
     'default': {},
     'no LayerScale': dict(layer_scale_init_value=0.0),
@@ -36,6 +37,8 @@ SWITCHES = {
     'raw': dict(out_type='raw'),
     'stem frozen': dict(frozen_stages=0),
     'stages frozen': dict(frozen_stages=3),
+    'residual stem': dict(patch_cfg=STEM),
+    'residual stem frozen': dict(patch_cfg=STEM, frozen_stages=0),
 }
 # Name, width, parameters with 1000 classes, the timm model of the same number where there is one.
 ARCHS = (

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
 from test_hybrid_vit import ARCH, SMALL, small_timm
@@ -10,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer as TimmViT
 from timm.models.vision_transformer import _load_weights
 
 from vit_plugins import conversion
+from vit_plugins.engine.fine_tuning import apply_pretrained
 from vit_plugins.models.backbones.google_weights import from_google, load_google, timm_name
 
 WIDTH, HEADS, LAYERS, GRID = 32, 4, 3, 4
@@ -221,3 +223,22 @@ def test_objects_in_a_file_are_not_read(tmp_path):
 def test_names_that_are_none():
     assert timm_name('block1/unit1/conv1/scale/more') is None
     assert timm_name('Transformer/encoderblock_0/LayerNorm_1/scale') is None
+
+
+@pytest.mark.parametrize('hybrid', [False, True])
+def test_pretrained_takes_them_as_they_are(tmp_path, hybrid):
+    np.savez(tmp_path / 'google.npz', **vit_arrays(hybrid=hybrid))
+    backbone = dict(type='VisionTransformer', arch=ARCH, patch_size=8, img_size=32)
+    if hybrid:
+        backbone = dict(type='HybridViT', **SMALL)
+    head = dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32)
+    model = dict(type='ImageClassifier', backbone=backbone, head=head)
+    cfg = Config(dict(model=model, optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1))))
+    cfg = apply_pretrained(cfg, str(tmp_path / 'google.npz'))
+    started = MODELS.build(cfg.model)
+    started.init_weights()
+    expected = classifier(hybrid)
+    file = converted(tmp_path, vit_arrays(hybrid=hybrid), 'hybrid-vit' if hybrid else 'vit')
+    load_checkpoint(expected, file, strict=True)
+    for name, value in expected.backbone.state_dict().items():
+        assert torch.equal(started.backbone.state_dict()[name], value)

@@ -1,12 +1,14 @@
 """DRLocHead in whole classifiers: eight backbones, weights, settings, messages."""
 
 import copy
+import re
 import warnings
 import weakref
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine import Config
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
@@ -198,27 +200,40 @@ def test_weight_0_is_bit_equal_to_the_plain_head(backbone, settings, neck, shape
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         images = torch.randn(3, 2, 3, *shape)
         logs = []
-        for batch in images:
+        for step, batch in enumerate(images):
+            torch.manual_seed(step)  # as SeededDrawsHook does; the pairs are drawn last
             losses = model.loss(batch, samples(2, *shape))
             total, _ = model.parse_losses(losses)
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
             logs.append((losses.get('loss_cls', losses.get('loss')).item(), total.item()))
-        return model, logs, torch.get_rng_state()
+        return model, logs
 
     raw = backbone
     if 'out_type' in backbone:
         raw = backbone | dict(out_type='raw')
         settings = settings | dict(num_extra_tokens=2 if 'Distilled' in raw['type'] else 1)
-    plain, plain_logs, plain_rng = run(backbone, settings['head'], neck)
-    wrapped, logs, rng = run(raw, drloc_head(loss_weight=0, neck=neck, **settings), None)
+    plain, plain_logs = run(backbone, settings['head'], neck)
+    wrapped, logs = run(raw, drloc_head(loss_weight=0, neck=neck, **settings), None)
     assert logs == plain_logs
-    assert torch.equal(rng, plain_rng)
     stripped = plain_state_dict(wrapped.state_dict())
     assert stripped.keys() == plain.state_dict().keys()
     for key, value in plain.state_dict().items():
         assert torch.equal(stripped[key], value), key
+
+
+def test_compiles_without_a_graph_break():
+    """The whole step of a ConViT; several host backbones have breaks of their own."""
+    backbone = CONVIT | dict(num_local_layers=1, out_type='raw')
+    model = classifier(backbone, drloc_head(head=VIT_HEAD, mode='reg', loss_grid_size=2))
+    images, labels = torch.randn(2, 3, 32, 32), samples(2, 32, 32)
+    torch._dynamo.reset()
+    results = []
+    for loss in (model.loss, torch.compile(model.loss, backend='eager', fullgraph=True)):
+        torch.manual_seed(4)
+        results.append(loss(images, labels))
+    torch.testing.assert_close(*results)
 
 
 def test_112x448_and_mixed_shapes():
@@ -401,14 +416,17 @@ def test_batch_augmentation_and_grid_size():
     assert losses['loss_cls'].isfinite()
 
 
-VECTOR = r"features \(2, 32\) have no grid .* out_type='raw' .* 'featmap' .* gap_before_final_norm"
+TOKENS = (
+    r"features \(2, 32\) have no grid .*: set out_type='raw' \(keeps .*, or source='backbone.ln1'"
+)
+MAP = r'features \(2, 32\) have no grid .*: set gap_before_final_norm=False in .*, or source='
 
 
 @pytest.mark.parametrize(
     ('backbone', 'settings', 'message'),
     [
-        (VIT | dict(out_type='cls_token'), dict(head=VIT_HEAD), VECTOR),
-        (CONVNEXT | dict(gap_before_final_norm=True), dict(head=LINEAR_HEAD), VECTOR),
+        (VIT | dict(out_type='cls_token'), dict(head=VIT_HEAD), TOKENS),
+        (CONVNEXT | dict(gap_before_final_norm=True), dict(head=LINEAR_HEAD), MAP),
         (VIT, dict(head=VIT_HEAD, grid_size=7), r'16 tokens are not a 7x7 grid: set grid_size'),
         (VIT, dict(head=VIT_HEAD, patch_size=4), r'gives 8x8 tokens, the backbone gave 16'),
         (VIT, dict(head=VIT_HEAD, num_extra_tokens=2), 'no square patch .* num_extra_tokens'),
@@ -467,7 +485,7 @@ def test_a_vit_learns_one_batch():
 
 
 def test_weight_in_cells_on_the_grids_of_several_levels():
-    """8 x 8, 4 x 4, ... tokens: each level has the strength of its own grid."""
+    """16 x 16 to 2 x 2 tokens: each level has the strength of its own grid."""
     backbone, settings = MODEL_CASES['swin-all-stages']
     model = classifier(
         backbone, drloc_head(loss_weight=0.1, weight_in_cells=True, preset='paper', **settings)
@@ -482,3 +500,116 @@ def test_weight_in_cells_on_the_grids_of_several_levels():
     expected = sum(0.1 * k / 2 * loss for k, (_, loss) in zip(sides, raw, strict=True))
     torch.testing.assert_close(losses['loss_drloc'], expected)
     torch.testing.assert_close(losses['drloc_raw'], sum(loss for _, loss in raw))
+
+
+TNT = dict(
+    type='TNT',
+    arch=dict(
+        embed_dims_outer=WIDTH,
+        embed_dims_inner=8,
+        num_layers=1,
+        num_heads_outer=2,
+        num_heads_inner=2,
+    ),
+    img_size=64,
+)
+MIXMIM = dict(
+    type='MixMIMTransformer',
+    arch=dict(embed_dims=4, depths=[1] * 4, num_heads=[1] * 4),
+    img_size=64,
+    window_size=[2, 2, 2, 2],
+)
+CONFORMER = dict(
+    type='Conformer', arch=dict(embed_dims=WIDTH, channel_ratio=1, num_heads=2, depths=3)
+)
+MIXER = dict(
+    type='MlpMixer',
+    arch=dict(embed_dims=WIDTH, num_layers=1, tokens_mlp_dims=8, channels_mlp_dims=8),
+    img_size=64,
+    patch_size=8,
+)
+NO_GRID = {
+    'conformer': (
+        CONFORMER,
+        dict(head=dict(type='ConformerHead', num_classes=CLASSES, in_channels=[256, WIDTH])),
+    ),
+    'mixer': (
+        MIXER,
+        dict(
+            head=LINEAR_HEAD,
+            neck=dict(type='GlobalAveragePooling', dim=1),
+            num_extra_tokens=0,
+        ),
+    ),
+    'mixmim': (MIXMIM, dict(head=LINEAR_HEAD, num_extra_tokens=0)),
+    'tnt': (TNT, dict(head=LINEAR_HEAD)),
+}
+
+
+@pytest.mark.filterwarnings('ignore:MMPretrain cannot train')
+@pytest.mark.parametrize('name', NO_GRID)
+def test_names_what_the_backbone_has_and_that_helps(name):
+    """These have neither of the settings that ViTs and ConvNeXt have."""
+    backbone, settings = NO_GRID[name]
+    with pytest.raises(ValueError, match=r'have no grid left|have width') as error:
+        one_step(classifier(backbone, drloc_head(**settings)), (64, 64))
+    message = str(error.value)
+    assert 'out_type' not in message
+    assert 'gap_before_final_norm' not in message
+    source = re.search(r"source='(backbone\.\w+)' in DRLocHead", message)[1]
+    losses, *_ = one_step(classifier(backbone, drloc_head(source=source, **settings)), (64, 64))
+    assert losses['loss_drloc'] > 0
+
+
+def test_a_head_of_no_model_names_all_settings():
+    head = MODELS.build(drloc_head(head=VIT_HEAD))
+    with pytest.raises(
+        ValueError, match=r"out_type='raw' .* gap_before_final_norm=False .* source="
+    ):
+        head.loss((torch.randn(2, WIDTH),), samples(2, 32, 32))
+
+
+@pytest.mark.parametrize('as_config', [True, False])
+def test_neck_of_several_parts_is_the_hosts(as_config):
+    """A list in a config is a sequence of modules, as ImageClassifier takes it."""
+    neck = [GAP, dict(type='LinearNeck', in_channels=32, out_channels=WIDTH)]
+    plain = classifier(RESNET, LINEAR_HEAD, neck).eval()
+    given = neck if as_config else MODELS.build(neck)
+    settings = dict(head=LINEAR_HEAD, in_channels=32, neck=given)
+    if as_config:
+        settings = Config(settings)._cfg_dict.to_dict()
+    model = classifier(RESNET, drloc_head(**settings)).eval()
+    model.load_state_dict(wrapped_state_dict(plain.state_dict()), strict=False)
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(model(images), plain(images))
+    assert plain_state_dict(model.state_dict()).keys() == plain.state_dict().keys()
+    losses, *_ = one_step(model.train(), (64, 64))
+    assert losses['loss_drloc'] > 0
+
+
+def padded(images, divisor, **settings):
+    """Run a batch of raw images through preprocessor and loss; return the grids."""
+    vit = VIT | dict(img_size=64, patch_size=16)
+    model = dict(type='ImageClassifier', backbone=vit, head=drloc_head(head=VIT_HEAD, **settings))
+    preprocessor = dict(pad_size_divisor=divisor, mean=[0.0] * 3, std=[1.0] * 3)
+    model = MODELS.build(model | dict(data_preprocessor=preprocessor))
+    grids = record_grids(model)
+    data = dict(inputs=images, data_samples=[samples(1, *i.shape[1:])[0] for i in images])
+    model(**model.data_preprocessor(data, training=True), mode='loss')
+    return [tuple(grid.shape[2:]) for grid in grids]
+
+
+@pytest.mark.parametrize('patch_size', [None, 16])
+def test_padding_is_read_from_the_data_preprocessor(patch_size):
+    images = [torch.rand(3, 40, 20), torch.rand(3, 33, 70)]  # padded to 64 x 96
+    assert padded(images, 32, patch_size=patch_size) == [(4, 6)]
+    assert padded(images, 32, patch_size=patch_size, pad_size_divisor=32) == [(4, 6)]
+    with pytest.raises(ValueError, match=r'gave 24|into 24 tokens'):
+        padded(images, 32, patch_size=patch_size, pad_size_divisor=1)
+
+
+def test_a_copy_of_the_model_keeps_the_padding():
+    model = classifier(VIT, drloc_head(head=VIT_HEAD))
+    assert model.head.pad_size_divisor == 1
+    assert copy.deepcopy(model).head.pad_size_divisor == 1
+    assert MODELS.build(drloc_head(head=VIT_HEAD)).pad_size_divisor is None

@@ -502,3 +502,72 @@ def test_refuses(settings, message):
 def test_refuses_a_grid_of_another_size():
     with pytest.raises(ValueError, match=r'hw_shape \(2, 3\) has 6 patches, but x has 7 tokens'):
         GPSA(16, 4)(torch.randn(1, 7, 16), (2, 3))
+
+
+class LoRA(nn.Module):
+    """W x + b + B A x, as Hu et al. (arXiv 2106.09685) add it to a linear layer."""
+
+    def __init__(self, linear, rank=2):
+        super().__init__()
+        self.linear = linear
+        self.a = nn.Parameter(torch.randn(rank, linear.in_features))
+        self.b = nn.Parameter(torch.randn(linear.out_features, rank))
+
+    def forward(self, x):
+        return self.linear(x) + x @ self.a.T @ self.b.T
+
+    def merged(self):
+        return self.linear.weight + self.b @ self.a
+
+
+@pytest.mark.parametrize('mode', ['gpsa', 'psa'])
+def test_lora_on_every_linear_layer_equals_the_merged_weights(mode):
+    layer, x = GPSA(16, 4, mode=mode).eval().double(), torch.randn(2, 6, 16, dtype=torch.double)
+    merged, names = copy.deepcopy(layer), ('qk', 'v', 'pos_proj', 'proj')
+    for name in names:
+        lora = LoRA(getattr(layer, name)).double()
+        setattr(layer, name, lora)
+        getattr(merged, name).weight.data = lora.merged().detach()
+    out = layer(x, (2, 3))
+    torch.testing.assert_close(out, merged(x, (2, 3)))
+    torch.testing.assert_close(
+        layer.get_attention_map(x, (2, 3)), merged.get_attention_map(x, (2, 3))
+    )
+    out.square().sum().backward()
+    for name in names:
+        assert getattr(layer, name).a.grad.any(), name
+        assert getattr(layer, name).b.grad.any(), name
+
+
+def test_bias_of_the_positions_changes_nothing():
+    layer, x = GPSA(16, 4).eval().double(), torch.randn(2, 6, 16, dtype=torch.double)
+    expected = layer(x, (2, 3))
+    layer.pos_proj.bias.data.normal_()
+    torch.testing.assert_close(layer(x, (2, 3)), expected)
+
+
+@pytest.mark.filterwarnings('ignore::DeprecationWarning')
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_dynamic_int8_runs_on_the_rounded_positions():
+    quantization = pytest.importorskip('torch.ao.quantization')
+    layer, x = GPSA(16, 4).eval(), torch.randn(2, 20, 16)
+    layer.pos_proj.weight.data.normal_()
+    rounded = copy.deepcopy(layer)
+    quantized = quantization.quantize_dynamic(layer, {'pos_proj'})
+    assert type(quantized.pos_proj) is not nn.Linear
+    weight = quantized.pos_proj.weight().dequantize()
+    assert not torch.equal(weight, rounded.pos_proj.weight)
+    rounded.pos_proj.weight.data = weight
+    # Unit vectors and zeros have exact codes, so that nothing but the weights is rounded.
+    torch.testing.assert_close(quantized(x, (4, 5)), rounded(x, (4, 5)), atol=1e-5, rtol=1e-5)
+    whole = quantization.quantize_dynamic(layer, {nn.Linear})
+    assert not [m for m in whole.modules() if type(m) is nn.Linear]
+    error = (whole(x, (4, 5)) - layer(x, (4, 5))).abs().mean()
+    assert error < 0.05 * layer(x, (4, 5)).abs().mean()
+
+
+def test_autocast_does_not_round_the_positions():
+    layer = GPSA(16, 4)
+    layer.pos_proj.weight.data.normal_()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(layer._pos_weight(), layer.pos_proj.weight)

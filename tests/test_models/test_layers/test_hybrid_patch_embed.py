@@ -199,6 +199,12 @@ def test_patch_that_the_stem_does_not_divide_is_refused(name):
         build(name, patch_size=2)
 
 
+@backbones
+def test_takes_any_registered_embedding(name):
+    model = build(name, patch_size=8, patch_cfg=dict(type='ConvTokenizer', hidden_channels=4))
+    assert model(torch.randn(2, 3, 30, 45))[0].shape == (2, 1 + 4 * 6, 16)
+
+
 def test_host_vit_refuses_another_grid():
     with pytest.raises(ValueError, match=r'grid of \(4, 4\), img_size and patch_size one of \(8'):
         build('PosEmbedViT', patch_cfg=dict(PATCHES, kernel_size=8, stride=8))

@@ -3,7 +3,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch.nn import functional as F
 
-from vit_plugins.models.losses.contrastive_loss import cosine_terms, pair_masks
+from vit_plugins.models.losses.contrastive_loss import cosine_terms, euclidean_terms, pair_masks
 
 # The vector of specs/irt.md 2.3 and its labels.
 Z = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.6, 0.8], [0.0, 1.0]])
@@ -139,6 +139,19 @@ def test_no_anchors():
     loss = build()(z, Z, Y[:0], Y)
     loss.backward()
     assert loss == 0
+
+
+@pytest.mark.parametrize('rows', [2, 26, 100])  # torch itself changes the method above 25
+def test_distances_of_near_duplicates_are_exact(rows):
+    anchors = F.normalize(torch.randn(rows, 64), dim=1)
+    references = F.normalize(anchors + 7e-5 * torch.randn(rows, 64), dim=1)
+    distance = (anchors.double() - references.double() + 1e-6).norm(dim=1)
+    assert 3e-4 < distance.min() < distance.max() < 9e-4
+    pull, push = euclidean_terms(anchors, references, margin=0.85)
+    torch.testing.assert_close(pull.diag().double(), distance.square() / 2, rtol=2e-3, atol=0)
+    torch.testing.assert_close(
+        push.diag().double(), (0.85 - distance).square() / 2, rtol=1e-6, atol=0
+    )
 
 
 def test_pure_functions():

@@ -168,6 +168,11 @@ def test_number_of_classes(preset, signed, count, lowest):
     assert (numbers.min(), numbers.max()) == (unused, count - 1 - unused)
 
 
+def test_classes_are_those_of_signed_offsets_of_the_paper_unless_told():
+    assert (count_classes(7), lowest_class(7)) == (15, -7)
+    assert (count_classes(7, 'official'), lowest_class(7, 'official')) == (13, -6)
+
+
 @pytest.mark.parametrize(
     ('preset', 'signed', 'expected'),
     [

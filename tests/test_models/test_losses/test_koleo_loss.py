@@ -69,6 +69,9 @@ def test_fewer_than_two_have_no_neighbour(number):
     loss.backward()
     assert loss == 0
     assert not z.grad.any()
+    index, distance = nearest_neighbours(z)
+    assert (index.shape, index.dtype) == ((number,), torch.long)
+    assert (distance.shape, distance.dtype) == ((number,), torch.float32)
 
 
 def test_duplicates_are_no_neighbours():

@@ -53,6 +53,19 @@ def log(monkeypatch):
 # --- descriptors --------------------------------------------------------------------------------
 
 
+def test_neck_of_several_parts():
+    """A list in a config is a sequence of modules, as the host's ImageClassifier takes it."""
+    neck = [
+        dict(type='TokenPooling'),
+        dict(type='LinearNeck', in_channels=16, out_channels=4, gap_dim=0),
+    ]
+    model, images = build(neck=neck).eval(), torch.randn(2, 3, 16, 16)
+    pooling, linear = model.neck
+    with torch.no_grad():
+        expected = F.normalize(linear(pooling(model.backbone(images)))[-1], dim=-1)
+        torch.testing.assert_close(model(images), expected)
+
+
 @pytest.mark.parametrize(
     ('backbone', 'mode', 'dims'),
     [

@@ -7,8 +7,10 @@ from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
+from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
+from .training_guard_hook import TrainingGuardHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -20,6 +22,8 @@ __all__ = [
     'LossWeightHook',
     'ProgressHook',
     'RetrievalBaselineHook',
+    'SeededDrawsHook',
     'StrictLoadHook',
     'TimeBudgetHook',
+    'TrainingGuardHook',
 ]

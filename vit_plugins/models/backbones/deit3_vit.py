@@ -149,11 +149,11 @@ class DeiT3ViT(BaseBackbone):
         patch_size = patch_size or settings.get('patch_size', 16)
         self.patch_embed = build_patch_embed(
             patch_cfg,
+            dict(padding=0),  # the host's 'corner' pads where the authors' model does not
             in_channels=in_channels,
             embed_dims=self.embed_dims,
             kernel_size=patch_size,
             stride=patch_size,
-            padding=0,  # the host's 'corner' pads where the authors' model does not
             input_size=to_2tuple(img_size),
         )
         self.patch_resolution = self.patch_embed.init_out_size

@@ -36,7 +36,7 @@ def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
     return arch
 
 
-def build_patch_embed(patch_cfg: dict | None, **settings) -> nn.Module:
+def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **settings) -> nn.Module:
     """Build the patch embedding of a backbone: mmcv's, or the one that ``type`` names.
 
     Any embedding has ``init_out_size``, the rows and columns of its usual grid, and maps images
@@ -44,9 +44,14 @@ def build_patch_embed(patch_cfg: dict | None, **settings) -> nn.Module:
 
     Args:
         patch_cfg: Its arguments, which come before the backbone's own settings.
-        **settings: What the backbone says itself, by the names of mmcv's PatchEmbed.
+        plain: Settings for mmcv's alone.
+        **settings: What the backbone says to any: ``in_channels``, ``embed_dims``,
+            ``kernel_size`` and ``stride`` (of a patch, in pixels), ``input_size``.
     """
-    return MODELS.build({'type': PatchEmbed, **settings, **(patch_cfg or {})})
+    patch_cfg = patch_cfg or {}
+    if 'type' not in patch_cfg:
+        patch_cfg = {'type': PatchEmbed, **(plain or {}), **patch_cfg}
+    return MODELS.build({**settings, **patch_cfg})
 
 
 def check_choices(depth: int, out_type: str, interpolate_mode: str, frozen_stages: int) -> None:

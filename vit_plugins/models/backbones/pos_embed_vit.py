@@ -58,7 +58,6 @@ class PosEmbedViT(VisionTransformer):
             embed_dims=self.embed_dims,
             kernel_size=conv.kernel_size,
             stride=conv.stride,
-            bias=conv.bias is not None,
             input_size=host.init_input_size,
         )
         if self.patch_embed.init_out_size != self.patch_resolution:

@@ -13,6 +13,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..losses.drloc_loss import DRLocLoss
+from .parent_model import KnowsItsModel, ways_to_a_grid
 from .token_capture import Captured, capture_tokens
 from .token_grid import batch_shape, grid_from_image
 
@@ -53,7 +54,7 @@ def wrapped_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 @MODELS.register_module()
-class DRLocHead(BaseModule):
+class DRLocHead(KnowsItsModel, BaseModule):
     """Wrap any classification head and add the dense relative localization loss to it.
 
     The classifier's neck moves inside (``ImageClassifier(neck=None)``), so that the head sees
@@ -86,7 +87,7 @@ class DRLocHead(BaseModule):
     Args:
         head: The classification head to wrap: config or module.
         in_channels: Width of the tokens; one per level if there are several.
-        neck: Neck of the classification path: config or module.
+        neck: Neck of the classification path: config, list of them or module.
         preset: See :class:`DRLocLoss`.
         mode: See :class:`DRLocLoss`.
         num_pairs: Pairs per image.
@@ -99,7 +100,8 @@ class DRLocHead(BaseModule):
         grid_size: Rows and columns of raw tokens, if all images have one size.
         patch_size: Side(s) of a patch, to find the grid from the image shape; None infers
             the square patch from the number of tokens.
-        pad_size_divisor: That of the data preprocessor, if it pads.
+        pad_size_divisor: To what multiple the data preprocessor pads the sides of a batch; None
+            reads it from the preprocessor of the model that the head becomes a part of.
         cls_source: What the wrapped head gets as last feature: ``'cls_token'``;
             ``'extra_tokens'``, a tuple of all of them (DeiTClsHead); ``'gap'``, the mean over
             the grid; ``'neck'``, the output of ``neck``; ``'feats'``, untouched. None takes
@@ -109,7 +111,7 @@ class DRLocHead(BaseModule):
         init_cfg: Initialisation of all children; they override it by their own.
         **loss_settings: Further arguments of :class:`DRLocLoss`: ``weight_in_cells``, ``signed``,
             ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
-            ``min_variance``, ``seed``.
+            ``min_variance``.
 
     Raises:
         ValueError: If arguments contradict each other.
@@ -119,7 +121,7 @@ class DRLocHead(BaseModule):
         self,
         head: dict | nn.Module,
         in_channels: int | Sequence[int],
-        neck: dict | nn.Module | None = None,
+        neck: dict | Sequence[dict] | nn.Module | None = None,
         preset: str = 'paper',
         mode: str = 'l1',
         num_pairs: int = 64,
@@ -129,7 +131,7 @@ class DRLocHead(BaseModule):
         num_extra_tokens: int = 1,
         grid_size: int | tuple[int, int] | None = None,
         patch_size: int | tuple[int, int] | None = None,
-        pad_size_divisor: int = 1,
+        pad_size_divisor: int | None = None,
         cls_source: str | None = None,
         loss_grid_size: int | tuple[int, int] | None = None,
         init_cfg: dict | list | None = None,
@@ -162,7 +164,8 @@ class DRLocHead(BaseModule):
         self.pad_size_divisor = pad_size_divisor
         self.cls_source = cls_source
         self.cls_head = MODELS.build(head) if isinstance(head, dict) else head
-        self.neck = MODELS.build(neck) if isinstance(neck, dict) else neck
+        unbuilt = neck is not None and not isinstance(neck, nn.Module)
+        self.neck = MODELS.build(neck) if unbuilt else neck
         losses = [
             DRLocLoss(
                 width,
@@ -176,9 +179,22 @@ class DRLocHead(BaseModule):
             for width in widths
         ]
         self.drloc = losses[0] if levels == 1 else ModuleList(losses)
+        self._ways_to_a_grid = ways_to_a_grid(None)
         self._attached = False
         self._warned = False
         self._register_load_state_dict_pre_hook(self._accept_plain_weights)
+
+    def join_model(self, model: nn.Module) -> None:
+        """Read the padding of the model's data preprocessor and the settings of its backbone.
+
+        Args:
+            model: The classifier that this head becomes a part of.
+        """
+        if self.pad_size_divisor is None:
+            preprocessor = getattr(model, 'data_preprocessor', None)
+            self.pad_size_divisor = getattr(preprocessor, 'pad_size_divisor', None)
+        if isinstance(backbone := getattr(model, 'backbone', None), nn.Module):
+            self._ways_to_a_grid = ways_to_a_grid(backbone)
 
     def attach(self, model: nn.Module) -> None:
         """Have ``model.backbone`` hand over the tokens of ``source``; a second call is void.
@@ -210,6 +226,7 @@ class DRLocHead(BaseModule):
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
         # The host's parse_losses would log a key 'loss' in place of the total.
         losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
+        # The last draws of the step: without the loss, all others stay the same.
         raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
         # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
         weights = [drloc.weight_on(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
@@ -303,16 +320,15 @@ class DRLocHead(BaseModule):
             tokens = next((x for x in tokens if x.ndim == 4), tokens[0])
         if tokens.ndim not in (3, 4):
             raise ValueError(
-                f'features {tuple(tokens.shape)} have no grid left to localize tokens on. Set '
-                "in the backbone out_type='raw' (keeps the class token) or 'featmap' (ViTs), "
-                "gap_before_final_norm=False (ConvNeXt), or set source='backbone.<module>' in "
-                'DRLocHead'
+                f'features {tuple(tokens.shape)} have no grid left to localize tokens on: set '
+                f'{self._ways_to_a_grid}'
             )
         width = tokens.shape[1 if tokens.ndim == 4 else 2]
         if width != drloc.in_channels:
             raise ValueError(
                 f'features {tuple(tokens.shape)} have width {width}, in_channels is '
-                f'{drloc.in_channels}; tokens must be (B, D, h, w) or (B, N, D)'
+                f'{drloc.in_channels}; tokens must be (B, D, h, w) or (B, N, D): set in_channels, '
+                f'or {self._ways_to_a_grid}'
             )
         if tokens.ndim == 4:
             return tokens
@@ -330,7 +346,7 @@ class DRLocHead(BaseModule):
         if self.grid_size is not None:
             return self.grid_size
         return grid_from_image(
-            num_tokens, batch_shape(samples, self.pad_size_divisor), self.patch_size
+            num_tokens, batch_shape(samples, self.pad_size_divisor or 1), self.patch_size
         )
 
     def _warn_if_frozen(self, grids: list[Tensor]) -> None:

@@ -306,16 +306,16 @@ class GPSA(BaseModule):
         q, k, v = self._project(x, hw_shape)
         dropout = self.attn_drop if self.training else 0.0
         if self.mode == 'psa':
-            bias = outer(*positional_logits(self.pos_proj.weight, hw_shape), product=False)
+            bias = outer(*positional_logits(self._pos_weight(), hw_shape), product=False)
             q, k, v = (t.transpose(1, 2) for t in (q, k, v))  # (B, h, N, d)
             out = F.scaled_dot_product_attention(q, k, v, bias.to(q.dtype)[None], dropout)
             out = out.transpose(1, 2)
         elif dropout > 0:
             # One mask on A is not a mask on C and one on P: this needs A.
-            attn = gated_attention_map(q, k, self.pos_proj.weight, self._gate(), hw_shape)
+            attn = gated_attention_map(q, k, self._pos_weight(), self._gate(), hw_shape)
             out = (F.dropout(attn, dropout) @ v.transpose(1, 2)).transpose(1, 2)
         else:
-            out = gated_attention(q, k, v, self.pos_proj.weight, self._gate(), hw_shape)
+            out = gated_attention(q, k, v, self._pos_weight(), self._gate(), hw_shape)
         return self.out_drop(
             self.proj_drop(self.proj(out.flatten(2)))
         )  # (B, N, h, d) -> (B, N, D)
@@ -324,10 +324,21 @@ class GPSA(BaseModule):
         """Return each head's attention without dropout, (B, h, N, N); arguments as `forward`."""
         q, k, _ = self._project(x, hw_shape)
         if self.mode == 'gpsa':
-            return gated_attention_map(q, k, self.pos_proj.weight, self._gate(), hw_shape)
+            return gated_attention_map(q, k, self._pos_weight(), self._gate(), hw_shape)
         q, k = q.transpose(1, 2), k.transpose(1, 2)  # (B, h, N, d)
-        bias = outer(*positional_logits(self.pos_proj.weight, hw_shape), product=False)
+        bias = outer(*positional_logits(self._pos_weight(), hw_shape), product=False)
         return (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5 + bias).softmax(-1)
+
+    def _pos_weight(self) -> Tensor:
+        """Return the rows w of ``pos_proj``, shape (h, 3): what it adds for each unit vector.
+
+        The module is called, its weight is not read: it may be a LoRA layer or an int8 one.
+        """
+        like = self.gating_param
+        with torch.autocast(like.device.type, enabled=False):  # see axis_logits
+            basis = torch.eye(4, 3, dtype=like.dtype, device=like.device)  # the last row is 0
+            rows = self.pos_proj(basis)  # (4, h)
+        return (rows[:3] - rows[3]).T
 
     def _gate(self) -> Tensor:
         return self.gating_param.sigmoid()

@@ -47,6 +47,11 @@ class DRLocLoss(BaseModule):
 
     Optimise its parameters together with those of the model.
 
+    The pairs come from the global random stream. Draw them last in a step, as
+    :class:`DRLocHead` does, and set the stream before each step, as :class:`SeededDrawsHook`
+    does: then a run without the loss drops out the same units. The initial weights leave the
+    stream as it was.
+
     The presets differ in scale. ``'paper'`` follows the text: targets |Δ|/k per axis (k = H
     or W), L1 norm summed over both axes, 2k+1 classes. ``'official'`` follows what the
     released code computes: raw |Δ|, or Δ+k-1 if signed, mean over the axes; k classes, 2k-1
@@ -78,8 +83,6 @@ class DRLocLoss(BaseModule):
         variance_weight: α of ``mode='reg'``.
         min_variance: Lower bound of σ² in ``mode='reg'`` (the released code adds 1e-8, which
             explodes on a confident wrong guess).
-        seed: Seed of a random stream of its own, for pairs and initial weights, so that the
-            loss shifts no dropout mask; None shares the global stream.
         init_cfg: Initialisation; TruncNormal with std 0.02 if None.
 
     Raises:
@@ -101,7 +104,6 @@ class DRLocLoss(BaseModule):
         exclude_identical: bool = False,
         variance_weight: float = 0.002,
         min_variance: float = 1e-3,
-        seed: int | None = 0,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
@@ -138,8 +140,6 @@ class DRLocLoss(BaseModule):
         self.exclude_identical = exclude_identical
         self.variance_weight = variance_weight
         self.min_variance = min_variance
-        self.seed = seed
-        self._generator = None
         self._warned = False
         if pool is None:
             self.pooling = nn.Identity()
@@ -147,7 +147,7 @@ class DRLocLoss(BaseModule):
             self.pooling = nn.AvgPool2d(pool)
         else:
             self.pooling = nn.AvgPool2d(*pool, count_include_pad=False)
-        with self._own_stream():
+        with self._aside():
             self._build_mlp((2 * in_channels, *hidden_dims))
 
     def _build_mlp(self, dims: tuple[int, ...]) -> None:
@@ -163,10 +163,8 @@ class DRLocLoss(BaseModule):
         self.trunk = nn.Sequential(*layers)
         self.outputs = nn.ModuleList(nn.Linear(dims[-1], n) for n in outputs)
 
-    def _own_stream(self) -> contextlib.AbstractContextManager:
-        """Leave the global random streams as they were, if the loss has its own."""
-        if self.seed is None:
-            return contextlib.nullcontext()
+    def _aside(self) -> contextlib.AbstractContextManager:
+        """Leave the global random streams as they were, so that other weights start the same."""
         cuda = {p.device for p in self.parameters() if p.device.type == 'cuda'}
         return torch.random.fork_rng(devices=list(cuda))
 
@@ -174,21 +172,10 @@ class DRLocLoss(BaseModule):
         """Apply ``fn`` to all sub-modules, as parents do to initialise their children.
 
         Args:
-            fn: Function that may draw random numbers; see ``seed``.
+            fn: Function that may draw random numbers; the global streams stay as they were.
         """
-        with self._own_stream():
+        with self._aside():
             return super().apply(fn)
-
-    def __getstate__(self) -> dict:
-        # A generator can neither be copied nor pickled on older torch; a copy starts anew.
-        return {**self.__dict__, '_generator': None}
-
-    def _stream(self, device: torch.device) -> torch.Generator | None:
-        if self.seed is None:
-            return None
-        if self._generator is None or self._generator.device != device:
-            self._generator = torch.Generator(device).manual_seed(self.seed)
-        return self._generator
 
     def forward(
         self,
@@ -201,7 +188,7 @@ class DRLocLoss(BaseModule):
         Args:
             grid: Tokens of shape (B, D, H, W).
             pairs: Fixed pairs, see :func:`sample_pairs`, on the pooled grid.
-            generator: Random stream to draw pairs from, instead of the own one.
+            generator: Random stream to draw pairs from, instead of the global one.
 
         Returns:
             Tensor: Scalar in fp32.
@@ -238,7 +225,6 @@ class DRLocLoss(BaseModule):
         grid = self._pooled(grid)
         b, _, h, w = grid.shape
         if pairs is None:
-            generator = generator or self._stream(grid.device)
             pairs = sample_pairs(
                 self.num_pairs, h, w, b, grid.device, generator, self.exclude_identical
             )
@@ -288,6 +274,5 @@ class DRLocLoss(BaseModule):
             f'num_pairs={self.num_pairs}, loss_weight={self.loss_weight}, '
             f'weight_in_cells={self.weight_in_cells}, '
             f'grid_size={self.grid_size}, exclude_identical={self.exclude_identical}, '
-            f'variance_weight={self.variance_weight}, min_variance={self.min_variance}, '
-            f'seed={self.seed}'
+            f'variance_weight={self.variance_weight}, min_variance={self.min_variance}'
         )

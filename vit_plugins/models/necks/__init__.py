@@ -1,4 +1,5 @@
 from .pca_projection import PCAProjection
+from .sequence_pooling import SequencePooling
 from .token_pooling import TokenPooling
 
-__all__ = ['PCAProjection', 'TokenPooling']
+__all__ = ['PCAProjection', 'SequencePooling', 'TokenPooling']

@@ -44,8 +44,8 @@ class EmbeddingRetriever(BaseRetriever):
 
     Args:
         backbone: Config or module; its last output goes to the neck.
-        neck: Config or module that pools, see :class:`TokenPooling`; None where the backbone
-            returns one vector per image.
+        neck: Config, list of them or module that pools, see :class:`TokenPooling`; None where the
+            backbone returns one vector per image.
         head: Config or module with ``loss(feats, data_samples)``; None if never trained.
         pca: Config or module that projects pooled features (N, D) to (N, D'), after training;
             the loss does not see it.
@@ -65,7 +65,7 @@ class EmbeddingRetriever(BaseRetriever):
     def __init__(
         self,
         backbone: dict | nn.Module,
-        neck: dict | nn.Module | None = None,
+        neck: dict | list[dict] | nn.Module | None = None,
         head: dict | nn.Module | None = None,
         pca: dict | nn.Module | None = None,
         momentum_encoder: float | None = None,
@@ -273,8 +273,8 @@ class EmbeddingRetriever(BaseRetriever):
         state_dict[f'{own}steps'] = torch.zeros_like(self.momentum_encoder.steps)
 
 
-def _built(part: dict | nn.Module | None) -> nn.Module | None:
-    return MODELS.build(part) if isinstance(part, dict) else part
+def _built(part: dict | list[dict] | nn.Module | None) -> nn.Module | None:
+    return part if part is None or isinstance(part, nn.Module) else MODELS.build(part)
 
 
 def _pooled(inputs: Tensor, backbone: nn.Module, neck: nn.Module | None) -> Tensor:

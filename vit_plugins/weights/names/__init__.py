@@ -12,6 +12,10 @@ from .resnet import RESNET_D_NAMES, RESNET_NAMES
 from .swin import SWIN_NAMES
 from .vit import VIT_NAMES
 
+TIMM_NAMES = OfficialNames(  # the host's wrapper around a backbone of timm
+    model='TIMMBackbone', keys=((r'(.*)', r'backbone.timm_model.\1'),), example='weight'
+)
+
 # Of a class that is not here, the nearest one that it derives from counts.
 BACKBONE_NAMES: dict[str, OfficialNames] = {
     'ConViT': CONVIT_NAMES,
@@ -22,6 +26,7 @@ BACKBONE_NAMES: dict[str, OfficialNames] = {
     'ResNetV1d': RESNET_D_NAMES,
     'SwinTransformer': SWIN_NAMES,
     'T2TViTPerformer': T2T_NAMES,
+    'TIMMBackbone': TIMM_NAMES,
     'VisionTransformer': VIT_NAMES,
 }
 

@@ -5,7 +5,11 @@ import pytest
 import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 
-from vit_plugins.datasets.transforms.batch import BatchCompose, BatchRandomFlip
+from vit_plugins.datasets.transforms.batch import (
+    BatchCompose,
+    BatchRandomFlip,
+    batch_transform,
+)
 from vit_plugins.datasets.transforms.batch.draws import image_seeds
 
 EVERY = [
@@ -53,6 +57,24 @@ def test_same_image_same_pixels_whatever_is_beside_it(transform, batch, seeds):
     order = torch.tensor([3, 6, 0])
     assert torch.equal(transform(images[order], keys[order.numpy()]), together[order])
     assert torch.equal(transform(images, keys), together)
+
+
+def test_parts_for_the_cache_change_nothing(transform, batch, seeds, monkeypatch):
+    images, keys = batch(7), seeds(7)
+    whole = transform(images, keys)
+    monkeypatch.setattr(batch_transform, 'CPU_BYTES', 3 * images[0].numel())
+    calls = []
+    apply = transform.apply
+
+    def noted(part, params):
+        calls.append(len(part))
+        return apply(part, params)
+
+    monkeypatch.setattr(transform, 'apply', noted)
+    assert torch.equal(transform(images, keys), whole)
+    assert calls == [3, 3, 1]
+    monkeypatch.setattr(batch_transform, 'CPU_BYTES', 1)
+    assert torch.equal(transform(images, keys), whole)
 
 
 def test_epoch_index_seed_and_position_change_the_draws(transform, batch):

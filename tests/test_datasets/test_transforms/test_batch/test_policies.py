@@ -112,6 +112,18 @@ def test_constant_and_two_level_images():
             np.testing.assert_array_equal(result.permute(1, 2, 0).numpy(), expected)
 
 
+def test_one_channel_has_no_colour_but_contrast(batch):
+    images = batch(2)[:, :1]
+    results = {}
+    for name in ('ColorTransform', 'Contrast'):
+        policy = policy_of(certain({'type': name, 'magnitude': 0.7}), 'bgr')
+        results[name] = policy.operation(images, torch.full((2,), 0.7))
+    assert torch.equal(results['ColorTransform'], images)
+    three = policy.operation(images.expand(-1, 3, -1, -1), torch.full((2,), 0.7))
+    assert torch.equal(results['Contrast'], three[:, :1])
+    assert not torch.equal(results['Contrast'], images)
+
+
 def test_one_channel_and_one_pixel():
     images = torch.tensor([[[[5]]], [[[200]]]], dtype=torch.uint8)
     assert torch.equal(equalize(images, torch.zeros(2)), images)

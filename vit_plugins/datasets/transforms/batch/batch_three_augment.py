@@ -14,7 +14,7 @@ from ..three_augment import MEMBERS, ORDERS, ThreeAugment
 from .batch_transform import BatchTransform, upload
 from .blurs import blur, box_halves
 from .choices import apply_choices
-from .colours import CHANNEL_ORDERS, blend, grey, mean_level, solarize
+from .colours import CHANNEL_ORDERS, blend_, grey, mean_level, solarize
 from .mirrored import mirrored
 
 NAMES = (*MEMBERS, 'identity')
@@ -73,16 +73,16 @@ def batch_three_augment(
     if not params.steps.shape[1]:
         return images
     steps, factors = upload(params.steps, images.device), upload(params.factors, images.device)
-    return jitter(images.float(), steps, factors, channel_order).to(torch.uint8)
+    return jitter_(images.float(), steps, factors, channel_order).to(torch.uint8)
 
 
-def jitter(levels: Tensor, steps: Tensor, factors: Tensor, channel_order: str) -> Tensor:
+def jitter_(levels: Tensor, steps: Tensor, factors: Tensor, channel_order: str) -> Tensor:
     """Adjust brightness, contrast and saturation, in an order for each image.
 
     All three blend with something: black, the mean of the grey image, the grey image.
 
     Args:
-        levels: float32 of shape (B, C, H, W) that holds whole numbers.
+        levels: float32 of shape (B, C, H, W) that holds whole numbers; written to.
         steps: Kinds, places in :data:`STEPS`; int64 of shape (B, K).
         factors: float32 of shape (B, K).
         channel_order: 'bgr' or 'rgb'.
@@ -95,7 +95,7 @@ def jitter(levels: Tensor, steps: Tensor, factors: Tensor, channel_order: str) -
         kind = kinds[:, place]
         shade = grey(levels, channel_order)  # (B, 1, H, W)
         other = shade.where(kind == 2, mean_level(shade) * (kind == 1))
-        levels = blend(levels, other, factors[:, place])
+        blend_(levels, other, factors[:, place])
     return levels
 
 

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from .draws import uniforms
 
+# So many bytes of images at once a CPU keeps near, all that is computed of them included.
+CPU_BYTES = 2**21
+
 
 class BatchTransform(ABC):
     """A random transform of a batch of images on any device, with its own draw for each image.
@@ -57,7 +60,16 @@ class BatchTransform(ABC):
         """
         check_batch(images, seeds, type(self).__name__)
         numbers = uniforms(seeds, position, self.num_draws)
-        return self.apply(images, self.sample(numbers, tuple(images.shape[-2:])))
+        size = len(images)
+        if images.device.type == 'cpu':
+            size = CPU_BYTES // images.shape[1:].numel()
+        size = max(size, 1)
+        parts = images.split(size), np.split(numbers, range(size, len(images), size))
+        shape = tuple(images.shape[-2:])
+        results = [
+            self.apply(part, self.sample(rows, shape)) for part, rows in zip(*parts, strict=True)
+        ]
+        return results[0] if len(results) == 1 else torch.cat(results)
 
 
 def check_batch(images: Tensor, seeds: np.ndarray, name: str) -> None:

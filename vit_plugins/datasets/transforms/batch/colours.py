@@ -23,7 +23,7 @@ def per_image(values: Tensor) -> Tensor:
 
 
 def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
-    """Return Pillow's ``L``; an image of one channel is its own.
+    """Return Pillow's ``L``, in new memory; an image of one channel is its own.
 
     All products and sums are whole numbers below 2^24, hence exact in float32.
 
@@ -35,7 +35,7 @@ def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
         float32 of shape (B, 1, H, W).
     """
     if levels.shape[1] == 1:
-        return levels
+        return levels.clone()
     first, second, third = GREY_WEIGHTS if order == 'rgb' else GREY_WEIGHTS[::-1]
     total = levels[:, :1] * first
     total.add_(levels[:, 1:2], alpha=second).add_(levels[:, 2:], alpha=third)
@@ -51,21 +51,25 @@ def mean_level(levels: Tensor) -> Tensor:
     Returns:
         float32 of shape (B, 1, 1, 1).
     """
-    # float32 would lose whole numbers from 2^24 on, which is 257 x 257 white pixels
-    mean = levels.mean((1, 2, 3), keepdim=True, dtype=torch.float64)
-    return (mean + 0.5).floor_().float()
+    # float32 loses whole numbers from 2^24 on, which is 257 x 257 white pixels, but not in a row;
+    # and a GPU divides floats by multiplication
+    rows = levels.sum(3, keepdim=True)  # (B, 1, H, 1)
+    total = rows.sum((1, 2), keepdim=True, dtype=torch.int64)
+    count = levels.shape[1:].numel()
+    return ((2 * total + count) // (2 * count)).float()
 
 
-def blend(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
+def blend_(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
     """Compute ``other + factor * (levels - other)``, clipped and truncated, as ``Image.blend``.
 
     Args:
-        levels: float32 of shape (B, C, H, W).
+        levels: float32 of shape (B, C, H, W); written to, since new memory takes longer to get
+            than the result to compute.
         other: What a factor of 0 leads to, broadcast to that shape.
         factor: float32 of shape (B,); above 1 it leads away from ``other``.
     """
-    mixed = levels - other
-    return mixed.mul_(per_image(factor)).add_(other).clamp_(0, 255).floor_()
+    levels.sub_(other).mul_(per_image(factor)).add_(other)
+    return levels.clamp_(0, 255).floor_()
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:

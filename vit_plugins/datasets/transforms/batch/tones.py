@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .colours import blend, grey, mean_level, per_image
+from .colours import blend_, grey, mean_level, per_image
 from .colours import solarize as solarized
 from .windows import reflected
 
@@ -68,8 +68,9 @@ def posterize(images: Tensor, strength: Tensor) -> Tensor:
         images: The batch.
         strength: How many; rounded up.
     """
-    masks = (256 - torch.exp2(8 - strength.ceil())).to(torch.uint8)
-    return images & per_image(masks)
+    lost = 8 - strength.ceil().int()
+    masks = 256 - (torch.ones_like(lost) << lost)
+    return images & per_image(masks.to(torch.uint8))
 
 
 def posterize_to_nearest(images: Tensor, strength: Tensor) -> Tensor:
@@ -111,7 +112,7 @@ def brightness(images: Tensor, strength: Tensor) -> Tensor:
         images: The batch.
         strength: The weight of the image, less 1.
     """
-    return blend(images.float(), 0, 1 + strength).to(torch.uint8)
+    return blend_(images.float(), 0, 1 + strength).to(torch.uint8)
 
 
 def contrast(images: Tensor, strength: Tensor, channel_order: str = 'bgr') -> Tensor:
@@ -123,7 +124,7 @@ def contrast(images: Tensor, strength: Tensor, channel_order: str = 'bgr') -> Te
         channel_order: 'bgr' or 'rgb'.
     """
     levels = images.float()
-    return blend(levels, mean_level(grey(levels, channel_order)), 1 + strength).to(torch.uint8)
+    return blend_(levels, mean_level(grey(levels, channel_order)), 1 + strength).to(torch.uint8)
 
 
 def colour(images: Tensor, strength: Tensor, channel_order: str = 'bgr') -> Tensor:
@@ -135,7 +136,7 @@ def colour(images: Tensor, strength: Tensor, channel_order: str = 'bgr') -> Tens
         channel_order: 'bgr' or 'rgb'.
     """
     levels = images.float()
-    return blend(levels, grey(levels, channel_order), 1 + strength).to(torch.uint8)
+    return blend_(levels, grey(levels, channel_order), 1 + strength).to(torch.uint8)
 
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
@@ -155,4 +156,4 @@ def sharpness(images: Tensor, strength: Tensor) -> Tensor:
     wide = sum(padded[..., right : right + width] for right in range(3))  # (B, C, H + 2, W)
     total = 4 * levels + sum(wide[:, :, down : down + height] for down in range(3))
     smooth = (total / 13 + 0.5).floor_()
-    return blend(levels, smooth, 1 + strength).to(torch.uint8)
+    return blend_(levels, smooth, 1 + strength).to(torch.uint8)

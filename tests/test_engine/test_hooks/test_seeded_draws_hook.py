@@ -1,0 +1,158 @@
+"""Interrupted and resumed, with workers or without: the same weights, bit for bit."""
+
+import copy
+import itertools
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import DATASETS, HOOKS
+
+from vit_plugins.draws import seed_streams
+from vit_plugins.engine.hooks import SeededDrawsHook
+from vit_plugins.models.losses.drloc_formulas import sample_pairs
+
+ROOT = Path(__file__).parents[3]
+
+
+def leaves(part, name=''):
+    """Flatten what a checkpoint holds to its tensors and numbers, by name."""
+    if isinstance(part, dict | list | tuple):
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        return {k: v for key, x in items for k, v in leaves(x, f'{name}.{key}').items()}
+    return {name: torch.as_tensor(part)} if isinstance(part, torch.Tensor | int | float) else {}
+
+
+def differing(one, other):
+    """Compare weights, averaged weights and optimizer; name what is not the same bit for bit."""
+    parts = ('state_dict', 'ema_state_dict', 'optimizer')
+    one, other = (
+        leaves({part: checkpoint.get(part) for part in parts}) for checkpoint in (one, other)
+    )
+    assert one.keys() == other.keys()
+    return [name for name in one if not torch.equal(one[name], other[name])]
+
+
+M_PER_CLASS = dict(type='MPerClassSampler', batch_size=6, samples_per_class=2)
+FAST = {
+    'classifier': dict(custom_hooks=[dict(type='EMAHook', momentum=0.1)]),
+    'steps': dict(by_iter=True),
+    'retrieval': dict(model='RETRIEVER', sampler=M_PER_CLASS),
+}
+SLOW = {
+    'steps, epochs that end': dict(by_iter=True, sampler=dict(type='DefaultSampler')),
+    'retrieval, steps': dict(
+        model='RETRIEVER', by_iter=True, sampler=M_PER_CLASS | dict(infinite=True)
+    ),
+    'balanced': dict(sampler=dict(type='ClassBalancedSampler')),
+    'repeated': dict(sampler=dict(type='RepeatAugSampler')),
+}
+CASES = FAST | SLOW
+
+
+def tiers(names):
+    """Leave to the slow tier what the fast one has no time for."""
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
+
+
+def configured(toy, name, *args, **kwargs):
+    case = dict(CASES[name])
+    case['model'] = getattr(toy, case.get('model', 'CLASSIFIER'))
+    return toy.settings(*args, **case, **kwargs)
+
+
+@pytest.mark.parametrize('name', tiers(CASES))
+def test_an_interrupted_run_ends_as_the_uninterrupted(toy, tmp_path, name):
+    """Nor do workers matter: the one has none, the other two."""
+    _, whole = toy.train(configured(toy, name, tmp_path / 'whole'))
+    config = configured(toy, name, tmp_path / 'cut', workers=2)
+    newest, _ = toy.train(config, interrupt=7)
+    seed_streams(1)  # another process has another past
+    _, resumed = toy.train(config, resume=newest)
+    assert resumed['meta']['iter'] == whole['meta']['iter']
+    assert differing(whole, resumed) == []
+
+
+def test_without_the_hook_it_does_not(toy, tmp_path):
+    """So the toy draws, and what is compared depends on the draws."""
+    config = configured(toy, 'classifier', tmp_path)
+    del config['default_hooks']['seeded_draws']
+    _, whole = toy.train(config)
+    newest, _ = toy.train(config, interrupt=7)
+    _, resumed = toy.train(config, resume=newest.replace('epoch_3', 'epoch_1'))
+    assert len(differing(whole, resumed)) > 10
+
+
+def test_a_seed_that_nobody_gave_is_kept(toy, tmp_path):
+    config = configured(toy, 'classifier', tmp_path) | dict(randomness=dict(seed=None))
+    _, whole = toy.train(config)
+    _, resumed = toy.train(config, resume=str(tmp_path / 'epoch_1.pth'))
+    assert resumed['meta']['seed'] == whole['meta']['seed']
+    assert differing(whole, resumed) == []
+
+
+@pytest.mark.parametrize('name', tiers(['steps', 'steps, epochs that end', 'retrieval, steps']))
+def test_no_image_of_the_past_is_loaded(toy, tmp_path, name, monkeypatch):
+    config = configured(toy, name, tmp_path)
+    newest, _ = toy.train(config, interrupt=7)
+    assert newest.endswith('iter_6.pth')
+    dataset, loaded = DATASETS.get('NoisyShades'), []
+    prepare = dataset.prepare_data
+    monkeypatch.setattr(dataset, 'prepare_data', lambda s, i: loaded.append(i) or prepare(s, i))
+    toy.train(config, resume=newest)
+    batches = 2 if name == 'steps, epochs that end' else 3  # of six, but an epoch ends with three
+    assert len(loaded) == 6 * batches + 3 * (3 - batches)
+
+
+def test_other_draws_stay_the_same_without_localization(toy, tmp_path, monkeypatch):
+    """Dropout, dropped paths, mixup and images: only the pairs are drawn, or not."""
+    drawn = {}
+    for name in ('with', 'without'):
+        model = copy.deepcopy(toy.CLASSIFIER)
+        if name == 'without':
+            model['backbone']['out_type'] = 'cls_token'
+            model['head'] = model['head']['head']
+        seen = drawn[name] = []
+        with monkeypatch.context() as patch:
+            watch(patch, seen)
+            toy.train(toy.settings(tmp_path / name, model=model))
+    assert len(drawn['with']) == 12
+    for one, other in zip(drawn['with'], drawn['without'], strict=True):
+        assert all(map(torch.equal, one, other))
+
+
+def watch(patch, seen):
+    """Note the mixed images and the masks of dropout of each step."""
+    extract, dropout = ImageClassifier.extract_feat, torch.nn.functional.dropout
+
+    def dropout_noted(x, *args, **kwargs):
+        out = dropout(x, *args, **kwargs)
+        seen[-1].append(out == 0)
+        return out
+
+    def extract_noted(model, inputs, **kwargs):
+        seen.append([inputs])
+        return extract(model, inputs, **kwargs)
+
+    patch.setattr(torch.nn.functional, 'dropout', dropout_noted)
+    patch.setattr(ImageClassifier, 'extract_feat', extract_noted)
+
+
+def test_each_rank_draws_its_own_pairs(monkeypatch):
+    """They came from one private stream, the same on all ranks."""
+    hook = HOOKS.build(dict(type='SeededDrawsHook'))
+    drawn = []
+    for rank, step in itertools.product((0, 1), (0, 1)):
+        hook.before_train_iter(SimpleNamespace(seed=3, iter=step, rank=rank), 0)
+        drawn.append(sample_pairs(16, 4, 4, 2))
+    assert all(not torch.equal(a, b) for a, b in itertools.combinations(drawn, 2))
+
+
+def test_it_comes_first_and_with_every_recipe():
+    cfg = Config.fromfile(ROOT / 'configs/_base_/default_runtime.py')
+    hook = HOOKS.build(cfg.default_hooks.seeded_draws)
+    assert isinstance(hook, SeededDrawsHook)
+    assert hook.priority == 'HIGHEST'

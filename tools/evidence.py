@@ -1,0 +1,44 @@
+"""Fill the tables of docs/evidence.md from docs/evidence/*.json: ``python tools/evidence.py``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.studies.page import fill_page
+
+DESCRIPTION = """\
+Fill the tables of a page from the records of the studies that it names, and say what changed.
+
+A table's place is <!-- settings of STUDY.yaml --> or <!-- grid of STUDY.yaml by AXIS -->, up to
+<!-- end -->. Records are docs/evidence/NAME.json, which tools/study.py --records writes.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Rewrite the page, or check that it is up to date."""
+    parser = argparse.ArgumentParser(
+        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('page', nargs='?', type=Path, help='docs/evidence.md if not given')
+    parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
+    args = parser.parse_args(argv)
+    root = Path(__file__).resolve().parents[1]
+    page = args.page or root / 'docs' / 'evidence.md'
+    text = page.read_text(encoding='utf-8')
+    try:
+        filled = fill_page(text, root)
+    except (ValueError, OSError) as error:
+        sys.exit(str(error))
+    if filled == text:
+        print(f'{page} is up to date')
+    elif args.check:
+        sys.exit(f'{page} is not what its records say: run python tools/evidence.py')
+    else:
+        page.write_text(filled, encoding='utf-8')
+        print(f'{page} is written anew')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,251 @@
+"""Stop a training that has nothing to show: no step at all, or numbers that are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...datasets.samplers.seeded_batches import never_ends
+from ...finite import first_non_finite, non_finite_weights
+
+
+class NoStepError(ValueError):
+    """A training whose images fill no batch."""
+
+
+def require_steps(loader: DataLoader) -> None:
+    """Refuse a dataloader that gives no batch.
+
+    Args:
+        loader: The dataloader of the training, of this rank.
+
+    Raises:
+        NoStepError: With the size of a batch that would do.
+    """
+    if never_ends(loader.sampler) or len(loader) > 0:
+        return
+    images, ranks = len(loader.dataset), get_world_size()
+    share = len(loader.sampler)
+    raise NoStepError(
+        f'{images} training images on {ranks} rank(s) are {share} for each, which do not fill one '
+        f'batch of {loader.batch_size}, and drop_last leaves the rest out: no step would be '
+        f'taken. Set train_dataloader.batch_size={max(share // 4, 1)} or '
+        'train_dataloader.drop_last=False'
+    )
+
+
+@dataclass(frozen=True)
+class _Step:
+    number: int
+    learning_rate: float
+    samples: Sequence[Any]
+    finite: Tensor
+
+
+@HOOKS.register_module()
+class TrainingGuardHook(Hook):
+    """End a run that trains nothing or whose loss, weights or scores are not finite.
+
+    - A training without a single step is refused.
+    - It ends after some losses in a row that are NaN or infinite, with the step, the learning
+      rate and the files of the batch that was the first. A step that mixed precision skips
+      because a *gradient* overflows has a finite loss, and does not count.
+    - Weights that are not finite end it too, before they are saved; and no checkpoint that holds
+      such weights is loaded or resumed from.
+    - Scores or descriptors that are not finite end a test.
+
+    ``_base_/default_runtime.py`` brings the hook. For a config of your own, also with the host's
+    tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``.
+
+    Args:
+        patience: How many losses in a row end the training.
+        interval: How many steps pass between two looks at the losses: a look waits for the GPU.
+
+    Raises:
+        ValueError: If ``patience`` or ``interval`` is not positive.
+    """
+
+    # after the log is written and averages are put in their place, before checkpoints are saved
+    priority = 'LOW'
+
+    def __init__(self, patience: int = 5, interval: int = 10) -> None:
+        for name, value in {'patience': patience, 'interval': interval}.items():
+            if value < 1:
+                raise ValueError(f'{name} must be at least 1, got {value}')
+        self.patience = patience
+        self.interval = interval
+        self._unread: list[_Step] = []
+        self._bad: list[_Step] = []
+        self._last: _Step | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Refuse a training without a step.
+
+        Args:
+            runner: The runner.
+
+        Raises:
+            NoStepError: If the images fill no batch.
+        """
+        require_steps(runner.train_loop.dataloader)
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Note whether the losses are finite; look at what was noted now and then.
+
+        Args:
+            runner: The runner.
+            batch_idx: Unused.
+            data_batch: The batch, whose files are named.
+            outputs: The losses.
+        """
+        losses = [v for name, v in (outputs or {}).items() if 'loss' in name]
+        if not losses:
+            return
+        finite = torch.as_tensor(sum(losses)).detach().isfinite().all()
+        rates = next(iter(runner.optim_wrapper.get_lr().values()))
+        samples = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
+        self._last = _Step(runner.iter + 1, max(rates), samples, finite)
+        self._unread.append(self._last)
+        if len(self._unread) >= self.interval:
+            self._look()
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Look at the last losses and at the weights, on all ranks.
+
+        Args:
+            runner: The runner.
+
+        Raises:
+            FloatingPointError: If the weights are not finite.
+        """
+        self._look()
+        model = runner.model
+        while is_model_wrapper(model):
+            model = model.module
+        self._refuse(model.state_dict(), runner.iter)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Save no weights that are not finite: those that are saved are of use.
+
+        Args:
+            runner: The runner.
+            checkpoint: What would be saved.
+
+        Raises:
+            FloatingPointError: If the weights are not finite.
+        """
+        self._look()
+        for part in ('state_dict', 'ema_state_dict'):
+            self._refuse(checkpoint.get(part, {}), checkpoint['meta']['iter'])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse weights that are not finite.
+
+        Args:
+            runner: The runner.
+            checkpoint: What was loaded.
+
+        Raises:
+            FloatingPointError: If the weights are not finite.
+        """
+        names = non_finite_weights(checkpoint.get('state_dict', {}))
+        if names:
+            raise FloatingPointError(
+                f'the checkpoint {runner._load_from} holds weights that are not finite '
+                f'({_listed(names)}), of a training that diverged: take an earlier one'
+            )
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[Any] | None = None,
+    ) -> None:
+        """Refuse predictions that are not finite: metrics would rank them all the same.
+
+        Args:
+            runner: The runner.
+            batch_idx: Unused.
+            data_batch: Unused.
+            outputs: The predictions.
+
+        Raises:
+            FloatingPointError: If one is not finite.
+        """
+        found = first_non_finite(outputs or ())
+        if found is not None:
+            place, field = found
+            raise FloatingPointError(
+                f'the {field} of {_files(outputs[place : place + 1])} is not finite, so no metric '
+                'means anything: is the checkpoint of a training that diverged, or does the image '
+                'overflow in mixed precision (leave out --amp)?'
+            )
+
+    def _look(self) -> None:
+        if not self._unread:
+            return
+        # one wait for all of them
+        finite = torch.stack([step.finite for step in self._unread]).tolist()
+        for step, is_finite in zip(self._unread, finite, strict=True):
+            self._bad = [] if is_finite else [*self._bad, step]
+            if len(self._bad) == self.patience:
+                raise FloatingPointError(
+                    f'the loss was not finite in {self.patience} steps in a row; the first was '
+                    f'{_told(self._bad[0])}. {_CURE}'
+                )
+        self._unread.clear()
+
+    def _refuse(self, state_dict: dict[str, Tensor], number: int) -> None:
+        names = non_finite_weights(state_dict)
+        if not names:
+            return
+        steps = ''
+        if self._bad:
+            steps = f' The first loss that was not finite was that of {_told(self._bad[0])}.'
+        elif self._last is not None:
+            steps = f' The last was {_told(self._last)}.'
+        raise FloatingPointError(
+            f'weights are not finite after step {number} ({_listed(names)}); they are not saved, '
+            f'and the checkpoints saved before stay.{steps} {_CURE}'
+        )
+
+
+_CURE = (
+    'Lower the learning rate (optim_wrapper.optimizer.lr), warm up longer, or clip gradients '
+    '(optim_wrapper.clip_grad=dict(max_norm=1)); with --amp, try without; if it is always the '
+    'same batch, look at its files.'
+)
+
+
+def _told(step: _Step) -> str:
+    return (
+        f'step {step.number}, whose learning rate was {step.learning_rate:.4g} and whose '
+        f'batch was {_files(step.samples)}'
+    )
+
+
+def _listed(names: Sequence[str], most: int = 3) -> str:
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
+
+
+def _files(samples: Sequence[Any], most: int = 8) -> str:
+    names = [sample.get('img_path') or f'sample {sample.get("sample_idx")}' for sample in samples]
+    return _listed(names, most) if names else 'not known'

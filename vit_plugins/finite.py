@@ -1,0 +1,51 @@
+"""Which weights and answers are no finite numbers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+
+def non_finite_weights(state_dict: Mapping[str, Any]) -> list[str]:
+    """Return the names of tensors that hold NaN or an infinite number.
+
+    Masks of attention, which hold 0 and minus infinity and nothing else, are left out.
+
+    Args:
+        state_dict: Tensors by name; what is no tensor of floating-point numbers is passed over.
+
+    Returns:
+        The names, in the order of ``state_dict``.
+    """
+    tensors = {k: v for k, v in state_dict.items() if isinstance(v, Tensor)}
+    tensors = {k: v for k, v in tensors.items() if v.is_floating_point() and v.numel()}
+    if not tensors:
+        return []
+    finite = torch.stack([v.isfinite().all() for v in tensors.values()])  # read once, not each
+    suspects = [k for k, ok in zip(tensors, finite.tolist(), strict=True) if not ok]
+    return [k for k in suspects if not _is_mask(tensors[k])]
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    return bool(((tensor == 0) | tensor.isneginf()).all())
+
+
+def first_non_finite(samples: Iterable[BaseDataElement]) -> tuple[int, str] | None:
+    """Return which sample is the first whose prediction holds NaN or an infinite number.
+
+    Args:
+        samples: What a model predicted.
+
+    Returns:
+        Its place and the name of the field; None if all are finite.
+    """
+    places, values = [], []
+    for place, sample in enumerate(samples):
+        for name, value in sample.items():
+            if isinstance(value, Tensor) and value.is_floating_point():
+                places.append((place, name))
+                values.append(value.isfinite().all())
+    finite = torch.stack(values).tolist() if values else []
+    return next((where for where, ok in zip(places, finite, strict=True) if not ok), None)

@@ -1,0 +1,175 @@
+"""Numpy arrays out of a pickle that is not trusted.
+
+A pickle hands ``numpy.dtype`` a state, and an array its dtype and bytes. Numpy believes them: a
+dtype whose state names fields of objects makes it follow pointers that the file holds. Here plain
+stand-ins take both, look at them, and build the array by numpy's checked functions.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from mmengine.logging import HistoryBuffer
+
+from .allow_list_unpickler import RefusedError
+
+# Boolean, integer, float, complex, bytes and text: what holds neither pointers nor fields.
+PLAIN_CODE = re.compile(r'\?|[biufc]\d{1,2}|[SU]\d{1,9}')
+
+
+def _refused(name: str, what: object) -> RefusedError:
+    # torch wraps a page around an error's text; of that, "GLOBAL ... on ..." is found again.
+    return RefusedError(f'refused GLOBAL {name} on {what!r:.200}')
+
+
+class PlainDtype:
+    """Stands in for ``numpy.dtype``; numpy takes it wherever it takes a dtype.
+
+    Args:
+        code: Kind and size, such as ``'f8'``.
+        args: Whether to align and to copy, which do not matter.
+
+    Raises:
+        RefusedError: If the code is none of plain numbers or strings.
+    """
+
+    def __init__(self, code: str, *args: object) -> None:
+        if not isinstance(code, str) or not PLAIN_CODE.fullmatch(code):
+            raise _refused('numpy.dtype', code)
+        try:
+            self.dtype = np.dtype(code)
+        except TypeError:
+            raise _refused('numpy.dtype', code) from None
+
+    def __setstate__(self, state: tuple) -> None:
+        try:
+            _, *described, _ = state  # no more of version and flags: the state goes nowhere
+            dtype = self.dtype.newbyteorder(described[0])
+            is_plain = described == list(dtype.__reduce__()[2][1:-1])
+        except (LookupError, TypeError, ValueError):
+            is_plain = False
+        if not is_plain:
+            raise _refused('numpy.dtype', state)
+        self.dtype = dtype
+
+
+class PlainArray(np.ndarray):
+    """Stands in for ``numpy.ndarray``, empty until its state comes; written as one again."""
+
+    def __new__(cls) -> 'PlainArray':
+        """Return an empty one."""
+        return super().__new__(cls, 0)
+
+    def __setstate__(self, state: tuple) -> None:
+        try:
+            _, shape, dtype, is_fortran, content = state
+            array = _from_bytes(dtype, content).reshape(shape, order='F' if is_fortran else 'C')
+        except (TypeError, ValueError):
+            raise _refused('numpy.ndarray', state) from None
+        super().__setstate__(array.__reduce__()[2])
+
+    def __reduce_ex__(self, protocol: int) -> tuple:
+        return np.asarray(self).__reduce_ex__(protocol)
+
+
+def _from_bytes(dtype: PlainDtype, content: bytes | str) -> np.ndarray:
+    if not isinstance(dtype, PlainDtype):
+        raise TypeError(dtype)
+    if isinstance(content, str):  # the bytes of Python 2
+        content = content.encode('latin1')
+    return np.frombuffer(content, dtype.dtype)
+
+
+def reconstruct(kind: type, *args: object) -> PlainArray:
+    """Stand in for numpy's ``_reconstruct``: return an array without content.
+
+    Args:
+        kind: ``numpy.ndarray`` as the file names it.
+        args: Shape and code, which the state replaces.
+
+    Raises:
+        RefusedError: If it is to be something else.
+    """
+    if kind is not PlainArray:
+        raise _refused('numpy._core.multiarray._reconstruct', kind)
+    return PlainArray()
+
+
+def scalar(dtype: PlainDtype, content: bytes | str = b'') -> np.generic:
+    """Stand in for numpy's ``scalar``: return a number or string of numpy.
+
+    Args:
+        dtype: Its kind.
+        content: Its bytes.
+
+    Raises:
+        RefusedError: If they are not those of one such value.
+    """
+    try:
+        (value,) = _from_bytes(dtype, content)
+    except (TypeError, ValueError):
+        raise _refused('numpy._core.multiarray.scalar', (dtype, content)) from None
+    return value
+
+
+def latin1(text: str, encoding: str) -> bytes:
+    """Stand in for ``codecs.encode``, with which protocol 2 writes bytes.
+
+    Args:
+        text: The bytes as characters.
+        encoding: Only ``'latin1'``.
+
+    Raises:
+        RefusedError: If it is another.
+    """
+    if encoding != 'latin1' or not isinstance(text, str):
+        raise _refused('_codecs.encode', (text, encoding))
+    return text.encode('latin1')
+
+
+def no_bytes(*content: object) -> bytes:
+    """Stand in for ``bytes``, with which protocol 2 writes none, as of an empty array.
+
+    Args:
+        content: Nothing; a number would fill the memory.
+
+    Raises:
+        RefusedError: If there is something.
+    """
+    if content:
+        raise _refused('builtins.bytes', content)
+    return b''
+
+
+# Under the names of numpy 1 and of numpy 2.
+ARRAY_GLOBALS: dict[str, Callable[..., Any]] = {
+    'numpy.dtype': PlainDtype,
+    'numpy.ndarray': PlainArray,
+    'builtins.bytes': no_bytes,
+    **{f'numpy.{core}.multiarray._reconstruct': reconstruct for core in ('core', '_core')},
+    **{f'numpy.{core}.multiarray.scalar': scalar for core in ('core', '_core')},
+}
+
+
+def unwrap(content: Any, seen: set[int] | None = None) -> Any:
+    """Return what was read with numpy's own types in the place of the stand-ins.
+
+    Args:
+        content: Nested dicts, lists, tuples and history buffers, changed in place.
+        seen: Containers that were met before.
+    """
+    if isinstance(content, PlainArray):
+        return content.view(np.ndarray)
+    if isinstance(content, PlainDtype):
+        return content.dtype
+    if type(content) is tuple:
+        return tuple(unwrap(item, seen) for item in content)
+    seen = set() if seen is None else seen
+    inner = vars(content) if isinstance(content, HistoryBuffer) else content
+    if id(inner) in seen or not isinstance(inner, dict | list):
+        return content
+    seen.add(id(inner))
+    for key, item in list(inner.items() if isinstance(inner, dict) else enumerate(inner)):
+        inner[key] = unwrap(item, seen)
+    return content

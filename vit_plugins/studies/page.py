@@ -1,0 +1,132 @@
+"""Tables of studies within a page of text, made from the records that the repository keeps."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .grid import Study, read_study
+from .record_file import read_record_file
+from .report import difference_rows, markdown_table, summary_rows, with_deviation
+
+MARK = re.compile(
+    r'(<!-- (?P<kind>settings|grid) of (?P<study>\S+\.yaml)(?: by (?P<axis>[\w-]+))? -->\n)'
+    r'.*?(<!-- end -->)',
+    re.DOTALL,
+)
+KEPT = Path('docs', 'evidence')
+
+
+def record_path(root: Path, study: Study) -> Path:
+    """Return where the repository keeps the records of a study.
+
+    Args:
+        root: The repository.
+        study: The study.
+    """
+    return root / KEPT / f'{study.name}.json'
+
+
+def fill_page(text: str, root: Path) -> str:
+    """Return a page whose marked places hold the tables of their studies.
+
+    A place is ``<!-- settings of configs/STUDY.yaml -->`` (a row for each setting) or
+    ``<!-- grid of configs/STUDY.yaml by AXIS -->`` (a column for each level of the axis, and for
+    each comparison along it), up to ``<!-- end -->``.
+
+    Args:
+        text: The page.
+        root: The repository: studies and records are below it.
+
+    Raises:
+        ValueError: If a study has no records, or no such axis.
+    """
+
+    def filled(match: re.Match) -> str:
+        study = read_study(root / match['study'])
+        records = read_record_file(record_path(root, study))
+        if not records:
+            raise ValueError(f'{match["study"]}: no records in {record_path(root, study)}')
+        if match['kind'] == 'settings':
+            lines = settings_table(study, records)
+        else:
+            lines = grid_table(study, records, match['axis'])
+        table = '\n'.join(lines)
+        return f'{match[1]}{table}\n\n{match[5]}'
+
+    return MARK.sub(filled, text)
+
+
+def settings_table(study: Study, records: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a table with a row for each setting: seeds, metrics, differences.
+
+    Args:
+        study: The study.
+        records: Name of each finished cell to its record.
+    """
+    differences = _differences(study, records)
+    titles = list(dict.fromkeys(name for found in differences.values() for name in found))
+    body = []
+    for row in summary_rows(study, records):
+        key = tuple(row[axis] for axis in study.axes)
+        shown = [with_deviation(row[f'{m} mean'], row[f'{m} std']) for m in study.metrics]
+        found = [differences.get(key, {}).get(title, '') for title in titles]
+        body.append([*key, str(row['n']), *shown, *found])
+    return markdown_table([*study.axes, 'n', *study.metrics, *titles], body)
+
+
+def grid_table(
+    study: Study, records: Mapping[str, Mapping[str, Any]], axis: str | None
+) -> list[str]:
+    """Return a table with a column for each level of an axis, and its comparisons behind.
+
+    Args:
+        study: The study, of one metric.
+        records: Name of each finished cell to its record.
+        axis: The axis.
+
+    Raises:
+        ValueError: If the study has no such axis, or several metrics.
+    """
+    if axis not in study.axes or len(study.metrics) != 1:
+        raise ValueError(
+            f'{study.name}: a grid needs one metric and "by AXIS" with one of '
+            f'{", ".join(study.axes)}; got axis {axis} and {len(study.metrics)} metrics'
+        )
+    (metric,) = study.metrics
+    place = list(study.axes).index(axis)
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in summary_rows(study, records):
+        rest = tuple(row[name] for name in study.axes if name != axis)
+        value = with_deviation(row[f'{metric} mean'], row[f'{metric} std'])
+        rows.setdefault(rest, {})[row[axis]] = f'{value} ({row["n"]})'
+    compared: list[str] = []
+    for key, found in _differences(study, records).items():
+        rest = (*key[:place], *key[place + 1 :])
+        for title, value in found.items():
+            name = f'{key[place]} - {title.removeprefix("against ")}'
+            rows[rest][name] = value
+            compared += [name] if name not in compared else []
+    levels = [level for level in study.axes[axis] if any(level in row for row in rows.values())]
+    columns = [*levels, *compared]
+    body = [[*rest, *(row.get(name, '') for name in columns)] for rest, row in rows.items()]
+    others = [name for name in study.axes if name != axis]
+    return markdown_table([*others, *(f'{name} (n)' for name in levels), *compared], body)
+
+
+def _differences(
+    study: Study, records: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[str, ...], dict[str, str]]:
+    """Write each difference in words: its setting to what it is against to mean and interval."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for row in difference_rows(study, records):
+        level, baseline = row['difference'].split(' - ')
+        key = tuple(row.get(axis, level) for axis in study.axes)
+        several = f' ({row["metric"]})' if len(study.metrics) > 1 else ''
+        span = '' if math.isnan(row['low']) else f' ({row["low"]:+.2f} to {row["high"]:+.2f})'
+        value = f'{row["mean"]:+.2f}{span}'
+        found.setdefault(key, {})[f'against {baseline}{several}'] = value
+    return found
