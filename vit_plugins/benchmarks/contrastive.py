@@ -19,6 +19,7 @@ MEMORIES = {  # (M, D, classes); 59,551 are the training images of Stanford Onli
     'toy': ((500, 16, 100),),
     'cpu': ((59_551, 384, 11_318),),
     'gpu': ((59_551, 384, 11_318),),
+    'large': ((1_000_000, 384, 100_000),),
 }
 TOLERANCE = 1e-3  # float32 sums of 3.8 million terms
 

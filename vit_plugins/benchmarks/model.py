@@ -18,6 +18,7 @@ MODEL_SIZES = {
     'toy': (('tiny', 32, 2),),
     'cpu': (('tiny', 224, 8), ('small', 384, 2)),
     'gpu': (('tiny', 224, 256), ('small', 224, 128)),
+    'large': (('base', 224, 128), ('small', 384, 64)),
 }
 LIMIT = 'a ViT of equal width, depth and number of heads: plain attention by SDPA in all layers'
 
@@ -40,7 +41,7 @@ def build(setting: Setting, *, arch: str, pixels: int, batch: int, mode: str) ->
 
     Args:
         setting: Device and precision.
-        arch: 'tiny' or 'small'.
+        arch: 'tiny', 'small' or 'base'.
         pixels: Height and width of the images.
         batch: Images of a call.
         mode: One of ``MODES``.

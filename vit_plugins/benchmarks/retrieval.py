@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +19,7 @@ VECTORS = {  # (N, D); 60,502 are the test images of Stanford Online Products
     'toy': ((500, 16),),
     'cpu': ((20_000, 128), (60_502, 384)),
     'gpu': ((60_502, 384),),
+    'large': ((1_000_000, 384),),
 }
 BLOCK = 1024  # queries of the peers at a time
 TOLERANCE = 1e-4  # of the recalls: neighbours of almost equal similarity may change places
@@ -89,11 +90,8 @@ def _product(vectors: Tensor) -> None:
 
 def _topk(vectors: Tensor, labels: np.ndarray) -> Tensor:
     most = min(max(TOPK) + 1, len(vectors))
-    found = [
-        (block @ vectors.T).topk(most, dim=1).indices.cpu().numpy()
-        for block in vectors.split(BLOCK)
-    ]
-    return _recalls(found, labels)
+    blocks = ((block @ vectors.T).topk(most, dim=1).indices for block in vectors.split(BLOCK))
+    return _recalls(blocks, torch.from_numpy(labels).to(vectors.device))
 
 
 def _faiss(vectors: Tensor, labels: np.ndarray) -> Tensor:
@@ -102,7 +100,7 @@ def _faiss(vectors: Tensor, labels: np.ndarray) -> Tensor:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors.numpy())
     found = index.search(vectors.numpy(), min(max(TOPK) + 1, len(vectors)))[1]
-    return _recalls(np.split(found, range(BLOCK, len(found), BLOCK)), labels)
+    return _recalls(torch.from_numpy(found).split(BLOCK), torch.from_numpy(labels))
 
 
 def _metric_learning(vectors: Tensor, labels: np.ndarray) -> Tensor:
@@ -125,16 +123,16 @@ def _metric_learning(vectors: Tensor, labels: np.ndarray) -> Tensor:
     return torch.tensor([found[name] for name in names])
 
 
-def _recalls(blocks: list[np.ndarray], labels: np.ndarray) -> Tensor:
+def _recalls(blocks: Iterable[Tensor], labels: Tensor) -> Tensor:
     """Count queries with their class among K neighbours; (b, 1001), the query itself dropped."""
-    counts, first = np.zeros(len(TOPK)), 0
+    counts, first = torch.zeros(len(TOPK), device=labels.device), 0
     for neighbours in blocks:
-        queries = np.arange(first, first + len(neighbours))
+        queries = torch.arange(first, first + len(neighbours), device=labels.device)
         first += len(neighbours)
         others = neighbours != queries[:, None]
         hits = (labels[neighbours] == labels[queries][:, None]) & others
-        place = np.cumsum(others, axis=1)  # of each neighbour, from 1, without the query
-        best = np.take_along_axis(place, hits.argmax(axis=1)[:, None], axis=1)[:, 0]
-        ranks = np.where(hits.any(axis=1), best, np.iinfo(int).max)
-        counts += [(ranks <= k).sum() for k in TOPK]
-    return torch.from_numpy(counts / (np.bincount(labels)[labels] > 1).sum())
+        place = others.cumsum(dim=1)  # of each neighbour, from 1, without the query
+        best = place.where(hits, torch.iinfo(torch.long).max).amin(dim=1)
+        counts += torch.stack([(best <= k).sum() for k in TOPK])
+    with_positives = (torch.bincount(labels)[labels] > 1).sum()
+    return counts / with_positives

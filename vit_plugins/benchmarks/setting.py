@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-SIZES = ('toy', 'cpu', 'gpu')
+SIZES = ('toy', 'cpu', 'gpu', 'large')
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Setting:
     Attributes:
         device: A device of torch, such as 'cpu' or 'cuda'.
         dtype: 'fp32', or 'bf16' or 'fp16', which are autocast over float32 weights.
-        size: 'toy' takes seconds anywhere, 'cpu' suits two cores, 'gpu' fills a card.
+        size: 'toy' takes seconds anywhere, 'cpu' suits two cores, 'gpu' fills a card,
+            'large' takes minutes on one.
         rounds: In each of them every side takes its turn.
         turn: How many seconds a turn lasts about, for up to 20 calls.
         compiled: Whether modules go through ``torch.compile``.
