@@ -40,9 +40,10 @@ def compare_modules(
     limits = limits or {}
     training = mode == 'forward+backward'
     sides, keeps = {}, {}
+    backend = 'aot_eager' if setting.size == 'toy' else 'inductor'
     for key, module in modules.items():
         module.train(training)
-        ready = torch.compile(module) if setting.compiled else module
+        ready = torch.compile(module, backend=backend) if setting.compiled else module
         forward = _forward(ready, forwards[key], setting, training)
         step = _step(module, forward) if training else forward
         outputs = None if key in limits else _outputs(module, step, training)

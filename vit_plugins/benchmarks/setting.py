@@ -22,7 +22,7 @@ class Setting:
             'large' takes minutes on one.
         rounds: In each of them every side takes its turn.
         turn: How many seconds a turn lasts about, for up to 20 calls.
-        compiled: Whether modules go through ``torch.compile``.
+        compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.
         threads: Threads of torch and of its peers.
     """
 

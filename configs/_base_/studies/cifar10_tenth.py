@@ -10,7 +10,6 @@ model = dict(
         arch=dict(embed_dims=192, num_layers=6, num_heads=4, feedforward_channels=768),
         img_size=32,
         patch_size=4,
-        out_type='raw',
     ),
     neck=None,
     head=dict(
@@ -52,7 +51,7 @@ train_cfg = dict(by_epoch=False, max_iters=1000, val_interval=1000)
 val_cfg = dict()
 test_cfg = dict()
 default_hooks = dict(
-    checkpoint=dict(by_epoch=False, interval=1000, save_best=None, max_keep_ckpts=1),
+    checkpoint=dict(by_epoch=False, interval=1000, save_best=None, max_keep_ckpts=2),
     logger=dict(interval=50, log_metric_by_epoch=False),
 )
 log_processor = dict(by_epoch=False)

@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 1 if a stage did not pass, 2 if the arguments do not fit.
     """
-    args = make_parser().parse_args(argv)
+    args = make_parser().parse_intermixed_args(argv)  # OUT --dry-run 4
     try:
         stages = choose_stages(args.stages)
         if not (args.again or args.dry_run):

@@ -14,15 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from ...resources import resource_root
 from ...studies.cell_folder import read_logs
+from .process_tree import kill_tree
 
 
 def start(config: str, work_dir: Path, options: Sequence[str]) -> subprocess.Popen:
-    """Start a training of one rank as a group of processes.
+    """Start a training of one rank.
 
     Args:
         config: The config file.
@@ -31,9 +31,7 @@ def start(config: str, work_dir: Path, options: Sequence[str]) -> subprocess.Pop
     """
     script = str(resource_root() / 'tools' / 'dist_train.sh')
     command = ['bash', script, config, '1', '--work-dir', str(work_dir), *options]
-    return subprocess.Popen(
-        command, env={**os.environ, 'PYTHON': sys.executable}, start_new_session=True
-    )
+    return subprocess.Popen(command, env={**os.environ, 'PYTHON': sys.executable})
 
 
 def kill_when_saved(process: subprocess.Popen, work_dir: Path) -> str:
@@ -52,10 +50,10 @@ def kill_when_saved(process: subprocess.Popen, work_dir: Path) -> str:
     while not (saved := sorted(work_dir.glob('epoch_*.pth'))):
         if process.poll() is not None:
             raise RuntimeError(f'the training ended with {process.returncode} before it saved')
-        time.sleep(0.05)
+        time.sleep(0.02)
     if process.poll() is not None:
         raise RuntimeError('the training ended before it was killed')
-    os.killpg(process.pid, signal.SIGKILL)
+    kill_tree(process.pid)
     process.wait()
     return saved[0].name
 
@@ -79,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if process.wait():
             raise RuntimeError(f'the resumed training ended with {process.returncode}')
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if process.poll() is None:
+            kill_tree(process.pid)
     said = '\n'.join(
         log.read_text(errors='replace') for log in sorted(work_dir.glob('*/*.log'))[1:]
     )
@@ -90,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             'the second training did not go on with the first: its log has no line "resumed epoch"'
         )
     logs = read_logs(work_dir)
+    if int(resumed[0][1]) >= logs['steps']:
+        raise RuntimeError('the first training was at its end when it was killed: more epochs')
     result = {
         'killed_after': killed_after,
         'resumed_at_step': int(resumed[0][1]),

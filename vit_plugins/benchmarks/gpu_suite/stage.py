@@ -65,6 +65,7 @@ class Stage:
         collect: Returns what the command has found so far, also if it failed or was ended.
         needs_images: Whether it trains on CIFAR-10.
         takes_rest: Whether it uses all the time that the call has left.
+        goes_on: Whether another stage goes on where it was ended: its limit is then no failure.
     """
 
     number: str
@@ -75,6 +76,7 @@ class Stage:
     collect: Callable[[Job], dict[str, Any]]
     needs_images: bool = False
     takes_rest: bool = False
+    goes_on: bool = False
 
     @property
     def file(self) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
+from ...engine.resume import newest_whole_checkpoint
 from .stage import Job, Stage
 from .trainings import (
     collect_study,
@@ -57,7 +58,7 @@ def _collect_tests(job: Job) -> dict[str, Any]:
 
 def _ddp_command(job: Job) -> list[str]:
     config = job.root / 'configs' / 'convit_drloc_digits.py'
-    epochs = 2 if job.toy else 6
+    epochs = 5 if job.toy else 30
     options = {
         'train_cfg.max_epochs': epochs,
         'param_scheduler.0.warmup': 0.5,
@@ -108,16 +109,17 @@ def _collect_bench(job: Job) -> dict[str, Any]:
 
 
 def _hybrid_command(job: Job) -> list[str]:
-    return study_command(job, 'small_data/hybrid_tenth_gpu_cifar10.yaml')
+    toy = {'cells': [{'model': ['convit', 'hybrid-convit']}]}
+    return study_command(job, 'small_data/hybrid_tenth_gpu_cifar10.yaml', toy)
 
 
 def _drloc_command(job: Job) -> list[str]:
-    toy = {'cells': [{'model': 'swin'}]}
+    toy = {'cells': [{'model': 'swin', 'loss': 'drloc'}]}
     return study_command(job, 'drloc/on_off_gpu_cifar10.yaml', toy)
 
 
 def _ablation_command(job: Job) -> list[str]:
-    toy = {'cells': [{'training': ['three-augment', 'randaugment']}]}
+    toy = {'cells': [{'training': 'three-augment'}]}
     return study_command(job, 'deit3/ablation_gpu_cifar10.yaml', toy)
 
 
@@ -133,19 +135,23 @@ def _long_recipe_command(job: Job) -> list[str]:
     return _recipe_command(job, 100)
 
 
-def _long_run_command(job: Job, ends: bool) -> list[str]:
+def _long_run_command(job: Job, epochs: int, ends: bool) -> list[str]:
     settings = SMALL_HYBRID if job.toy else None
-    file = write_training(job, RECIPE, 300, settings, ends=ends)
-    run = str(job.out / LONG_RUN)
-    return [*job.tool('train'), str(file), '--work-dir', run, '--resume']
+    file = write_training(job, RECIPE, epochs, settings, ends)
+    return [*job.tool('train'), str(file), '--work-dir', str(job.out / LONG_RUN), '--resume']
 
 
 def _first_half_command(job: Job) -> list[str]:
-    return _long_run_command(job, ends=False)
+    return _long_run_command(job, 1 if job.toy else 300, ends=False)
 
 
 def _second_half_command(job: Job) -> list[str]:
-    return _long_run_command(job, ends=True)
+    if newest_whole_checkpoint(job.out / LONG_RUN) is None:
+        raise ValueError(
+            f'{job.out / LONG_RUN} has no checkpoint to go on with: run stage 9a first, or bring '
+            'its folder along'
+        )
+    return _long_run_command(job, 2 if job.toy else 300, ends=True)
 
 
 def _collect_long_run(job: Job) -> dict[str, Any]:
@@ -188,6 +194,7 @@ STAGES = (
     Stage(
         '9a', 'recipe300_begun', 'the small-data recipe, 300 epochs, as far as the time allows',
         180, _first_half_command, _collect_long_run, needs_images=True, takes_rest=True,
+        goes_on=True,
     ),
     Stage(
         '9b', 'recipe300', 'the same, from the checkpoint in OUT/epochs300 to the end',

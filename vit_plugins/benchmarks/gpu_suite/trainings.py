@@ -20,6 +20,7 @@ FROM_IMAGES = (
 )  # fmt: skip
 LOADERS = {'train_dataloader': 'train', 'val_dataloader': 'test', 'test_dataloader': 'test'}
 CLASSES = 10
+TOY_EPOCHS = 2
 ENDING = 10.0  # seconds between the end of the trainings and that of the stage
 
 
@@ -120,7 +121,7 @@ def write_training(
     Args:
         job: Of the stage.
         recipe: Its file below ``configs``.
-        epochs: Of the training; a dry run has two.
+        epochs: Of the training.
         settings: What else differs.
         ends: Whether the training, its schedule complete, ends with the stage.
 
@@ -134,11 +135,11 @@ def write_training(
     cfg.merge_from_dict(
         {
             **placement(job, subset=False),
-            'train_cfg.max_epochs': 2 if job.toy else epochs,
+            'train_cfg.max_epochs': epochs,
             'train_cfg.val_interval': 1 if job.toy else 5,
             'param_scheduler.0.warmup': 0.1 if job.toy else min(8, epochs / 10),
-            'default_hooks.checkpoint.interval': 1 if job.toy else 10,
-            'default_hooks.checkpoint.max_keep_ckpts': 1,
+            'default_hooks.checkpoint.interval': 1 if job.toy else 5,
+            'default_hooks.checkpoint.max_keep_ckpts': 2,
             'default_hooks.logger.interval': 1 if job.toy else 20,
             **({'train_dataloader.batch_size': 8} if job.toy else {}),
             **(settings or {}),
@@ -159,10 +160,10 @@ def training_command(
     Args:
         job: Of the stage.
         recipe: Its file below ``configs``.
-        epochs: Of the training.
+        epochs: Of the training; a dry run has two.
         settings: What else differs.
     """
-    file = write_training(job, recipe, epochs, settings)
+    file = write_training(job, recipe, TOY_EPOCHS if job.toy else epochs, settings)
     return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run')]
 
 
