@@ -7,6 +7,7 @@ import torch
 
 from vit_plugins import __main__ as command_line
 from vit_plugins.benchmarks import command
+from vit_plugins.benchmarks.setting import Setting
 
 ROW = {
     'case': 'GPSA',
@@ -74,6 +75,40 @@ def test_json_is_written_after_each_case_and_a_failure_is_in_it(monkeypatch, tmp
     assert 'ConViT: FAILED\nTraceback\nno memory' in printed
     assert 'faiss is left out: No module named faiss' in printed
     assert 'peak            -' in printed
+
+
+class Pipe:
+    def __init__(self):
+        self.sent = []
+
+    def send(self, what):
+        self.sent.append(what)
+
+
+def test_a_process_in_which_cuda_cannot_start_says_so_and_another_kind_is_tried(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    on_gpu = Setting(device='cuda', size='toy')
+    monkeypatch.setattr(torch.cuda, '_is_in_bad_fork', lambda: True)
+    pipe = Pipe()
+    command._measure_case(pipe, 'gpsa', 'any', on_gpu)
+    assert pipe.sent == [None]
+    tried = []
+
+    def fresh(context, part, case, setting):
+        tried.append(context.get_start_method())
+        return None if tried[-1] == 'forkserver' else {'sides': {}}
+
+    monkeypatch.setattr(command, '_in_fresh_process', fresh)
+    rows = list(command.run_parts(['gpsa'], on_gpu))
+    assert tried == ['forkserver', 'spawn', 'spawn']
+    assert [row['sides'] for row in rows] == [{}, {}]
+
+
+def test_a_case_that_fails_sends_its_traceback(monkeypatch):
+    pipe = Pipe()
+    monkeypatch.setattr('vit_plugins.benchmarks.gpsa.build', lambda *a, **k: 1 / 0)
+    command._measure_case(pipe, 'gpsa', 'GPSA h=4 N=16 forward', Setting(size='toy'))
+    assert 'ZeroDivisionError' in pipe.sent[0]['error']
 
 
 @pytest.mark.slow

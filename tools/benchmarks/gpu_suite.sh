@@ -15,8 +15,9 @@
 # What such a machine lacks comes along in two folders that git ignores:
 #   .whl/   wheels of the OpenMMLab host and what it needs, for the Python there: mmengine,
 #           mmcv-lite, mmpretrain, addict, yapf, termcolor, platformdirs, mat4py, modelindex,
-#           model-index, ordered-set, importlib-metadata, zipp, lazy-importer, rich;
-#           pytorch-metric-learning and timm for the comparisons (pip download --no-deps -d .whl ...)
+#           model-index, ordered-set, importlib-metadata, zipp, lazy-importer; for the comparisons
+#           pytorch-metric-learning and, where it is missing, timm
+#           (pip download --no-deps -d .whl NAME...)
 #   .data/  cifar10-jpeg.tar.gz: CIFAR-10 as train/CLASS/*.jpg and test/CLASS/*.jpg
 # The 300 epochs of 9a and 9b go on from OUT/epochs300: bring that folder along for the second half.
 set -euo pipefail

@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from traceback import format_exc
 from typing import Any
@@ -117,24 +118,40 @@ def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]
     Yields:
         For each case ``part``, ``case`` and what :func:`measure` returns, or an ``error``.
     """
+    # An import may ask whether there is a GPU; by NVML that does not spoil the forks.
+    os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
     context = get_context('forkserver')
     context.set_forkserver_preload(PRELOADED)
     for part in parts:
         for case in import_module(f'.{part}', __package__).cases(setting.size):
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_measure_case, args=(theirs, part, case, setting))
-            process.start()
-            theirs.close()
-            try:
-                found = ours.recv()
-            except EOFError:
-                process.join()
-                found = {'error': f'the process ended with exit code {process.exitcode}'}
-            process.join()
-            yield {'part': part, 'case': case, **found}
+            found = _in_fresh_process(context, part, case, setting)
+            if found is None:  # slower, as each process imports all
+                context = get_context('spawn')
+                found = _in_fresh_process(context, part, case, setting)
+            yield {'part': part, 'case': case, **(found or {'error': 'no CUDA in the process'})}
+
+
+def _in_fresh_process(
+    context: BaseContext, part: str, case: str, setting: Setting
+) -> dict[str, Any] | None:
+    """Measure a case; None if the process was forked from one that had started CUDA."""
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_case, args=(theirs, part, case, setting))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        process.join()
+        return {'error': f'the process ended with exit code {process.exitcode}'}
+    finally:
+        process.join()
 
 
 def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> None:
+    if setting.is_cuda and torch.cuda._is_in_bad_fork():
+        pipe.send(None)
+        return
     logging.disable(logging.INFO)  # the host's lines on initialisation
     try:
         torch.set_num_threads(setting.threads)
