@@ -19,7 +19,7 @@
 #           pytorch-metric-learning and, where it is missing, timm
 #           (pip download --no-deps -d .whl NAME...)
 #   .data/  cifar10-jpeg.tar.gz: CIFAR-10 as train/CLASS/*.jpg and test/CLASS/*.jpg
-# The 300 epochs of 9a and 9b go on from OUT/epochs300: bring that folder along for the second half.
+# 9a leaves its checkpoint in OUT/epochs300.part*, of 15 MiB each: bring them along in OUT for 9b.
 set -euo pipefail
 if [ $# -eq 0 ] || [ "$1" = --help ]; then
     set -- --help

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from ...engine.resume import newest_whole_checkpoint
+from .parcels import pack, unpack
 from .stage import Job, Stage
 from .trainings import (
     collect_study,
@@ -30,7 +32,7 @@ SMALL_HYBRID = {  # for a dry run
     'model.backbone.patch_cfg.stem.channels': (4, 4, 4),
     'model.head.in_channels': 32,
 }
-LONG_RUN = 'epochs300'  # below OUT: its second half goes on with it
+LONG_RUN = 'epochs300'  # in OUT: the checkpoint of the first half, in parts
 
 
 def _test_command(job: Job) -> list[str]:
@@ -138,7 +140,7 @@ def _long_recipe_command(job: Job) -> list[str]:
 def _long_run_command(job: Job, epochs: int, ends: bool) -> list[str]:
     settings = SMALL_HYBRID if job.toy else None
     file = write_training(job, RECIPE, epochs, settings, ends)
-    return [*job.tool('train'), str(file), '--work-dir', str(job.out / LONG_RUN), '--resume']
+    return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run'), '--resume']
 
 
 def _first_half_command(job: Job) -> list[str]:
@@ -146,16 +148,14 @@ def _first_half_command(job: Job) -> list[str]:
 
 
 def _second_half_command(job: Job) -> list[str]:
-    if newest_whole_checkpoint(job.out / LONG_RUN) is None:
-        raise ValueError(
-            f'{job.out / LONG_RUN} has no checkpoint to go on with: run stage 9a first, or bring '
-            'its folder along'
-        )
+    unpack(job.out / LONG_RUN, job.work / 'run')
     return _long_run_command(job, 2 if job.toy else 300, ends=True)
 
 
-def _collect_long_run(job: Job) -> dict[str, Any]:
-    return collect_training(job, job.out / LONG_RUN)
+def _collect_first_half(job: Job) -> dict[str, Any]:
+    saved = newest_whole_checkpoint(job.work / 'run')
+    parts = [] if saved is None else pack(Path(saved), job.out / LONG_RUN)
+    return {**collect_training(job), 'parts': [part.name for part in parts]}
 
 
 STAGES = (
@@ -193,12 +193,12 @@ STAGES = (
     ),
     Stage(
         '9a', 'recipe300_begun', 'the small-data recipe, 300 epochs, as far as the time allows',
-        180, _first_half_command, _collect_long_run, needs_images=True, takes_rest=True,
+        180, _first_half_command, _collect_first_half, needs_images=True, takes_rest=True,
         goes_on=True,
     ),
     Stage(
-        '9b', 'recipe300', 'the same, from the checkpoint in OUT/epochs300 to the end',
-        180, _second_half_command, _collect_long_run, needs_images=True, takes_rest=True,
+        '9b', 'recipe300', 'the same, from the checkpoint in OUT/epochs300.part* to the end',
+        180, _second_half_command, collect_training, needs_images=True, takes_rest=True,
     ),
     Stage(
         '9c', 'ablation', "DeiT III's augmentation on a tenth of CIFAR-10, 3 seeds",

@@ -167,17 +167,15 @@ def training_command(
     return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run')]
 
 
-def collect_training(job: Job, run: Path | None = None) -> dict[str, Any]:
+def collect_training(job: Job) -> dict[str, Any]:
     """Return curves, metrics, images a second and memory of a training.
 
     Args:
         job: Of the stage.
-        run: Its work dir; None is the usual one.
     """
-    run = run or job.work / 'run'
-    found = read_logs(run)
+    found = read_logs(job.work / 'run')
     if not found['steps']:
-        raise ValueError(f'no step was logged in {run}')
+        raise ValueError('no step was logged')
     batch = Config.fromfile(job.work / 'config.py').train_dataloader.batch_size
     if found['seconds_per_step']:
         found['images_per_second'] = batch / found['seconds_per_step']
