@@ -74,7 +74,7 @@ def test_first_half_has_no_budget(make_job):
 
 def test_trainings_end_before_their_stage(make_job):
     assert time_budget(make_job(seconds=150.0))['seconds'] == 140
-    assert time_budget(make_job(seconds=12.0))['seconds'] == 6
+    assert time_budget(make_job(seconds=40.0))['seconds'] == 34
 
 
 @pytest.mark.parametrize('stage', STAGES, ids=lambda stage: stage.number)

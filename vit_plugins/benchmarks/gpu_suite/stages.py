@@ -181,7 +181,7 @@ STAGES = (
     ),
     Stage(
         '6', 'control', 'a small ResNet, 20 epochs of CIFAR-10',
-        30, _control_command, collect_training, needs_images=True,
+        45, _control_command, collect_training, needs_images=True,
     ),
     Stage(
         '7', 'recipe20', 'the small-data recipe, 20 epochs: images a second, memory, accuracy',

@@ -21,7 +21,7 @@ FROM_IMAGES = (
 LOADERS = {'train_dataloader': 'train', 'val_dataloader': 'test', 'test_dataloader': 'test'}
 CLASSES = 10
 TOY_EPOCHS = 2
-ENDING = 10.0  # seconds between the end of the trainings and that of the stage
+ENDING = 10.0  # seconds between the end of the trainings and that of the stage, at most
 
 
 def time_budget(job: Job) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def time_budget(job: Job) -> dict[str, Any]:
     Args:
         job: Of the stage.
     """
-    seconds = max(job.seconds - ENDING, 0.5 * job.seconds)
+    seconds = job.seconds - min(ENDING, 0.15 * job.seconds)
     return {'type': 'TimeBudgetHook', 'seconds': seconds, 'started': job.started}
 
 
