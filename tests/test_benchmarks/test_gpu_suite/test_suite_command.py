@@ -23,9 +23,11 @@ SCRIPT = ROOT / 'tools' / 'benchmarks' / 'gpu_suite.sh'
 def ran(monkeypatch, tmp_path):
     """Record which stages would run, with their seconds; nothing is kept in docs/gpu."""
     seen = {}
+    images = {'train': 0, 'test': 0}
 
     def run_stage(stage, job, machine, log):
         seen[stage.number] = job
+        images.update({part: len(list(job.images.glob(f'{part}/*/*.jpg'))) for part in images})
         return {'status': 'failed' if stage.number == '2' else 'passed', 'seconds': 1}
 
     monkeypatch.setattr(suite, 'run_stage', run_stage)
@@ -38,11 +40,12 @@ def ran(monkeypatch, tmp_path):
     seen['call'] = lambda *words: suite.main(
         [str(tmp_path / 'out'), '--images', str(tmp_path / 'images'), *words]
     )
+    seen['images'] = images
     return seen
 
 
 def numbers(ran):
-    return [key for key in ran if key != 'call']
+    return [key for key in ran if key not in ('call', 'images')]
 
 
 def test_first_call_has_room_for_its_stages_and_the_second_for_its_own():
@@ -101,8 +104,8 @@ def test_a_dry_run_skips_nothing_and_makes_its_images(ran, tmp_path):
     job = ran['4']
     assert job.toy
     assert job.device == 'cpu'
-    assert len(list(job.images.glob('train/*/*.jpg'))) == 30
-    assert len(list(job.images.glob('test/*/*.jpg'))) == 20
+    assert ran['images'] == {'train': 30, 'test': 20}
+    assert not job.images.exists()  # removed at the end
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -212,7 +213,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'gpu_suite.sh: {error}', file=sys.stderr)
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
-    return int(Suite(args).run(stages) > 0)
+    suite = Suite(args)
+    try:
+        return int(suite.run(stages) > 0)
+    finally:
+        shutil.rmtree(suite.work, ignore_errors=True)  # decoded images, checkpoints
 
 
 if __name__ == '__main__':

@@ -55,7 +55,7 @@ def find_parts(target: Path) -> list[Path]:
 
 
 def unpack(target: Path, folder: Path) -> Path:
-    """Put the parts together to a checkpoint that a training can resume from.
+    """Write a checkpoint that a training can resume from, from its parts.
 
     Args:
         target: As of :func:`pack`.
