@@ -161,6 +161,8 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
         pipe.send(measure(comparison, setting))
     except Exception:
         pipe.send({'error': format_exc()})
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def describe_case(row: dict[str, Any]) -> str:

@@ -208,7 +208,7 @@ def set_loader_defaults(
         loader.setdefault('pin_memory', get_device() != 'cpu')
         loader.setdefault('persistent_workers', True)
         # memory of a GPU, where CachedImages may keep its images, cannot be pinned
-        loader.pin_memory &= pin_memory and not _is_on_gpu(loader.dataset)
+        loader.pin_memory &= pin_memory and not _is_on_gpu(loader.get('dataset', {}))
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
 
 

@@ -60,7 +60,7 @@ def _collect_tests(job: Job) -> dict[str, Any]:
 
 def _ddp_command(job: Job) -> list[str]:
     config = job.root / 'configs' / 'convit_drloc_digits.py'
-    epochs = 5 if job.toy else 30
+    epochs = 4 if job.toy else 30
     options = {
         'train_cfg.max_epochs': epochs,
         'param_scheduler.0.warmup': 0.5,
