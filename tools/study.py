@@ -171,7 +171,7 @@ def collect(
 def restore(
     path: Path | None, cells: list[Cell], folder: Path, data_root: str | None, collecting: bool
 ) -> dict[str, dict]:
-    """Take over the records of a file; return those of another config, for the report only."""
+    """Restore the records of a file; return those of another config, for the report only."""
     if path is None:
         return {}
     records = read_record_file(path)

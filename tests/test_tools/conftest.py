@@ -55,6 +55,11 @@ def test_tool() -> ModuleType:
 
 
 @pytest.fixture(scope='session')
+def predict_tool() -> ModuleType:
+    return load_tool('predict')
+
+
+@pytest.fixture(scope='session')
 def retrieve_tool() -> ModuleType:
     return load_tool('retrieve')
 

@@ -78,15 +78,13 @@ def test_test_refuses_weights_and_scores(finished, job, test_tool, tmp_path, spo
         test_tool.main([str(job()), str(path), *flags])
 
 
-def test_predict_refuses_scores(finished, job, tmp_path):
-    from conftest import load_tool
-
+def test_predict_refuses_scores(finished, job, predict_tool, tmp_path):
     spoil(finished, 'spoilt.pth')
     image = next(job().parent.glob('val/*/*.png'))
     flags = ['--config', str(job()), '--checkpoint', str(finished / 'spoilt.pth')]
     out = tmp_path / 'out.csv'
     with pytest.raises(SystemExit, match=rf'the pred_score of {image} is not finite'):
-        load_tool('predict').main([str(finished), str(image), '--out', str(out), *flags])
+        predict_tool.main([str(finished), str(image), '--out', str(out), *flags])
     assert not out.exists()
 
 

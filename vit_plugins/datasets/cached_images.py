@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from ..structures import DataSampleBatch, StackedItems
+from .dataset_wrapper import DatasetWrapper
 from .image_cache import decode_once
 
 META = ('sample_idx', 'img_path')
 
 
 @DATASETS.register_module()
-class CachedImages:
+class CachedImages(DatasetWrapper):
     """Keep the images of a dataset as they leave its pipeline, uint8, in memory or on a GPU.
 
     For small datasets: 50,000 images of 32 px take 154 MB. The inner pipeline loads and resizes
@@ -55,7 +56,7 @@ class CachedImages:
         device: str = 'cpu',
         lazy_init: bool = False,
     ) -> None:
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        super().__init__(dataset)
         # What a pipeline is asked by, in the fingerprint; a built dataset has its repr only.
         self._recipe = repr(dataset)
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
@@ -100,16 +101,6 @@ class CachedImages:
             )
         return inputs
 
-    @property
-    def metainfo(self) -> dict:
-        """The meta information of the dataset."""
-        return self.dataset.metainfo
-
-    @property
-    def CLASSES(self) -> tuple[str, ...] | None:
-        """The names of all classes."""
-        return self.metainfo.get('classes')
-
     def get_data_info(self, idx: int) -> dict:
         """Return the annotation of an image.
 
@@ -117,18 +108,6 @@ class CachedImages:
             idx: Its index.
         """
         return self.dataset.get_data_info(idx)
-
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Return the class of an image, as a list.
-
-        Args:
-            idx: Its index.
-        """
-        return [int(self.get_data_info(idx)['gt_label'])]
-
-    def get_gt_labels(self) -> np.ndarray:
-        """Return the classes of all images, shape (N,)."""
-        return np.array([self.get_cat_ids(i)[0] for i in range(len(self))])
 
     def __len__(self) -> int:
         return len(self.dataset)

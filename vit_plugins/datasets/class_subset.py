@@ -12,6 +12,8 @@ import numpy as np
 from mmengine.dataset import force_full_init
 from mmpretrain.registry import DATASETS
 
+from .dataset_wrapper import DatasetWrapper
+
 MODES = ('first', 'random')
 
 
@@ -92,7 +94,7 @@ def choose_per_class(
 
 
 @DATASETS.register_module()
-class ClassSubset:
+class ClassSubset(DatasetWrapper):
     """Keep a part of the images of each class of a data set; class numbers stay.
 
     Source: S. d'Ascoli et al., ConViT, ICML 2021, Table 2, and its code (the first
@@ -144,7 +146,7 @@ class ClassSubset:
             raise ValueError(f'mode must be one of {", ".join(MODES)}, got {mode!r}')
         if mode == 'first' and seed != 0:
             raise ValueError(f"seed={seed} has no effect with mode='first': use mode='random'")
-        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        super().__init__(dataset)
         self.fraction = fraction
         self.num_per_class = num_per_class
         self.mode = mode
@@ -176,21 +178,6 @@ class ClassSubset:
         )
         self._fully_initialized = True
 
-    @property
-    def metainfo(self) -> dict:
-        """The meta information of the data set."""
-        return self.dataset.metainfo
-
-    @property
-    def CLASSES(self) -> tuple[str, ...] | None:
-        """The names of all classes."""
-        return self.metainfo.get('classes')
-
-    @property
-    def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
-        return {name: i for i, name in enumerate(self.CLASSES)}
-
     @force_full_init
     def get_data_info(self, idx: int) -> dict:
         """Read the annotation of an image.
@@ -210,20 +197,6 @@ class ClassSubset:
         part = copy(self)
         part.indices = [self.indices[i] for i in indices]
         return part
-
-    @force_full_init
-    def get_cat_ids(self, idx: int) -> list[int]:
-        """Tell the class of an image, as a list.
-
-        Args:
-            idx: Its index in the subset.
-        """
-        return [int(self.get_data_info(idx)['gt_label'])]
-
-    @force_full_init
-    def get_gt_labels(self) -> np.ndarray:
-        """Tell the classes of all images, (N,)."""
-        return np.array([self.get_cat_ids(i)[0] for i in range(len(self))])
 
     @force_full_init
     def __len__(self) -> int:

@@ -1,6 +1,7 @@
 """Which checkpoint of a work dir to go on from, and which to use."""
 
 import logging
+import pickle
 import re
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def checkpoint_fault(path: str | Path) -> str | None:
     """
     if not is_whole_checkpoint(path):
         return 'is damaged or truncated'
-    content = load_checkpoint_file(path, map_location='cpu')
+    try:
+        content = load_checkpoint_file(path, map_location='cpu')
+    except (RuntimeError, pickle.UnpicklingError):
+        return None  # of another kind: who loads it is told what is in it
     names = non_finite_weights(content.get('state_dict', {}))
     return f'holds weights that are not finite (such as {names[0]})' if names else None
 

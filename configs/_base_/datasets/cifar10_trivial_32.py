@@ -1,40 +1,21 @@
-# CIFAR-10 at its own 32 px, as cifar10_32.py, with the augmentation of configs/small_data: a crop
+# CIFAR-10 at its own 32 px, kept in memory and augmented as a batch on the model's device: a crop
 # of the image that reflection has made 4 px larger on each side, a flip, and TrivialAugment (arXiv
-# 2103.10158): one operation, of uniform strength, drawn for each image from RandAugment's space.
-# The host's RandAugment with one policy is that.
-_base_ = './cifar10_32.py'
+# 2103.10158), one operation of uniform strength for each image; shifts of 10 px at the most, as
+# the paper's 32 leave nothing of an image of 32.
+_base_ = './cifar10_32_batch.py'
 
-fill = [round(x) for x in _base_.rgb_mean]
-operations = [
-    dict(type='AutoContrast', prob=0.0),  # the identity
-    dict(type='AutoContrast', prob=1.0),
-    dict(type='Equalize', prob=1.0),
-    dict(type='Rotate', prob=1.0, magnitude_range=(0, 30)),
-    dict(type='Solarize', prob=1.0, magnitude_range=(256, 0)),
-    dict(type='ColorTransform', prob=1.0, magnitude_range=(0, 0.9)),
-    dict(type='Posterize', prob=1.0, magnitude_range=(8, 4)),
-    dict(type='Contrast', prob=1.0, magnitude_range=(0, 0.9)),
-    dict(type='Brightness', prob=1.0, magnitude_range=(0, 0.9)),
-    dict(type='Sharpness', prob=1.0, magnitude_range=(0, 0.9)),
-    dict(type='Shear', prob=1.0, magnitude_range=(0, 0.3), direction='horizontal'),
-    dict(type='Shear', prob=1.0, magnitude_range=(0, 0.3), direction='vertical'),
-    dict(type='Translate', prob=1.0, magnitude_range=(0, 10 / 32), direction='horizontal'),
-    dict(type='Translate', prob=1.0, magnitude_range=(0, 10 / 32), direction='vertical'),
-]
-train_pipeline = [
-    dict(type='SimpleRandomCrop', crop_size=32),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(
-        type='RandAugment',
-        policies=operations,
-        num_policies=1,
-        total_level=30,
-        magnitude_level=30,
-        magnitude_std='inf',  # uniform between 0 and the level
-        hparams=dict(pad_val=fill, interpolation='bilinear'),
-    ),
-    dict(type='PackInputs'),
-]
-train_dataloader = dict(batch_size=512, num_workers=4, dataset=dict(pipeline=train_pipeline))
+data_preprocessor = dict(
+    batch_transforms=[
+        dict(type='BatchSimpleRandomCrop', crop_size=32, padding=4, flip_prob=0.5),
+        dict(
+            type='BatchTrivialAugment',
+            pad_val=[round(x) for x in _base_.rgb_mean],
+            interpolation='bilinear',
+            max_translate=10,
+            channel_order='rgb',
+        ),
+    ]
+)
+train_dataloader = dict(batch_size=512)
 val_dataloader = dict(batch_size=1000, num_workers=2)
 test_dataloader = dict(batch_size=1000, num_workers=2)

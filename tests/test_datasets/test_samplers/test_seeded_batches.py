@@ -1,5 +1,6 @@
 """Images draw by seed, epoch and index, however they are loaded."""
 
+import itertools
 import pickle
 import random
 
@@ -154,6 +155,15 @@ def test_a_stream_goes_on_from_any_step(monkeypatch, make, rank, workers):
     sampler = make()
     stream(sampler, 0, 2, num_workers=workers)  # it was begun, and more was fetched ahead
     assert stream(sampler, 5, 4, num_workers=workers) == whole[5:]
+
+
+def test_ranks_share_a_stream_as_one_alone_draws_it(monkeypatch):
+    alone = stream(InfiniteSampler(Drawn(), seed=7), 0, 6)
+    together = []
+    for rank in range(2):
+        rank_of(monkeypatch, rank, 2)
+        together += stream(InfiniteSampler(Drawn(), seed=7), 0, 3)
+    assert sorted(itertools.chain(*together)) == sorted(itertools.chain(*alone))
 
 
 def test_an_epoch_goes_on_from_any_batch_once():

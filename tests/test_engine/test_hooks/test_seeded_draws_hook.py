@@ -5,6 +5,7 @@ import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -84,6 +85,25 @@ def test_without_the_hook_it_does_not(toy, tmp_path):
     newest, _ = toy.train(config, interrupt=7)
     _, resumed = toy.train(config, resume=newest.replace('epoch_3', 'epoch_1'))
     assert len(differing(whole, resumed)) > 10
+
+
+@pytest.mark.parametrize('by_iter', [False, True])
+def test_each_epoch_has_an_order_and_draws_of_its_own(toy, tmp_path, by_iter, monkeypatch):
+    """The same in all epochs would resume just as well."""
+    kind, order, drawn = DATASETS.get('NoisyShades'), [], []
+
+    def prepare(dataset, index):
+        order.append(index)
+        drawn.append(np.random.rand())  # noqa: NPY002
+        return original(dataset, index)
+
+    original = kind.prepare_data
+    monkeypatch.setattr(kind, 'prepare_data', prepare)
+    toy.train(toy.settings(tmp_path, by_iter=by_iter))
+    epochs = [tuple(order[start : start + 21]) for start in (0, 21)]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(21))
+    assert epochs[0] != epochs[1]
+    assert len(set(drawn)) == len(drawn) >= 54
 
 
 def test_a_seed_that_nobody_gave_is_kept(toy, tmp_path):

@@ -7,11 +7,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, IterableDataset, Sampler, SequentialSampler
 
-from ...draws import image_seed, seed_streams
+from ...draws import image_seeds, seed_streams
 
 # The indices of a batch, and for each what its draws depend on beside the seed.
 Keyed = tuple[list[int], list[tuple[int, ...]]]
@@ -101,7 +102,11 @@ class SeededBatches(Sampler):
         self._rewind()
         keyed = self._by_place() if self.never_ends else self._by_epoch()
         for indices, keys in itertools.islice(keyed, first, None):
-            yield SeededBatch(indices, [image_seed(self.seed, *key) for key in keys])
+            # the columns: epochs (or places), indices and, if need be, copies
+            seeds = image_seeds(
+                self.seed, *(np.array(column) for column in zip(*keys, strict=True))
+            )
+            yield SeededBatch(indices, seeds.tolist())
 
     def _rewind(self) -> None:
         if hasattr(self.sampler, 'set_epoch'):

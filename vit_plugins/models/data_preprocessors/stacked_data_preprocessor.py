@@ -81,7 +81,7 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
         return self.batch_transforms(images, seeds)
 
     def _place_labels(self, samples: DataSampleBatch) -> Tensor | None:
-        """Put labels and scores on the device; return the scores (B, classes), if any."""
+        """Move labels and scores to the device; return the scores (B, classes), if any."""
         label, score = samples.fields.get('gt_label'), samples.fields.get('gt_score')
         if label is not None:
             label = label.to(self.device, non_blocking=True)

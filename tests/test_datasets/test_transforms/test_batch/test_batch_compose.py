@@ -10,7 +10,7 @@ from vit_plugins.datasets.transforms.batch import (
     BatchRandomFlip,
     batch_transform,
 )
-from vit_plugins.datasets.transforms.batch.draws import image_seeds
+from vit_plugins.draws import image_seeds
 
 EVERY = [
     {
@@ -35,6 +35,12 @@ EVERY = [
 
 def named(config):
     return ' '.join(str(value) for value in config.values())
+
+
+@pytest.fixture
+def picture(natural):
+    """Pixels do not matter here: one kind is enough."""
+    return natural
 
 
 @pytest.fixture(params=EVERY, ids=named)

@@ -7,7 +7,7 @@ from mmpretrain.datasets import RandAugment
 from scipy import stats
 
 from vit_plugins.datasets.transforms.batch import BatchRandAugment
-from vit_plugins.datasets.transforms.batch.draws import image_seeds, uniforms
+from vit_plugins.draws import image_seeds, uniforms
 
 SETTINGS = {'policies': 'timm_increasing', 'num_policies': 2, 'magnitude_level': 9}
 

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import stats
 
 from vit_plugins.datasets.transforms.batch import BatchRandomResizedCrop, resampling
-from vit_plugins.datasets.transforms.batch.draws import image_seeds, uniforms
+from vit_plugins.draws import image_seeds, uniforms
 
 PILLOW = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
 

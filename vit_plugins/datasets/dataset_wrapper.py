@@ -1,0 +1,59 @@
+"""What datasets around another dataset share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from mmpretrain.registry import DATASETS
+
+
+class DatasetWrapper(ABC):
+    """A dataset that shows some view of another one, with the same classes.
+
+    Args:
+        dataset: The dataset, or its config.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+
+    @property
+    def metainfo(self) -> dict:
+        """The meta information of the dataset."""
+        return self.dataset.metainfo
+
+    @property
+    def CLASSES(self) -> tuple[str, ...] | None:
+        """The names of all classes."""
+        return self.metainfo.get('classes')
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: i for i, name in enumerate(self.CLASSES)}
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    @abstractmethod
+    def get_data_info(self, idx: int) -> dict:
+        """Return the annotation of an image.
+
+        Args:
+            idx: Its index.
+        """
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the class of an image, as a list.
+
+        Args:
+            idx: Its index.
+        """
+        return [int(self.get_data_info(idx)['gt_label'])]
+
+    def get_gt_labels(self) -> np.ndarray:
+        """Return the classes of all images, shape (N,)."""
+        return np.array([self.get_cat_ids(i)[0] for i in range(len(self))])
