@@ -109,7 +109,7 @@ def test_documents_link_to_files_that_exist(document):
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_name_commands_that_exist(document):
     words = set(re.findall(r'python -m vit_plugins ([a-z][\w-]*)', document.read_text()))
-    assert words <= {*command.TOOLS, 'list', 'copy-config'}
+    assert words <= {*command.TOOLS, 'bench', 'list', 'copy-config'}
 
 
 CALL = re.compile(

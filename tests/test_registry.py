@@ -131,6 +131,7 @@ def minimal(tmp_path):
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
         'StackedDataPreprocessor': {},
         'ThreeAugment': {},
+        'TimeBudgetHook': {'seconds': 60},
         'TokenPooling': {},
         'TrainingGuardHook': {},
         'TupleSampler': {'dataset': Paired('abc')},

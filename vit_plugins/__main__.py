@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, text in TOOLS.items():
         commands.add_parser(name, help=text, add_help=False)
+    commands.add_parser('bench', help='time against peers: bench PART...', add_help=False)
     listing = commands.add_parser('list', help='show models and configs: list [PATTERN]')
     listing.add_argument('pattern', nargs='?', default='', help='a part of the name, or a glob')
     copying = commands.add_parser(
@@ -199,6 +200,10 @@ def main(argv: list[str] | None = None) -> int:
         The exit status.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] == 'bench':
+        from .benchmarks.command import main as bench  # it needs torch, others do not
+
+        return bench(argv[1:])
     try:
         if argv and argv[0] in TOOLS:
             arguments = argv[1:]

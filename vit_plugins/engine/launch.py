@@ -207,7 +207,8 @@ def set_loader_defaults(
         loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
         loader.setdefault('pin_memory', get_device() != 'cpu')
         loader.setdefault('persistent_workers', True)
-        loader.pin_memory &= pin_memory
+        # memory of a GPU, where CachedImages may keep its images, cannot be pinned
+        loader.pin_memory &= pin_memory and not _is_on_gpu(loader.get('dataset', {}))
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
 
 
@@ -223,6 +224,10 @@ def add_own_hooks(cfg: Config) -> None:
     for name, kind in OWN_HOOKS.items():
         if kind not in named:
             hooks[name] = dict(type=kind)
+
+
+def _is_on_gpu(dataset: dict) -> bool:
+    return str(dataset.get('device', 'cpu')) != 'cpu'
 
 
 def use_amp(cfg: Config) -> None:

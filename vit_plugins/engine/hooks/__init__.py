@@ -9,6 +9,7 @@ from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
+from .time_budget_hook import TimeBudgetHook
 from .training_guard_hook import TrainingGuardHook
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     'RetrievalBaselineHook',
     'SeededDrawsHook',
     'StrictLoadHook',
+    'TimeBudgetHook',
     'TrainingGuardHook',
 ]

@@ -37,7 +37,8 @@ class FractionalSwitchRecipeHook(SwitchRecipeHook):
             )
         ]
 
-    A resumed training makes the switches it has passed.
+    A resumed training makes the switches it has passed, and one that ``TimeBudgetHook`` makes
+    shorter makes them earlier.
 
     Args:
         schedule: Dicts with ``action_fraction``, between 0 and 1, and one or more of
@@ -89,3 +90,17 @@ class FractionalSwitchRecipeHook(SwitchRecipeHook):
             )
         self.schedule = OrderedDict(sorted(zip(epochs, self.recipes, strict=True)))
         super().before_train(runner)
+        passed = runner.epoch + 1 if runner._resume else 0
+        self._made = {i for i, epoch in enumerate(epochs) if epoch < passed}
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Make the switches that are due, by the epochs that are now planned.
+
+        Args:
+            runner: The runner.
+        """
+        for i, fraction in sorted(enumerate(self.fractions), key=lambda item: item[1]):
+            due = runner.epoch + 1 >= switch_epoch(fraction, runner.max_epochs)
+            if due and i not in self._made:
+                self._made.add(i)
+                self._do_switch(runner, self.recipes[i], f' at epoch {runner.epoch + 1}')

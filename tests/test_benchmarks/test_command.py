@@ -1,0 +1,125 @@
+"""The command: arguments, failures, the JSON."""
+
+import json
+
+import pytest
+import torch
+
+from vit_plugins import __main__ as command_line
+from vit_plugins.benchmarks import command
+from vit_plugins.benchmarks.setting import Setting
+
+ROW = {
+    'case': 'GPSA',
+    'differences': {'timm': 1e-7},
+    'missing': {'faiss': 'No module named faiss'},
+    'sides': {
+        'ours': {'seconds': 0.001, 'ratio': 1.0, 'peak_mb': 2.0, 'kept_mb': 1.5},
+        'timm': {'seconds': 0.002, 'ratio': 2.0, 'peak_mb': None},
+    },
+}
+
+
+def setting(*words):
+    return command.read_setting(command.make_parser().parse_args(words))
+
+
+def test_defaults_follow_the_device(monkeypatch):
+    found = setting('gpsa')
+    assert (found.dtype, found.size, found.rounds) == ('fp32', 'cpu', 5)
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    found = setting('gpsa', '--device', 'cuda', '--rounds', '7', '--compile')
+    assert (found.dtype, found.size, found.rounds, found.compiled) == ('bf16', 'gpu', 7, True)
+
+
+@pytest.mark.parametrize(
+    ('words', 'text'),
+    [
+        (['gpsa', '--device', 'cuda'], 'finds no CUDA device for --device cuda: use --device cpu'),
+        (['gpsa', '--device', 'gpu'], 'gpu'),
+        (['gpsa', '--rounds', '0'], 'rounds and threads must be at least 1, got 0 and 1'),
+    ],
+)
+def test_settings_that_cannot_be(words, text, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert command_line.main(['bench', *words]) == 2
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('words', [[], ['nothing'], ['gpsa', '--size', 'huge']])
+def test_arguments_that_cannot_be(words, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        command_line.main(['bench', *words])
+    assert 'usage: python -m vit_plugins bench' in capsys.readouterr().err
+
+
+def test_json_is_written_after_each_case_and_a_failure_is_in_it(monkeypatch, tmp_path, capsys):
+    file = tmp_path / 'folder' / 'bench.json'
+    written = []
+
+    def run(parts, setting):
+        assert (parts, setting.size) == (['gpsa', 'model'], 'toy')
+        yield {'part': 'gpsa', **ROW}
+        written.append(len(json.loads(file.read_text())['cases']))
+        yield {'part': 'model', 'case': 'ConViT', 'error': 'Traceback\nno memory'}
+
+    monkeypatch.setattr(command, 'run_parts', run)
+    words = ['gpsa', 'model', '--size', 'toy', '--json', str(file)]
+    assert command_line.main(['bench', *words]) == 1
+    assert written == [1]
+    report = json.loads(file.read_text())
+    assert report['setting']['size'] == 'toy'
+    assert report['machine']['versions']['torch']
+    assert [case['part'] for case in report['cases']] == ['gpsa', 'model']
+    printed = capsys.readouterr().out
+    assert 'ConViT: FAILED\nTraceback\nno memory' in printed
+    assert 'faiss is left out: No module named faiss' in printed
+    assert 'peak            -' in printed
+
+
+class Pipe:
+    def __init__(self):
+        self.sent = []
+
+    def send(self, what):
+        self.sent.append(what)
+
+
+def test_a_process_in_which_cuda_cannot_start_says_so_and_another_kind_is_tried(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    on_gpu = Setting(device='cuda', size='toy')
+    monkeypatch.setattr(torch.cuda, '_is_in_bad_fork', lambda: True)
+    pipe = Pipe()
+    command._measure_case(pipe, 'gpsa', 'any', on_gpu)
+    assert pipe.sent == [None]
+    tried = []
+
+    def fresh(context, part, case, setting):
+        tried.append(context.get_start_method())
+        return None if tried[-1] == 'forkserver' else {'sides': {}}
+
+    monkeypatch.setattr(command, '_in_fresh_process', fresh)
+    rows = list(command.run_parts(['gpsa'], on_gpu))
+    assert tried == ['forkserver', 'spawn', 'spawn']
+    assert [row['sides'] for row in rows] == [{}, {}]
+
+
+def test_a_case_that_fails_sends_its_traceback(monkeypatch):
+    pipe = Pipe()
+    monkeypatch.setattr('vit_plugins.benchmarks.gpsa.build', lambda *a, **k: 1 / 0)
+    command._measure_case(pipe, 'gpsa', 'GPSA h=4 N=16 forward', Setting(size='toy'))
+    assert 'ZeroDivisionError' in pipe.sent[0]['error']
+
+
+@pytest.mark.slow
+def test_cases_run_in_fresh_processes(tmp_path):
+    """One command from start to end; the parts themselves are tested in test_parts.py."""
+    file = tmp_path / 'bench.json'
+    words = ['gpsa', 'contrastive', '--size', 'toy', '--turn', '0.01', '--json', str(file)]
+    assert command.main(words) == 0
+    cases = json.loads(file.read_text())['cases']
+    assert len(cases) == 3
+    for case in cases:
+        assert case['sides']['ours']['seconds'] > 0
+        assert len(case['sides']['ours']['rounds']) == 5
+        assert max(case['differences'].values()) < 1e-3

@@ -1,0 +1,14 @@
+"""Measurements of speed and memory against peers, one part a file.
+
+A part is a module with two functions: ``cases(size)`` names what it measures and gives the
+arguments, ``build(setting, **arguments)`` returns the :class:`~.comparison.Comparison` of a case.
+``python -m vit_plugins bench PART`` runs it, each case in a fresh process. A new part is a new
+file and its name in ``PARTS``.
+"""
+
+PARTS = {
+    'gpsa': 'gated positional self-attention against timm',
+    'model': "ConViT against timm's and against a ViT of equal width and depth",
+    'retrieval': 'exact Recall@1/10/100/1000 against faiss and others',
+    'contrastive': 'the contrastive step with a memory against pytorch-metric-learning',
+}

@@ -1,0 +1,220 @@
+"""The command ``python -m vit_plugins bench``: arguments, a fresh process a case, table, JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from traceback import format_exc
+from typing import Any
+
+import torch
+
+from . import PARTS
+from .measuring import measure
+from .setting import DTYPES, SIZES, Setting
+
+PACKAGES = (
+    'torch', 'numpy', 'mmengine', 'mmcv-lite', 'mmpretrain', 'timm', 'faiss-cpu',
+    'pytorch-metric-learning',
+)  # fmt: skip
+# Imported once, before the processes of the cases are forked; it computes nothing.
+PRELOADED = ['vit_plugins.benchmarks.command', 'vit_plugins', 'timm.models']
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m vit_plugins bench',
+        description='Measure time and memory against peers, after a check that the outputs are '
+        'equal. Each case has a process of its own, in which the sides take turns.',
+        epilog='parts: ' + '; '.join(f'{name}: {about}' for name, about in PARTS.items()),
+    )
+    parser.add_argument('parts', nargs='+', choices=[*PARTS], metavar='PART', help='see below')
+    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
+    parser.add_argument(
+        '--dtype', choices=[*DTYPES], help='bf16 on a GPU and fp32 on a CPU if not given'
+    )
+    parser.add_argument(
+        '--size',
+        choices=SIZES,
+        help='toy takes seconds; by default the one that suits the device',
+    )
+    parser.add_argument('--rounds', type=int, default=5, help='turns of each side; 5')
+    parser.add_argument('--turn', type=float, default=2.0, help='seconds of a turn; 2')
+    parser.add_argument('--threads', type=int, default=1, help='threads on the CPU; 1')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the modules')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
+    return parser
+
+
+def read_setting(args: argparse.Namespace) -> Setting:
+    """Return what the arguments say, with the defaults of the device.
+
+    Args:
+        args: Arguments of :func:`make_parser`.
+
+    Raises:
+        ValueError: If the device is not there or a number is below 1.
+    """
+    on_gpu = torch.device(args.device).type == 'cuda'
+    return Setting(
+        device=args.device,
+        dtype=args.dtype or ('bf16' if on_gpu else 'fp32'),
+        size=args.size or ('gpu' if on_gpu else 'cpu'),
+        rounds=args.rounds,
+        turn=args.turn,
+        compiled=args.compile,
+        threads=args.threads,
+    )
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return the versions of what computes, and the names of processor and GPU."""
+    versions = {'python': platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = ''
+    found = {'versions': versions, 'processor': _processor(), 'cores': os.cpu_count()}
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        found |= {
+            'gpu': properties.name,
+            'gpu_gib': round(properties.total_memory / 2**30, 1),
+            'cuda': torch.version.cuda,
+        }
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.machine()
+
+
+def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure parts; a case that fails does not hold up the others.
+
+    Args:
+        parts: Names of ``PARTS``.
+        setting: What holds for all.
+
+    Yields:
+        For each case ``part``, ``case`` and what :func:`measure` returns, or an ``error``.
+    """
+    # An import may ask whether there is a GPU; by NVML that does not spoil the forks.
+    os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
+    context = get_context('forkserver')
+    context.set_forkserver_preload(PRELOADED)
+    for part in parts:
+        for case in import_module(f'.{part}', __package__).cases(setting.size):
+            found = _in_fresh_process(context, part, case, setting)
+            if found is None:  # slower, as each process imports all
+                context = get_context('spawn')
+                found = _in_fresh_process(context, part, case, setting)
+            yield {'part': part, 'case': case, **(found or {'error': 'no CUDA in the process'})}
+
+
+def _in_fresh_process(
+    context: BaseContext, part: str, case: str, setting: Setting
+) -> dict[str, Any] | None:
+    """Measure a case; None if the process was forked from one that had started CUDA."""
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_case, args=(theirs, part, case, setting))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        process.join()
+        return {'error': f'the process ended with exit code {process.exitcode}'}
+    finally:
+        process.join()
+
+
+def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> None:
+    if setting.is_cuda and torch.cuda._is_in_bad_fork():
+        pipe.send(None)
+        return
+    logging.disable(logging.INFO)  # the host's lines on initialisation
+    try:
+        torch.set_num_threads(setting.threads)
+        torch.manual_seed(0)
+        module = import_module(f'.{part}', __package__)
+        comparison = module.build(setting, **module.cases(setting.size)[case])
+        pipe.send(measure(comparison, setting))
+    except Exception:
+        pipe.send({'error': format_exc()})
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def describe_case(row: dict[str, Any]) -> str:
+    """Return the lines of the table for a case.
+
+    Args:
+        row: As of :func:`run_parts`.
+    """
+    if 'error' in row:
+        return f'{row["case"]}: FAILED\n{row["error"].rstrip()}'
+    lines = [row['case']]
+    for name, side in row['sides'].items():
+        peak, kept = (
+            '-' if side.get(key) is None else f'{side[key]:.1f} MiB'
+            for key in ('peak_mb', 'kept_mb')
+        )
+        lines.append(
+            f'  {name:<25} {1e3 * side["seconds"]:>10.2f} ms  {side["ratio"]:>6.2f} x  '
+            f'peak {peak:>12}  kept {kept:>12}'
+        )
+    largest = max(row['differences'].values(), default=None)
+    if largest is not None:
+        lines.append(f'  outputs differ by {largest:.1e} of their norm at most')
+    lines += [f'  {name} is left out: {why}' for name, why in row['missing'].items()]
+    return '\n'.join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print the table, write the JSON after each case.
+
+    Args:
+        argv: The words after ``bench``; those of this process by default.
+
+    Returns:
+        The exit status: 1 if a case failed.
+    """
+    args = make_parser().parse_args(argv)
+    try:
+        setting = read_setting(args)
+    except (ValueError, RuntimeError) as error:
+        print(f'python -m vit_plugins bench: {error}', file=sys.stderr)
+        return 2
+    report = {'setting': asdict(setting), 'machine': describe_machine(), 'cases': []}
+    print(f'{setting}\n{report["machine"]}', flush=True)
+    for row in run_parts(args.parts, setting):
+        report['cases'].append(row)
+        print(describe_case(row), flush=True)
+        if args.json is not None:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(report, indent=1) + '\n')
+    return int(any('error' in row for row in report['cases']))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

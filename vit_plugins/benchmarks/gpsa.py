@@ -1,0 +1,65 @@
+"""Gated positional self-attention: ours and timm's, with equal weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmpretrain.registry import MODELS
+
+from .comparison import Comparison
+from .module_sides import MODES, compare_modules
+from .setting import Setting
+
+# (embed_dims, heads, grid, batch)
+LAYERS = {
+    'toy': ((16, 4, 4, 2),),
+    'cpu': ((192, 4, 14, 8), (432, 9, 14, 8), (432, 9, 24, 4)),
+    'gpu': ((432, 9, 14, 128), (432, 9, 24, 64)),
+    'large': ((768, 16, 32, 64),),
+}
+
+
+def cases(size: str) -> dict[str, dict[str, Any]]:
+    """Return the name of each case and its arguments.
+
+    Args:
+        size: A size of :class:`Setting`.
+    """
+    return {
+        f'GPSA h={heads} N={grid**2} {mode}': dict(
+            dims=dims, heads=heads, grid=grid, batch=batch, mode=mode
+        )
+        for dims, heads, grid, batch in LAYERS[size]
+        for mode in MODES
+    }
+
+
+def build(
+    setting: Setting, *, dims: int, heads: int, grid: int, batch: int, mode: str
+) -> Comparison:
+    """Return the layers alone, on the tokens of a square grid.
+
+    Args:
+        setting: Device and precision.
+        dims: Width of a token.
+        heads: Number of heads.
+        grid: Tokens along each side.
+        batch: Images of a call.
+        mode: One of ``MODES``.
+    """
+    ours = MODELS.build(dict(type='mmpretrain.GPSA', embed_dims=dims, num_heads=heads))
+    x = torch.randn(batch, grid**2, dims, requires_grad=True, device=setting.device)
+    modules = {'ours': ours.to(setting.device)}
+    forwards = {'ours': lambda module: module(x, (grid, grid))}
+    missing = {}
+    try:
+        from timm.models.convit import GPSA as TimmGPSA
+    except ImportError as error:
+        missing['timm'] = f'{error}'
+    else:
+        modules['timm'] = TimmGPSA(dims, heads).to(setting.device)
+        modules['timm'].load_state_dict(ours.state_dict())
+        forwards['timm'] = lambda module: module(x)
+    name = f'GPSA h={heads} N={grid**2} {mode}'
+    return compare_modules(name, modules, forwards, setting, mode, batch, missing=missing)

@@ -1,0 +1,224 @@
+"""The command behind ``tools/benchmarks/gpu_suite.sh``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ...resources import resource_root
+from ...studies.cell_runner import git_commit
+from ..command import describe_machine
+from .running import end_group, has_result, python_path, run_stage
+from .stage import Job, Stage
+from .stages import STAGES
+from .trainings import make_toy_images, write_training
+
+KEPT = Path('docs') / 'gpu'
+TOY_SECONDS = 120.0  # of a stage in a dry run
+LEAST = 0.6  # a stage is begun if this part of its time is left
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    stages = '\n'.join(f'  {s.number:3} {s.seconds:4.0f} s  {s.about}' for s in STAGES)
+    parser = argparse.ArgumentParser(
+        prog='gpu_suite.sh',
+        description='Run what only a GPU can tell, stage by stage; each writes its JSON at once.',
+        epilog=f'stages:\n{stages}\n  9           all of 9a to 9e',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('out', type=Path, metavar='OUT', help='folder for the results')
+    parser.add_argument(
+        'stages', nargs='*', metavar='STAGE', help='which, in their order; all if none is named'
+    )
+    parser.add_argument(
+        '--dry-run', action='store_true', help='all at toy size on the CPU, with made-up images'
+    )
+    parser.add_argument(
+        '--again', action='store_true', help=f'also what {KEPT} has the result of already'
+    )
+    parser.add_argument(
+        '--images',
+        type=Path,
+        default=Path('data/cifar10'),
+        metavar='DIR',
+        help='CIFAR-10 as class folders, with train/ and test/; data/cifar10',
+    )
+    parser.add_argument(
+        '--time', type=float, default=540, metavar='SECONDS', help='for the whole call; 540'
+    )
+    parser.add_argument(
+        '--spent', type=float, default=0, metavar='SECONDS', help='of them, before this command'
+    )
+    return parser
+
+
+def choose_stages(numbers: Sequence[str]) -> list[Stage]:
+    """Return the stages of these numbers, in their order of value.
+
+    Args:
+        numbers: As '4', or '9' for all that begin with it; none means all.
+
+    Raises:
+        ValueError: If there is no such stage.
+    """
+    for number in numbers:
+        if not any(stage.number.startswith(number) for stage in STAGES):
+            known = ', '.join(stage.number for stage in STAGES)
+            raise ValueError(f'there is no stage {number}; there are {known}')
+    return [s for s in STAGES if not numbers or any(s.number.startswith(n) for n in numbers)]
+
+
+def check(args: argparse.Namespace, stages: Sequence[Stage]) -> None:
+    """Check that what the stages need is there, before the first of them runs.
+
+    Args:
+        args: Arguments of :func:`make_parser`.
+        stages: Those that will run.
+
+    Raises:
+        ValueError: With what is missing and what to do.
+    """
+    if args.time <= args.spent:
+        raise ValueError(f'--time {args.time:.0f}: nothing is left after {args.spent:.0f} s')
+    if args.dry_run:
+        return
+    if not torch.cuda.is_available():
+        raise ValueError(
+            f'torch {torch.__version__} finds no CUDA device: --dry-run does all at toy size'
+        )
+    needing = [stage.number for stage in stages if stage.needs_images]
+    missing = [part for part in ('train', 'test') if not (args.images / part).is_dir()]
+    if needing and missing:
+        raise ValueError(
+            f'stages {", ".join(needing)} need CIFAR-10 as class folders, and {args.images} has '
+            f'no {" and no ".join(missing)}: name its folder by --images, or other stages'
+        )
+
+
+class Suite:
+    """One call of the suite.
+
+    Args:
+        args: Arguments of :func:`make_parser`.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.root = resource_root()
+        self.out = args.out.resolve()
+        self.dry_run = args.dry_run
+        self.ends = time.time() + args.time - args.spent
+        self.work = Path(tempfile.mkdtemp(prefix='gpu_suite_'))
+        self.images = args.images.resolve()
+        if self.dry_run:
+            self.images = self.work / 'images'
+            make_toy_images(self.images)
+        self.machine = {**describe_machine(), 'commit': git_commit()}
+        self._decoding: subprocess.Popen | None = None
+
+    def run(self, stages: Sequence[Stage]) -> int:
+        """Run stages while there is time for them.
+
+        Args:
+            stages: Which.
+
+        Returns:
+            The number of those that did not pass.
+        """
+        bad = 0
+        if not self.dry_run and any(stage.needs_images for stage in stages):
+            self._start_decoding()
+        try:
+            for stage in stages:
+                if stage.needs_images and self._decoding is not None:
+                    self._decoding.wait()
+                bad += self._run(stage)
+        finally:
+            if self._decoding is not None:
+                end_group(self._decoding)
+        return bad
+
+    def _run(self, stage: Stage) -> bool:
+        """Run one stage; return whether it did not pass."""
+        left = self.ends - time.time()
+        if not self.dry_run and left < LEAST * stage.seconds:
+            print(f'stage {stage.number}: left for another call, {left:.0f} s remain', flush=True)
+            return False
+        job = self._job(stage, left)
+        print(f'stage {stage.number} ({job.seconds:.0f} s): {stage.about}', flush=True)
+        result = run_stage(stage, job, self.machine, self.out / 'log.txt')
+        print(f'  {result["status"]} after {result["seconds"]:.0f} s', flush=True)
+        if 'error' in result:
+            print(result['error'], flush=True)
+        return result['status'] != 'passed'
+
+    def _job(self, stage: Stage, left: float) -> Job:
+        seconds = left if stage.takes_rest else min(stage.seconds, left)
+        return Job(
+            root=self.root,
+            out=self.out,
+            work=self.work / stage.number,
+            images=self.images,
+            cache=self.work / 'cache',
+            device='cpu' if self.dry_run else 'cuda',
+            toy=self.dry_run,
+            started=time.time(),
+            seconds=TOY_SECONDS if self.dry_run else seconds,
+        )
+
+    def _start_decoding(self) -> None:
+        """Decode all images in the background, for the stages that train on them."""
+        work = self.work / 'decoding'
+        work.mkdir()
+        stage = next(stage for stage in STAGES if stage.needs_images)
+        job = self._job(stage, stage.seconds)
+        job = Job(**{**vars(job), 'work': work})
+        config = write_training(job, 'small_data/resnet18_cifar10.py', 1)
+        self._decoding = subprocess.Popen(
+            [*job.module('benchmarks.gpu_suite.decoding'), str(config)],
+            env={**os.environ, 'PYTHONPATH': python_path(self.root), 'CUDA_VISIBLE_DEVICES': ''},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stages.
+
+    Args:
+        argv: Arguments; those of this process by default.
+
+    Returns:
+        The exit status: 1 if a stage did not pass, 2 if the arguments do not fit.
+    """
+    args = make_parser().parse_intermixed_args(argv)  # OUT --dry-run 4
+    try:
+        stages = choose_stages(args.stages)
+        if not (args.again or args.dry_run):
+            kept = [s for s in stages if has_result(s, resource_root() / KEPT)]
+            for stage in kept:
+                print(f'stage {stage.number}: skipped, {KEPT / stage.file} has its result')
+            stages = [stage for stage in stages if stage not in kept]
+        check(args, stages)
+    except ValueError as error:
+        print(f'gpu_suite.sh: {error}', file=sys.stderr)
+        return 2
+    args.out.mkdir(parents=True, exist_ok=True)
+    suite = Suite(args)
+    try:
+        return int(suite.run(stages) > 0)
+    finally:
+        shutil.rmtree(suite.work, ignore_errors=True)  # decoded images, checkpoints
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""All processes that a process started, whatever their groups."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started.
+
+    Args:
+        pid: Of a process that still runs: orphans belong to nobody.
+
+    Returns:
+        Their numbers; on a system without /proc none.
+    """
+    children: dict[int, list[int]] = {}
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        with suppress(OSError, ValueError):  # it ended meanwhile
+            # the name, in brackets, may hold anything
+            parent = int(stat.read_text().rsplit(')', 1)[1].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, new = [], [pid]
+    while new:
+        new = [child for parent in new for child in children.get(parent, ())]
+        found += new
+    return found
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all that it started, also what left its group.
+
+    ``torch.distributed.run`` gives each rank a session of its own, so that it outlives a kill of
+    the launcher's group.
+
+    Args:
+        pid: The process.
+    """
+    for each in [pid, *descendants(pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)

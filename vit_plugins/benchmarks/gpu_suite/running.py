@@ -1,0 +1,150 @@
+"""Run a stage under its time limit and write what it found, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from traceback import format_exc
+from typing import Any
+
+from .process_tree import descendants
+from .stage import Job, Stage
+
+GRACE = 5.0  # seconds between the request to end and the end
+TAIL = 60  # lines of the log that the result of a failed stage holds
+
+
+def has_result(stage: Stage, folder: Path) -> bool:
+    """Check whether a folder holds the result of a stage that passed on a GPU.
+
+    Args:
+        stage: The stage.
+        folder: Such as ``docs/gpu``.
+    """
+    try:
+        found = json.loads((folder / stage.file).read_text())
+    except (OSError, ValueError):
+        return False
+    return found.get('status') == 'passed' and not found.get('dry_run')
+
+
+def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dict[str, Any]:
+    """Run a stage, and write its result into ``job.out`` at once.
+
+    Args:
+        stage: The stage.
+        job: What it is given.
+        machine: Described in the result.
+        log: A file that the output is added to.
+
+    Returns:
+        The result: ``status`` is 'passed', 'failed' or 'timeout'.
+    """
+    result: dict[str, Any] = {
+        'stage': stage.number,
+        'about': stage.about,
+        'status': 'failed',
+        'dry_run': job.toy,
+        'limit': job.seconds,
+        'machine': machine,
+    }
+    job.work.mkdir(parents=True, exist_ok=True)
+    own_log = job.work / 'log.txt'
+    try:
+        command = stage.command(job)
+        result['command'] = _without_folders(command, job)
+        result['status'] = _run(command, job, own_log)
+    except Exception:
+        result['error'] = format_exc()
+    result['seconds'] = round(time.time() - job.started, 1)
+    try:
+        result['results'] = stage.collect(job)
+        if stage.goes_on and result['status'] == 'timeout':
+            result['status'] = 'passed'
+    except Exception:  # nothing there yet: the log says why
+        result['results'] = {}
+        if result['status'] == 'passed':
+            result |= {'status': 'failed', 'error': format_exc()}
+    said = own_log.read_text(errors='replace') if own_log.is_file() else ''
+    if result['status'] != 'passed':
+        result['log'] = said.splitlines()[-TAIL:]
+    with log.open('a') as stream:
+        stream.write(f'\n== stage {stage.number}: {result["status"]}\n{said}')
+    write_result(result, job.out / stage.file)
+    return result
+
+
+def write_result(result: dict[str, Any], path: Path) -> None:
+    """Write a result; the file is whole at any moment.
+
+    Args:
+        result: What to write.
+        path: Where to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix('.part')
+    part.write_text(json.dumps(result, indent=1) + '\n')
+    part.replace(path)
+
+
+def _run(command: list[str], job: Job, log: Path) -> str:
+    environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': python_path(job.root)}
+    with log.open('w') as stream:
+        process = subprocess.Popen(
+            command,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=job.root,
+            env=environment,
+            start_new_session=True,  # so that all it starts can be ended together
+        )
+        try:
+            code = process.wait(max(job.started + job.seconds - time.time(), 0))
+        except subprocess.TimeoutExpired:
+            return 'timeout'
+        finally:
+            end_group(process)
+    return 'passed' if code == 0 else 'failed'
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """End a process and all that it started, which is a group.
+
+    Args:
+        process: Started with ``start_new_session``.
+    """
+    started = descendants(process.pid)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for pid in started:  # those that left the group
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def python_path(root: Path) -> str:
+    """Return PYTHONPATH with the checkout in front.
+
+    Args:
+        root: The checkout.
+    """
+    return os.pathsep.join([str(root), *filter(None, [os.environ.get('PYTHONPATH')])])
+
+
+def _without_folders(command: list[str], job: Job) -> str:
+    """Write a command without the folders of this machine."""
+    text = ' '.join('python' if word == sys.executable else word for word in command)
+    for folder, name in ((job.work, 'WORK'), (job.out, 'OUT'), (job.root, '.')):
+        text = text.replace(str(folder), name)
+    return text

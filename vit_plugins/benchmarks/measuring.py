@@ -1,0 +1,153 @@
+"""Time and memory of the sides of a comparison, taken in turns."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from .comparison import Comparison, check_equal_outputs
+from .setting import Setting
+
+MOST_CALLS = 20  # of a turn
+
+
+def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
+    """Check that all sides compute the same, then measure them in turns.
+
+    Args:
+        comparison: The sides; the first is ours.
+        setting: Where and how long.
+
+    Returns:
+        ``differences`` of the outputs, ``missing`` peers, and in ``sides`` for each side: the
+        median ``seconds`` of a call and those of each round, ``ratio`` to the seconds of ours,
+        ``peak_mb`` of memory beyond what was there, and ``kept_mb`` of activations.
+
+    Raises:
+        OutputsDifferError: If the outputs differ.
+    """
+    differences = check_equal_outputs(comparison)
+    calls = {name: side.call for name, side in comparison.sides.items()}
+    memory = {name: peak_megabytes(call, setting) for name, call in calls.items()}
+    seconds = time_in_turns(calls, setting)
+    ours = median(next(iter(seconds.values())))
+    sides = {}
+    for name, side in comparison.sides.items():
+        row: dict[str, Any] = {
+            'seconds': median(seconds[name]),
+            'ratio': median(seconds[name]) / ours,
+            'peak_mb': memory[name],
+            'rounds': seconds[name],
+        }
+        if name in comparison.keeps:
+            row['kept_mb'] = kept_bytes(comparison.keeps[name], side.module) / 2**20
+        if comparison.images:
+            row['per_second'] = comparison.images / row['seconds']
+        if side.about:
+            row['about'] = side.about
+        sides[name] = row
+    return {'differences': differences, 'missing': comparison.missing, 'sides': sides}
+
+
+def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[float]]:
+    """Return the seconds of a call in each round, in which every side takes its turn.
+
+    On a GPU they are those between two events of its stream, on a CPU the wall time of a call.
+
+    Args:
+        calls: What to time, by side.
+        setting: Rounds, seconds of a turn, device.
+    """
+    timer = _seconds_on_gpu if setting.is_cuda else _seconds_on_cpu
+    number = {}
+    for name, call in calls.items():
+        timer(call, 1)  # kernels are chosen, memory is taken
+        number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(timer(call, 1), 1e-9))))
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(setting.rounds):
+        for name, call in calls.items():
+            seconds[name].append(timer(call, number[name]))
+    return seconds
+
+
+def _seconds_on_cpu(call: Callable[[], Any], number: int) -> float:
+    start = time.perf_counter()
+    for _ in range(number):
+        call()
+    return (time.perf_counter() - start) / number
+
+
+def _seconds_on_gpu(call: Callable[[], Any], number: int) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    start.record()
+    for _ in range(number):
+        call()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1e3 / number
+
+
+def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
+    """Return how much memory a call takes at its peak beyond what is there before.
+
+    Args:
+        call: What to run once.
+        setting: The device; on a CPU the resident memory of the process counts.
+
+    Returns:
+        MiB, None where the operating system does not say.
+    """
+    if setting.is_cuda:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        call()
+        torch.cuda.synchronize()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    call()  # what is loaded and kept for good is no need of a call
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL('libc.so.6').malloc_trim(0)  # else what was freed is used again, unseen
+    if not os.access('/proc/self/clear_refs', os.W_OK):
+        return None
+    Path('/proc/self/clear_refs').write_text('5')  # forget the peak so far
+    before = _resident('VmRSS')
+    call()
+    return (_resident('VmHWM') - before) / 2**20
+
+
+def _resident(name: str) -> int:
+    status = Path('/proc/self/status').read_text()
+    return int(status.split(f'{name}:')[1].split()[0]) * 1024
+
+
+def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass.
+
+    Args:
+        call: The forward pass.
+        module: Its parameters are not counted.
+    """
+    parameters = module.parameters() if module is not None else ()
+    known = {p.untyped_storage().data_ptr() for p in parameters}
+    kept: dict[int, Tensor] = {}  # the tensors stay alive, so that no address is used twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in known:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        call()
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

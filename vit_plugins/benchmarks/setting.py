@@ -1,0 +1,57 @@
+"""Where, in which precision and how long something is measured."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+SIZES = ('toy', 'cpu', 'gpu', 'large')
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What holds for all that a command measures.
+
+    Attributes:
+        device: A device of torch, such as 'cpu' or 'cuda'.
+        dtype: 'fp32', or 'bf16' or 'fp16', which are autocast over float32 weights.
+        size: 'toy' takes seconds anywhere, 'cpu' suits two cores, 'gpu' fills a card,
+            'large' takes minutes on one.
+        rounds: In each of them every side takes its turn.
+        turn: How many seconds a turn lasts about, for up to 20 calls.
+        compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.
+        threads: Threads of torch and of its peers.
+    """
+
+    device: str = 'cpu'
+    dtype: str = 'fp32'
+    size: str = 'cpu'
+    rounds: int = 5
+    turn: float = 2.0
+    compiled: bool = False
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.threads < 1:
+            raise ValueError(
+                f'rounds and threads must be at least 1, got {self.rounds} and {self.threads}'
+            )
+        if self.is_cuda and not torch.cuda.is_available():
+            raise ValueError(
+                f'torch {torch.__version__} finds no CUDA device for --device {self.device}: '
+                'use --device cpu'
+            )
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the device is a GPU."""
+        return torch.device(self.device).type == 'cuda'
+
+    def autocast(self) -> AbstractContextManager:
+        """Return the context in which modules compute."""
+        if self.dtype == 'fp32':
+            return nullcontext()
+        return torch.autocast(torch.device(self.device).type, DTYPES[self.dtype])
