@@ -391,3 +391,23 @@ def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
     told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
     with pytest.raises(SystemExit, match=told):
         train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['default_hooks.checkpoint.intervall=2'], "no setting 'intervall'; 'interval' is meant"),
+        (['train_cfg.val_interval=0'], 'val_interval=0 must be a whole number'),
+        (['optim_wraper.type=AmpOptimWrapper'], "'optim_wrapper' is meant"),
+        (['lr=1'], r'optim_wrapper\.optimizer\.lr is meant'),
+        (['balance=loss'], 'balance would have no effect: there is no --data-root'),
+    ],
+)
+def test_options_without_effect_end_in_words_before_all_else(
+    flags, message, job, train_tool, tmp_path
+):
+    work = tmp_path / 'work'
+    for more in ([], ['--check']):
+        with pytest.raises(SystemExit, match=message):
+            train_tool.main([str(job()), '--work-dir', str(work), *more, '--cfg-options', *flags])
+    assert not work.exists()

@@ -14,9 +14,15 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..datasets.data_root import apply_data_root
+from ..datasets.data_root import (
+    FOLDER_SETTINGS,
+    apply_data_root,
+    hold_nothing_out,
+    require_effect,
+)
 from ..datasets.presence import MissingDataError, require_data
 from .hooks.strict_load_hook import StrictLoadHook
+from .recipe_variables import UnusedSettingError, apply_options
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
@@ -73,12 +79,16 @@ def read_config(args: argparse.Namespace) -> Config:
         The config.
 
     Raises:
+        SystemExit: In words, if an option would have no effect.
         ValueError: If a launcher is asked for that has no CPU form.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        try:
+            cfg = apply_options(cfg, args.cfg_options)
+        except UnusedSettingError as error:
+            raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
     return cfg
 
@@ -177,11 +187,22 @@ def place_data(
     Raises:
         SystemExit: With what to do, on every rank, if the data are absent or do not fit.
     """
+    asked = FOLDER_SETTINGS & set(args.cfg_options or ())
     try:
         if args.data_root is None:
+            require_effect(asked, 'there is no --data-root')
+            if getattr(args, 'no_validate', False):
+                hold_nothing_out(cfg)
             require_data(cfg, splits)
             return cfg
-        cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, classes=classes)
+        cfg = apply_data_root(
+            cfg,
+            args.data_root,
+            verify=not args.no_verify,
+            validate=not getattr(args, 'no_validate', False),
+            classes=classes,
+            asked=asked,
+        )
         require_data(cfg, splits)
         return cfg
     except (MissingDataError, ValueError) as error:
