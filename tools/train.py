@@ -23,7 +23,7 @@ from vit_plugins.engine.launch import (
     set_work_dir,
     use_amp,
 )
-from vit_plugins.engine.one_step_loop import check_job
+from vit_plugins.engine.one_step_check import check_job
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
@@ -146,7 +146,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             runner.train()
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
-    except (NoStepError, FloatingPointError) as error:
+    except (NoStepError, UnusedSettingError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None
     end_ranks()
 

@@ -411,3 +411,58 @@ def test_options_without_effect_end_in_words_before_all_else(
         with pytest.raises(SystemExit, match=message):
             train_tool.main([str(job()), '--work-dir', str(work), *more, '--cfg-options', *flags])
     assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    ('added', 'message'),
+    [
+        (
+            "default_hooks = dict(checkpoint=dict(save_best='acc'))",
+            r"save_best='acc': no metric .* there are accuracy/top1",
+        ),
+        (
+            "custom_hooks = [dict(type='EarlyStoppingHook', monitor='top1', strict=False)]",
+            "monitor='top1': no metric",
+        ),
+        (
+            "param_scheduler = dict(type='ReduceOnPlateauLR', monitor='loss')",
+            "monitor of ReduceOnPlateauLR='loss': no metric",
+        ),
+    ],
+)
+def test_a_metric_that_is_not_measured_is_refused_before_training(
+    added, message, job, train_tool, tmp_path
+):
+    config = str(job('metric', added))
+    for more in ([], ['--check']):
+        with pytest.raises(SystemExit, match=message):
+            train_tool.main([config, '--work-dir', str(tmp_path), *more])
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_naming_a_metric_changes_no_weight(trained, job, train_tool, tmp_path):
+    added = "default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))"
+    train_tool.main([str(job('named', added)), '--work-dir', str(tmp_path)])
+    one, other = (
+        CheckpointLoader.load_checkpoint(str(folder / 'epoch_3.pth'))['state_dict']
+        for folder in (trained, tmp_path)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert validations(tmp_path) == validations(trained)
+
+
+def test_check_builds_the_true_loop_and_hooks_and_validates_several_classes(
+    job, train_tool, capsys
+):
+    told = "train_cfg = dict(by_epoch=True, max_epochs=3, dynamic_intervals='x')"
+    with pytest.raises((TypeError, AssertionError, ValueError)):
+        train_tool.main([str(job('loop', told)), '--check'])
+    # one class is predicted; the first twelve images are of one class
+    added = """
+model['head']['init_cfg'] = dict(type='Constant', layer='Linear', val=0, bias=0)
+val_dataloader['batch_size'] = 12
+"""
+    options = ['--cfg-options', 'optim_wrapper.optimizer.lr=0']
+    train_tool.main([str(job('zeros', added)), '--check', *options])
+    accuracy = re.search(r'one batch: accuracy/top1 ([\d.]+)', capsys.readouterr().out)[1]
+    assert 0 < float(accuracy) < 100

@@ -21,6 +21,7 @@ from ..datasets.data_root import (
     require_effect,
 )
 from ..datasets.presence import MissingDataError, require_data
+from .hooks.metric_name_hook import MetricNameHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .recipe_variables import UnusedSettingError, apply_options
 
@@ -270,8 +271,10 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``
+        and a ``MetricNameHook``.
     """
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
+    runner.register_hook(MetricNameHook())
     return runner
