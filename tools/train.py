@@ -10,12 +10,12 @@ from mmengine.dist import is_main_process
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.fine_tuning import apply_pretrained
-from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
+from vit_plugins.engine.hooks.training_guard_hook import NoStepError
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
     add_shared_arguments,
-    build_runner,
+    build_trainer,
     end_ranks,
     place_data,
     read_config,
@@ -141,9 +141,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if is_main_process():
                 print(summary)
         else:
-            runner = build_runner(cfg, TRAINED_ANEW)
-            require_steps(runner.train_dataloader)  # schedules fail at none, in other words
-            runner.train()
+            build_trainer(cfg, TRAINED_ANEW).train()
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
     except (NoStepError, UnusedSettingError, FloatingPointError) as error:

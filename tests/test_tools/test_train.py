@@ -16,6 +16,8 @@ import torch
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
+from vit_plugins.engine.launch import build_trainer
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
@@ -466,3 +468,33 @@ val_dataloader['batch_size'] = 12
     train_tool.main([str(job('zeros', added)), '--check', *options])
     accuracy = re.search(r'one batch: accuracy/top1 ([\d.]+)', capsys.readouterr().out)[1]
     assert 0 < float(accuracy) < 100
+
+
+@pytest.mark.parametrize('epochs', [3, 4])
+def test_a_recipe_of_100_epochs_trains_a_few(epochs, job, train_tool, tmp_path):
+    added = """
+param_scheduler = [dict(type='WarmupCosineLR', warmup=5, warmup_lr=1e-6, eta_min=1e-5)]
+default_hooks = dict(logger=dict(interval=1))
+"""
+    options = ['--cfg-options', f'train_cfg.max_epochs={epochs}']
+    train_tool.main([str(job('short', added)), '--work-dir', str(tmp_path), *options])
+    lines = next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    found = [entry['lr'] for entry in map(json.loads, lines) if 'lr' in entry]
+    assert found[0] == pytest.approx(1e-6)
+    assert max(found) > 2.8e-4
+    assert found[-1] < 5e-5
+    assert 'it is shortened to' in next(tmp_path.glob('*/*.log')).read_text()
+
+
+def test_auto_scale_lr_counts_accumulation(job, train_tool, tmp_path):
+    added = """
+auto_scale_lr = dict(base_batch_size=16)
+optim_wrapper['accumulative_counts'] = 4
+"""
+    args = [str(job('adding', added)), '--work-dir', str(tmp_path), '--auto-scale-lr']
+    runner = build_trainer(train_tool.complete_config(train_tool.parse_args(args)))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+    # batches of 8, four of them a step: twice 16
+    assert runner.optim_wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(2 * 3e-4)
+    assert runner.cfg.auto_scale_lr.base_batch_size == 16

@@ -23,7 +23,9 @@ from ..datasets.data_root import (
 from ..datasets.presence import MissingDataError, require_data
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.strict_load_hook import StrictLoadHook
+from .hooks.training_guard_hook import require_steps
 from .recipe_variables import UnusedSettingError, apply_options
+from .schedule_length import follow_training
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
@@ -261,6 +263,39 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.pop('loss_scale', None)
     if cfg.optim_wrapper.pop('dtype', 'bfloat16') != 'bfloat16':
         print_log('A CPU has bfloat16 only: it is used', logger='current')
+
+
+def build_trainer(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+    """Build the runner of a training whose schedules follow its length and its true batch size.
+
+    Args:
+        cfg: The complete config.
+        may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+
+    Raises:
+        NoStepError: If the images fill no batch.
+    """
+    runner = build_runner(cfg, may_differ)
+    require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+    follow_training(runner)
+    count_accumulation(runner)
+    return runner
+
+
+def count_accumulation(runner: Runner) -> None:
+    """Let ``auto_scale_lr`` count the batches whose gradients are added up.
+
+    Args:
+        runner: A runner that is not yet training.
+    """
+    settings, counts = runner.auto_scale_lr, 1
+    if isinstance(runner.optim_wrapper, dict):
+        counts = runner.optim_wrapper.get('accumulative_counts', 1)
+    if settings and settings.get('enable') and counts > 1:
+        runner.logger.info(f'{counts} batches make one step: the learning rate counts all of them')
+        # the host divides by it the batch size of all ranks
+        base = settings['base_batch_size'] / counts
+        runner.auto_scale_lr = {**settings, 'base_batch_size': base}
 
 
 def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:

@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
-from .launch import TRAINED_ANEW, build_runner
+from .launch import TRAINED_ANEW, build_trainer
 from .sample_validation import sample_batch
 
 
@@ -87,7 +87,7 @@ def check_job(cfg: Config) -> str:
     hook = OneStepHook()
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
-        runner = build_runner(cfg, TRAINED_ANEW)
+        runner = build_trainer(cfg, TRAINED_ANEW)
         runner.register_hook(hook)
         try:
             runner.train()
