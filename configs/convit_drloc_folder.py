@@ -120,7 +120,6 @@ param_scheduler = [
     dict(
         type='WarmupCosineLR',
         warmup=5,
-        total=100,
         warmup_lr=1e-6,
         eta_min=1e-5,
         convert_to_iter_based=True,

@@ -32,7 +32,6 @@ param_scheduler = [
     dict(
         type='WarmupCosineLR',
         warmup=2,
-        total=30,
         warmup_lr=1e-6,
         eta_min=1e-6,
         convert_to_iter_based=True,

@@ -20,6 +20,7 @@ import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.augmentation_sheet import CREDIT, SAMPLES, AugmentationSheet
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import MissingDataError, require_data
+from vit_plugins.engine.recipe_variables import apply_options
 from vit_plugins.picture_sheet import picture_sheet
 
 
@@ -72,7 +73,7 @@ def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
     """Build the pipeline, and find the images."""
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = apply_options(cfg, args.cfg_options)
     photos = args.image
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False)

@@ -9,7 +9,9 @@ from mmengine.config import Config, DictAction
 
 import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.cross_validation import FoldError, fold_table, run_folds
+from vit_plugins.engine.recipe_variables import apply_options
 from vit_plugins.resources import resource_root
 
 DESCRIPTION = """\
@@ -54,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     try:
         cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = apply_options(cfg, args.cfg_options)
+        check_config(cfg)
         if args.data_root is not None:
             cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)

@@ -21,6 +21,7 @@ import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import require_data
 from vit_plugins.embedding_report import read_split
+from vit_plugins.engine.recipe_variables import apply_options
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.feature_probe import (
     as_table,
@@ -97,7 +98,7 @@ def read_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     if args.data is not None:
         cfg = use_data(cfg, Config.fromfile(args.data))
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = apply_options(cfg, args.cfg_options)
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False)
     else:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.engine.config_check import check_config
 from vit_plugins.studies.cell_folder import (
     ENDED,
     cell_state,
@@ -138,6 +139,17 @@ def refuse_changed(cells: list[Cell], folder: Path, data_root: str | None, force
         )
 
 
+def require_settings(cells: list[Cell]) -> None:
+    """Stop before the first cell if one has settings that nothing would read."""
+    for cell in cells:
+        if cell.seed == cells[0].seed:  # the others differ in the seed alone
+            for stage in cell.stages:
+                try:
+                    check_config(stage)
+                except ValueError as error:
+                    raise SystemExit(f'cell {cell.name}: {error}') from None
+
+
 def collect(
     study: Study,
     cells: list[Cell],
@@ -220,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         refuse_changed(chosen, folder, data_root, args.force)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cells end, too
         todo = [c for c in chosen if cell_state(c, folder / c.name, data_root) != 'done']
+        require_settings(todo)
         runner = CellRunner(
             study, folder, data_root, args.threads, tell=keeper(args, cells, folder)
         )

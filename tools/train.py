@@ -8,13 +8,14 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.fine_tuning import apply_pretrained
-from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
+from vit_plugins.engine.hooks.training_guard_hook import NoStepError
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
     add_shared_arguments,
-    build_runner,
+    build_trainer,
     end_ranks,
     place_data,
     read_config,
@@ -22,7 +23,8 @@ from vit_plugins.engine.launch import (
     set_work_dir,
     use_amp,
 )
-from vit_plugins.engine.one_step_loop import check_job
+from vit_plugins.engine.one_step_check import check_job
+from vit_plugins.engine.recipe_variables import UnusedSettingError
 from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
 from vit_plugins.weights.loading import CheckpointMismatchError
@@ -50,7 +52,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--check', action='store_true', help='build all, train one step, validate a batch, stop'
     )
-    parser.add_argument('--no-validate', action='store_true', help='do not validate')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not validate, and hold no image out for it'
+    )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
@@ -68,6 +72,10 @@ def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
     splits = ['train'] if args.no_validate else ['train', 'val']
     cfg = read_config(args)
+    try:
+        check_config(cfg)
+    except UnusedSettingError as error:
+        raise SystemExit(str(error)) from None
     set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
@@ -133,12 +141,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             if is_main_process():
                 print(summary)
         else:
-            runner = build_runner(cfg, TRAINED_ANEW)
-            require_steps(runner.train_dataloader)  # schedules fail at none, in other words
-            runner.train()
+            build_trainer(cfg, TRAINED_ANEW).train()
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
-    except (NoStepError, FloatingPointError) as error:
+    except (NoStepError, UnusedSettingError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None
     end_ranks()
 

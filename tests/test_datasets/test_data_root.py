@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
 from vit_plugins.datasets import data_root, image_check
-from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.datasets.data_root import apply_data_root, hold_nothing_out
 from vit_plugins.datasets.folder_scan import FolderError
 from vit_plugins.engine.launch import end_ranks
 
@@ -330,3 +330,42 @@ def test_every_rank_hears_of_the_unreadable_image(photos, tmp_path):
     told = [(tmp_path / f'{rank}.txt').read_text() for rank in range(2)]
     assert told[0] == told[1]
     assert 'red/01.png' in told[1]
+
+
+def test_without_validation_nothing_is_held_out(photos, capsys):
+    root = photos(blue=10, red=10)
+    cfg = apply(OUR_CONFIGS / 'convit_drloc_folder.py', root, validate=False)
+    assert 'training on 20 images, none held out' in capsys.readouterr().out
+    assert len(DATASETS.build(cfg.train_dataloader.dataset)) == 20
+    with pytest.raises(ValueError, match='val_fraction=0: no image is held out'):
+        DATASETS.build(cfg.test_dataloader.dataset)  # nor is one tested that was trained on
+    with pytest.raises(ValueError, match=r'val_fraction=0 holds no image .* --no-validate'):
+        apply_data_root(cfg, root)
+
+
+def test_without_validation_a_val_folder_is_reported(photos, capsys):
+    root = photos(**{'train/blue': 4, 'train/red': 4, 'val/blue': 1, 'val/red': 1})
+    apply(OUR_CONFIGS / 'convit_drloc_folder.py', root, validate=False)
+    assert 'training on 8 images, none held out for a validation; the 2 of val' in (
+        capsys.readouterr().out
+    )
+
+
+def test_without_validation_also_where_the_config_names_the_folder():
+    cfg = hold_nothing_out(Config.fromfile(OUR_CONFIGS / 'convit_drloc_folder.py'))
+    assert cfg.train_dataloader.dataset.val_fraction == 0
+
+
+def test_fraction_beside_a_val_folder(photos):
+    root = photos(**{'train/blue': 4, 'train/red': 4, 'val/blue': 1, 'val/red': 1})
+    with pytest.raises(ValueError, match=r'val_fraction=0\.2 would have no effect: .*val\. Leave'):
+        apply(OUR_CONFIGS / 'convit_drloc_folder.py', root, asked={'val_fraction'})
+    cfg = Config.fromfile(OUR_CONFIGS / 'convit_drloc_folder.py')
+    cfg.val_fraction = 0  # says what happens anyway
+    train, val, _ = datasets(apply_data_root(cfg, root, asked={'val_fraction'}))
+    assert (len(train), len(val)) == (8, 2)
+
+
+def test_balance_of_a_retrieval_recipe_is_refused(photos):
+    with pytest.raises(ValueError, match=r'balance would have no effect: .* retrieval'):
+        apply(OUR_CONFIGS / 'retrieval_digits.py', photos(a=2, b=2), asked={'balance'})

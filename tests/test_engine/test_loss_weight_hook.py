@@ -133,8 +133,12 @@ def test_sets_every_level():
     model = MODELS.build(MODEL | dict(backbone=backbone, head=HEAD | levels))
     hook = HOOKS.build(dict(type='LossWeightHook', warmup_epochs=4, decay=False))
     hub = MessageHub.get_instance('levels')
-    runner = SimpleNamespace(model=model, train_loop=None, epoch=1, message_hub=hub)
+    runner = SimpleNamespace(model=model, train_loop=None, epoch=1, max_epochs=9, message_hub=hub)
     hook.before_train(runner)
+    runner.max_epochs, told = 4, []
+    runner.logger = SimpleNamespace(warning=told.append)
+    hook.before_train(runner)
+    assert 'The training (4 epochs) ends within the warm-up' in told[0]
     hook.before_train_epoch(runner)
     assert [drloc.loss_weight for drloc in model.head.drloc] == [0.125, 0.125]
 
@@ -180,7 +184,7 @@ def train_rank(rank, port):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     hook = HOOKS.build(dict(type='LossWeightHook', warmup_epochs=2, decay=False))
     hub = MessageHub.get_instance('ranks')
-    runner = SimpleNamespace(model=model, train_loop=None, message_hub=hub)
+    runner = SimpleNamespace(model=model, train_loop=None, max_epochs=9, message_hub=hub)
     hook.before_train(runner)
     for epoch in (0, 1):
         runner.epoch = epoch

@@ -96,6 +96,12 @@ def test_help_names_every_key(study, capsys):
     assert [key for key in (*DEFAULTS, *SPECIAL, 'inherit') if key not in told] == []
 
 
+def test_settings_without_effect_end_it_before_the_first_cell(bench, study):
+    bench.write(bench.text.replace('model.lift: 10.0', 'train_cfg.max_epoch: 5'))
+    with pytest.raises(SystemExit, match=r"cell lifted/seed0: (.|\n)*'max_epochs' is meant"):
+        study()
+
+
 def test_failed_cells_end_in_an_exit_code_and_a_report_of_the_rest(bench, study):
     path = bench.folder / 'tiny.yaml'
     path.write_text(path.read_text().replace('lifted: {', 'lifted: {fail: train, '))

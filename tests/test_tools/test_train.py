@@ -16,6 +16,8 @@ import torch
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
+from vit_plugins.engine.launch import build_trainer
+
 TOOLS = Path(__file__).parents[2] / 'tools'
 
 
@@ -391,3 +393,108 @@ def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
     told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
     with pytest.raises(SystemExit, match=told):
         train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])
+
+
+@pytest.mark.parametrize(
+    ('flags', 'message'),
+    [
+        (['default_hooks.checkpoint.intervall=2'], "no setting 'intervall'; 'interval' is meant"),
+        (['train_cfg.val_interval=0'], 'val_interval=0 must be a whole number'),
+        (['optim_wraper.type=AmpOptimWrapper'], "'optim_wrapper' is meant"),
+        (['lr=1'], r'optim_wrapper\.optimizer\.lr is meant'),
+        (['balance=loss'], 'balance would have no effect: there is no --data-root'),
+    ],
+)
+def test_options_without_effect_end_in_words_before_all_else(
+    flags, message, job, train_tool, tmp_path
+):
+    work = tmp_path / 'work'
+    for more in ([], ['--check']):
+        with pytest.raises(SystemExit, match=message):
+            train_tool.main([str(job()), '--work-dir', str(work), *more, '--cfg-options', *flags])
+    assert not work.exists()
+
+
+@pytest.mark.parametrize(
+    ('added', 'message'),
+    [
+        (
+            "default_hooks = dict(checkpoint=dict(save_best='acc'))",
+            r"save_best='acc': no metric .* there are accuracy/top1",
+        ),
+        (
+            "custom_hooks = [dict(type='EarlyStoppingHook', monitor='top1', strict=False)]",
+            "monitor='top1': no metric",
+        ),
+        (
+            "param_scheduler = dict(type='ReduceOnPlateauLR', monitor='loss')",
+            "monitor of ReduceOnPlateauLR='loss': no metric",
+        ),
+    ],
+)
+def test_a_metric_that_is_not_measured_is_refused_before_training(
+    added, message, job, train_tool, tmp_path
+):
+    config = str(job('metric', added))
+    for more in ([], ['--check']):
+        with pytest.raises(SystemExit, match=message):
+            train_tool.main([config, '--work-dir', str(tmp_path), *more])
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_naming_a_metric_changes_no_weight(trained, job, train_tool, tmp_path):
+    added = "default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))"
+    train_tool.main([str(job('named', added)), '--work-dir', str(tmp_path)])
+    one, other = (
+        CheckpointLoader.load_checkpoint(str(folder / 'epoch_3.pth'))['state_dict']
+        for folder in (trained, tmp_path)
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert validations(tmp_path) == validations(trained)
+
+
+def test_check_builds_the_true_loop_and_hooks_and_validates_several_classes(
+    job, train_tool, capsys
+):
+    told = "train_cfg = dict(by_epoch=True, max_epochs=3, dynamic_intervals='x')"
+    with pytest.raises((TypeError, AssertionError, ValueError)):
+        train_tool.main([str(job('loop', told)), '--check'])
+    # one class is predicted; the first twelve images are of one class
+    added = """
+model['head']['init_cfg'] = dict(type='Constant', layer='Linear', val=0, bias=0)
+val_dataloader['batch_size'] = 12
+"""
+    options = ['--cfg-options', 'optim_wrapper.optimizer.lr=0']
+    train_tool.main([str(job('zeros', added)), '--check', *options])
+    accuracy = re.search(r'one batch: accuracy/top1 ([\d.]+)', capsys.readouterr().out)[1]
+    assert 0 < float(accuracy) < 100
+
+
+@pytest.mark.parametrize('epochs', [3, 4])
+def test_a_recipe_of_100_epochs_trains_a_few(epochs, job, train_tool, tmp_path):
+    added = """
+param_scheduler = [dict(type='WarmupCosineLR', warmup=5, warmup_lr=1e-6, eta_min=1e-5)]
+default_hooks = dict(logger=dict(interval=1))
+"""
+    options = ['--cfg-options', f'train_cfg.max_epochs={epochs}']
+    train_tool.main([str(job('short', added)), '--work-dir', str(tmp_path), *options])
+    lines = next(tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()
+    found = [entry['lr'] for entry in map(json.loads, lines) if 'lr' in entry]
+    assert found[0] == pytest.approx(1e-6)
+    assert max(found) > 2.8e-4
+    assert found[-1] < 5e-5
+    assert 'it is shortened to' in next(tmp_path.glob('*/*.log')).read_text()
+
+
+def test_auto_scale_lr_counts_accumulation(job, train_tool, tmp_path):
+    added = """
+auto_scale_lr = dict(base_batch_size=16)
+optim_wrapper['accumulative_counts'] = 4
+"""
+    args = [str(job('adding', added)), '--work-dir', str(tmp_path), '--auto-scale-lr']
+    runner = build_trainer(train_tool.complete_config(train_tool.parse_args(args)))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+    # batches of 8, four of them a step: twice 16
+    assert runner.optim_wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(2 * 3e-4)
+    assert runner.cfg.auto_scale_lr.base_batch_size == 16

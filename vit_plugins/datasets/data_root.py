@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import deepcopy
 from datetime import timedelta
 from inspect import signature
@@ -24,7 +24,7 @@ from .class_subset import kept_count
 from .digits import Digits
 from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, scan_class_folders
 from .image_check import require_readable
-from .image_folder import part_indices
+from .image_folder import ImageFolder, part_indices
 from .photo_pipeline import accept_photos, type_name, walk
 from .presence import is_placed, require_data
 from .retrieval_folder import RetrievalFolder
@@ -33,6 +33,8 @@ from .rotated_digits import RotatedDigits
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # arguments that stay when the images change; the others say which images
 KEPT_ARGUMENTS = ('pipeline', 'serialize_data', 'lazy_init', 'max_refetch', 'test_mode')
+# settings of a config that say how a folder is used
+FOLDER_SETTINGS = {'val_fraction', 'balance'}
 WORDNET_ID = re.compile(r'n\d{8}')
 
 
@@ -41,10 +43,12 @@ def apply_data_root(
     root: str | Path,
     *,
     verify: bool = True,
+    validate: bool = True,
     val_fraction: float | None = None,
     balance: str | None = None,
     seed: int = 0,
     classes: Sequence[str] | None = None,
+    asked: Collection[str] = (),
 ) -> Config:
     """Make a config train and test on the images of a folder.
 
@@ -57,12 +61,15 @@ def apply_data_root(
         cfg: Any classification config, changed in place.
         root: The folder.
         verify: Whether to read every image once (what was read is remembered).
+        validate: Whether there will be a validation; if not, no image is held out for one.
         val_fraction: How much of each class to split off. Default: the config's
             ``val_fraction``, else 0.2.
         balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
             config's ``balance``, else 'none'.
         seed: The seed of the split.
         classes: What a trained model tells apart; other class folders are then refused.
+        asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
+            they are then refused if they have no effect.
 
     Returns:
         The same config.
@@ -73,15 +80,38 @@ def apply_data_root(
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
     if is_retrieval(cfg):
+        require_effect(asked, 'the recipe is one for retrieval, whose classes are held out')
+        if not validate:
+            hold_nothing_out(cfg)
         return _use_retrieval_data(cfg, root, verify)
-    for loader in (*LOADERS, 'model'):
-        if not cfg.get(loader):
-            raise ValueError(f'this is no classification config: it has no {loader}')
+    if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
+        raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):
+        require_effect(asked, f"{root} holds the config's own data set, with its own parts")
         return _use_own_data(cfg, own)
-    val_fraction = cfg.get('val_fraction', 0.2) if val_fraction is None else val_fraction
+    if not validate:
+        val_fraction = cfg.val_fraction = 0  # so that a later test does not take trained images
+    elif val_fraction is None:
+        val_fraction = cfg.get('val_fraction', 0.2)
     balance = cfg.get('balance', 'none') if balance is None else balance
     scans = _on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes))
+    if validate:
+        _check_fraction(val_fraction, scans, 'val_fraction' in asked)
+    lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate)
+    if is_main_process():
+        for line in lines:
+            print_log(line)
+    return cfg
+
+
+def _use_class_folders(
+    cfg: Config,
+    scans: dict[str, FolderScan],
+    val_fraction: float,
+    balance: str,
+    seed: int,
+    validate: bool,
+) -> list[str]:
     train = scans['train']
     counts = train.counts()
     if 'val' not in scans:
@@ -94,12 +124,10 @@ def apply_data_root(
     set_classes(cfg, train.classes)
     set_balance(cfg, balance, chosen)
     _check_batch(cfg, sum(chosen))
-    if is_main_process():
-        for line in describe(scans, counts, val_fraction, seed, balance):
-            print_log(line)
-        if chosen != counts:
-            print_log(f'ClassSubset keeps {sum(chosen)} of the images to train on')
-    return cfg
+    lines = list(describe(scans, counts, val_fraction, seed, balance, validate=validate))
+    if chosen != counts:
+        lines.append(f'ClassSubset keeps {sum(chosen)} of the images to train on')
+    return lines
 
 
 def read_folder(
@@ -135,7 +163,13 @@ def read_folder(
 
 
 def describe(
-    scans: dict[str, FolderScan], counts: list[int], val_fraction: float, seed: int, balance: str
+    scans: dict[str, FolderScan],
+    counts: list[int],
+    val_fraction: float,
+    seed: int,
+    balance: str,
+    *,
+    validate: bool = True,
 ) -> Iterator[str]:
     """Tell what was found and how it is used, a line at a time.
 
@@ -145,6 +179,7 @@ def describe(
         val_fraction: The fraction split off.
         seed: The seed of the split.
         balance: What is done about rare classes.
+        validate: Whether there is a validation.
     """
     train = scans['train']
     yield (
@@ -153,7 +188,10 @@ def describe(
         + (f' and {len(counts) - 20} more' if len(counts) > 20 else '')
     )
     total = sum(counts)
-    if 'val' in scans:
+    if not validate:
+        unused = f'; the {len(scans["val"].samples)} of val are not used' if 'val' in scans else ''
+        yield f'training on {total} images, none held out for a validation{unused}'
+    elif 'val' in scans:
         yield f'training on {total} images, validation on {len(scans["val"].samples)} of val'
     else:
         yield (
@@ -165,8 +203,10 @@ def describe(
             yield f'with one image, hence in training only: {", ".join(single)}'
     if 'test' in scans:
         yield f'test on {len(scans["test"].samples)} images of test, used for nothing else'
-    else:
+    elif val_fraction > 0 or 'val' in scans:
         yield 'no test folder: test means the validation images'
+    else:
+        yield 'no test folder and no validation images: there is nothing to test on'
     for scan in scans.values():
         if scan.skipped:
             kinds = ', '.join(f'{n} {suffix}' for suffix, n in scan.skipped.most_common())
@@ -175,6 +215,54 @@ def describe(
         yield (
             f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
             "balance='sampler' or balance='loss' gives rare classes more weight"
+        )
+
+
+def require_effect(asked: Collection[str], reason: str) -> None:
+    """Refuse settings that somebody asked for and that are not read.
+
+    Args:
+        asked: Their names.
+        reason: Why they are not read.
+
+    Raises:
+        ValueError: If there are any.
+    """
+    if asked:
+        raise ValueError(f'{" and ".join(sorted(asked))} would have no effect: {reason}')
+
+
+def hold_nothing_out(cfg: Config) -> Config:
+    """Train on the images, too, that a config with folders of images would validate on.
+
+    Args:
+        cfg: A config, changed in place.
+
+    Returns:
+        The same config.
+    """
+    for leaf in _all_leaves(cfg):
+        if _is_a(leaf, ImageFolder) and leaf.get('part', 'all') != 'all':
+            leaf['val_fraction'] = 0
+        elif _is_a(leaf, RetrievalFolder) and leaf.get('split') == 'train':
+            leaf['split'] = 'trainval'
+    return cfg
+
+
+def _check_fraction(val_fraction: float, scans: dict[str, FolderScan], asked: bool) -> None:
+    root = scans['train'].root
+    if 'val' in scans:
+        if val_fraction > 0:
+            require_effect(
+                {f'val_fraction={val_fraction}'} if asked else (),
+                f'validation images are those of {scans["val"].root}. Leave it out, or move that '
+                'folder away',
+            )
+    elif val_fraction == 0:
+        raise ValueError(
+            f'val_fraction=0 holds no image of {root} out, and there is no val folder: nothing is '
+            'left to validate or test on. Set val_fraction=0.2, add such a folder, or train with '
+            '--no-validate'
         )
 
 

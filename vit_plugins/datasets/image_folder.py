@@ -22,13 +22,15 @@ class ImageFolder(CustomDataset):
     Args:
         data_root: The folder that holds the class folders.
         part: 'all' images, or one of 'train' and 'val', which share the folder.
-        val_fraction: How much of each class is for validation, if there are parts.
+        val_fraction: How much of each class is for validation, if there are parts; with 0 the
+            part 'train' is all images, and 'val' is refused.
         seed: The seed of the split.
         metainfo: If it holds ``classes``, the class folders must have these names.
         **kwargs: Further arguments of ``CustomDataset``.
 
     Raises:
-        ValueError: If ``part`` is none of the three, or the folders are not as they should be.
+        ValueError: If ``part`` is none of the three, none is held out for 'val', or the folders
+            are not as they should be.
     """
 
     def __init__(
@@ -74,8 +76,16 @@ def part_indices(
         part: 'all', 'train' or 'val'.
         val_fraction: How much of each class is for validation.
         seed: The seed of the split.
+
+    Raises:
+        ValueError: If ``val_fraction`` is not within [0, 1), or 0 for 'val'.
     """
-    if part == 'all':
+    if part == 'val' and val_fraction == 0:
+        raise ValueError(
+            'val_fraction=0: no image is held out, so there is none to validate or test on; name '
+            'a folder with images to test on'
+        )
+    if part == 'all' or val_fraction == 0:
         return list(range(len(samples)))
     paths, labels = zip(*samples, strict=True)
     train, val = stratified_split(paths, labels, val_fraction, seed)

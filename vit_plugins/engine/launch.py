@@ -14,9 +14,18 @@ from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..datasets.data_root import apply_data_root
+from ..datasets.data_root import (
+    FOLDER_SETTINGS,
+    apply_data_root,
+    hold_nothing_out,
+    require_effect,
+)
 from ..datasets.presence import MissingDataError, require_data
+from .hooks.metric_name_hook import MetricNameHook
 from .hooks.strict_load_hook import StrictLoadHook
+from .hooks.training_guard_hook import require_steps
+from .recipe_variables import UnusedSettingError, apply_options
+from .schedule_length import follow_training
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
@@ -73,12 +82,16 @@ def read_config(args: argparse.Namespace) -> Config:
         The config.
 
     Raises:
+        SystemExit: In words, if an option would have no effect.
         ValueError: If a launcher is asked for that has no CPU form.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+        try:
+            cfg = apply_options(cfg, args.cfg_options)
+        except UnusedSettingError as error:
+            raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
     return cfg
 
@@ -177,11 +190,22 @@ def place_data(
     Raises:
         SystemExit: With what to do, on every rank, if the data are absent or do not fit.
     """
+    asked = FOLDER_SETTINGS & set(args.cfg_options or ())
     try:
         if args.data_root is None:
+            require_effect(asked, 'there is no --data-root')
+            if getattr(args, 'no_validate', False):
+                hold_nothing_out(cfg)
             require_data(cfg, splits)
             return cfg
-        cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, classes=classes)
+        cfg = apply_data_root(
+            cfg,
+            args.data_root,
+            verify=not args.no_verify,
+            validate=not getattr(args, 'no_validate', False),
+            classes=classes,
+            asked=asked,
+        )
         require_data(cfg, splits)
         return cfg
     except (MissingDataError, ValueError) as error:
@@ -246,6 +270,39 @@ def use_amp(cfg: Config) -> None:
         print_log('A CPU has bfloat16 only: it is used', logger='current')
 
 
+def build_trainer(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+    """Build the runner of a training whose schedules follow its length and its true batch size.
+
+    Args:
+        cfg: The complete config.
+        may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+
+    Raises:
+        NoStepError: If the images fill no batch.
+    """
+    runner = build_runner(cfg, may_differ)
+    require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+    follow_training(runner)
+    count_accumulation(runner)
+    return runner
+
+
+def count_accumulation(runner: Runner) -> None:
+    """Let ``auto_scale_lr`` count the batches whose gradients are added up.
+
+    Args:
+        runner: A runner that is not yet training.
+    """
+    settings, counts = runner.auto_scale_lr, 1
+    if isinstance(runner.optim_wrapper, dict):
+        counts = runner.optim_wrapper.get('accumulative_counts', 1)
+    if settings and settings.get('enable') and counts > 1:
+        runner.logger.info(f'{counts} batches make one step: the learning rate counts all of them')
+        # the host divides by it the batch size of all ranks
+        base = settings['base_batch_size'] / counts
+        runner.auto_scale_lr = {**settings, 'base_batch_size': base}
+
+
 def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
     """Build the runner a config asks for; weights that do not fit the model stop it.
 
@@ -254,8 +311,10 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``
+        and a ``MetricNameHook``.
     """
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
+    runner.register_hook(MetricNameHook())
     return runner

@@ -5,6 +5,7 @@ from .fractional_switch_recipe_hook import FractionalSwitchRecipeHook
 from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
+from .metric_name_hook import MetricNameHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .seeded_draws_hook import SeededDrawsHook
@@ -20,6 +21,7 @@ __all__ = [
     'HardNegativeMiningHook',
     'LearningCurveHook',
     'LossWeightHook',
+    'MetricNameHook',
     'ProgressHook',
     'RetrievalBaselineHook',
     'SeededDrawsHook',

@@ -91,6 +91,11 @@ class LossWeightHook(Hook):
         if self._full is None:
             modules = self._modules(runner)
             self._full = [m.loss_weight if self.weight is None else self.weight for m in modules]
+        if self.warmup_epochs >= runner.max_epochs:
+            runner.logger.warning(
+                f'The training ({runner.max_epochs} epochs) ends within the warm-up of the loss '
+                f'weight ({self.warmup_epochs} epochs): set warmup_epochs of LossWeightHook'
+            )
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Set the weight of this epoch and log it.

@@ -1,0 +1,229 @@
+"""Compare the settings of a config with the arguments of what they are for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import mmengine.registry
+import mmpretrain.registry
+import torch
+from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.model import (
+    ExponentialMovingAverage,
+    MomentumAnnealingEMA,
+    StochasticWeightAverage,
+)
+from mmengine.optim import OptimWrapper
+from mmengine.registry import Registry
+from mmengine.runner import (
+    EpochBasedTrainLoop,
+    IterBasedTrainLoop,
+    LogProcessor,
+    Runner,
+    TestLoop,
+    ValLoop,
+)
+from mmpretrain.engine.hooks import VisualizationHook
+from mmpretrain.models.utils.batch_augments import RandomBatchAugment
+from mmpretrain.visualization import UniversalVisualizer
+from torch.utils.data import DataLoader
+
+from ..models.heads.drloc_head import DRLocHead
+from ..models.losses.drloc_loss import DRLocLoss
+
+NEAR = 0.8  # how alike two names are of which one is taken for the other misspelt
+
+
+def accepted(component: Callable) -> set[str] | None:
+    """Return the names of the arguments of a function or class, None if it takes any name.
+
+    What a class passes on as ``**kwargs`` is looked up in the classes that it is derived from.
+
+    Args:
+        component: The function or class.
+    """
+    if not isinstance(component, type):
+        return _arguments([component])
+    return _arguments([c.__init__ for c in component.__mro__ if '__init__' in vars(c)])
+
+
+def _arguments(functions: list[Callable]) -> set[str] | None:
+    names: set[str] = set()
+    for function in functions:
+        if function is object.__init__:  # of a class without arguments, or behind **kwargs
+            return set() if len(functions) == 1 else None
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # written in C
+            return None
+        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if function in PASSED_ON:
+            names = names.union(*map(accepted, PASSED_ON[function]))
+        elif any(p.kind is p.VAR_KEYWORD for p in parameters):
+            continue
+        return names - {'self'}
+    return None
+
+
+# What is called with the further arguments of these.
+PASSED_ON: dict[Callable, tuple[Callable, ...]] = {
+    CheckpointHook.__init__: (Runner.save_checkpoint,),
+    EMAHook.__init__: (ExponentialMovingAverage, MomentumAnnealingEMA, StochasticWeightAverage),
+    DRLocHead.__init__: (DRLocLoss,),
+    VisualizationHook.__init__: (UniversalVisualizer.visualize_cls,),
+}
+ALWAYS = {'type', '_scope_', '_delete_'}
+# Keys that the host takes out before it builds what one of its registries holds.
+TAKEN_OUT = {
+    'hook': {'priority'},
+    'parameter scheduler': {'convert_to_iter_based'},
+    'model': {'requires_grad', 'init_cfg', 'pretrained'},
+    'transform': {'magnitude_key', 'magnitude_range'},
+    'weight initializer': {'override', 'layer'},
+    'optimizer_wrapper': {'constructor', 'paramwise_cfg', 'optimizer'},
+    'loop': {'by_epoch'},
+}
+# What a dict without a type may hold, by its place in the config.
+PLACES: dict[str, set[str]] = {
+    'val_cfg': accepted(ValLoop),
+    'test_cfg': accepted(TestLoop),
+    'optim_wrapper': accepted(OptimWrapper) | TAKEN_OUT['optimizer_wrapper'],
+    'log_processor': accepted(LogProcessor),
+    'randomness': accepted(Runner.set_randomness),
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'model.train_cfg': accepted(RandomBatchAugment),
+    'optim_wrapper.paramwise_cfg': {
+        *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult'),
+        *('dwconv_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate', 'layer_decay_rate'),
+    },
+} | {
+    f'{split}_dataloader': accepted(DataLoader)
+    | {'num_batch_per_epoch', 'disable_subprocess_warning'}
+    for split in ('train', 'val', 'test')
+}
+CLIP = {
+    'norm': accepted(torch.nn.utils.clip_grad_norm_),
+    'value': accepted(torch.nn.utils.clip_grad_value_),
+}
+# What the tools read beside the arguments of the runner.
+RUNNER_KEYS = (accepted(Runner) - {'cfg'}) | {
+    *('custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type'),
+    *('tta_model', 'tta_pipeline', 'compile', 'activation_checkpointing'),
+    *('efficient_conv_bn_eval', 'sync_bn', 'strategy'),
+}
+DEFAULT_HOOKS = {
+    *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
+    *('visualization', 'seeded_draws', 'training_guard', 'progress', 'learning_curve'),
+}
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that another one is nearly, None if there is none.
+
+    Args:
+        name: A name that is not known.
+        known: Those that are.
+
+    >>> nearest('intervall', {'interval', 'by_epoch'})
+    'interval'
+    """
+    found = get_close_matches(name, sorted(known), n=1, cutoff=NEAR)
+    return found[0] if found else None
+
+
+def unknown_settings(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Find what stands in a component, a loop, a loader or a hook and is none of its arguments.
+
+    Args:
+        cfg: A config; of its top-level keys those of a runner are looked through.
+
+    Yields:
+        What stands where, and what is meant perhaps.
+    """
+    for key in sorted(RUNNER_KEYS & cfg.keys()):
+        for path, node in _dicts(cfg[key], key):
+            known = _known(path, node, cfg)
+            for name in () if known is None else node.keys() - known - ALWAYS:
+                owner = node.get('type', '')
+                owner = getattr(owner, '__name__', owner) or path.rpartition('.')[2]
+                yield f'{path}: {owner} has no setting {name!r}{_advice(name, known)}'
+    for name in (cfg.get('default_hooks') or {}).keys() - DEFAULT_HOOKS:
+        if other := nearest(name, DEFAULT_HOOKS):
+            yield f'default_hooks: {name!r} replaces no hook; {other!r} is meant?'
+
+
+def _advice(name: str, known: Collection[str]) -> str:
+    if other := nearest(name, known):
+        return f'; {other!r} is meant?'
+    return f'; it has {", ".join(sorted(known))}' if len(known) <= 30 else ''
+
+
+def _dicts(node: Any, path: str) -> Iterator[tuple[str, Mapping]]:
+    if isinstance(node, Mapping):
+        yield path, node
+        children = node.items()
+    elif isinstance(node, list | tuple):
+        children = enumerate(node)
+    else:
+        return
+    for key, child in children:
+        yield from _dicts(child, f'{path}.{key}')
+
+
+def _known(path: str, node: Mapping, cfg: Mapping) -> set[str] | None:
+    if path == 'optim_wrapper.clip_grad':
+        return CLIP.get(node.get('type', 'norm'))
+    if 'type' in node:
+        return _known_to_type(node['type'], path)
+    if path == 'train_cfg':
+        by_epoch = node.get('by_epoch', 'max_epochs' in node)
+        loop = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
+        return accepted(loop) | TAKEN_OUT['loop']
+    if path == 'optim_wrapper' and 'optimizer' not in node:
+        return None  # several, by names of their own
+    if path == 'optim_wrapper.paramwise_cfg' and 'constructor' in cfg['optim_wrapper']:
+        return None if not _is_the_hosts(cfg['optim_wrapper']['constructor']) else PLACES[path]
+    return PLACES.get(path)
+
+
+def _is_the_hosts(constructor: Any) -> bool:
+    return str(constructor).rpartition('.')[2] in (
+        'DefaultOptimWrapperConstructor',
+        'LearningRateDecayOptimWrapperConstructor',
+    )
+
+
+def _known_to_type(kind: Any, path: str) -> set[str] | None:
+    """Return what any component of this name takes, None if it is not known."""
+    found = _components(kind) if isinstance(kind, str) else [('', kind)]
+    if path.endswith('.dataset'):  # there are metrics of the same names
+        found = [pair for pair in found if pair[0] in ('', 'dataset')]
+    known: set[str] = set()
+    for registry, component in found:
+        names = accepted(component)
+        if names is None:
+            return None
+        known |= names | TAKEN_OUT.get(registry, set())
+    if not isinstance(kind, str):
+        known = known.union(*TAKEN_OUT.values())
+    return known if found else None
+
+
+def _components(name: str) -> list[tuple[str, Callable]]:
+    found = [(registry.name, registry.get(name)) for registry in _registries()]
+    return [pair for pair in found if pair[1] is not None]
+
+
+@cache
+def _registries() -> list[Registry]:
+    modules = (mmpretrain.registry, mmengine.registry)
+    found = [r for module in modules for r in vars(module).values() if isinstance(r, Registry)]
+    # a registry of the host looks into its parent, too
+    parents = {id(registry.parent) for registry in found}
+    return [registry for registry in found if id(registry) not in parents]
