@@ -22,7 +22,15 @@ from mmpretrain.registry import DATASETS
 from .class_settings import set_balance, set_classes
 from .class_subset import kept_count
 from .digits import Digits
-from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, scan_class_folders
+from .folder_scan import (
+    FolderError,
+    FolderScan,
+    compare_classes,
+    describe_skipped,
+    find_parts,
+    find_unlabelled,
+    scan_class_folders,
+)
 from .image_check import require_readable
 from .image_folder import part_indices
 from .photo_pipeline import accept_photos, type_name, walk
@@ -51,7 +59,9 @@ def apply_data_root(
     The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
     folders inside; or the config's own data set (CIFAR archives, ImageNet, those for retrieval).
     Validation images are split off the training part where there is no ``val``; ``test`` is never
-    used for that. Pipelines, channel order, head, losses and metrics are set to match.
+    used for that. Classes match by name: ``val`` and ``test`` may lack some, and one without class
+    folders has no labels and is left alone; a log line says so. Pipelines, channel order, head,
+    losses and metrics are set to match.
 
     Args:
         cfg: Any classification config, changed in place.
@@ -62,7 +72,8 @@ def apply_data_root(
         balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
             config's ``balance``, else 'none'.
         seed: The seed of the split.
-        classes: What a trained model tells apart; other class folders are then refused.
+        classes: What a trained model tells apart, to test it: the folder may lack some of
+            them, other class folders are refused.
 
     Returns:
         The same config.
@@ -90,12 +101,15 @@ def apply_data_root(
         counts = [counter[label] for label in range(len(train.classes))]
     chosen = _left_by_subsets(cfg.train_dataloader.dataset, counts)
     accept_photos(cfg)
-    _set_datasets(cfg, scans, val_fraction, seed)
-    set_classes(cfg, train.classes)
-    set_balance(cfg, balance, chosen)
-    _check_batch(cfg, sum(chosen))
+    names = train.classes if classes is None else tuple(classes)
+    _set_datasets(cfg, scans, val_fraction, seed, names)
+    set_classes(cfg, names)
+    if classes is None:
+        set_balance(cfg, balance, chosen)
+        _check_batch(cfg, sum(chosen))
     if is_main_process():
-        for line in describe(scans, counts, val_fraction, seed, balance):
+        lines = describe(scans, counts, val_fraction, seed, balance)
+        for line in [*lines, *describe_parts(root, scans, names)]:
             print_log(line)
         if chosen != counts:
             print_log(f'ClassSubset keeps {sum(chosen)} of the images to train on')
@@ -120,18 +134,56 @@ def read_folder(
         FolderError: If something does not fit.
     """
     try:
-        scans = {part: scan_class_folders(f) for part, f in find_parts(root).items()}
+        parts = find_parts(root)
+        train = scan_class_folders(parts.pop('train'), complete=classes is None)
+        scans = {'train': train}
+        for part, folder in parts.items():
+            scan = scan_class_folders(folder, complete=False)
+            if not _holds_one_foreign_folder(scan, train):
+                scans[part] = scan
     except FolderError as error:
         name = type_name(_leaf(cfg.train_dataloader.dataset))
         raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
-        compare_classes(scans['train'].classes, scan.classes, f'{part} ({scan.root})')
+        compare_classes(train.classes, scan.classes, f'{part} ({scan.root})', complete=False)
     if classes is not None:
-        compare_classes(classes, scans['train'].classes, str(root))
+        compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
         for scan in scans.values():
             require_readable(scan.root, [path for path, _ in scan.samples])
     return scans
+
+
+def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:
+    """Return whether a part is unlabelled, as ``test/images/*.jpg`` is."""
+    return len(scan.classes) == 1 and scan.classes[0] not in train.classes
+
+
+def describe_parts(
+    root: Path, scans: dict[str, FolderScan], classes: Sequence[str]
+) -> Iterator[str]:
+    """Return a line for each part that has no labels, or lacks classes.
+
+    Args:
+        root: The folder.
+        scans: What lies in the parts that are used.
+        classes: What the model tells apart.
+    """
+    every = {**find_parts(root), **find_unlabelled(root)}
+    for part, folder in every.items():
+        if part not in scans:
+            yield (
+                f'{folder} holds no folders of the classes, so its images have no labels: it is '
+                f'not used for {part}. To name what is on them: tools/predict.py WORK_DIR {folder}'
+            )
+            continue
+        missing = sorted(set(classes) - set(scans[part].classes))
+        if missing:
+            more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+            yield (
+                f'{scans[part].root} has no image of {", ".join(missing[:10])}{more}: it says '
+                'nothing about these classes, and their F1 counts as 0 in a mean'
+            )
 
 
 def describe(
@@ -167,10 +219,7 @@ def describe(
         yield f'test on {len(scans["test"].samples)} images of test, used for nothing else'
     else:
         yield 'no test folder: test means the validation images'
-    for scan in scans.values():
-        if scan.skipped:
-            kinds = ', '.join(f'{n} {suffix}' for suffix, n in scan.skipped.most_common())
-            yield f'skipped in {scan.root}: {kinds}'
+    yield from filter(None, (describe_skipped(s.root, s.skipped) for s in scans.values()))
     if max(counts) > 5 * min(counts) and balance == 'none':
         yield (
             f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
@@ -261,20 +310,35 @@ def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
         if _is_a(leaf, RotatedDigits):
             leaf['type'] = 'RetrievalFolder'
         leaf['data_root'] = str(root)
-    accept_photos(cfg)
+    own = [leaf for leaf in leaves if _is_a(leaf, RetrievalFolder)]
+    if own:  # published sets keep the pipelines of their recipes
+        accept_photos(cfg)
 
     def check_folders() -> None:
-        for leaf in leaves:
-            if _is_a(leaf, RetrievalFolder):
-                dataset = DATASETS.build({**leaf, 'pipeline': []})
-                if verify and is_main_process():
-                    names = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-                    require_readable(root, [os.path.relpath(name, root) for name in names])
+        names = set()
+        for leaf in own:
+            dataset = DATASETS.build({**leaf, 'pipeline': []})
+            names |= {dataset.get_data_info(i)['img_path'] for i in range(len(dataset))}
+        if verify and is_main_process():
+            require_readable(root, [os.path.relpath(name, root) for name in sorted(names)])
 
     _on_all_ranks(check_folders)
     if is_main_process():
+        for line in _describe_retrieval(root) if own else ():
+            print_log(line)
         print_log(f'retrieval data are taken from {root}')
     return cfg
+
+
+def _describe_retrieval(root: Path) -> Iterator[str]:
+    for part, folder in find_unlabelled(root).items():
+        yield (
+            f'{folder} holds no class folders, so its images have no labels: classes for {part} '
+            'are taken from train'
+        )
+    for folder in find_parts(root).values():
+        if line := describe_skipped(folder, scan_class_folders(folder).skipped):
+            yield line
 
 
 def _is_a(leaf: dict, cls: type) -> bool:
@@ -287,7 +351,11 @@ def _all_leaves(cfg: Config) -> list[dict]:
 
 
 def _set_datasets(
-    cfg: Config, scans: dict[str, FolderScan], val_fraction: float, seed: int
+    cfg: Config,
+    scans: dict[str, FolderScan],
+    val_fraction: float,
+    seed: int,
+    classes: Sequence[str],
 ) -> None:
     split = {'val_fraction': val_fraction, 'seed': seed}
     whole = {part: {'data_root': str(scan.root)} for part, scan in scans.items()}
@@ -296,7 +364,7 @@ def _set_datasets(
     sources = dict(zip(LOADERS, (train, val, whole.get('test', val)), strict=True))
     for loader, source in sources.items():
         cfg[loader] = deepcopy(cfg[loader])
-        cfg[loader].dataset = _replaced(cfg[loader].dataset, source, scans['train'].classes)
+        cfg[loader].dataset = _replaced(cfg[loader].dataset, source, classes)
         for leaf in _leaves(cfg[loader].dataset):
             leaf['test_mode'] = loader != 'train_dataloader'
 

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (9, 7, 3), np.uint8)
+
+
+@pytest.mark.parametrize('settings', [{}, {'to_float32': True}, {'color_type': 'grayscale'}])
+def test_as_the_host_loads(tmp_path, settings):
+    Image.fromarray(PIXELS).save(tmp_path / 'x.png')
+    ours, host = (
+        TRANSFORMS.build({'type': kind, **settings})({'img_path': str(tmp_path / 'x.png')})
+        for kind in ('LoadPhoto', 'LoadImageFromFile')
+    )
+    assert ours.keys() == host.keys()
+    np.testing.assert_array_equal(ours['img'], host['img'])
+    assert ours['img'].dtype == host['img'].dtype
+    assert (ours['img_shape'], ours['ori_shape']) == ((9, 7), (9, 7))
+
+
+def test_pixels_that_are_there_stay():
+    results = {'img': PIXELS, 'img_shape': (9, 7)}
+    assert TRANSFORMS.build({'type': 'LoadPhoto'})(results) is results
+
+
+def test_what_cannot_be_loaded(tmp_path):
+    (tmp_path / 'x.png').write_text('text')
+    load = TRANSFORMS.build({'type': 'LoadPhoto'})
+    with pytest.raises(ValueError, match=r'x.png cannot be loaded: OpenCV cannot decode it'):
+        load({'img_path': str(tmp_path / 'x.png')})
+    with pytest.raises(FileNotFoundError):
+        load({'img_path': str(tmp_path / 'none.png')})
+    lenient = TRANSFORMS.build({'type': 'LoadPhoto', 'ignore_empty': True})
+    assert lenient({'img_path': str(tmp_path / 'x.png')}) is None
+
+
+def test_colour_type_and_repr():
+    with pytest.raises(ValueError, match=r"color_type must be one of .*, got 'unchanged'"):
+        TRANSFORMS.build({'type': 'LoadPhoto', 'color_type': 'unchanged'})
+    expected = "LoadPhoto(to_float32=False, color_type='color', ignore_empty=False, "
+    assert repr(TRANSFORMS.build({'type': 'LoadPhoto'})) == expected + 'backend_args=None)'
