@@ -269,8 +269,8 @@ def _kind_beside(entry: os.DirEntry) -> str:
 
 
 def _listed(skipped: Mapping[str, int]) -> str:
-    counts = Counter(skipped).most_common()
-    return ', '.join(f'{n} {printable(kind)}' for kind, n in counts)
+    kinds = sorted(skipped, key=lambda kind: (-skipped[kind], kind))
+    return ', '.join(f'{skipped[kind]} {printable(kind)}' for kind in kinds)
 
 
 def _require_utf8(folders: Sequence[Path]) -> None:
