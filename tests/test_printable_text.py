@@ -2,8 +2,10 @@
 
 import io
 import os
+import sys
 
 from vit_plugins.printable_text import (
+    log_line,
     printable,
     spreadsheet_cell,
     spreadsheet_path,
@@ -37,3 +39,11 @@ def test_a_console_of_another_encoding_gets_escapes():
     console.write('猫 ' + os.fsdecode(b'\xe9'))
     console.flush()
     assert raw.getvalue() == rb'\u732b \udce9'
+
+
+def test_lines_about_files_on_any_console(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr('sys.stdout', io.TextIOWrapper(raw, encoding='cp1252'))
+    log_line('3 classes: Käfer, 猫')
+    sys.stdout.flush()
+    assert raw.getvalue().decode('cp1252') == '3 classes: Käfer, \\u732b\n'

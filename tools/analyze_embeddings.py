@@ -30,6 +30,7 @@ from vit_plugins.embedding_report import (
 )
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.finite import json_text
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.published_weights import resolve_weights
 from vit_plugins.visualization import draw_energy, draw_similarities
 
@@ -127,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
     Args:
         argv: The arguments. Default: those of the process.
     """
+    write_any_character()
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)  # impossible? before any work
     reports = {}

@@ -32,6 +32,7 @@ from vit_plugins.feature_probe import (
 )
 from vit_plugins.finite import json_text
 from vit_plugins.photo_inference import require_writable
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.published_weights import resolve_weights
 
 PROBES = ('knn', 'few-shot', 'linear')
@@ -116,6 +117,7 @@ def read_config(args: argparse.Namespace) -> Config:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Encode the images and print what the probes say."""
+    write_any_character()
     args = parse_args(argv)
     try:
         if args.out:

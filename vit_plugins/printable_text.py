@@ -11,6 +11,8 @@ import sys
 import unicodedata
 from typing import TextIO
 
+from mmengine.logging import print_log
+
 UNSEEN = ('Cc', 'Cs', 'Zl', 'Zp')  # control, lone surrogate, line and paragraph ends
 REORDERING = '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'  # gpj.x may show as x.jpg
 FORMULA_STARTS = ('=', '+', '-', '@', '\t', '\r')
@@ -68,6 +70,16 @@ def write_any_character(*streams: TextIO) -> None:
     for stream in streams or (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors='backslashreplace')
+
+
+def log_line(text: str) -> None:
+    """Log a line that may name people's files and classes, whatever the console can show.
+
+    Args:
+        text: The line.
+    """
+    encoding = getattr(sys.stdout, 'encoding', None) or 'utf-8'
+    print_log(text.encode(encoding, 'backslashreplace').decode(encoding))
 
 
 def _is_unseen(char: str) -> bool:

@@ -15,10 +15,10 @@ from pathlib import Path
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_world_size, is_distributed, is_main_process
-from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
 from mmpretrain.registry import DATASETS
 
+from ..printable_text import log_line
 from .class_settings import set_balance, set_classes
 from .class_subset import kept_count
 from .digits import Digits
@@ -26,9 +26,9 @@ from .folder_scan import (
     FolderError,
     FolderScan,
     compare_classes,
-    describe_skipped,
     find_parts,
     find_unlabelled,
+    log_skipped,
     scan_class_folders,
 )
 from .image_check import require_readable
@@ -110,9 +110,9 @@ def apply_data_root(
     if is_main_process():
         lines = describe(scans, counts, val_fraction, seed, balance)
         for line in [*lines, *describe_parts(root, scans, names)]:
-            print_log(line)
+            log_line(line)
         if chosen != counts:
-            print_log(f'ClassSubset keeps {sum(chosen)} of the images to train on')
+            log_line(f'ClassSubset keeps {sum(chosen)} of the images to train on')
     return cfg
 
 
@@ -145,6 +145,7 @@ def read_folder(
         name = type_name(_leaf(cfg.train_dataloader.dataset))
         raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
+        log_skipped(scan)
         compare_classes(train.classes, scan.classes, f'{part} ({scan.root})', complete=False)
     if classes is not None:
         compare_classes(classes, train.classes, str(root), complete=False)
@@ -219,7 +220,6 @@ def describe(
         yield f'test on {len(scans["test"].samples)} images of test, used for nothing else'
     else:
         yield 'no test folder: test means the validation images'
-    yield from filter(None, (describe_skipped(s.root, s.skipped) for s in scans.values()))
     if max(counts) > 5 * min(counts) and balance == 'none':
         yield (
             f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
@@ -281,7 +281,7 @@ def _use_own_data(cfg: Config, root: Path) -> Config:
             leaf['data_root'] = str(root)
     require_data(cfg)
     if is_main_process():
-        print_log(f"{root} holds the config's own data set")
+        log_line(f"{root} holds the config's own data set")
     return cfg
 
 
@@ -325,8 +325,8 @@ def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
     _on_all_ranks(check_folders)
     if is_main_process():
         for line in _describe_retrieval(root) if own else ():
-            print_log(line)
-        print_log(f'retrieval data are taken from {root}')
+            log_line(line)
+        log_line(f'retrieval data are taken from {root}')
     return cfg
 
 
@@ -336,9 +336,6 @@ def _describe_retrieval(root: Path) -> Iterator[str]:
             f'{folder} holds no class folders, so its images have no labels: classes for {part} '
             'are taken from train'
         )
-    for folder in find_parts(root).values():
-        if line := describe_skipped(folder, scan_class_folders(folder).skipped):
-            yield line
 
 
 def _is_a(leaf: dict, cls: type) -> bool:
@@ -378,7 +375,7 @@ def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict
     kept = {key: dataset[key] for key in KEPT_ARGUMENTS if key in dataset}
     for key in ('indices', 'filter_cfg'):
         if dataset.get(key) is not None and is_main_process():
-            print_log(f'{key}={dataset[key]} chose from other images: dropped')
+            log_line(f'{key}={dataset[key]} chose from other images: dropped')
     meta = {'metainfo': {'classes': tuple(classes)}}
     return ConfigDict({'type': 'ImageFolder', **source, **meta, **kept})
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..printable_text import printable
+from mmengine.dist import is_main_process
+
+from ..printable_text import log_line, printable
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 # pictures, too, which neither training nor prediction reads
@@ -193,6 +196,21 @@ def describe_skipped(folder: str | os.PathLike, skipped: Mapping[str, int]) -> s
         else ''
     )
     return f'skipped in {printable(os.fspath(folder))}: {_listed(skipped)}{advice}'
+
+
+def log_skipped(scan: FolderScan) -> None:
+    """Log what was left out of a folder: once in a process, however many datasets read it.
+
+    Args:
+        scan: What lies in the folder.
+    """
+    if scan.skipped and is_main_process():
+        _log_once(describe_skipped(scan.root, scan.skipped))
+
+
+@functools.cache
+def _log_once(line: str) -> None:
+    log_line(line)
 
 
 def compare_classes(

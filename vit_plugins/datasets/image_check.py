@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from mmengine.logging import print_log
 from PIL import Image, UnidentifiedImageError
 
-from ..printable_text import printable
+from ..printable_text import log_line, printable
 from .folder_scan import FolderError
 from .photo_decoding import decode_photo
 
@@ -199,7 +198,7 @@ def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
             f'{len(bad)} unreadable image(s) in {root}; mend or remove them:\n' + '\n'.join(lines)
         )
     for line in describe_notes(group_notes(found)):
-        print_log(f'{root}: {line}')
+        log_line(f'{root}: {line}')
 
 
 def group_notes(found: Iterable[tuple[str, ImageReport]]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import compare_classes, scan_class_folders
+from .folder_scan import compare_classes, log_skipped, scan_class_folders
 from .photo_pipeline import use_load_photo
 from .splitting import stratified_split
 
@@ -54,6 +54,7 @@ class ImageFolder(CustomDataset):
         """Return path and class of the images, the host's hook for where they come from."""
         complete = self.CLASSES is None or not self.test_mode
         scan = scan_class_folders(Path(self.img_prefix), complete=complete)
+        log_skipped(scan)
         if self.CLASSES is not None:
             compare_classes(self.CLASSES, scan.classes, self.img_prefix, complete=complete)
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}

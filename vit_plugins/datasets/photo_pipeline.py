@@ -168,7 +168,7 @@ def _loads(pipeline: list[dict]) -> bool:
 
 def _load_photo(step: dict) -> dict:
     kept = {key: step[key] for key in LOADER_ARGUMENTS if key in step}
-    return {**kept, 'type': 'LoadPhoto'}
+    return type(step)({**kept, 'type': 'LoadPhoto'})
 
 
 def _is_default_loader(step: Any) -> bool:

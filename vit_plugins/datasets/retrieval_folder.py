@@ -9,7 +9,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from .annotations import require_split
-from .folder_scan import FolderError, find_parts, scan_class_folders
+from .folder_scan import FolderError, find_parts, log_skipped, scan_class_folders
 from .photo_pipeline import use_load_photo
 from .splitting import hold_out_classes
 
@@ -116,6 +116,7 @@ def split_class_folders(
 
 def _images_by_class(folder: Path) -> dict[str, list[str]]:
     scan = scan_class_folders(folder)
+    log_skipped(scan)
     images: dict[str, list[str]] = {name: [] for name in scan.classes}
     for path, label in scan.samples:
         images[scan.classes[label]].append(str(folder / path))
