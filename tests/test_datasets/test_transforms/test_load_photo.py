@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from mmengine.config import Config
+from mmpretrain import ImageClassificationInferencer, get_model
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
@@ -20,8 +22,25 @@ def test_as_the_host_loads(tmp_path, settings):
 
 
 def test_pixels_that_are_there_stay():
-    results = {'img': PIXELS, 'img_shape': (9, 7)}
-    assert TRANSFORMS.build({'type': 'LoadPhoto'})(results) is results
+    for path in ({}, {'img_path': ''}):
+        results = {'img': PIXELS, 'img_shape': (9, 7), **path}
+        assert TRANSFORMS.build({'type': 'LoadPhoto'})(results) is results
+
+
+def test_the_hosts_inferencer_takes_a_model_of_photos(tmp_path):
+    arch = dict(embed_dims=8, num_layers=1, num_heads=1, feedforward_channels=8)
+    backbone = dict(type='VisionTransformer', img_size=16, patch_size=8, arch=arch)
+    head = dict(type='VisionTransformerClsHead', num_classes=2, in_channels=8)
+    pipeline = [dict(type='LoadPhoto'), dict(type='Resize', scale=16), dict(type='PackInputs')]
+    cfg = dict(
+        model=dict(type='ImageClassifier', backbone=backbone, head=head),
+        data_preprocessor=dict(mean=[127] * 3, std=[60] * 3, to_rgb=True),
+        test_dataloader=dict(dataset=dict(type='ImageFolder', pipeline=pipeline)),
+    )
+    model = get_model(Config(cfg), device='cpu')
+    Image.fromarray(PIXELS).save(tmp_path / 'x.png')
+    (answer,) = ImageClassificationInferencer(model)(str(tmp_path / 'x.png'))
+    assert answer['pred_scores'].sum() == pytest.approx(1)
 
 
 def test_what_cannot_be_loaded(tmp_path):

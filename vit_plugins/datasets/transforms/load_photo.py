@@ -59,7 +59,7 @@ class LoadPhoto(LoadImageFromFile):
         Args:
             results: With ``img_path``.
         """
-        if 'img_path' not in results and 'img' in results:
+        if not results.get('img_path') and 'img' in results:
             return results
         path = results['img_path']
         try:
