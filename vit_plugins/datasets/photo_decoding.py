@@ -123,12 +123,13 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
 
 
 def _decode_deep(data: bytes, image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    if image.mode == 'F' or max(getattr(image, 'tag_v2', {}).get(258, (16,))) > 16:
+    known = image.mode != 'F' and max(getattr(image, 'tag_v2', {}).get(258, (16,))) <= 16
+    pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if known else None
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise UndecodableError(
-            'more than 16 bits or decimal numbers a channel, and nothing says which values are '
-            'black and white: save it with 8 or 16 bits'
+            'more than 16 bits, decimal or signed numbers a channel, and nothing says which '
+            'values are black and white: save it with 8 or 16 bits'
         )
-    pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if image.mode not in ('RGBA', 'LA'):
         return pixels, None
     opacity = np.asarray(ImageOps.exif_transpose(image).getchannel('A'))
