@@ -23,7 +23,7 @@ OTHER_PICTURES = (
 # made by file servers and operating systems, in lower case; those with a dot are hidden anyway
 SYSTEM_FOLDERS = (
     *('__macosx', '@eadir', '@tmp', '@synoresource', '@recycle', '@recently-snapshot'),
-    *('#recycle', '#snapshot', '$recycle.bin', 'recycler', 'system volume information'),
+    *('#recycle', '#snapshot', '$recycle.bin', 'system volume information'),
     *('lost+found', 'network trash folder', 'temporary items', 'found.000'),
 )
 SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini')
