@@ -13,7 +13,7 @@
 _base_ = './convit_drloc_folder.py'
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='SimpleRandomCrop', crop_size=_base_.size),
     # flip_prob=0 for text and left/right
     dict(type='ThreeAugment', color_jitter=0.3, flip_prob=0.5),

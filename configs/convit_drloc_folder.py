@@ -59,7 +59,7 @@ data_preprocessor = dict(
 )
 bgr_mean = data_preprocessor['mean'][::-1]
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(
         type='RandomResizedCrop',
         scale=size,
@@ -80,7 +80,7 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(
         type='ResizeEdge',
         scale=size * 8 // 7,

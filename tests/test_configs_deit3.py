@@ -393,7 +393,7 @@ def test_one_step_at_reduced_size(name, config_of):
 def test_recipe_of_our_own_for_class_folders():
     """ConViT, DRLoc, 3-Augment and simple random crop: settings, schedule and a step."""
     config = Config.fromfile(FOLDER.parent / 'convit_drloc_3aug_folder.py')
-    transforms = [key for key in steps(config, 'train') if key != 'LoadImageFromFile']
+    transforms = [key for key in steps(config, 'train') if key != 'LoadPhoto']
     assert transforms == ['SimpleRandomCrop', 'ThreeAugment', 'PackInputs']
     assert (config.model.backbone.type, config.model.head.type) == ('ConViT', 'DRLocHead')
     arch = dict(embed_dims=16, num_heads=4, num_layers=2)

@@ -1,10 +1,12 @@
 """What counts as finite: weights, buffers, masks, answers."""
 
+import json
+
 import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from vit_plugins.finite import first_non_finite, non_finite_weights
+from vit_plugins.finite import first_non_finite, json_text, non_finite_weights
 
 NAN, INF = float('nan'), float('inf')
 
@@ -34,3 +36,8 @@ def test_the_first_answer_that_is_not_finite():
     samples[3].pred_score[0] = NAN
     samples[2].set_field(torch.tensor([INF, 0.0]), 'embedding', dtype=torch.Tensor)
     assert first_non_finite(samples) == (2, 'embedding')
+
+
+def test_json_has_no_nan():
+    content = {'a': [1, float('nan'), (float('inf'), 'NaN')], 'b': {'c': -float('inf')}}
+    assert json.loads(json_text(content)) == {'a': [1, None, [None, 'NaN']], 'b': {'c': None}}

@@ -118,3 +118,8 @@ def test_the_source_is_told_by_the_content_of_its_file(tmp_path):
     assert a == b != c
     # SHA-256 of the letter x
     assert a == '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881'
+
+
+def test_folder_that_faiss_could_not_open(tmp_path):
+    with pytest.raises(ValueError, match=r'/.udce9 is not UTF-8, or holds .*: choose another'):
+        Gallery(tmp_path / os.fsdecode(b'\xe9'), Source('w', 's'))

@@ -84,6 +84,7 @@ def minimal(tmp_path):
         'CrashSafeCheckpointHook': {},
         'CrossBatchMemory': {'size': 4},
         'CropToBox': {},
+        'LoadPhoto': {},
         'CvT': {'arch': '13'},
         'DRLocHead': {'head': head, 'in_channels': 8},
         'DRLocLoss': {'in_channels': 8},

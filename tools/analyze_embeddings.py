@@ -10,7 +10,6 @@ components) and similarities.png (cosines of positive and negative pairs).
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -30,6 +29,8 @@ from vit_plugins.embedding_report import (
     read_split,
 )
 from vit_plugins.engine.resume import find_trained
+from vit_plugins.finite import json_text
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.published_weights import resolve_weights
 from vit_plugins.visualization import draw_energy, draw_similarities
 
@@ -127,6 +128,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
     Args:
         argv: The arguments. Default: those of the process.
     """
+    write_any_character()
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)  # impossible? before any work
     reports = {}
@@ -139,7 +141,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
     print(table)
     (args.out / 'table.md').write_text(table + '\n', encoding='utf-8')
     content = {name: as_json(report) for name, report in reports.items()}
-    (args.out / 'statistics.json').write_text(json.dumps(content, indent=2) + '\n')
+    (args.out / 'statistics.json').write_text(json_text(content, indent=2) + '\n')
     energies = {name: report.energy for name, report in reports.items()}
     draw_energy(energies).savefig(args.out / 'energy.png')
     histograms = {name: report.similarities for name, report in reports.items()}

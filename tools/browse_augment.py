@@ -22,6 +22,7 @@ from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import MissingDataError, require_data
 from vit_plugins.engine.recipe_variables import apply_options
 from vit_plugins.picture_sheet import picture_sheet
+from vit_plugins.printable_text import write_any_character
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -92,6 +93,7 @@ def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the sheet."""
+    write_any_character()
     args = parse_args(argv)
     out = args.out or Path(f'{Path(args.config).stem}_{args.show}.png')
     try:

@@ -12,6 +12,7 @@ from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.cross_validation import FoldError, fold_table, run_folds
 from vit_plugins.engine.recipe_variables import apply_options
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.resources import resource_root
 
 DESCRIPTION = """\
@@ -51,6 +52,7 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the folds that are not done and print what all of them say."""
+    write_any_character()
     args, options = parse_args(argv)
     folder = args.work_dir or Path('work_dirs/kfold') / Path(args.config).stem
     train = [sys.executable, str(resource_root() / 'tools/train.py')]

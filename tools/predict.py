@@ -6,16 +6,23 @@ python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --ou
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from contextlib import redirect_stdout
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
+from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.engine.resume import find_trained
-from vit_plugins.photo_inference import default_workers, gather_images
-from vit_plugins.prediction import load_classifier, predict_images, write_predictions
+from vit_plugins.photo_inference import default_workers, gather_images, require_writable
+from vit_plugins.prediction import Classifier, load_classifier, predict_images
+from vit_plugins.prediction_writers import CsvWriter, JsonWriter, TableWriter
+from vit_plugins.printable_text import printable, write_any_character
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -46,13 +53,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Classify the images; the exit code is 1 if none could be read.
+def prepare_output(out: Path) -> None:
+    """Make sure, before any work, that the results can be written.
 
-    Args:
-        argv: The arguments. Default: those of the process.
+    Raises:
+        SystemExit: In words, if they cannot.
     """
-    args = parse_args(argv)
+    try:
+        require_writable(out.absolute().parent)
+        if out.exists():
+            out.open('a').close()
+    except OSError as error:
+        sys.exit(f'--out {out} cannot be written: {error}')
+
+
+def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
+    """Load the model, and return with it which it is.
+
+    Raises:
+        SystemExit: In words, if the files are absent or do not fit.
+    """
     try:
         config, checkpoint = args.config, args.checkpoint
         if config is None or checkpoint is None:
@@ -63,27 +83,75 @@ def main(argv: list[str] | None = None) -> int:
             classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
-    images = gather_images(args.images)
+    return classifier, {'config': str(config), 'checkpoint': str(checkpoint)}
+
+
+@contextmanager
+def open_writer(
+    out: Path | None, about: dict[str, str]
+) -> Iterator[CsvWriter | JsonWriter | TableWriter]:
+    """Open what the results are written to, and complete it whatever happens."""
+    if out is None:
+        yield TableWriter(sys.stdout)
+        return
+    with out.open('w', newline='', encoding='utf-8', errors='backslashreplace') as file:
+        writer = JsonWriter(file, about) if out.suffix == '.json' else CsvWriter(file)
+        finished = False
+        try:
+            yield writer
+            finished = True
+        finally:
+            writer.close(finished)
+
+
+def classify(
+    args: argparse.Namespace, classifier: Classifier, images: list[str], about: dict[str, str]
+) -> Counter[str]:
+    """Classify the images, write each answer as it comes, and count them."""
     workers = default_workers(len(images)) if args.workers is None else args.workers
-    try:
-        found = list(
-            predict_images(classifier, images, batch_size=args.batch_size, workers=workers)
-        )
-    except FloatingPointError as error:
-        sys.exit(str(error))
+    notes: dict[str, list[str]] = {}
+    settings = {'top_k': args.top_k, 'batch_size': args.batch_size, 'workers': workers}
+    count: Counter[str] = Counter()
+    with open_writer(args.out, about) as writer:
+        for path, answer in predict_images(classifier, images, notes=notes, **settings):
+            writer.add(path, answer)
+            if isinstance(answer, str):
+                print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
+            count['unreadable' if isinstance(answer, str) else 'read'] += 1
+    for line in describe_notes(notes):
+        print(line, file=sys.stderr)
+    return count
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Classify the images; the exit code is 1 if none could be read.
+
+    Args:
+        argv: The arguments. Default: those of the process.
+    """
+    write_any_character()
+    args = parse_args(argv)
     if args.out:
-        about = {'config': str(config), 'checkpoint': str(checkpoint)}
-        with args.out.open('w', newline='', encoding='utf-8', errors='surrogateescape') as file:
-            write_predictions(found, file, args.out.suffix[1:], args.top_k, about)
-    else:
-        write_predictions(found, sys.stdout, 'table', args.top_k)
-    unreadable = [(path, answer) for path, answer in found if isinstance(answer, str)]
-    for path, reason in unreadable:
-        print(f'skipped, unreadable: {path}: {reason}', file=sys.stderr)
-    read = len(found) - len(unreadable)
+        prepare_output(args.out)
+    images, left_out = gather_images(args.images)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    if not images:
+        named = ', '.join(map(printable, args.images))
+        sys.exit(f'no image in {named}: images end in {", ".join(IMAGE_SUFFIXES)}')
+    classifier, about = load_model(args)
+    try:
+        count = classify(args, classifier, images, about)
+    except BrokenPipeError:  # the reader, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (FloatingPointError, OSError) as error:
+        sys.exit(f'{error}' + (f'; what was done by then is in {args.out}' if args.out else ''))
     where = f', written to {args.out}' if args.out else ''
-    print(f'{read} images classified, {len(unreadable)} skipped{where}', file=sys.stderr)
-    return 0 if read else 1
+    print(
+        f'{count["read"]} images classified, {count["unreadable"]} skipped{where}', file=sys.stderr
+    )
+    return 0 if count['read'] else 1
 
 
 if __name__ == '__main__':

@@ -11,7 +11,6 @@ some thousand rows more; --max-per-class takes fewer of large classes.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +31,9 @@ from vit_plugins.feature_probe import (
     probe_linear,
     use_data,
 )
+from vit_plugins.finite import json_text
+from vit_plugins.photo_inference import require_writable
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.published_weights import resolve_weights
 
 PROBES = ('knn', 'few-shot', 'linear')
@@ -116,8 +118,11 @@ def read_config(args: argparse.Namespace) -> Config:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Encode the images and print what the probes say."""
+    write_any_character()
     args = parse_args(argv)
     try:
+        if args.out:
+            require_writable(args.out.absolute().parent)
         cfg = read_config(args)
         weights = args.checkpoint and resolve_weights(args.checkpoint)
         model = load_backbone(cfg, weights, args.device)
@@ -129,12 +134,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             results |= probe_few_shot(train, test, args.shots, args.seeds, args.ridge)
         if 'linear' in args.probes:
             results |= probe_linear(train, test, args.penalties)
-    except (ValueError, FileNotFoundError) as error:  # in words: no traceback needed
+    except (ValueError, OSError) as error:  # in words: no traceback needed
         raise SystemExit(str(error)) from None
     print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
     print(as_table(results))
     if args.out:
-        args.out.write_text(json.dumps(results, indent=1), encoding='utf-8')
+        args.out.write_text(json_text(results, indent=1), encoding='utf-8')
     return results
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from mmengine.config import Config
 
 import vit_plugins  # noqa: F401  (registration)
+from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.datasets.photo_pipeline import walk
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.gallery import KINDS, Gallery, Photo, Source, faiss
@@ -25,8 +26,10 @@ from vit_plugins.photo_inference import (
     default_workers,
     gather_images,
     load_trained,
+    require_writable,
     run_on_photos,
 )
+from vit_plugins.printable_text import printable, write_any_character
 from vit_plugins.search_results import answer_queries, write_json, write_page, write_sheets
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
@@ -145,10 +148,12 @@ def describe(
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Give each image's descriptor (D,), or why it cannot be read."""
     workers = default_workers(len(images)) if args.workers is None else args.workers
+    notes: dict[str, list[str]] = {}
     options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}
+    options['notes'] = notes
     for path, answer in run_on_photos(trained, images, **options):
         if isinstance(answer, str):
-            print(f'skipped, unreadable: {path}: {answer}', file=sys.stderr)
+            print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
             yield path, answer
         elif 'embedding' not in answer:
             raise ValueError(
@@ -156,6 +161,16 @@ def describe(
             )
         else:
             yield path, answer.embedding.cpu().numpy()
+    for line in describe_notes(notes):
+        print(line, file=sys.stderr)
+
+
+def find_images(args: argparse.Namespace) -> list[str]:
+    """Return the files that are meant, and say what is left out."""
+    images, left_out = gather_images(args.images)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    return images
 
 
 def index_photos(args: argparse.Namespace) -> int:
@@ -163,7 +178,7 @@ def index_photos(args: argparse.Namespace) -> int:
     faiss()  # absent? before any work
     gallery = open_gallery(args)
     known = {photo.path: photo for photo in gallery.photos}
-    images = {str(Path(image).absolute()): None for image in gather_images(args.images)}
+    images = {str(Path(image).absolute()): None for image in find_images(args)}
     fresh = [image for image in images if image not in known]
     here = [known[image] for image in images if image in known]
     changed = [
@@ -172,7 +187,7 @@ def index_photos(args: argparse.Namespace) -> int:
     if changed:
         print(
             f'{len(changed)} photos changed since they were indexed and keep their descriptors, '
-            f'for example {changed[0]}: index them into a new gallery',
+            f'for example {printable(changed[0])}: index them into a new gallery',
             file=sys.stderr,
         )
     photos, descriptors, skipped, saved = [], [], 0, time.monotonic()
@@ -192,7 +207,13 @@ def index_photos(args: argparse.Namespace) -> int:
             if isinstance(answer, str):
                 skipped += 1
                 continue
-            photos.append(Photo.of(path))
+            try:
+                photo = Photo.of(path)
+            except OSError as error:  # removed by now
+                print(f'skipped: {printable(path)}: {error}', file=sys.stderr)
+                skipped += 1
+                continue
+            photos.append(photo)
             descriptors.append(answer)
             if time.monotonic() - saved > SAVE_EVERY:
                 save()
@@ -209,11 +230,12 @@ def index_photos(args: argparse.Namespace) -> int:
 def query_photos(args: argparse.Namespace) -> int:
     """Search for images; the exit code is 1 if none could be read."""
     gallery = Gallery.load(args.gallery)
+    require_writable(args.out)
+    images = find_images(args)
     trained = load_model(gallery, args.checkpoint, args.device)
-    described = list(describe(trained, gather_images(args.images), args))
+    described = list(describe(trained, images, args))
     unreadable = [(path, answer) for path, answer in described if isinstance(answer, str)]
     readable = [(path, answer) for path, answer in described if not isinstance(answer, str)]
-    args.out.mkdir(parents=True, exist_ok=True)
     answers = []
     if readable:
         queries, descriptors = zip(*readable, strict=True)
@@ -234,10 +256,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments. Default: those of the process.
     """
+    write_any_character()
     args = parse_args(argv)
     try:
         return index_photos(args) if args.command == 'index' else query_photos(args)
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except (ValueError, OSError, ImportError, FloatingPointError) as error:
         sys.exit(str(error))
 
 

@@ -24,6 +24,7 @@ from vit_plugins.engine.launch import (
     set_work_dir,
 )
 from vit_plugins.engine.resume import find_trained, trained_classes
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.published_weights import resolve_weights
 from vit_plugins.weights.loading import CheckpointMismatchError
 
@@ -143,6 +144,7 @@ def average_over_views(cfg: Config) -> None:
 
 def main(argv: Sequence[str] | None = None) -> dict[str, float]:
     """Test and return what was measured."""
+    write_any_character()
     args = parse_args(argv)
     runner = build_runner(complete_config(args))
     if args.out and args.out_item != 'metrics':

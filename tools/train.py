@@ -27,6 +27,7 @@ from vit_plugins.engine.one_step_check import check_job
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
+from vit_plugins.printable_text import write_any_character
 from vit_plugins.weights.loading import CheckpointMismatchError
 
 
@@ -133,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: In words, if no step would be taken or numbers are not finite.
     """
+    write_any_character()
     args = parse_args(argv)
     cfg = complete_config(args)
     try:

@@ -1,5 +1,7 @@
 """Which weights and answers are no finite numbers."""
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,3 +51,25 @@ def first_non_finite(samples: Iterable[BaseDataElement]) -> tuple[int, str] | No
                 values.append(value.isfinite().all())
     finite = torch.stack(values).tolist() if values else []
     return next((where for where, ok in zip(places, finite, strict=True) if not ok), None)
+
+
+def json_text(content: Any, **settings: Any) -> str:
+    """Return JSON that every program can read: NaN and infinite numbers become ``null``.
+
+    Args:
+        content: Nested dicts and lists of plain values.
+        **settings: Of ``json.dumps``.
+
+    Examples:
+        >>> json_text({'f1': [0.5, float('nan')]})
+        '{"f1": [0.5, null]}'
+    """
+    return json.dumps(_with_null(content), allow_nan=False, **settings)
+
+
+def _with_null(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _with_null(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_with_null(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

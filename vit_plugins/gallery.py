@@ -12,6 +12,8 @@ from types import ModuleType
 
 import numpy as np
 
+from .printable_text import printable
+
 FORMAT = 1
 KINDS = ('exact', 'approximate')
 LINKS = 32  # of each photo in the graph of an approximate index: faiss's usual choice
@@ -82,12 +84,17 @@ class Gallery:
             thousand photos on.
 
     Raises:
-        ValueError: If the kind is unknown.
+        ValueError: If the kind is unknown, or the name of the folder is not UTF-8.
     """
 
     def __init__(self, folder: str | os.PathLike, source: Source, kind: str = 'exact') -> None:
         if kind not in KINDS:
             raise ValueError(f'the kind of a gallery is one of {KINDS}, got {kind!r}')
+        if printable(str(folder)) != str(folder):  # faiss could not open a file in it
+            raise ValueError(
+                f'the name of the folder {printable(str(folder))} is not UTF-8, or holds '
+                'invisible characters: choose another'
+            )
         self.folder = Path(folder)
         self.source = source
         self.kind = kind
@@ -197,7 +204,7 @@ class Gallery:
         if self.index is not None:
             faiss().write_index(self.index, str(self.folder / about['index']))
         part = self.folder / 'gallery.json.part'
-        part.write_text(json.dumps(about), encoding='utf-8', errors='surrogateescape')
+        part.write_text(json.dumps(about), encoding='utf-8')
         os.replace(part, self.folder / 'gallery.json')
         for old in self.folder.glob('index-*.faiss'):
             if old.name != about['index']:

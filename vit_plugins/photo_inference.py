@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,8 @@ from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
-from .datasets.folder_scan import list_images
-from .datasets.image_check import image_problem, tracked
+from .datasets.folder_scan import describe_skipped, list_images
+from .datasets.image_check import ImageReport, inspect_image, tracked
 from .datasets.photo_pipeline import accept_photos, walk
 from .finite import first_non_finite
 from .weights.loading import load_weights
@@ -66,16 +67,39 @@ def load_trained(cfg: Config, checkpoint: str | Path, device: str | None = None)
     return TrainedModel(model, pipeline, dataset, loaded.get('meta', {}))
 
 
-def gather_images(paths: Iterable[str | os.PathLike]) -> list[str]:
+def gather_images(paths: Iterable[str | os.PathLike]) -> tuple[list[str], list[str]]:
     """List the files that are meant: files as they are, folders with all images below them.
 
     Args:
         paths: Files and folders.
+
+    Returns:
+        The files, and a sentence for each folder of which something is left out.
     """
     images: list[str] = []
+    left_out: list[str] = []
     for path in map(Path, paths):
-        images += [str(path / n) for n in list_images(path)[0]] if path.is_dir() else [str(path)]
-    return images
+        if not path.is_dir():
+            images.append(str(path))
+            continue
+        names, skipped = list_images(path)
+        images += [str(path / name) for name in names]
+        left_out += filter(None, [describe_skipped(path, skipped)])
+    return images, left_out
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder of the results, and see that files can be written into it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: If it cannot be made or written into.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b'x')
 
 
 def default_workers(num_images: int) -> int:
@@ -97,6 +121,7 @@ def run_on_photos(
     batch_size: int = 32,
     workers: int = 0,
     progress: bool | None = None,
+    notes: dict[str, list[str]] | None = None,
 ) -> Iterator[tuple[str, DataSample | str]]:
     """Run the model on files, one batch after the other.
 
@@ -107,6 +132,7 @@ def run_on_photos(
         batch_size: How many to run at once.
         workers: Processes that read; 0 reads in this one.
         progress: Whether to draw a progress bar. Default: if a person watches.
+        notes: Filled with what the model is not shown, and of which images.
 
     Yields:
         Each file with what the model's ``predict`` says, or with the reason why it cannot be
@@ -119,12 +145,14 @@ def run_on_photos(
         _Files(images, trained.pipeline), batch_size, num_workers=workers, collate_fn=list
     )
     for batch in tracked(loader, len(loader), title, progress):
-        readable = [packed for _, packed in batch if not isinstance(packed, str)]
-        answers = _answers(trained.model, readable)
-        _require_finite(answers, [path for path, packed in batch if not isinstance(packed, str)])
+        readable = [(path, packed) for path, packed, _ in batch if packed is not None]
+        answers = _answers(trained.model, [packed for _, packed in readable])
+        _require_finite(answers, [path for path, _ in readable])
         answers = iter(answers)
-        for path, packed in batch:
-            yield path, packed if isinstance(packed, str) else next(answers)
+        for path, packed, report in batch:
+            for note in report.notes if notes is not None else ():
+                notes.setdefault(note, []).append(path)
+            yield path, report.problem if packed is None else next(answers)
 
 
 def _require_finite(answers: Sequence[DataSample], paths: Sequence[str]) -> None:
@@ -145,10 +173,11 @@ class _Files(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[str, dict | str]:
+    def __getitem__(self, index: int) -> tuple[str, dict | None, ImageReport]:
         path = self.images[index]
         # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
-        return path, image_problem(path) or self.pipeline({'img_path': path})
+        report = inspect_image(path)
+        return path, None if report.problem else self.pipeline({'img_path': path}), report
 
 
 def _answers(model: BaseModel, packed: list[dict]) -> list[DataSample]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
+
+from .printable_text import printable
 
 MARGIN = 6
 FONT_SIZE = 12
@@ -55,15 +57,28 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
             if picture is None:
                 continue
             left, top = i * step_x + MARGIN, j * step_y + MARGIN
-            fitted = ImageOps.contain(picture.image.convert('RGB'), (cell, cell))
+            fitted = fit_into(picture.image.convert('RGB'), cell)
             x, y = left + (cell - fitted.width) // 2, top + (cell - fitted.height) // 2
             sheet.paste(fitted, (x, y))
             if picture.frame:
                 box = (x - 3, y - 3, x + fitted.width + 2, y + fitted.height + 2)
                 draw.rectangle(box, outline=picture.frame, width=3)
             for k, words in enumerate(picture.caption.splitlines()):
-                draw.text((left, top + cell + 2 + k * line), _cut(words, cell, font), INK, font)
+                words = _cut(printable(words), cell, font)
+                draw.text((left, top + cell + 2 + k * line), words, INK, font)
     return sheet
+
+
+def fit_into(image: Image.Image, side: int) -> Image.Image:
+    """Return an image whose longer side has that many pixels, in proportion.
+
+    Args:
+        image: Of any size.
+        side: In pixels. The shorter side keeps one pixel at least.
+    """
+    scale = side / max(image.size)
+    width, height = (max(round(length * scale), 1) for length in image.size)
+    return image.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _cut(words: str, width: int, font: ImageFont.ImageFont) -> str:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
 
 import torch
 from mmengine.config import Config
@@ -62,21 +59,25 @@ def predict_images(
     classifier: Classifier,
     images: Sequence[str],
     *,
+    top_k: int | None = None,
     batch_size: int = 32,
     workers: int = 0,
     progress: bool | None = None,
+    notes: dict[str, list[str]] | None = None,
 ) -> Iterator[tuple[str, Answer]]:
     """Classify files, one after the other.
 
     Args:
         classifier: The model.
         images: The files.
+        top_k: How many classes of each image to return. Default: all.
         batch_size: How many to classify at once.
         workers: Processes that read; 0 reads in this one.
         progress: Whether to draw a progress bar. Default: if a person watches.
+        notes: Filled with what the model is not shown, and of which images.
 
     Yields:
-        Each file with all classes and their probabilities, highest first, or with the reason
+        Each file with its classes and their probabilities, highest first, or with the reason
         why it cannot be read.
 
     Raises:
@@ -89,56 +90,18 @@ def predict_images(
         batch_size=batch_size,
         workers=workers,
         progress=progress,
+        notes=notes,
     )
     for path, answer in answers:
         if isinstance(answer, str):
             yield path, answer
         else:
-            yield path, _named(answer.pred_score.cpu(), classifier.classes)
+            yield path, _named(answer.pred_score.cpu(), classifier.classes, top_k)
 
 
-def _named(scores: torch.Tensor, classes: Sequence[str]) -> list[tuple[str, float]]:
+def _named(
+    scores: torch.Tensor, classes: Sequence[str], top_k: int | None
+) -> list[tuple[str, float]]:
     names = classes if len(classes) == len(scores) else [str(i) for i in range(len(scores))]
-    order = scores.argsort(descending=True, stable=True).tolist()
+    order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
     return [(names[i], scores[i].item()) for i in order]
-
-
-def write_predictions(
-    found: list[tuple[str, Answer]],
-    file: TextIO,
-    kind: str,
-    top_k: int = 1,
-    about: dict[str, Any] | None = None,
-) -> None:
-    """Write what ``predict_images`` gave.
-
-    Args:
-        found: Files with probabilities or reasons.
-        file: Where to write.
-        kind: 'csv' (a line for each readable image), 'json' (unreadable ones too) or 'table'.
-        top_k: How many classes of each image.
-        about: What else to put into JSON.
-    """
-    answers = [(path, answer[:top_k]) for path, answer in found if not isinstance(answer, str)]
-    if kind == 'json':
-        tops = [
-            {
-                'image': path,
-                'predictions': [{'class': c, 'probability': round(p, 6)} for c, p in top],
-            }
-            for path, top in answers
-        ]
-        bad = [{'image': path, 'reason': why} for path, why in found if isinstance(why, str)]
-        whole = {**(about or {}), 'images': tops, 'unreadable': bad}
-        json.dump(whole, file, indent=2, ensure_ascii=False)
-        file.write('\n')
-    elif kind == 'csv':
-        width = max((len(top) for _, top in answers), default=1)
-        ranks = ['', *(f'_{rank}' for rank in range(2, width + 1))]
-        writer = csv.writer(file)
-        writer.writerow(['image', *(n + r for r in ranks for n in ('class', 'probability'))])
-        for path, top in answers:
-            writer.writerow([path, *(cell for c, p in top for cell in (c, f'{p:.6f}'))])
-    else:
-        for path, top in answers:
-            file.write(f'{path}\t' + ', '.join(f'{c} {100 * p:.1f} %' for c, p in top) + '\n')

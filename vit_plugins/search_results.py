@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from PIL import Image, ImageOps
+import cv2
+from PIL import Image
 
+from .datasets.photo_decoding import decode_photo
+from .finite import json_text
 from .gallery import Gallery, Photo
-from .picture_sheet import Picture, picture_sheet
+from .picture_sheet import Picture, fit_into, picture_sheet
+from .printable_text import printable
 
 THUMBNAIL = 160  # pixels
 ROWS_PER_SHEET = 20
@@ -67,7 +70,8 @@ def write_json(
         answers: What was found.
         unreadable: Queries that could not be read, with the reason.
         about: What else to put in.
-        file: Where to.
+        file: Where to. A file name that is not UTF-8 is written as Python's ``os.fsencode``
+            takes it back.
     """
     queries = [
         {
@@ -80,7 +84,7 @@ def write_json(
         for answer in answers
     ]
     bad = [{'image': path, 'reason': why} for path, why in unreadable]
-    text = json.dumps({**about, 'queries': queries, 'unreadable': bad}, indent=2)
+    text = json_text({**about, 'queries': queries, 'unreadable': bad}, indent=2)
     file.write_text(text + '\n', encoding='utf-8')
 
 
@@ -120,9 +124,10 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
         title: Of the page.
     """
     (folder / 'thumbnails').mkdir(parents=True, exist_ok=True)
+    title = html.escape(printable(title))
     parts = [
-        f'<!doctype html><meta charset="utf-8"><title>{html.escape(title)}</title>',
-        f'<style>{STYLE}</style><h1>{html.escape(title)}</h1>',
+        f'<!doctype html><meta charset="utf-8"><title>{title}</title>',
+        f'<style>{STYLE}</style><h1>{title}</h1>',
     ]
     for answer in answers:
         parts.append('<div>' + _figure(answer.query, 'query', folder, ' class="query"'))
@@ -132,7 +137,7 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
         ]
         parts.append('</div>')
     page = folder / 'index.html'
-    page.write_text('\n'.join(parts) + '\n', encoding='utf-8', errors='surrogateescape')
+    page.write_text('\n'.join(parts) + '\n', encoding='utf-8')
     return page
 
 
@@ -149,15 +154,14 @@ def _figure(path: str, caption: str, folder: Path, kind: str = '') -> str:
 
 
 def _name(path: str) -> str:
-    """Tell folder and file: the folder often is the class."""
-    return '/'.join(Path(path).parts[-2:])
+    """Return folder and file: the folder often is the class."""
+    return printable('/'.join(Path(path).parts[-2:]))
 
 
 def _thumbnail(path: str) -> Image.Image:
+    """Return a small picture of what the model sees."""
     try:
-        with Image.open(path) as image:
-            image.draft('RGB', (2 * THUMBNAIL, 2 * THUMBNAIL))  # JPEG: decodes fewer pixels
-            upright = ImageOps.exif_transpose(image).convert('RGB')
-    except OSError:  # it was there when it was indexed
-        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))
-    return ImageOps.contain(upright, (THUMBNAIL, THUMBNAIL))
+        pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
+        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))  # gone since
+    return fit_into(Image.fromarray(pixels[..., ::-1]), THUMBNAIL)

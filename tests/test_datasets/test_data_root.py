@@ -191,21 +191,47 @@ def test_unreadable_image_is_named_before_training(photos):
 def test_second_run_reads_nothing(photos, monkeypatch):
     root = photos(blue=3, red=3)
     apply(CIFAR, root)
-    monkeypatch.setattr(image_check, 'image_problem', lambda path: 'read again')
+    monkeypatch.setattr(image_check, 'inspect_image', lambda path: pytest.fail('read again'))
     apply(CIFAR, root)
 
 
 @pytest.mark.parametrize('part', ['val', 'test'])
-def test_class_sets_must_agree(photos, part):
-    photos('train', blue=2, red=2)
-    root = photos(part, blue=2, green=2)
-    with pytest.raises(FolderError, match=rf"{part} .* lacks 'red' and has, .*, 'green'"):
+def test_part_may_lack_a_class_but_not_bring_one(photos, part, capsys):
+    photos('train', blue=2, green=2, red=2)
+    root = photos(part, blue=1, red=3)
+    (root / part / 'green').mkdir()  # empty: the same as absent
+    dataset = dict(zip(['train', 'val', 'test'], datasets(apply(CIFAR, root)), strict=True))[part]
+    assert dataset.metainfo['classes'] == ('blue', 'green', 'red')
+    labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
+    assert [int(label) for label in labels] == [0, 2, 2, 2]  # by name
+    assert f'{root / part} has no image of green: it says' in capsys.readouterr().out
+    photos(part, owl=2)
+    with pytest.raises(FolderError, match=rf"{part} .* has, unknown in training, 'owl'"):
         apply(CIFAR, root)
 
 
-def test_known_classes(photos):
+@pytest.mark.parametrize('inside', ['', 'images'])
+def test_unlabelled_test_folder_is_left_alone_aloud(photos, inside, capsys):
+    root = photos('train', blue=5, red=5)
+    (root / 'test' / inside).mkdir(parents=True)
+    for path in sorted((root / 'train/red').iterdir()):
+        (root / 'test' / inside / path.name).write_bytes(path.read_bytes())
+    _, val, test = datasets(apply(CIFAR, root))
+    assert paths(test) == paths(val)
+    told = capsys.readouterr().out
+    assert f'{root}/test holds no folders of the classes' in told
+    assert f'tools/predict.py WORK_DIR {root}/test' in told
+    assert 'no test folder: test means the validation images' in told
+
+
+def test_known_classes(photos, capsys):
     root = photos(blue=2, red=2)
-    apply(CIFAR, root, classes=['blue', 'red'])
+    cfg = apply(CIFAR, root, classes=['red', 'owl', 'blue'])
+    assert cfg.model.head.num_classes == 3
+    test = DATASETS.build(cfg.test_dataloader.dataset)
+    labels = [int(test.get_data_info(i)['gt_label']) for i in range(2)]
+    assert labels == [2, 0]  # numbered as the model has them
+    assert 'has no image of owl: it says nothing' in capsys.readouterr().out
     with pytest.raises(FolderError, match="lacks 'owl' and has, unknown in training, 'red'"):
         apply(CIFAR, root, classes=['blue', 'owl'])
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,9 @@ import pytest
 from vit_plugins.datasets.folder_scan import (
     FolderError,
     compare_classes,
+    describe_skipped,
     find_parts,
+    find_unlabelled,
     list_images,
     scan_class_folders,
 )
@@ -54,7 +57,57 @@ def test_what_is_no_image_is_counted_by_suffix(tmp_path):
         '(hidden)': 1,
         '.mp4': 1,
         '(broken link)': 1,
+        '.git/': 1,
+        '__MACOSX/': 1,
     }
+
+
+@pytest.mark.parametrize('name', ['@eaDir', 'lost+found', '.AppleDouble', '$RECYCLE.BIN'])
+def test_system_folders_are_no_classes_and_their_thumbnails_no_images(tmp_path, name):
+    touch(tmp_path, 'cat/1.jpg', 'dog/1.jpg', f'{name}/1.jpg', f'cat/{name}/1.jpg/thumb.jpg')
+    touch(tmp_path, 'cat/Thumbs.db', '1.jpg')
+    scan = scan_class_folders(tmp_path)
+    assert scan.samples == (('cat/1.jpg', 0), ('dog/1.jpg', 1))
+    assert scan.skipped == {f'{name}/': 2, 'Thumbs.db': 1, '.jpg beside the class folders': 1}
+    assert f'2 {name}/' in describe_skipped(tmp_path, scan.skipped)
+
+
+def test_report_says_what_to_do_with_pictures_of_other_kinds(tmp_path):
+    touch(tmp_path, 'a.HEIC', 'b.heic', 'c.jfif', 'd.gif', 'e.txt', 'f.jpg')
+    images, skipped = list_images(tmp_path)
+    assert images == ['f.jpg']
+    line = describe_skipped(tmp_path, skipped)
+    assert line.startswith(f'skipped in {tmp_path}: 2 .heic, 1 ')
+    assert line.endswith('.gif, .heic, .jfif are not read: save these pictures as .jpg or .png')
+    assert describe_skipped(tmp_path, {}) == ''
+    assert 'save' not in describe_skipped(tmp_path, {'.txt': 1})
+
+
+def test_class_name_that_no_log_can_show_is_refused(tmp_path):
+    touch(tmp_path, 'cat/1.jpg', os.fsdecode(b'caf\xe9') + '/1.jpg')
+    with pytest.raises(FolderError, match=r'caf.udce9 is not UTF-8, or holds .*: rename it'):
+        scan_class_folders(tmp_path)
+    touch(tmp_path / 'b', 'cat/1.jpg', 'me\u200cow/1.jpg')  # Persian words hold such a character
+    assert len(scan_class_folders(tmp_path / 'b').classes) == 2
+
+
+def test_part_that_is_measured_on_may_lack_classes(tmp_path):
+    touch(tmp_path, 'dog/1.jpg', 'cat/notes.txt')
+    scan = scan_class_folders(tmp_path, complete=False)
+    assert (scan.classes, scan.samples) == (('dog',), (('dog/1.jpg', 0),))
+    (tmp_path / 'dog/1.jpg').unlink()
+    with pytest.raises(FolderError, match='no image in 2'):
+        scan_class_folders(tmp_path, complete=False)
+    compare_classes(['a', 'b'], ['b'], 'val', complete=False)
+    with pytest.raises(FolderError, match="has, unknown in training, 'c'"):
+        compare_classes(['a', 'b'], ['b', 'c'], 'val', complete=False)
+
+
+def test_parts_without_class_folders(tmp_path):
+    touch(tmp_path, 'train/cat/1.jpg', 'train/dog/1.jpg', 'Test/1.jpg', 'val/@eaDir/1.jpg')
+    assert find_parts(tmp_path) == {'train': tmp_path / 'train'}
+    assert find_unlabelled(tmp_path) == {'test': tmp_path / 'Test', 'val': tmp_path / 'val'}
+    assert find_unlabelled(tmp_path / 'train') == {}
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path):

@@ -7,6 +7,7 @@ from PIL import Image
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
 from vit_plugins.datasets.image_check import (
+    ImageReport,
     cache_file,
     check_images,
     image_problem,
@@ -60,11 +61,43 @@ def test_other_reasons(tmp_path):
     assert 'No such file' in image_problem(tmp_path / 'absent.jpg')
 
 
+def test_what_is_shown_otherwise_is_counted_and_remembered(photos, monkeypatch, capsys):
+    root = photos(blue=3)
+    names = [f'blue/{i:02d}.png' for i in range(3)]
+    Image.new('RGBA', (9, 9), (255, 0, 0, 90)).save(root / names[1])
+    Image.fromarray(np.full((9, 9), 4000, np.uint16)).save(root / names[2])
+    Image.new('CMYK', (9, 9)).save(root / 'blue/ink.jpg')
+    names.append('blue/ink.jpg')
+    for _ in range(2):
+        require_readable(root, names)
+        told = capsys.readouterr().out
+        assert '1 image(s) with transparent parts: shown on white (blue/01.png)' in told
+        assert '1 image(s) with 16 bits a channel, 12 of them in use: shown in 8 bits (' in told
+        assert '1 image(s) with CMYK colours: shown without their printing profile (' in told
+        assert '00.png' not in told
+        monkeypatch.setattr(image_check, 'inspect_image', lambda path: pytest.fail('read again'))
+
+
+def test_file_names_need_not_be_utf8(photos):
+    root = photos(blue=1)
+    name = os.fsdecode(b'blue/caf\xe9.png')
+    (root / 'blue/00.png').rename(root / name)
+    assert check_images(root, [name]) == []
+    (root / name).write_text('text')
+    with pytest.raises(FolderError, match=r'blue/caf.udce9.png: not an image'):
+        require_readable(root, [name])
+
+
 def test_readable_images_are_read_once(tmp_path, photos, monkeypatch):
     root = photos(blue=3)
     names = [f'blue/{i:02d}.png' for i in range(3)]
     read = []
-    monkeypatch.setattr(image_check, 'image_problem', lambda path: read.append(path.name))
+
+    def inspect(path):
+        read.append(path.name)
+        return ImageReport()
+
+    monkeypatch.setattr(image_check, 'inspect_image', inspect)
     assert check_images(root, names) == []
     assert sorted(read) == ['00.png', '01.png', '02.png']
     assert cache_file(root).is_relative_to(tmp_path / 'cache')

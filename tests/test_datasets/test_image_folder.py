@@ -48,3 +48,22 @@ def test_other_classes_are_refused(photos):
 def test_unknown_part(photos):
     with pytest.raises(ValueError, match="'all', 'train' or 'val', got 'test'"):
         build(photos(blue=1, red=1), part='test')
+
+
+def test_what_is_left_out_is_logged_once(photos, capsys):
+    root = photos(blue=3, red=3)
+    (root / 'blue/1.heic').touch()
+    for part in ('train', 'val', 'train'):
+        build(root, part=part)
+    assert capsys.readouterr().out.count(f'skipped in {root}: 1 .heic') == 1
+
+
+def test_the_hosts_loader_is_replaced_and_classes_may_be_absent_in_tests(photos):
+    root = photos(blue=3, red=3)
+    settings = {'metainfo': {'classes': ('blue', 'owl', 'red')}}
+    settings['pipeline'] = [{'type': 'LoadImageFromFile'}]
+    dataset = build(root, test_mode=True, **settings)
+    assert sorted(dataset.get_gt_labels().tolist()) == [0, 0, 0, 2, 2, 2]
+    assert type(dataset.pipeline.transforms[0]).__name__ == 'LoadPhoto'
+    with pytest.raises(FolderError, match="lacks 'owl'"):
+        build(root, **settings)

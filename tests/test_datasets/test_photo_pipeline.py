@@ -9,7 +9,13 @@ from mmengine.dataset import Compose
 from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 
-from vit_plugins.datasets.photo_pipeline import accept_photos, image_size, photo_pipeline
+from vit_plugins.datasets.photo_pipeline import (
+    accept_photos,
+    image_size,
+    photo_pipeline,
+    use_load_photo,
+    walk_pipelines,
+)
 
 HOST_CONFIGS = Path(mmpretrain.__file__).parent / '.mim/configs'
 PHOTO = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)  # RGB
@@ -46,15 +52,15 @@ def test_model_sees_the_same_colours_in_file_and_array(tmp_path):
 
 def test_simple_random_crop_resizes_by_itself():
     steps = [dict(type='SimpleRandomCrop', crop_size=32), dict(type='PackInputs')]
-    assert names(photo_pipeline(steps, 32)) == ['LoadImageFromFile', *names(steps)]
+    assert names(photo_pipeline(steps, 32)) == ['LoadPhoto', *names(steps)]
 
 
 def test_cifar_pipelines_take_photos_of_any_size(tmp_path):
     cfg = accept_photos(Config.fromfile(HOST_CONFIGS / 'resnet/resnet18_8xb16_cifar10.py'))
     train = cfg.train_dataloader.dataset.pipeline
     test = cfg.test_dataloader.dataset.pipeline
-    assert names(train)[:3] == ['LoadImageFromFile', 'ResizeEdge', 'RandomCrop']
-    assert names(test) == ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackInputs']
+    assert names(train)[:3] == ['LoadPhoto', 'ResizeEdge', 'RandomCrop']
+    assert names(test) == ['LoadPhoto', 'ResizeEdge', 'CenterCrop', 'PackInputs']
     for height, width in [(8, 8), (300, 40), (33, 500)]:
         pixels = np.zeros((height, width, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / 'x.png')
@@ -70,10 +76,23 @@ def test_cifar_pipelines_take_photos_of_any_size(tmp_path):
         'vision_transformer/vit-base-p16_64xb64_in1k.py',
     ],
 )
-def test_recipes_for_files_stay_as_they_are(name):
+def test_of_recipes_for_files_the_loader_alone_changes(name):
     cfg = Config.fromfile(HOST_CONFIGS / name)
     before = cfg.to_dict()
+    for pipeline in walk_pipelines(before):
+        assert pipeline[0] == {'type': 'LoadImageFromFile'}
+        pipeline[0]['type'] = 'LoadPhoto'
     assert accept_photos(cfg).to_dict() == before
+
+
+def test_only_the_default_loader_is_replaced():
+    pack = dict(type='PackInputs')
+    host = dict(type='mmpretrain.LoadImageFromFile', imdecode_backend='cv2', to_float32=True)
+    assert use_load_photo([host, pack]) == [dict(type='LoadPhoto', to_float32=True), pack]
+    for chosen in (dict(imdecode_backend='pillow'), dict(color_type='unchanged')):
+        own = dict(type='LoadImageFromFile', **chosen)
+        assert use_load_photo([own, pack]) == [own, pack]
+    assert use_load_photo([len]) == [len]
 
 
 def test_twice_is_once():
@@ -160,7 +179,7 @@ def test_batch_transforms_take_the_order_of_channels_of_files():
     assert (erase.fill_color, erase.fill_std) == ([3, 2, 1], [6, 5, 4])
     assert cfg.data_preprocessor.to_rgb
     names = [step['type'] for step in cfg.train_dataloader.dataset.dataset.pipeline]
-    assert names == ['LoadImageFromFile', 'ResizeEdge', 'CenterCrop', 'PackInputs']
+    assert names == ['LoadPhoto', 'ResizeEdge', 'CenterCrop', 'PackInputs']
     once = cfg.to_dict()
     accept_photos(cfg)  # files already: nothing is turned back
     assert cfg.to_dict() == once

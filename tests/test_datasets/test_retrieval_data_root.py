@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
+from PIL import Image
 
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.folder_scan import FolderError
@@ -75,3 +76,21 @@ def test_unreadable_image_and_missing_folder(photos):
     apply_data_root(Config.fromfile(FOLDER), root, verify=False)
     with pytest.raises(FolderError, match='is not a folder'):
         apply_data_root(Config.fromfile(FOLDER), root / 'none')
+
+
+def test_what_is_left_out_or_shown_otherwise_is_said(photos, capsys):
+    photos('train', a=3, b=3, c=3, d=3)
+    root = photos('test', a=1)
+    (root / 'test/a/00.png').rename(root / 'test/flat.png')
+    (root / 'test/a').rmdir()
+    (root / 'train/@eaDir').mkdir()
+    (root / 'train/a/1.heic').touch()
+    Image.new('RGBA', (9, 9), (9, 9, 9, 99)).save(root / 'train/b/01.png')
+    cfg = apply_data_root(Config.fromfile(FOLDER), root)
+    told = capsys.readouterr().out
+    assert f'skipped in {root}/train: 1 .heic, 1 @eaDir/' in told
+    assert f'{root}/test holds no class folders, so its images have no labels' in told
+    assert f'{root}: 1 image(s) with transparent parts: shown on white (train/b/01.png)' in told
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    assert len(dataset) == 6  # two of the four classes of train
+    assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadPhoto'

@@ -130,6 +130,7 @@ KEEPS = [LOAD, FLIP, PACK]
     [
         (config(CROP, TRAIN), 224),
         (config([LOAD, dict(type='mmpretrain.Resize', scale=64), PACK], TRAIN), 64),
+        (config([dict(type='LoadPhoto'), dict(type='Resize', scale=64), PACK], TRAIN), 64),
         (config([LOAD, PACK], TRAIN), 32),  # CIFAR as it is
         (config([*EDGE, PACK], TRAIN), 32),  # any aspect
         (config(KEEPS), 16),  # of the backbone

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import io
 import json
 import os
 from pathlib import Path
@@ -194,6 +195,123 @@ def test_csv_and_table(predict, trained, photos, capsys, tmp_path):
     table = capsys.readouterr().out.splitlines()
     assert len(table) == 6
     assert table[0].startswith(f'{folder}/0.png\t{rows[1][1]} ')
+
+
+CROP = [{'type': 'RandomCrop', 'crop_size': 16}]
+
+
+def test_output_folder_is_made_or_refused_before_any_work(predict, trained, photos, tmp_path):
+    folder, _ = photos
+    work_dir = trained(config(train=CROP))
+    out = tmp_path / 'new/deep/x.csv'
+    assert predict.main([str(work_dir), str(folder), '--out', str(out)]) == 0
+    assert len(out.read_text().splitlines()) == 7
+    (work_dir / 'epoch_1.pth').unlink()  # no work is possible
+    (tmp_path / 'file').touch()
+    (tmp_path / 'dir.csv').mkdir()
+    for bad in (tmp_path / 'file/x.csv', tmp_path / 'dir.csv'):
+        with pytest.raises(SystemExit, match=r'--out .*\.csv cannot be written: '):
+            predict.main([str(work_dir), str(folder), '--out', str(bad)])
+
+
+@pytest.mark.parametrize('suffix', ['csv', 'json'])
+def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, monkeypatch, suffix):
+    folder, _ = photos
+    (folder / '1.png').write_text('text')
+    out = tmp_path / f'x.{suffix}'
+    answers = predict.predict_images
+    seen = []
+
+    def failing(*args, **kwargs):
+        for number, item in enumerate(answers(*args, **kwargs)):
+            if number == 4:
+                raise FloatingPointError('diverged')
+            yield item
+            seen.append(out.read_text().count('.png'))
+
+    monkeypatch.setattr(predict, 'predict_images', failing)
+    with pytest.raises(SystemExit, match=r'diverged; what was done by then is in .*/x\.'):
+        predict.main([str(trained(config(train=CROP))), str(folder), '--out', str(out)])
+    assert seen == [1, 1, 2, 3]
+    if suffix == 'json':
+        report = json.loads(out.read_text())
+        assert [Path(i['image']).name for i in report['images']] == ['0.png', '2.png', '3.png']
+        assert report['interrupted']
+        assert len(report['unreadable']) == 1
+
+
+def test_only_the_best_classes_are_kept(predict, trained, photos):
+    classifier, _ = predict.load_model(
+        predict.parse_args([str(trained(config(train=CROP))), str(photos[0])])
+    )
+    images, _ = predict.gather_images([photos[0]])
+    every = list(predict.predict_images(classifier, images))
+    best = list(predict.predict_images(classifier, images, top_k=2))
+    assert [len(answer) for _, answer in best] == [2] * 6
+    assert best == [(path, answer[:2]) for path, answer in every]
+
+
+def test_what_is_left_out_and_what_is_shown_otherwise_is_said(predict, trained, photos, capsys):
+    folder, _ = photos
+    for name in ('IMG_1.HEIC', 'b.gif', 'c.jfif', '@eaDir/0.png/thumb.jpg', 'Thumbs.db'):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b'x')
+    Image.new('RGBA', (16, 16), (9, 9, 9, 99)).save(folder / '3.png')
+    report = as_json(predict, trained(config(train=CROP)), folder)
+    assert len(report['images']) == 6
+    told = capsys.readouterr().err
+    assert f'skipped in {folder}: ' in told
+    for kind in ('1 .heic', '1 .gif', '1 .jfif', '1 @eaDir/', '1 Thumbs.db'):
+        assert kind in told
+    assert f'1 image(s) with transparent parts: shown on white ({folder}/3.png)' in told
+
+
+def test_folder_without_images(predict, trained, tmp_path, capsys):
+    (tmp_path / 'phone').mkdir()
+    (tmp_path / 'phone/1.heic').touch()
+    with pytest.raises(SystemExit, match=r'no image in .*/phone: images end in .jpg, '):
+        predict.main([str(trained(config(train=CROP))), str(tmp_path / 'phone')])
+    assert '1 .heic; .heic are not read: save' in capsys.readouterr().err
+
+
+NAMES = (b'caf\xe9.png', b'a, "b"\n.png', b'\x1b[2J.png', '猫 ☃.png'.encode())
+
+
+def test_every_file_name_is_written(predict, trained, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / 'odd'
+    folder.mkdir()
+    for name in NAMES:
+        Image.new('RGB', (16, 16)).save(tmp_path / 'x.png')
+        (tmp_path / 'x.png').rename(folder / os.fsdecode(name))
+    work_dir = trained(config(train=CROP), classes=('=1+1', '<b>', 'Ä'))
+    report = as_json(predict, work_dir, folder)
+    (tmp_path / 'out.json').read_bytes().decode()  # UTF-8
+    found = {os.fsencode(Path(i['image']).name) for i in report['images']}
+    assert found == set(NAMES)
+    predict.main([str(work_dir), str(folder), '--out', str(tmp_path / 'x.csv')])
+    with (tmp_path / 'x.csv').open(newline='', encoding='utf-8') as file:
+        rows = list(csv.reader(file))
+    assert {row[0] for row in rows[1:]} == {
+        f'{folder}/{name.decode(errors="surrogateescape")}'.replace('\udce9', r'\udce9')
+        for name in NAMES
+    }
+    assert all(set(row[1::2]) == {"'=1+1", '<b>', 'Ä'} for row in rows[1:])
+    raw = io.BytesIO()
+    monkeypatch.setattr('sys.stdout', io.TextIOWrapper(raw, encoding='ascii'))
+    assert predict.main([str(work_dir), str(folder)]) == 0
+    lines = raw.getvalue().decode('ascii').splitlines()
+    assert len(lines) == 4
+    assert not any('\x1b' in line for line in lines)
+    assert any(r'/\u732b \u2603.png' in line for line in lines)
+
+
+def test_paths_that_a_spreadsheet_would_run(predict, trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new('RGB', (16, 16)).save('=1+1.png')
+    work_dir = trained(config(train=CROP))
+    predict.main([str(work_dir), '=1+1.png', '--out', 'x.csv'])
+    row = (tmp_path / 'x.csv').read_text().splitlines()[1]
+    assert row.startswith('./=1+1.png,')
 
 
 def test_best_checkpoint_else_newest_whole_one(predict, trained, photos, capsys):

@@ -1,6 +1,7 @@
 """The retrieve tool: from a trained model and folders to ranked photos."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -108,6 +109,38 @@ def test_unreadable_images_are_reported_and_skipped(retrieve, work_dir, photos, 
     assert [Path(bad['image']).name for bad in report['unreadable']] == ['1.png']
     assert len(report['queries']) == 7
     assert retrieve.main(['query', str(gallery), str(photos[1] / '1.png'), '--out', str(out)]) == 1
+
+
+def test_what_is_left_out_is_said_and_odd_names_are_no_obstacle(
+    retrieve, work_dir, photos, tmp_path, capsys
+):
+    folder = photos[0]
+    (folder / 'IMG.HEIC').write_bytes(b'x')
+    (folder / '@eaDir').mkdir()
+    (folder / '@eaDir/thumb.jpg').write_bytes((folder / '2.png').read_bytes())
+    (folder / '1.png').rename(folder / os.fsdecode(b'caf\xe9.png'))
+    (folder / '0.png').rename(folder / '\x1b[2J.png')
+    Image.new('RGBA', (9, 9), (9, 9, 9, 99)).save(folder / '3.png')
+    gallery, out = tmp_path / 'g', tmp_path / 'out'
+    retrieve.main(['index', str(gallery), str(folder), '--work-dir', str(work_dir)])
+    told = capsys.readouterr()
+    assert f'skipped in {folder}: 1 .heic, 1 @eaDir/; .heic are not read' in told.err
+    assert f'1 image(s) with transparent parts: shown on white ({folder}/3.png)' in told.err
+    assert '8 photos, 8 of them new' in told.out
+    assert retrieve.main(['query', str(gallery), str(folder), '--out', str(out)]) == 0
+    assert f'skipped in {folder}: 1 .heic' in capsys.readouterr().err
+    report = json.loads((out / 'results.json').read_bytes().decode())
+    assert os.path.exists(report['queries'][-1]['image'])
+    assert r'caf\udce9.png' in (out / 'index.html').read_bytes().decode()
+
+
+def test_output_folder_is_checked_before_any_work(retrieve, work_dir, photos, tmp_path):
+    gallery = tmp_path / 'g'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    (work_dir / 'epoch_1.pth').unlink()  # no work is possible
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match=r'(Not a directory|File exists).*/file'):
+        retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(tmp_path / 'file/x')])
 
 
 def test_an_interrupted_run_keeps_what_it_did_and_is_gone_on_with(

@@ -165,7 +165,9 @@ def fingerprint(infos: Sequence[dict], recipe: str) -> str:
         path = info.get('img_path')
         if path is not None:
             found = os.stat(path)
-            digest.update(f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode())
+            digest.update(
+                f'{path}\0{found.st_size}\0{found.st_mtime_ns}\n'.encode(errors='surrogateescape')
+            )
         elif isinstance(info.get('img'), np.ndarray):
             digest.update(np.ascontiguousarray(info['img']))
     return digest.hexdigest()[:40]

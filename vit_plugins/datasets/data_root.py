@@ -15,14 +15,22 @@ from pathlib import Path
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import get_world_size, is_distributed, is_main_process
-from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
 from mmpretrain.registry import DATASETS
 
+from ..printable_text import log_line
 from .class_settings import set_balance, set_classes
 from .class_subset import kept_count
 from .digits import Digits
-from .folder_scan import FolderError, FolderScan, compare_classes, find_parts, scan_class_folders
+from .folder_scan import (
+    FolderError,
+    FolderScan,
+    compare_classes,
+    find_parts,
+    find_unlabelled,
+    log_skipped,
+    scan_class_folders,
+)
 from .image_check import require_readable
 from .image_folder import ImageFolder, part_indices
 from .photo_pipeline import accept_photos, type_name, walk
@@ -55,7 +63,9 @@ def apply_data_root(
     The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
     folders inside; or the config's own data set (CIFAR archives, ImageNet, those for retrieval).
     Validation images are split off the training part where there is no ``val``; ``test`` is never
-    used for that. Pipelines, channel order, head, losses and metrics are set to match.
+    used for that. Classes match by name: ``val`` and ``test`` may lack some, and one without class
+    folders has no labels and is left alone; a log line says so. Pipelines, channel order, head,
+    losses and metrics are set to match.
 
     Args:
         cfg: Any classification config, changed in place.
@@ -67,7 +77,8 @@ def apply_data_root(
         balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
             config's ``balance``, else 'none'.
         seed: The seed of the split.
-        classes: What a trained model tells apart; other class folders are then refused.
+        classes: What a trained model tells apart, to test it: the folder may lack some of
+            them, other class folders are refused.
         asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
             they are then refused if they have no effect.
 
@@ -97,10 +108,11 @@ def apply_data_root(
     scans = _on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes))
     if validate:
         _check_fraction(val_fraction, scans, 'val_fraction' in asked)
-    lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate)
+    lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
+    lines += describe_parts(root, scans, classes or scans['train'].classes)
     if is_main_process():
         for line in lines:
-            print_log(line)
+            log_line(line)
     return cfg
 
 
@@ -111,6 +123,7 @@ def _use_class_folders(
     balance: str,
     seed: int,
     validate: bool,
+    classes: Sequence[str] | None,
 ) -> list[str]:
     train = scans['train']
     counts = train.counts()
@@ -120,10 +133,12 @@ def _use_class_folders(
         counts = [counter[label] for label in range(len(train.classes))]
     chosen = _left_by_subsets(cfg.train_dataloader.dataset, counts)
     accept_photos(cfg)
-    _set_datasets(cfg, scans, val_fraction, seed)
-    set_classes(cfg, train.classes)
-    set_balance(cfg, balance, chosen)
-    _check_batch(cfg, sum(chosen))
+    names = train.classes if classes is None else tuple(classes)
+    _set_datasets(cfg, scans, val_fraction, seed, names)
+    set_classes(cfg, names)
+    if classes is None:
+        set_balance(cfg, balance, chosen)
+        _check_batch(cfg, sum(chosen))
     lines = list(describe(scans, counts, val_fraction, seed, balance, validate=validate))
     if chosen != counts:
         lines.append(f'ClassSubset keeps {sum(chosen)} of the images to train on')
@@ -148,18 +163,57 @@ def read_folder(
         FolderError: If something does not fit.
     """
     try:
-        scans = {part: scan_class_folders(f) for part, f in find_parts(root).items()}
+        parts = find_parts(root)
+        train = scan_class_folders(parts.pop('train'), complete=classes is None)
+        scans = {'train': train}
+        for part, folder in parts.items():
+            scan = scan_class_folders(folder, complete=False)
+            if not _holds_one_foreign_folder(scan, train):
+                scans[part] = scan
     except FolderError as error:
         name = type_name(_leaf(cfg.train_dataloader.dataset))
         raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
-        compare_classes(scans['train'].classes, scan.classes, f'{part} ({scan.root})')
+        log_skipped(scan)
+        compare_classes(train.classes, scan.classes, f'{part} ({scan.root})', complete=False)
     if classes is not None:
-        compare_classes(classes, scans['train'].classes, str(root))
+        compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
         for scan in scans.values():
             require_readable(scan.root, [path for path, _ in scan.samples])
     return scans
+
+
+def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:
+    """Return whether a part is unlabelled, as ``test/images/*.jpg`` is."""
+    return len(scan.classes) == 1 and scan.classes[0] not in train.classes
+
+
+def describe_parts(
+    root: Path, scans: dict[str, FolderScan], classes: Sequence[str]
+) -> Iterator[str]:
+    """Return a line for each part that has no labels, or lacks classes.
+
+    Args:
+        root: The folder.
+        scans: What lies in the parts that are used.
+        classes: What the model tells apart.
+    """
+    every = {**find_parts(root), **find_unlabelled(root)}
+    for part, folder in every.items():
+        if part not in scans:
+            yield (
+                f'{folder} holds no folders of the classes, so its images have no labels: it is '
+                f'not used for {part}. To name what is on them: tools/predict.py WORK_DIR {folder}'
+            )
+            continue
+        missing = sorted(set(classes) - set(scans[part].classes))
+        if missing:
+            more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+            yield (
+                f'{scans[part].root} has no image of {", ".join(missing[:10])}{more}: it says '
+                'nothing about these classes, and their F1 counts as 0 in a mean'
+            )
 
 
 def describe(
@@ -207,10 +261,6 @@ def describe(
         yield 'no test folder: test means the validation images'
     else:
         yield 'no test folder and no validation images: there is nothing to test on'
-    for scan in scans.values():
-        if scan.skipped:
-            kinds = ', '.join(f'{n} {suffix}' for suffix, n in scan.skipped.most_common())
-            yield f'skipped in {scan.root}: {kinds}'
     if max(counts) > 5 * min(counts) and balance == 'none':
         yield (
             f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
@@ -320,7 +370,7 @@ def _use_own_data(cfg: Config, root: Path) -> Config:
             leaf['data_root'] = str(root)
     require_data(cfg)
     if is_main_process():
-        print_log(f"{root} holds the config's own data set")
+        log_line(f"{root} holds the config's own data set")
     return cfg
 
 
@@ -349,20 +399,32 @@ def _use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
         if _is_a(leaf, RotatedDigits):
             leaf['type'] = 'RetrievalFolder'
         leaf['data_root'] = str(root)
-    accept_photos(cfg)
+    own = [leaf for leaf in leaves if _is_a(leaf, RetrievalFolder)]
+    if own:  # published sets keep the pipelines of their recipes
+        accept_photos(cfg)
 
     def check_folders() -> None:
-        for leaf in leaves:
-            if _is_a(leaf, RetrievalFolder):
-                dataset = DATASETS.build({**leaf, 'pipeline': []})
-                if verify and is_main_process():
-                    names = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-                    require_readable(root, [os.path.relpath(name, root) for name in names])
+        names = set()
+        for leaf in own:
+            dataset = DATASETS.build({**leaf, 'pipeline': []})
+            names |= {dataset.get_data_info(i)['img_path'] for i in range(len(dataset))}
+        if verify and is_main_process():
+            require_readable(root, [os.path.relpath(name, root) for name in sorted(names)])
 
     _on_all_ranks(check_folders)
     if is_main_process():
-        print_log(f'retrieval data are taken from {root}')
+        for line in _describe_retrieval(root) if own else ():
+            log_line(line)
+        log_line(f'retrieval data are taken from {root}')
     return cfg
+
+
+def _describe_retrieval(root: Path) -> Iterator[str]:
+    for part, folder in find_unlabelled(root).items():
+        yield (
+            f'{folder} holds no class folders, so its images have no labels: classes for {part} '
+            'are taken from train'
+        )
 
 
 def _is_a(leaf: dict, cls: type) -> bool:
@@ -375,7 +437,11 @@ def _all_leaves(cfg: Config) -> list[dict]:
 
 
 def _set_datasets(
-    cfg: Config, scans: dict[str, FolderScan], val_fraction: float, seed: int
+    cfg: Config,
+    scans: dict[str, FolderScan],
+    val_fraction: float,
+    seed: int,
+    classes: Sequence[str],
 ) -> None:
     split = {'val_fraction': val_fraction, 'seed': seed}
     whole = {part: {'data_root': str(scan.root)} for part, scan in scans.items()}
@@ -384,7 +450,7 @@ def _set_datasets(
     sources = dict(zip(LOADERS, (train, val, whole.get('test', val)), strict=True))
     for loader, source in sources.items():
         cfg[loader] = deepcopy(cfg[loader])
-        cfg[loader].dataset = _replaced(cfg[loader].dataset, source, scans['train'].classes)
+        cfg[loader].dataset = _replaced(cfg[loader].dataset, source, classes)
         for leaf in _leaves(cfg[loader].dataset):
             leaf['test_mode'] = loader != 'train_dataloader'
 
@@ -398,7 +464,7 @@ def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict
     kept = {key: dataset[key] for key in KEPT_ARGUMENTS if key in dataset}
     for key in ('indices', 'filter_cfg'):
         if dataset.get(key) is not None and is_main_process():
-            print_log(f'{key}={dataset[key]} chose from other images: dropped')
+            log_line(f'{key}={dataset[key]} chose from other images: dropped')
     meta = {'metainfo': {'classes': tuple(classes)}}
     return ConfigDict({'type': 'ImageFolder', **source, **meta, **kept})
 

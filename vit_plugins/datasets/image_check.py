@@ -1,30 +1,47 @@
-"""Find unreadable images before a training run does."""
+"""Find unreadable images before a training run does, and those that the model sees otherwise."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from ..printable_text import log_line, printable
 from .folder_scan import FolderError
+from .photo_decoding import decode_photo
+
+CMYK_NOTE = 'CMYK colours: shown without their printing profile'
 
 
-def image_problem(path: str | os.PathLike) -> str | None:
-    """Tell why an image cannot be read, None if it can.
+@dataclass(frozen=True)
+class ImageReport:
+    """What reading an image once tells.
+
+    Attributes:
+        problem: Why it cannot be read; None if it can.
+        notes: What the model is not shown of it, see ``decode_photo``.
+    """
+
+    problem: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def inspect_image(path: str | os.PathLike) -> ImageReport:
+    """Return whether an image can be read, and what the model is not shown of it.
 
     Pillow notices a file that ends too early, which some versions of OpenCV fill with grey;
-    OpenCV is what the host's loader reads with. Both take a JPEG at an eighth of its size, which
-    reads the whole file in a sixth of the time.
+    OpenCV is what the loader reads with. Both take a JPEG at an eighth of its size, which reads
+    the whole file in a sixth of the time.
 
     Args:
         path: The image.
@@ -32,23 +49,32 @@ def image_problem(path: str | os.PathLike) -> str | None:
     try:
         data = Path(path).read_bytes()
         if not data:
-            return 'the file is empty'
+            return ImageReport('the file is empty')
         with Image.open(BytesIO(data)) as image:
-            jpeg = image.format == 'JPEG'
+            side = max(min(image.size) // 8, 1)
             image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()
-        flag = cv2.IMREAD_REDUCED_COLOR_8 if jpeg else cv2.IMREAD_COLOR
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+            cmyk = image.mode == 'CMYK'
+        _, notes = decode_photo(data, least_side=side)
     except UnidentifiedImageError:
-        return 'not an image, or of an unknown kind'
+        return ImageReport('not an image, or of an unknown kind')
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
-        return str(error) or type(error).__name__
-    return 'OpenCV cannot decode it' if pixels is None else None
+        return ImageReport(str(error) or type(error).__name__)
+    return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
+
+
+def image_problem(path: str | os.PathLike) -> str | None:
+    """Return why an image cannot be read, None if it can.
+
+    Args:
+        path: The image.
+    """
+    return inspect_image(path).problem
 
 
 def check_images(
     root: Path, names: Sequence[str], *, workers: int | None = None, progress: bool | None = None
-) -> list[tuple[str, str]]:
+) -> list[tuple[str, ImageReport]]:
     """Read every image once, and remember those that could be read.
 
     Threads do the work: decoding releases the interpreter's lock, and a new process would spend
@@ -63,31 +89,49 @@ def check_images(
         progress: Whether to draw a progress bar. Default: if a person watches.
 
     Returns:
-        Path below ``root`` and reason of each image that cannot be read.
+        Path below ``root`` and report of each image that cannot be read, or is shown otherwise
+        than it is stored.
     """
     cache = cache_file(root)
     known = _read_cache(cache)
     marks = {name: _mark(root / name) for name in names}
-    fresh = [name for name in names if known.get(name) != marks[name]]
+    reports = {
+        name: ImageReport(notes=tuple(known[name][2:]))
+        for name in names
+        if name in known and known[name][:2] == marks[name]
+    }
+    fresh = [name for name in names if name not in reports]
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 16)) as pool:
-        found = pool.map(lambda name: image_problem(root / name), fresh)
-        problems = list(tracked(found, len(fresh), f'Reading the images of {root}', progress))
-    bad = [(name, why) for name, why in zip(fresh, problems, strict=True) if why]
-    unreadable = {name for name, _ in bad}
+        found = pool.map(lambda name: inspect_image(root / name), fresh)
+        found = tracked(found, len(fresh), f'Reading the images of {root}', progress)
+        reports.update(zip(fresh, found, strict=True))
     if fresh:
-        _write_cache(cache, {n: mark for n, mark in marks.items() if n not in unreadable})
-    return bad
+        readable = {name: report.notes for name, report in reports.items() if not report.problem}
+        _write_cache(cache, {name: [*marks[name], *notes] for name, notes in readable.items()})
+    return [(name, reports[name]) for name in names if reports[name] != ImageReport()]
+
+
+def describe_notes(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Return a line for each kind of information that the model is not shown.
+
+    Args:
+        notes: The images of each kind.
+    """
+    for note, names in notes.items():
+        more = ' and others' if len(names) > 3 else ''
+        named = ', '.join(map(printable, names[:3]))
+        yield f'{len(names)} image(s) with {note} ({named}{more})'
 
 
 def cache_file(root: Path) -> Path:
-    """Tell where the readable images of a folder are remembered.
+    """Return where the readable images of a folder are remembered.
 
     Args:
         root: The folder.
     """
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    digest = sha256(os.path.realpath(root).encode()).hexdigest()[:16]
-    return base / 'vit_plugins' / 'readable_images' / f'{digest}.json'
+    digest = sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
+    return base / 'vit_plugins' / 'inspected_images' / f'{digest}.json'
 
 
 def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
@@ -115,7 +159,7 @@ def _mark(path: Path) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _read_cache(path: Path) -> dict[str, list[int]]:
+def _read_cache(path: Path) -> dict[str, list]:
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -123,7 +167,7 @@ def _read_cache(path: Path) -> dict[str, list[int]]:
     return known if isinstance(known, dict) else {}
 
 
-def _write_cache(path: Path, known: dict[str, list[int] | None]) -> None:
+def _write_cache(path: Path, known: dict[str, list]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f'.{os.getpid()}')
@@ -134,7 +178,7 @@ def _write_cache(path: Path, known: dict[str, list[int] | None]) -> None:
 
 
 def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
-    """Refuse a folder with unreadable images.
+    """Refuse a folder with unreadable images, and log which are shown otherwise than stored.
 
     Args:
         root: The folder.
@@ -144,11 +188,27 @@ def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
     Raises:
         FolderError: If an image cannot be read, with its name and the reason.
     """
-    bad = check_images(root, names, **kwargs)
+    found = check_images(root, names, **kwargs)
+    bad = [(name, report.problem) for name, report in found if report.problem]
     if bad:
-        lines = [f'  {name}: {why}' for name, why in bad[:20]]
+        lines = [f'  {printable(name)}: {why}' for name, why in bad[:20]]
         if len(bad) > 20:
             lines.append(f'  and {len(bad) - 20} more')
         raise FolderError(
             f'{len(bad)} unreadable image(s) in {root}; mend or remove them:\n' + '\n'.join(lines)
         )
+    for line in describe_notes(group_notes(found)):
+        log_line(f'{root}: {line}')
+
+
+def group_notes(found: Iterable[tuple[str, ImageReport]]) -> dict[str, list[str]]:
+    """Return the images of each note.
+
+    Args:
+        found: Images with their reports.
+    """
+    images: dict[str, list[str]] = {}
+    for name, report in found:
+        for note in report.notes:
+            images.setdefault(note, []).append(name)
+    return images

@@ -8,7 +8,8 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import compare_classes, scan_class_folders
+from .folder_scan import compare_classes, log_skipped, scan_class_folders
+from .photo_pipeline import use_load_photo
 from .splitting import stratified_split
 
 
@@ -17,7 +18,8 @@ class ImageFolder(CustomDataset):
     """Images in class folders.
 
     Beyond the host's ``CustomDataset``: a fixed stratified part for validation; classes compared
-    by name, not by number; an empty class is an error; more kinds of image.
+    by name, not by number; an empty class is an error in training; more kinds of image, which
+    ``LoadPhoto`` loads where the pipeline names the host's loader.
 
     Args:
         data_root: The folder that holds the class folders.
@@ -25,7 +27,8 @@ class ImageFolder(CustomDataset):
         val_fraction: How much of each class is for validation, if there are parts; with 0 the
             part 'train' is all images, and 'val' is refused.
         seed: The seed of the split.
-        metainfo: If it holds ``classes``, the class folders must have these names.
+        metainfo: If it holds ``classes``, the class folders must have these names; with
+            ``test_mode=True`` some of them are enough.
         **kwargs: Further arguments of ``CustomDataset``.
 
     Raises:
@@ -46,13 +49,16 @@ class ImageFolder(CustomDataset):
         self.part = part
         self.val_fraction = val_fraction
         self.seed = seed
+        kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(data_root=data_root, **kwargs)
 
     def _find_samples(self) -> list[tuple[str, int]]:
-        """List path and class of the images, the host's hook for where they come from."""
-        scan = scan_class_folders(Path(self.img_prefix))
+        """Return path and class of the images, the host's hook for where they come from."""
+        complete = self.CLASSES is None or not self.test_mode
+        scan = scan_class_folders(Path(self.img_prefix), complete=complete)
+        log_skipped(scan)
         if self.CLASSES is not None:
-            compare_classes(self.CLASSES, scan.classes, self.img_prefix)
+            compare_classes(self.CLASSES, scan.classes, self.img_prefix, complete=complete)
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
         self._metainfo['classes'] = tuple(order)
         samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -10,6 +10,8 @@ from mmengine.config import Config
 
 # three numbers that are a colour wherever they stand in a pipeline
 COLOUR_KEYS = ('fill_color', 'fill_std', 'pad_val')
+# arguments of the host's loader that LoadPhoto has, too
+LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend_args')
 
 
 def accept_photos(cfg: Config) -> Config:
@@ -18,7 +20,7 @@ def accept_photos(cfg: Config) -> Config:
     Arrays come in RGB (``to_rgb=False``) while files are read as BGR: the preprocessor then has
     to swap channels, or the mean and std of red would be applied to blue, and colours within the
     pipelines (fill, padding) are swapped as well. A pipeline without any resizing, as for CIFAR,
-    gets one to the size of its crop (or of the model).
+    gets one to the size of its crop (or of the model). Files are loaded by ``LoadPhoto``.
 
     Args:
         cfg: A classification config, changed in place.
@@ -53,11 +55,23 @@ def photo_pipeline(
     """
     pipeline = deepcopy(list(pipeline))
     if _loads(pipeline):
-        return pipeline
-    loader = {'type': 'LoadImageFromFile', **({'color_type': 'grayscale'} if grey else {})}
+        return use_load_photo(pipeline)
+    loader = {'type': 'LoadPhoto', **({'color_type': 'grayscale'} if grey else {})}
     if not grey:
         _swap_channels(pipeline)
     return [loader, *(pipeline if _resizes(pipeline) else _resize(pipeline, size))]
+
+
+def use_load_photo(pipeline: Sequence) -> list:
+    """Return a pipeline that loads by ``LoadPhoto`` where it loads by the host's default loader.
+
+    A loader with settings that ``LoadPhoto`` does not have, as another ``imdecode_backend``, is
+    somebody's choice and stays.
+
+    Args:
+        pipeline: The transforms.
+    """
+    return [_load_photo(step) if _is_default_loader(step) else step for step in pipeline]
 
 
 def image_size(cfg: Config) -> int | tuple[int, int]:
@@ -148,7 +162,23 @@ def _swap_channels(transforms: Any) -> None:
 
 
 def _loads(pipeline: list[dict]) -> bool:
-    return any(type_name(node) == 'LoadImageFromFile' for node in walk(pipeline))
+    names = ('LoadImageFromFile', 'LoadPhoto')
+    return any(type_name(node) in names for node in walk(pipeline))
+
+
+def _load_photo(step: dict) -> dict:
+    kept = {key: step[key] for key in LOADER_ARGUMENTS if key in step}
+    return type(step)({**kept, 'type': 'LoadPhoto'})
+
+
+def _is_default_loader(step: Any) -> bool:
+    return (
+        isinstance(step, dict)
+        and type_name(step) == 'LoadImageFromFile'
+        and set(step) <= {*LOADER_ARGUMENTS, 'imdecode_backend'}
+        and step.get('imdecode_backend', 'cv2') == 'cv2'
+        and step.get('color_type', 'color') in ('color', 'grayscale')
+    )
 
 
 def _resizes(pipeline: list[dict]) -> bool:

@@ -9,7 +9,8 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from .annotations import require_split
-from .folder_scan import FolderError, find_parts, scan_class_folders
+from .folder_scan import FolderError, find_parts, log_skipped, scan_class_folders
+from .photo_pipeline import use_load_photo
 from .splitting import hold_out_classes
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -22,7 +23,8 @@ class RetrievalFolder(BaseDataset):
     The folder holds the class folders, and those to test with are chosen by a seed; or it holds
     ``train`` and ``test`` (and perhaps ``val``) with different class folders in each. Validation
     classes are taken from those of training in the same way, so that settings can be chosen
-    without a look at a test class. A part is searched for each of its own images.
+    without a look at a test class. A part is searched for each of its own images. Where the
+    pipeline names the host's loader, ``LoadPhoto`` loads.
 
     Args:
         data_root: The folder.
@@ -55,6 +57,7 @@ class RetrievalFolder(BaseDataset):
         self.val_classes = val_classes
         self.seed = seed
         kwargs.setdefault('test_mode', split in ('val', 'test'))
+        kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(ann_file='', data_root=data_root, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -113,6 +116,7 @@ def split_class_folders(
 
 def _images_by_class(folder: Path) -> dict[str, list[str]]:
     scan = scan_class_folders(folder)
+    log_skipped(scan)
     images: dict[str, list[str]] = {name: [] for name in scan.classes}
     for path, label in scan.samples:
         images[scan.classes[label]].append(str(folder / path))

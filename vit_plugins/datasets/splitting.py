@@ -38,7 +38,9 @@ def stratified_split(
         classes.setdefault(label, []).append(index)
     held = set()
     for members in classes.values():
-        members.sort(key=lambda i: sha256(f'{seed}/{keys[i]}'.encode()).digest())
+        members.sort(
+            key=lambda i: sha256(f'{seed}/{keys[i]}'.encode(errors='surrogateescape')).digest()
+        )
         count = len(members)
         # a class of two or more is present on either side
         take = 0 if count == 1 else min(max(round(count * fraction), 1), count - 1)
@@ -79,5 +81,13 @@ def hold_out_classes(
         raise ValueError(
             f'of {count} classes, {share} cannot be held out: give a number from 1 to {count - 1}'
         )
-    ranked = sorted(classes, key=lambda name: sha256(f'{seed}/{name}'.encode()).digest())
+    ranked = sorted(
+        classes,
+        key=lambda name: sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest(),
+    )
     return sorted(ranked[share:]), sorted(ranked[:share])
+
+
+def _rank(seed: int, name: str) -> bytes:
+    # a file name that is not UTF-8 comes as surrogates, which stand for its bytes
+    return sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()

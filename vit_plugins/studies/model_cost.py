@@ -138,7 +138,7 @@ def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:
     )
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         for step in pipeline:
-            if not step['type'].split('.')[-1].startswith('LoadImage'):
+            if not step['type'].split('.')[-1].startswith('Load'):
                 results = TRANSFORMS.build(deepcopy(step))(results)
     return tuple(results['inputs'].shape)
 

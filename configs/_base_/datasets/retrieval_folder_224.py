@@ -10,14 +10,14 @@ data_preprocessor = dict(
 )
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
     dict(type='RandomCrop', crop_size=224),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadPhoto'),
     dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=224),
     dict(

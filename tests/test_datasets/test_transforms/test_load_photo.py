@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmpretrain import ImageClassificationInferencer, get_model
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (9, 7, 3), np.uint8)
+
+
+@pytest.mark.parametrize('settings', [{}, {'to_float32': True}, {'color_type': 'grayscale'}])
+def test_as_the_host_loads(tmp_path, settings):
+    Image.fromarray(PIXELS).save(tmp_path / 'x.png')
+    ours, host = (
+        TRANSFORMS.build({'type': kind, **settings})({'img_path': str(tmp_path / 'x.png')})
+        for kind in ('LoadPhoto', 'LoadImageFromFile')
+    )
+    assert ours.keys() == host.keys()
+    np.testing.assert_array_equal(ours['img'], host['img'])
+    assert ours['img'].dtype == host['img'].dtype
+    assert (ours['img_shape'], ours['ori_shape']) == ((9, 7), (9, 7))
+
+
+def test_pixels_that_are_there_stay():
+    for path in ({}, {'img_path': ''}):
+        results = {'img': PIXELS, 'img_shape': (9, 7), **path}
+        assert TRANSFORMS.build({'type': 'LoadPhoto'})(results) is results
+
+
+def test_the_hosts_inferencer_takes_a_model_of_photos(tmp_path):
+    arch = dict(embed_dims=8, num_layers=1, num_heads=1, feedforward_channels=8)
+    backbone = dict(type='VisionTransformer', img_size=16, patch_size=8, arch=arch)
+    head = dict(type='VisionTransformerClsHead', num_classes=2, in_channels=8)
+    pipeline = [dict(type='LoadPhoto'), dict(type='Resize', scale=16), dict(type='PackInputs')]
+    cfg = dict(
+        model=dict(type='ImageClassifier', backbone=backbone, head=head),
+        data_preprocessor=dict(mean=[127] * 3, std=[60] * 3, to_rgb=True),
+        test_dataloader=dict(dataset=dict(type='ImageFolder', pipeline=pipeline)),
+    )
+    model = get_model(Config(cfg), device='cpu')
+    Image.fromarray(PIXELS).save(tmp_path / 'x.png')
+    (answer,) = ImageClassificationInferencer(model)(str(tmp_path / 'x.png'))
+    assert answer['pred_scores'].sum() == pytest.approx(1)
+
+
+def test_what_cannot_be_loaded(tmp_path):
+    (tmp_path / 'x.png').write_text('text')
+    load = TRANSFORMS.build({'type': 'LoadPhoto'})
+    with pytest.raises(ValueError, match=r'x.png cannot be loaded: OpenCV cannot decode it'):
+        load({'img_path': str(tmp_path / 'x.png')})
+    with pytest.raises(FileNotFoundError):
+        load({'img_path': str(tmp_path / 'none.png')})
+    lenient = TRANSFORMS.build({'type': 'LoadPhoto', 'ignore_empty': True})
+    assert lenient({'img_path': str(tmp_path / 'x.png')}) is None
+
+
+def test_colour_type_and_repr():
+    with pytest.raises(ValueError, match=r"color_type must be one of .*, got 'unchanged'"):
+        TRANSFORMS.build({'type': 'LoadPhoto', 'color_type': 'unchanged'})
+    expected = "LoadPhoto(to_float32=False, color_type='color', ignore_empty=False, "
+    assert repr(TRANSFORMS.build({'type': 'LoadPhoto'})) == expected + 'backend_args=None)'

@@ -1,0 +1,161 @@
+"""From the bytes of an image file to the pixels that the model sees, and what was lost on the way.
+
+Training, prediction, search and thumbnails all decode here, so they see the same picture.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+JPEG_START = b'\xff\xd8\xff'
+EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
+BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
+FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
+
+
+class UndecodableError(ValueError):
+    """An image that cannot be turned into 8-bit pixels; the message says why."""
+
+
+def decode_photo(
+    data: bytes, *, grey: bool = False, least_side: int | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the pixels of an image file, and what they do not show of it.
+
+    Files of 8 bits a channel without transparency give the pixels of the host's
+    ``LoadImageFromFile``, turned upright by their EXIF entry. Beyond it:
+
+    - transparent parts show white, as in a browser; they show black where the visible parts are
+      nearly white themselves, and a wholly transparent image counts as opaque;
+    - 16-bit files are scaled to 8 bits by the smallest usual depth (8, 10, 12, 14 or 16 bits)
+      that holds their largest value.
+
+    Args:
+        data: The content of the file.
+        grey: Whether to return one channel.
+        least_side: If given, a JPEG may be decoded at a half, a fourth or an eighth of its size,
+            as long as its shorter side keeps this many pixels. This saves time for thumbnails.
+
+    Returns:
+        The pixels, (H, W, 3) in BGR order or (H, W), uint8; and a note for each kind of
+        information that was lost, the same words for the same kind.
+
+    Raises:
+        UndecodableError: If the image cannot be decoded.
+    """
+    if data.startswith(JPEG_START):  # always 8 bits and opaque: no look at the header
+        return _decode(data, _jpeg_flag(data, least_side, grey)), ()
+    try:
+        image = Image.open(BytesIO(data))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return _decode(data, _flag(grey)), ()  # of a kind that Pillow does not know
+    with image:
+        notes = ['several frames or pages: only the first one is shown'] * _has_frames(image)
+        deep, alpha = _is_deep(image, data), _has_alpha(image)
+        if not deep and not alpha:
+            return _decode(data, _flag(grey), image), tuple(notes)
+        pixels, opacity = _decode_deep(data, image) if deep else _decode_alpha(image)
+        if not deep and opacity.min() == 255:
+            return _decode(data, _flag(grey), image), tuple(notes)
+        if deep:
+            depth = _used_depth(pixels)
+            pixels = _to_eight_bits(pixels, depth)
+            notes.append(f'16 bits a channel, {depth} of them in use: shown in 8 bits')
+        if opacity is not None and opacity.min() < 255:
+            pixels, note = _on_background(pixels, opacity)
+            notes.append(note)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels, tuple(notes)
+
+
+def _flag(grey: bool) -> int:
+    return cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+
+
+def _jpeg_flag(data: bytes, least_side: int | None, grey: bool) -> int:
+    if least_side is None or grey:
+        return _flag(grey)
+    with Image.open(BytesIO(data)) as image:
+        shrink = min(image.size) // least_side
+    if shrink >= 8:
+        return cv2.IMREAD_REDUCED_COLOR_8
+    if shrink >= 4:
+        return cv2.IMREAD_REDUCED_COLOR_4
+    return cv2.IMREAD_REDUCED_COLOR_2 if shrink >= 2 else cv2.IMREAD_COLOR
+
+
+def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndarray:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+    except cv2.error as error:
+        raise UndecodableError(f'OpenCV cannot decode it: {error}') from None
+    if pixels is None and image is not None:  # GIF, for one, came late to OpenCV
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+        pixels = np.ascontiguousarray(pixels)
+        if flag == cv2.IMREAD_GRAYSCALE:
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
+    if pixels is None:
+        raise UndecodableError('OpenCV cannot decode it')
+    return pixels
+
+
+def _has_frames(image: Image.Image) -> bool:
+    return image.format != 'MPO' and getattr(image, 'n_frames', 1) > 1  # MPO: a preview
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ('RGBA', 'LA', 'PA', 'RGBa') or 'transparency' in image.info
+
+
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """Return whether a channel has more than 8 bits, which the mode of Pillow may hide."""
+    if image.format == 'PNG':
+        return data[24] > 8  # bit depth of IHDR, which is always the first chunk
+    if image.format == 'TIFF':
+        return max(image.tag_v2.get(258, (1,))) > 8  # BitsPerSample
+    if image.format in EIGHT_BIT_FORMATS:
+        return False
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return pixels is not None and pixels.dtype != np.uint8
+
+
+def _decode_deep(data: bytes, image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    known = image.mode != 'F' and max(getattr(image, 'tag_v2', {}).get(258, (16,))) <= 16
+    pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if known else None
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        raise UndecodableError(
+            'more than 16 bits, decimal or signed numbers a channel, and nothing says which '
+            'values are black and white: save it with 8 or 16 bits'
+        )
+    if image.mode not in ('RGBA', 'LA'):
+        return pixels, None
+    opacity = np.asarray(ImageOps.exif_transpose(image).getchannel('A'))
+    most = int(opacity.max())  # below 255 if the alpha channel has 12 bits, too
+    return pixels, np.uint8(np.rint(opacity * (255 / most))) if most else opacity
+
+
+def _decode_alpha(image: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    rgba = np.asarray(ImageOps.exif_transpose(image).convert('RGBA'))
+    return np.ascontiguousarray(rgba[..., 2::-1]), rgba[..., 3]
+
+
+def _used_depth(pixels: np.ndarray) -> int:
+    most = int(pixels.max())
+    return next(depth for depth in BIT_DEPTHS if most < 2**depth)
+
+
+def _to_eight_bits(pixels: np.ndarray, depth: int) -> np.ndarray:
+    return np.rint(pixels * np.float32(255 / (2**depth - 1))).astype(np.uint8)
+
+
+def _on_background(pixels: np.ndarray, opacity: np.ndarray) -> tuple[np.ndarray, str]:
+    if not opacity.any():
+        return pixels, 'wholly transparent: shown as if it were opaque'
+    share = opacity[..., None].astype(np.float32) / 255  # (H, W, 1)
+    contrast = float((share * (255 - pixels.astype(np.float32))).mean() / share.mean())
+    name, value = ('white', 255) if contrast >= FAINT else ('black', 0)
+    blended = np.rint(pixels * share + value * (1 - share)).astype(np.uint8)
+    return blended, f'transparent parts: shown on {name}'

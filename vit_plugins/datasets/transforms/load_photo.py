@@ -1,0 +1,82 @@
+"""Load people's photos as people see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine import fileio
+from mmpretrain.registry import TRANSFORMS
+
+from ..photo_decoding import UndecodableError, decode_photo
+
+COLOR_TYPES = ('color', 'grayscale')
+
+
+@TRANSFORMS.register_module()
+class LoadPhoto(LoadImageFromFile):
+    """Load an image file of any kind into 8 bits a channel.
+
+    Ordinary files give the pixels of the host's ``LoadImageFromFile``. Transparent parts, which
+    it makes black or of any colour, are shown on a background, and 16-bit files are scaled by the
+    depth that they use: see :func:`~vit_plugins.datasets.photo_decoding.decode_photo`. Pixels
+    that are there already (``img`` without ``img_path``), as from the host's inferencers, stay.
+
+    Required key: ``img_path``. Added keys: ``img``, ``img_shape``, ``ori_shape``.
+
+    Args:
+        to_float32: Whether to return float32 instead of uint8.
+        color_type: 'color' for (H, W, 3) in BGR order, 'grayscale' for (H, W).
+        ignore_empty: Whether to return None for an image that cannot be loaded.
+        backend_args: Where the files lie, see ``mmengine.fileio``.
+
+    Raises:
+        ValueError: If ``color_type`` is none of the two; when called, if an image cannot be
+            decoded.
+    """
+
+    def __init__(
+        self,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        ignore_empty: bool = False,
+        *,
+        backend_args: dict | None = None,
+    ) -> None:
+        if color_type not in COLOR_TYPES:
+            raise ValueError(f'color_type must be one of {COLOR_TYPES}, got {color_type!r}')
+        super().__init__(
+            to_float32=to_float32,
+            color_type=color_type,
+            ignore_empty=ignore_empty,
+            backend_args=backend_args,
+        )
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Load the image.
+
+        Args:
+            results: With ``img_path``.
+        """
+        if not results.get('img_path') and 'img' in results:
+            return results
+        path = results['img_path']
+        try:
+            data = fileio.get(path, backend_args=self.backend_args)
+            pixels, _ = decode_photo(data, grey=self.color_type == 'grayscale')
+        except (OSError, UndecodableError) as error:
+            if self.ignore_empty:
+                return None
+            if isinstance(error, UndecodableError):
+                raise UndecodableError(f'{path} cannot be loaded: {error}') from None
+            raise
+        results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels
+        results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'LoadPhoto(to_float32={self.to_float32}, color_type={self.color_type!r}, '
+            f'ignore_empty={self.ignore_empty}, backend_args={self.backend_args})'
+        )

@@ -1,0 +1,94 @@
+"""Names of files and classes as text that terminals, tables and pages can show.
+
+A file name on Linux is bytes. Python keeps those that are not UTF-8 as lone surrogates, which no
+encoding writes; and names may hold control characters, which terminals obey.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import unicodedata
+from typing import TextIO
+
+from mmengine.logging import print_log
+
+UNSEEN = ('Cc', 'Cs', 'Zl', 'Zp')  # control, lone surrogate, line and paragraph ends
+REORDERING = '\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069'  # gpj.x may show as x.jpg
+FORMULA_STARTS = ('=', '+', '-', '@', '\t', '\r')
+
+
+def printable(text: str) -> str:
+    r"""Return a text with its invisible characters escaped, always valid Unicode.
+
+    Args:
+        text: Any text, such as a path.
+
+    Examples:
+        >>> printable('caf\udce9 \x1b[2J.jpg')
+        'caf\\udce9 \\x1b[2J.jpg'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return ''.join(
+        char.encode('unicode_escape').decode() if _is_unseen(char) else char for char in text
+    )
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that spreadsheet programs do not run as a formula.
+
+    Args:
+        text: Of a cell.
+
+    Examples:
+        >>> spreadsheet_cell('=1+1'), spreadsheet_cell('-1')
+        ("'=1+1", '-1')
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) and not _is_number(text) else text
+
+
+def spreadsheet_path(path: str) -> str:
+    """Return a path to the same file that spreadsheet programs do not run as a formula.
+
+    Args:
+        path: Relative or absolute.
+
+    Examples:
+        >>> spreadsheet_path('=x.jpg')
+        './=x.jpg'
+    """
+    return f'./{path}' if path.startswith(FORMULA_STARTS) else path
+
+
+def write_any_character(*streams: TextIO) -> None:
+    """Let streams escape what their encoding lacks, where they would raise an error.
+
+    Args:
+        *streams: Default: stdout and stderr.
+    """
+    for stream in streams or (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
+
+
+def log_line(text: str) -> None:
+    """Log a line that may name people's files and classes, whatever the console can show.
+
+    Args:
+        text: The line.
+    """
+    encoding = getattr(sys.stdout, 'encoding', None) or 'utf-8'
+    print_log(text.encode(encoding, 'backslashreplace').decode(encoding))
+
+
+def _is_unseen(char: str) -> bool:
+    return unicodedata.category(char) in UNSEEN or char in REORDERING
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
