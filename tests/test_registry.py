@@ -126,6 +126,7 @@ def minimal(tmp_path):
         'SequencePooling': {'in_channels': 8},
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
+        'RunRecordHook': {},
         'StrictLoadHook': {},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},

@@ -25,6 +25,12 @@ from vit_plugins.engine.launch import (
 from vit_plugins.engine.one_step_loop import check_job
 from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
+from vit_plugins.engine.work_folder import (
+    WorkFolderError,
+    claimed_work_dir,
+    folder_to_resume,
+    planned_classes,
+)
 from vit_plugins.weights.loading import CheckpointMismatchError
 
 
@@ -68,7 +74,6 @@ def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
     splits = ['train'] if args.no_validate else ['train', 'val']
     cfg = read_config(args)
-    set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
     if args.no_validate:
@@ -90,7 +95,17 @@ def complete_config(args: argparse.Namespace) -> Config:
     )
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
+    choose_work_dir(cfg, args)
     return choose_weights(cfg, args)
+
+
+def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
+    """Set the work dir: the one that was named, or the default, or the run to go on with."""
+    args.numbered = not (args.work_dir or cfg.get('work_dir'))
+    default = f'work_dirs/{Path(args.config).stem}'
+    if args.numbered and args.resume is not None:
+        default = folder_to_resume(default, args.resume, planned_classes(cfg))
+    set_work_dir(cfg, args, default)
 
 
 def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
@@ -119,6 +134,14 @@ def _advice(cfg: Config) -> str:
     )
 
 
+def train(cfg: Config, numbered: bool) -> None:
+    """Train in a work dir that no other run uses; the default one may get a number."""
+    with claimed_work_dir(cfg, numbered):
+        runner = build_runner(cfg, TRAINED_ANEW)
+        require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+        runner.train()
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could.
 
@@ -133,12 +156,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             if is_main_process():
                 print(summary)
         else:
-            runner = build_runner(cfg, TRAINED_ANEW)
-            require_steps(runner.train_dataloader)  # schedules fail at none, in other words
-            runner.train()
+            train(cfg, args.numbered)
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
-    except (NoStepError, FloatingPointError) as error:
+    except (NoStepError, WorkFolderError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None
     end_ranks()
 

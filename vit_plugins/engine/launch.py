@@ -11,12 +11,13 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.dist import init_dist
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..datasets.data_root import apply_data_root
 from ..datasets.presence import MissingDataError, require_data
+from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
+from .late_config import late_runner
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
@@ -249,8 +250,10 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``. It writes its
+        config when training or testing begins, see ``RunRecordHook``.
     """
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = late_runner(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
+    runner.register_hook(RunRecordHook())
     return runner

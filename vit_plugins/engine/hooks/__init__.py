@@ -7,6 +7,7 @@ from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
+from .run_record_hook import RunRecordHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .training_guard_hook import TrainingGuardHook
@@ -21,6 +22,7 @@ __all__ = [
     'LossWeightHook',
     'ProgressHook',
     'RetrievalBaselineHook',
+    'RunRecordHook',
     'SeededDrawsHook',
     'StrictLoadHook',
     'TrainingGuardHook',
