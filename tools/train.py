@@ -8,8 +8,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.fine_tuning import apply_pretrained
-from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
+from vit_plugins.engine.hooks.training_guard_hook import require_steps
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
@@ -159,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             train(cfg, args.numbered)
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
-    except (NoStepError, WorkFolderError, FloatingPointError) as error:
+    except (UnfitDataError, WorkFolderError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None
     end_ranks()
 

@@ -48,3 +48,11 @@ def test_other_classes_are_refused(photos):
 def test_unknown_part(photos):
     with pytest.raises(ValueError, match="'all', 'train' or 'val', got 'test'"):
         build(photos(blue=1, red=1), part='test')
+
+
+def test_one_image_a_class_leaves_none_to_validate_on(photos):
+    root = photos(blue=1, red=1)
+    assert len(build(root, part='train')) == 2
+    told = r'left to validate on: each of its 2 classes has one image.* DIR/val .* --no-validate'
+    with pytest.raises(FolderError, match=told):
+        build(root, part='val')

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .unfit_data import UnfitDataError
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 PART_NAMES = {
     'train': ('train', 'training'),
@@ -16,7 +18,7 @@ PART_NAMES = {
 }
 
 
-class FolderError(ValueError):
+class FolderError(UnfitDataError):
     """A folder of images is not as it should be; the message names what and where."""
 
 
