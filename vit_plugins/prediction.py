@@ -51,8 +51,8 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
     if isinstance(trained.model, BaseRetriever):
         raise ValueError(
             f'{checkpoint} is of the retriever {type(trained.model).__name__}, which compares '
-            'images and names no classes. Search photos with it: python tools/retrieve.py index GALLERY PHOTOS '
-            f'--work-dir {Path(checkpoint).parent}'
+            'images and names no classes. Search photos with it: '
+            f'python tools/retrieve.py index GALLERY PHOTOS --work-dir {Path(checkpoint).parent}'
         )
     kind = trained.dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else None
