@@ -59,6 +59,9 @@ def minimal(tmp_path):
     real.write_text(f'[{"[]," * 49_999}[]]')
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
+        'BackboneDecayOptimWrapperConstructor': {
+            'optim_wrapper_cfg': {'optimizer': {'type': 'SGD', 'lr': 0.1}}
+        },
         'BatchCompose': {'transforms': []},
         'BatchRandAugment': {
             'policies': 'timm_increasing',
