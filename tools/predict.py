@@ -5,6 +5,9 @@ python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --ou
 
 from __future__ import annotations
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 from contextlib import redirect_stdout
@@ -12,7 +15,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.engine.resume import find_trained
 from vit_plugins.photo_inference import default_workers, gather_images
 from vit_plugins.prediction import load_classifier, predict_images, write_predictions

@@ -1,5 +1,8 @@
 """Test a trained classifier: ``python tools/test.py CONFIG CHECKPOINT`` or ``... WORK_DIR``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from copy import deepcopy
@@ -10,7 +13,6 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
-import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.datasets.crop_ratio import set_crop_ratio
 from vit_plugins.datasets.photo_pipeline import walk
 from vit_plugins.datasets.unfit_data import UnfitDataError

@@ -1,5 +1,8 @@
 """Train a classifier from a config: ``python tools/train.py CONFIG [--data-root DIR]``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +10,6 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.fine_tuning import apply_pretrained
 from vit_plugins.engine.hooks.training_guard_hook import require_steps
