@@ -75,6 +75,7 @@ setup(
     # that a shim is all it takes.
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['vit_plugins', 'vit_plugins.*']),
+    package_data={'vit_plugins': ['py.typed']},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithResources},

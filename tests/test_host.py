@@ -1,5 +1,6 @@
 """Each message about an unfit host, simulated: no environment here is unfit."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -114,6 +115,30 @@ def test_host_that_does_not_import(error, line, monkeypatch):
         raise error
 
     monkeypatch.setattr(host, 'import_module', fail)
+    with pytest.raises(host.HostError, match=line):
+        host.check_host()
+
+
+@pytest.mark.parametrize(
+    ('text', 'line'),
+    [
+        (
+            'MMCV==2.2.0 is used but incompatible. Please install mmcv>=2.0.0rc4, <2.2.0.',
+            r'mmdet, .*older MMCV\. This .*\n    pip install "mmcv-lite>=2\.0\.0,<2\.2\.0"\n.*\n'
+            '    pip uninstall -y mmdet$',
+        ),
+        (
+            'MMEngine==0.10.7 is used but incompatible. Please install mmengine>=0.7.1, <0.9.5.',
+            r'pip install "mmengine>=0\.9\.1,<0\.9\.5"',
+        ),
+    ],
+)
+def test_detection_beside_a_newer_mmcv(text, line, monkeypatch, tmp_path):
+    (tmp_path / 'mmdet').mkdir()
+    (tmp_path / 'mmdet' / '__init__.py').write_text(f'assert False, {text!r}')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(host, '_installed', lambda: FIT)
+    monkeypatch.setattr(host, 'import_module', lambda name: importlib.import_module('mmdet'))
     with pytest.raises(host.HostError, match=line):
         host.check_host()
 

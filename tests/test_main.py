@@ -156,7 +156,10 @@ def test_own_config_and_options_go_through(calls, tmp_path):
     assert calls[0][2][1:] == ['--resume', str(own)]
 
 
-@pytest.mark.parametrize('tool', ['predict', 'retrieve', 'analyze_embeddings'])
+OTHERS = ['predict', 'retrieve', 'analyze_embeddings', 'convert_checkpoint']
+
+
+@pytest.mark.parametrize('tool', OTHERS)
 def test_other_tools_get_their_words_untouched(tool, calls):
     assert command.main([tool, 'work_dirs/x', 'a.png']) == 0
     assert calls[0][2][1:] == ['work_dirs/x', 'a.png']

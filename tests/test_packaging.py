@@ -105,6 +105,7 @@ def test_wheel_from_the_sdist_carries_the_resources(wheel):
         }
         assert ours <= names
     assert 'vit_plugins/.mim/model-index.yml' in names
+    assert 'vit_plugins/py.typed' in names  # types are there for users' checkers
     assert {str(p.relative_to(ROOT)) for p in (ROOT / 'vit_plugins').rglob('*.py')} <= names
     assert not [name for name in names if name.startswith('tests/') or name.endswith('.pyc')]
 
@@ -126,6 +127,7 @@ def test_installed_wheel_works_from_another_folder(wheel, tmp_path):
         'print(type(mmpretrain.get_model("convit-tiny_4xb256_in1k").backbone).__name__)'
     )
     assert installed('-c', code).strip().endswith('ConViT')
+    assert '--arch' in installed('-m', 'vit_plugins', 'convert_checkpoint', '--help')
     installed('-m', 'vit_plugins', 'train', 'convit_drloc_digits', '--check', '--work-dir', 'w')
 
 

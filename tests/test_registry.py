@@ -59,6 +59,9 @@ def minimal(tmp_path):
     real.write_text(f'[{"[]," * 49_999}[]]')
     return {
         'AutocastOptimWrapper': {'optimizer': optimizer()},
+        'BackboneDecayOptimWrapperConstructor': {
+            'optim_wrapper_cfg': {'optimizer': {'type': 'SGD', 'lr': 0.1}}
+        },
         'BatchCompose': {'transforms': []},
         'BatchRandAugment': {
             'policies': 'timm_increasing',
@@ -128,6 +131,7 @@ def minimal(tmp_path):
         'SfM120k': {'data_root': str(tmp_path), 'lazy_init': True},
         'SimpleRandomCrop': {'crop_size': 32},
         'MetricNameHook': {},
+        'RunRecordHook': {},
         'StrictLoadHook': {},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},

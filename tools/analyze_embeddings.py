@@ -9,6 +9,9 @@ components) and similarities.png (cosines of positive and negative pairs).
 
 from __future__ import annotations
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Sequence
@@ -17,7 +20,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import require_data
 from vit_plugins.embedding_report import (

@@ -8,6 +8,9 @@ it), and draws of the whole training pipeline, with the parameters drawn written
 --show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
 """
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Sequence
@@ -16,7 +19,6 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.runner import set_random_seed
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.augmentation_sheet import CREDIT, SAMPLES, AugmentationSheet
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import MissingDataError, require_data

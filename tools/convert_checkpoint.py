@@ -1,5 +1,8 @@
 """Convert a checkpoint: ``python tools/convert_checkpoint.py official.pth converted.pth``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import pickle
 import sys

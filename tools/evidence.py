@@ -1,11 +1,13 @@
 """Fill the tables of docs/evidence.md from docs/evidence/*.json: ``python tools/evidence.py``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.studies.page import fill_page
 
 DESCRIPTION = """\

@@ -1,5 +1,8 @@
 """Train and validate on each fold of a small data set: ``python tools/kfold.py CONFIG``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 from collections.abc import Sequence
@@ -7,7 +10,6 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.cross_validation import FoldError, fold_table, run_folds

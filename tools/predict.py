@@ -5,6 +5,9 @@ python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --ou
 
 from __future__ import annotations
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import os
 import sys
@@ -15,7 +18,6 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
 from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.engine.resume import find_trained

@@ -10,13 +10,15 @@ some thousand rows more; --max-per-class takes fewer of large classes.
 
 from __future__ import annotations
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.data_root import apply_data_root
 from vit_plugins.datasets.presence import require_data
 from vit_plugins.embedding_report import read_split

@@ -6,6 +6,9 @@ python tools/retrieve.py query my_gallery question.jpg --out found
 
 from __future__ import annotations
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import sys
 import time
@@ -16,7 +19,6 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.datasets.photo_pipeline import walk
 from vit_plugins.engine.resume import find_trained

@@ -1,5 +1,8 @@
 """Run a grid of trainings and compare them: ``python tools/study.py STUDY.yaml``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 import fnmatch
 import itertools
@@ -10,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import vit_plugins  # noqa: F401  (registration)
 from vit_plugins.engine.config_check import check_config
 from vit_plugins.studies.cell_folder import (
     ENDED,

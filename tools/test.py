@@ -1,5 +1,8 @@
 """Test a trained classifier: ``python tools/test.py CONFIG CHECKPOINT`` or ``... WORK_DIR``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from copy import deepcopy
@@ -10,9 +13,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
-import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
 from vit_plugins.datasets.crop_ratio import set_crop_ratio
 from vit_plugins.datasets.photo_pipeline import walk
+from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import (
     add_own_hooks,
     add_shared_arguments,
@@ -155,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
         raise SystemExit(
             f'{error}\nTest it with the config that it was trained with, as its work dir has it'
         ) from None
-    except FloatingPointError as error:  # in words: no traceback needed
+    except (UnfitDataError, FloatingPointError) as error:  # in words: no traceback needed
         raise SystemExit(f'{error}') from None
     if args.out and args.out_item == 'metrics' and is_main_process():
         mmengine.dump(metrics, args.out)

@@ -1,5 +1,8 @@
 """Train a classifier from a config: ``python tools/train.py CONFIG [--data-root DIR]``."""
 
+import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+
+# isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +10,9 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-import vit_plugins  # noqa: F401  (it lets the host read its own checkpoints)
+from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.config_check import check_config
 from vit_plugins.engine.fine_tuning import apply_pretrained
-from vit_plugins.engine.hooks.training_guard_hook import NoStepError
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
@@ -27,6 +29,12 @@ from vit_plugins.engine.one_step_check import check_job
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 from vit_plugins.engine.recipe_weights import require_weights
 from vit_plugins.engine.resume import resume_from
+from vit_plugins.engine.work_folder import (
+    WorkFolderError,
+    claimed_work_dir,
+    folder_to_resume,
+    planned_classes,
+)
 from vit_plugins.printable_text import write_any_character
 from vit_plugins.weights.loading import CheckpointMismatchError
 
@@ -77,7 +85,6 @@ def complete_config(args: argparse.Namespace) -> Config:
         check_config(cfg)
     except UnusedSettingError as error:
         raise SystemExit(str(error)) from None
-    set_work_dir(cfg, args, f'work_dirs/{Path(args.config).stem}')
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
     if args.no_validate:
@@ -99,7 +106,17 @@ def complete_config(args: argparse.Namespace) -> Config:
     )
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
+    choose_work_dir(cfg, args)
     return choose_weights(cfg, args)
+
+
+def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
+    """Set the work dir: the one that was named, or the default, or the run to go on with."""
+    args.numbered = not (args.work_dir or cfg.get('work_dir'))
+    default = f'work_dirs/{Path(args.config).stem}'
+    if args.numbered and args.resume is not None:
+        default = folder_to_resume(default, args.resume, planned_classes(cfg))
+    set_work_dir(cfg, args, default)
 
 
 def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
@@ -128,6 +145,12 @@ def _advice(cfg: Config) -> str:
     )
 
 
+def train(cfg: Config, numbered: bool) -> None:
+    """Train in a work dir that no other run uses; the default one may get a number."""
+    with claimed_work_dir(cfg, numbered):
+        build_trainer(cfg, TRAINED_ANEW).train()
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could.
 
@@ -143,10 +166,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             if is_main_process():
                 print(summary)
         else:
-            build_trainer(cfg, TRAINED_ANEW).train()
+            train(cfg, args.numbered)
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
-    except (NoStepError, UnusedSettingError, FloatingPointError) as error:
+    except (UnfitDataError, WorkFolderError, UnusedSettingError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None
     end_ranks()
 

@@ -1,5 +1,6 @@
 """Vision transformers that learn from little data, as a plugin of MMPretrain."""
 
+from . import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
 from .host import check_host
 
 check_host()

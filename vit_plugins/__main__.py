@@ -23,6 +23,7 @@ TOOLS = {
     'study': 'run a grid of trainings: study STUDY.yaml [options of tools/study.py]',
     'kfold': 'cross-validate: kfold CONFIG [options of tools/kfold.py]',
     'probe': 'score frozen features: probe CONFIG|WORK_DIR [options of tools/probe.py]',
+    'convert_checkpoint': 'take official weights: convert_checkpoint FILE OUT.pth [of its tool]',
     'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
     'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
 }

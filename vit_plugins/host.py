@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from traceback import walk_tb
 
 
 class HostError(ImportError):
@@ -122,7 +123,29 @@ def import_hint(error: Exception) -> str:
             'torchvision was built for another torch. This line mends it:\n'
             '    pip install --upgrade --force-reinstall torch torchvision'
         )
+    elif isinstance(error, AssertionError) and (wanted := _WANTED.search(text)):
+        hint = _neighbour_hint(_owner(error), *wanted.groups())
     return f'MMPretrain cannot be imported ({type(error).__name__}: {text}). {hint}'
+
+
+# What MMDetection asserts when it is imported, as MMPretrain does where it finds it.
+_WANTED = re.compile(r'(MMCV|MMEngine)==\S+ is used but incompatible.* <(\d[\d.]*\d)')
+
+
+def _owner(error: Exception) -> str:
+    """Return the package whose line raised an error."""
+    frames = [frame.f_globals.get('__name__') or '' for frame, _ in walk_tb(error.__traceback__)]
+    return (frames[-1] if frames else '').partition('.')[0] or 'a package beside it'
+
+
+def _neighbour_hint(owner: str, module: str, below: str) -> str:
+    part = next(part for part in _PARTS if part.module == module.lower())
+    name = next((name for name in part.distributions if name in _installed()), part.module)
+    return (
+        f'{owner}, which MMPretrain imports where it finds it, needs an older {module}. This line '
+        f'mends it:\n    pip install "{name}>={part.low},<{below}"\n'
+        f'or, if nothing here uses {owner}:\n    pip uninstall -y {owner}'
+    )
 
 
 def _installed() -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmpretrain.models.retrievers import BaseRetriever
 from mmpretrain.registry import DATASETS
 
 from .photo_inference import TrainedModel, load_trained, run_on_photos
@@ -41,9 +42,15 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        ValueError: If the checkpoint does not fit the config.
+        ValueError: If the checkpoint does not fit the config, or the model names no classes.
     """
     trained = load_trained(cfg, checkpoint, device)
+    if isinstance(trained.model, BaseRetriever):
+        raise ValueError(
+            f'{checkpoint} is of the retriever {type(trained.model).__name__}, which compares '
+            'images and names no classes. Search photos with it: '
+            f'python tools/retrieve.py index GALLERY PHOTOS --work-dir {Path(checkpoint).parent}'
+        )
     kind = trained.dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else None
     sources = (

@@ -5,9 +5,9 @@
 #       8 --amp
 #
 # Published: 85.15 % top-1. Not trained by us (no GPU node).
-# Google's weights instead of those of our recipe: L_16.npz of gs://vit_models/imagenet21k,
+# Google's weights instead of those of our recipe: ViT-L_16.npz of gs://vit_models/imagenet21k,
 #
-#   python tools/convert_checkpoint.py L_16.npz vit.pth --arch vit
+#   python tools/convert_checkpoint.py ViT-L_16.npz vit.pth --arch vit
 #
 # and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
 _base_ = [

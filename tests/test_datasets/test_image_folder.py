@@ -67,3 +67,11 @@ def test_the_hosts_loader_is_replaced_and_classes_may_be_absent_in_tests(photos)
     assert type(dataset.pipeline.transforms[0]).__name__ == 'LoadPhoto'
     with pytest.raises(FolderError, match="lacks 'owl'"):
         build(root, **settings)
+
+
+def test_one_image_a_class_leaves_none_to_validate_on(photos):
+    root = photos(blue=1, red=1)
+    assert len(build(root, part='train')) == 2
+    told = r'left to validate on: each of its 2 classes has one image.* DIR/val .* --no-validate'
+    with pytest.raises(FolderError, match=told):
+        build(root, part='val')

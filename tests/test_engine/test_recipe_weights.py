@@ -35,7 +35,8 @@ def timm_file(tmp_path):
 def test_recipe_that_needs_weights(has, tmp_path):
     cfg = config(from_scratch='configs/other.py')
     if has == 'load_from':
-        cfg.load_from = 'x.pth'
+        cfg.load_from = str(tmp_path / 'x.pth')
+        (tmp_path / 'x.pth').touch()
     if has == 'init_cfg':
         torch.save(MODELS.build(VIT).state_dict(), tmp_path / 'x.pth')
         cfg.model.backbone.init_cfg = pretrained(tmp_path / 'x.pth')
@@ -95,5 +96,26 @@ def test_names_that_the_model_itself_knows(timm_file):
 def test_file_that_is_not_there():
     cfg = config()
     cfg.model.backbone.init_cfg = pretrained('pretrained/x.pth')
-    with pytest.raises(ValueError, match=r'model\.backbone\.init_cfg: pretrained/x\.pth can not'):
+    with pytest.raises(ValueError, match=r'not there: pretrained/x\.pth\n  no recipe here'):
         require_weights(cfg)
+
+
+@pytest.mark.parametrize('where', ['load_from', 'backbone', 'deep'])
+def test_weights_that_are_not_there(where):
+    file = 'work_dirs/deit3-base-p16_32xb64-240e_in21k/epoch_240.pth'
+    cfg = config()
+    if where == 'load_from':
+        cfg.load_from = file
+    elif where == 'backbone':
+        cfg.model.backbone.init_cfg = pretrained(file)
+    else:
+        cfg.model.backbone.patch_cfg = {'stem': {'type': 'X', 'init_cfg': pretrained(file)}}
+    told = rf'not there: {file}\n  train it: .* configs/deit3/deit3-base-p16_32xb64-240e_in21k\.py'
+    with pytest.raises(ValueError, match=told):
+        require_weights(cfg)
+
+
+def test_an_address_that_does_not_answer():
+    told = r'load_from: http://127\.0\.0\.1:9/x\.pth cannot be read .*refused.* --pretrained FILE'
+    with pytest.raises(ValueError, match=told):
+        require_weights(config(load_from='http://127.0.0.1:9/x.pth'))

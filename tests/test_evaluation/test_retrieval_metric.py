@@ -12,6 +12,7 @@ from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 from torch import multiprocessing as mp
 
+from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import end_ranks
 from vit_plugins.evaluation import retrieval_scores
 
@@ -138,3 +139,34 @@ def test_it_tells_its_settings():
     assert repr(metric) == (
         "RetrievalMetric(topk=(1,), items=('Recall',), similarity='cosine', device=None)"
     )
+
+
+class Labelled(list):
+    """A data set of (label, role), or of labels alone."""
+
+    def get_data_info(self, index):
+        label, *role = self[index] if isinstance(self[index], tuple) else (self[index],)
+        return {'gt_label': label, **({'role': role[0]} if role else {})}
+
+
+@pytest.mark.parametrize(
+    'samples',
+    [
+        [0, 1, 2],
+        [(0, 'query'), (0, 'query'), (1, 'gallery'), (1, 'gallery')],
+        [(0, 'gallery')],
+    ],
+)
+def test_images_without_a_pair_are_refused_before_the_run(samples):
+    with pytest.raises(UnfitDataError, match=r'cannot be scored on these \d images'):
+        METRICS.build({'type': 'RetrievalMetric'}).check_dataset(Labelled(samples))
+
+
+@pytest.mark.parametrize(
+    'samples', [[0, 1, 1], [(0, 'query'), (1, 'query'), (1, 'gallery')], [{}, {}], range(3)]
+)
+def test_one_pair_is_enough_and_what_cannot_be_known_passes(samples):
+    data = Labelled(samples) if isinstance(samples, list) else samples
+    if samples == [{}, {}]:  # no labels
+        data.get_data_info = lambda index: {}
+    METRICS.build({'type': 'RetrievalMetric'}).check_dataset(data)

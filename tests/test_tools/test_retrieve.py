@@ -233,3 +233,9 @@ def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path)
     torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
     with pytest.raises(SystemExit, match='its config needs EmbeddingRetriever'):
         retrieve.main(['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)])
+
+
+def test_predict_names_the_tool_for_a_retrieval_run(predict_tool, work_dir, photos):
+    told = r'epoch_1\.pth is of the retriever .* tools/retrieve\.py .*--work-dir .*/work$'
+    with pytest.raises(SystemExit, match=told):
+        predict_tool.main([str(work_dir), str(photos[0])])

@@ -17,6 +17,7 @@ from mmengine.runner import CheckpointLoader
 from PIL import Image
 
 from vit_plugins.engine.launch import build_trainer
+from vit_plugins.engine.work_folder import RunRecord, write_record
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -498,3 +499,39 @@ optim_wrapper['accumulative_counts'] = 4
     # batches of 8, four of them a step: twice 16
     assert runner.optim_wrapper.optimizer.param_groups[0]['lr'] == pytest.approx(2 * 3e-4)
     assert runner.cfg.auto_scale_lr.base_batch_size == 16
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in ('.py', '.pth')}
+
+
+def test_a_finished_run_is_neither_begun_upon_nor_overwritten(
+    trained, job, train_tool, test_tool, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    first = tmp_path / 'work_dirs' / 'tiny'
+    shutil.copytree(trained, first)
+    kept = contents(first)
+    with pytest.raises(SystemExit, match=r'tiny holds a finished run\. Give .*--work-dir'):
+        train_tool.main([str(job()), '--work-dir', 'work_dirs/tiny'])
+    train_tool.main([str(job())])
+    told = 'work_dirs/tiny holds a finished run. This run is put into work_dirs/tiny_2'
+    assert told in capsys.readouterr().out
+    assert {'tiny.py', 'epoch_3.pth'} <= contents(tmp_path / 'work_dirs' / 'tiny_2').keys()
+    weights = str(first / 'epoch_3.pth')
+    test_tool.main([str(job('tiny', '# another\n')), weights, '--work-dir', str(first)])
+    assert contents(first) == kept
+
+
+def test_a_run_that_cannot_be_built_leaves_the_config_of_another(
+    trained, job, train_tool, tmp_path
+):
+    work_dir = tmp_path / 'work'
+    shutil.copytree(trained, work_dir)
+    write_record(work_dir, RunRecord('tiny.py', None, finished=False))
+    kept = contents(work_dir)
+    broken = tmp_path / 'tiny.py'
+    broken.write_text(f"{job().read_text()}\nval_evaluator = dict(type='Accuracy', typo=1)\n")
+    with pytest.raises((TypeError, SystemExit), match='typo'):
+        train_tool.main([str(broken), '--work-dir', str(work_dir)])
+    assert contents(work_dir) == kept

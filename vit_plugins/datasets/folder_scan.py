@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 
 from ..printable_text import log_line, printable
+from .unfit_data import UnfitDataError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 # pictures, too, which neither training nor prediction reads
@@ -34,7 +35,7 @@ PART_NAMES = {
 }
 
 
-class FolderError(ValueError):
+class FolderError(UnfitDataError):
     """A folder of images is not as it should be; the message names what and where."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import compare_classes, log_skipped, scan_class_folders
+from .folder_scan import FolderError, compare_classes, log_skipped, scan_class_folders
 from .photo_pipeline import use_load_photo
 from .splitting import stratified_split
 
@@ -62,7 +62,15 @@ class ImageFolder(CustomDataset):
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
         self._metainfo['classes'] = tuple(order)
         samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]
-        return [samples[i] for i in part_indices(samples, self.part, self.val_fraction, self.seed)]
+        chosen = part_indices(samples, self.part, self.val_fraction, self.seed)
+        if not chosen:
+            raise FolderError(
+                f'No image of {self.img_prefix} is left to validate on: each of its '
+                f'{len(scan.classes)} classes has one image, which is trained on. Add images, '
+                'put others of these classes into DIR/val beside DIR/train, or train with '
+                '--no-validate.'
+            )
+        return [samples[i] for i in chosen]
 
     def extra_repr(self) -> list[str]:
         """Tell the part."""

@@ -11,7 +11,6 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.dist import init_dist
 from mmengine.logging import print_log
-from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..datasets.data_root import (
@@ -22,8 +21,10 @@ from ..datasets.data_root import (
 )
 from ..datasets.presence import MissingDataError, require_data
 from .hooks.metric_name_hook import MetricNameHook
+from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
+from .late_config import late_runner
 from .recipe_variables import UnusedSettingError, apply_options
 from .schedule_length import follow_training
 
@@ -311,10 +312,12 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``
-        and a ``MetricNameHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
+        ``MetricNameHook``. It writes its config when training or testing begins, see
+        ``RunRecordHook``.
     """
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner = late_runner(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
+    runner.register_hook(RunRecordHook())
     return runner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -14,6 +15,7 @@ from torch import nn
 from ..datasets.photo_pipeline import type_name, walk
 from ..weights.fitted import CONSTANT
 from ..weights.loading import load_report
+from ..weights.origins import origin_of
 
 ENOUGH = 0.9  # of the backbone's tensors
 
@@ -39,11 +41,15 @@ def require_weights(cfg: Config) -> None:
         cfg: A config that ``apply_pretrained`` was not called with.
 
     Raises:
-        ValueError: If weights are needed and neither an ``init_cfg`` nor ``load_from`` names any,
-            or an ``init_cfg`` of the model or the backbone leaves the backbone random.
+        ValueError: If weights that are named are not there or cannot be had, with where they come
+            from; if some are needed and neither an ``init_cfg`` nor ``load_from`` names any; if
+            an ``init_cfg`` of the model or the backbone leaves the backbone random.
     """
     if cfg.get('load_from'):
+        _require_file('load_from', cfg.load_from)
         return
+    for node in filter(is_pretrained, walk(cfg.model)):
+        _require_file('an init_cfg of the model', node['checkpoint'])
     for key, init_cfg in _named_weights(cfg):
         _check_fit(cfg, key, init_cfg)
     other = cfg.get('from_scratch')
@@ -67,10 +73,7 @@ def _named_weights(cfg: Config) -> Iterator[tuple[str, Mapping]]:
 def _check_fit(cfg: Config, key: str, init_cfg: Mapping) -> None:
     """Load the weights as the host will, into a copy, and count what the backbone gets."""
     file, prefix = init_cfg['checkpoint'], init_cfg.get('prefix') or ''
-    try:
-        checkpoint = CheckpointLoader.load_checkpoint(file, 'cpu', logger='silent')
-    except (OSError, RuntimeError, ImportError, pickle.UnpicklingError) as error:
-        raise ValueError(f'{key}.init_cfg: {error}') from error
+    checkpoint = _load(f'{key}.init_cfg', file)
     state = checkpoint.get('state_dict', checkpoint)
     if prefix:
         prefix = prefix if prefix.endswith('.') else f'{prefix}.'
@@ -92,6 +95,27 @@ def _check_fit(cfg: Config, key: str, init_cfg: Mapping) -> None:
             f'(not: {", ".join(told)}), the others would stay random. Name other weights, or give '
             f'this file with --pretrained, which knows the names of other makers'
         )
+
+
+def _require_file(key: str, file: str) -> None:
+    """Check that weights are there; those with an address are fetched, and then kept."""
+    if '://' in file:
+        _load(key, file)
+    elif not Path(file).expanduser().is_file():
+        raise ValueError(
+            f'{key} names weights that are not there: {file}\n{origin_of(file)}\n'
+            '  or start from others: --pretrained FILE, or a model of `python -m vit_plugins list`'
+        )
+
+
+def _load(key: str, file: str) -> Mapping:
+    try:
+        return CheckpointLoader.load_checkpoint(file, 'cpu', logger='silent')
+    except (OSError, RuntimeError, ImportError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f'{key}: {file} cannot be read ({error}). Fetch it by other means and start again '
+            'with --pretrained FILE'
+        ) from error
 
 
 def _build(node: Mapping) -> nn.Module:

@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader
 
 from ..checkpoints import is_whole_checkpoint, load_checkpoint_file
 from ..finite import non_finite_weights
+from .work_folder import read_record
 
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
 
@@ -73,7 +74,10 @@ def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
     Raises:
         FileNotFoundError: If the folder holds no config, several, or no whole checkpoint.
     """
+    record = read_record(work_dir)
     configs = sorted(Path(work_dir).glob('*.py'))
+    if record is not None and (named := Path(work_dir, record.config)).is_file():
+        configs = [named]  # also if configs of other runs lie beside it
     if len(configs) != 1:
         raise FileNotFoundError(
             f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
+from ..datasets.unfit_data import UnfitDataError
 from .retrieval_ranking import SIMILARITIES
 from .retrieval_scores import RETRIEVAL_METRICS, check_metrics, retrieval_scores
 from .sample_collection import merge_batches, pack_batch, split_roles
@@ -68,6 +70,30 @@ class RetrievalMetric(BaseMetric):
         self.similarity = similarity
         self.device = device
         self._size = 0
+
+    def check_dataset(self, dataset: Any) -> None:
+        """Check before a run that there is something to find.
+
+        Args:
+            dataset: The images that will be scored.
+
+        Raises:
+            UnfitDataError: If no image has another one of its class to be found.
+        """
+        if not hasattr(dataset, 'get_data_info'):
+            return
+        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+        if not all('gt_label' in info for info in infos):
+            return
+        sought = {int(x['gt_label']) for x in infos if x.get('role', 'query') == 'query'}
+        found = Counter(int(x['gt_label']) for x in infos if x.get('role', 'gallery') == 'gallery')
+        needed = 1 if any('role' in info for info in infos) else 2  # itself and another one
+        if not any(found[label] >= needed for label in sought):
+            raise UnfitDataError(
+                f'Retrieval cannot be scored on these {len(infos)} images of {len(found)} '
+                'classes: none has another image of its class to be found. Add images, so that '
+                'some class has two, score on other classes, or train with --no-validate.'
+            )
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Keep what is needed of a batch.

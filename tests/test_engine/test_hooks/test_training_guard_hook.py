@@ -1,5 +1,6 @@
 """A training that cannot end well ends soon, in words, and spoils nothing."""
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader
 
+from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
 from vit_plugins.finite import non_finite_weights
 
@@ -131,3 +133,32 @@ def test_no_batch_ends_a_training_of_other_tools(toy, tmp_path):
     with pytest.raises(NoStepError, match='21 training images'):
         Runner.from_cfg(config).train()
     assert not list(Path(tmp_path).glob('*.pth'))
+
+
+class Picky:
+    """A metric or module that refuses its images."""
+
+    def check_dataset(self, dataset):
+        raise UnfitDataError(f'not these {len(dataset)}')
+
+
+@pytest.mark.parametrize('part', ['model', 'val', 'test', 'none'])
+def test_metrics_and_modules_are_asked_before_the_run(part):
+    def loop(name):
+        metrics = [object(), *([Picky()] if name == part else [])]
+        evaluator = SimpleNamespace(metrics=metrics)
+        return SimpleNamespace(dataloader=loader(8, 2), evaluator=evaluator)
+
+    modules = [torch.nn.Linear(1, 1), *([Picky()] if part == 'model' else [])]
+    runner = SimpleNamespace(
+        model=SimpleNamespace(modules=lambda: iter(modules)),
+        **{f'{name}_loop': loop(name) for name in ('train', 'val', 'test')},
+    )
+    expected = contextlib.nullcontext()
+    if part != 'none':
+        expected = pytest.raises(UnfitDataError, match='not these 8')
+    with expected:
+        build().before_test(runner) if part == 'test' else build().before_train(runner)
+    runner.val_loop = None
+    if part == 'val':
+        build().before_train(runner)

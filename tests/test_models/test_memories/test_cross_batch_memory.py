@@ -249,3 +249,14 @@ def test_refuses(settings, message):
 
 def test_repr():
     assert repr(build()) == 'CrossBatchMemory(size=5, start_iter=0)'
+
+
+def test_a_memory_larger_than_the_set_is_told(monkeypatch):
+    said = []
+    module = 'vit_plugins.models.memories.cross_batch_memory.print_log'
+    monkeypatch.setattr(module, lambda text, **_: said.append(text))
+    build(size=5).check_dataset(range(5))
+    assert said == []
+    build(size=6).check_dataset(range(5))
+    assert 'keeps 6 embeddings and there are 5 training images' in said[0]
+    assert said[0].endswith('model.head.memory.size=5')

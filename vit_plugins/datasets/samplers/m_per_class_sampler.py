@@ -13,6 +13,7 @@ from mmengine.dataset import DefaultSampler
 from mmengine.logging import print_log
 from mmpretrain.registry import DATA_SAMPLERS
 
+from ..unfit_data import UnfitDataError
 from .class_balanced_sampler import _labels
 
 
@@ -77,8 +78,8 @@ class MPerClassSampler(DefaultSampler):
         seed: The seed, the same on all ranks. Default: one that the ranks agree on.
 
     Raises:
-        ValueError: If ``shuffle`` is False, m does not divide the batch, or there are fewer
-            classes than the batch of a rank needs.
+        ValueError: If ``shuffle`` is False or m does not divide the batch.
+        UnfitDataError: If there are fewer classes than the batch of a rank needs.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class MPerClassSampler(DefaultSampler):
             self.members.setdefault(label, []).append(index)
         self.classes_per_rank = batch_size // samples_per_class
         if self.classes_per_rank > len(self.members):
-            raise ValueError(
+            raise UnfitDataError(
                 f'batches of {batch_size} with {samples_per_class} per class need '
                 f'{self.classes_per_rank} classes, there are {len(self.members)}: raise '
                 'samples_per_class or lower batch_size'

@@ -8,6 +8,7 @@ from .loss_weight_hook import LossWeightHook
 from .metric_name_hook import MetricNameHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
+from .run_record_hook import RunRecordHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
@@ -24,6 +25,7 @@ __all__ = [
     'MetricNameHook',
     'ProgressHook',
     'RetrievalBaselineHook',
+    'RunRecordHook',
     'SeededDrawsHook',
     'StrictLoadHook',
     'TimeBudgetHook',

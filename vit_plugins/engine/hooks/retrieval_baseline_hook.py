@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
+from ..data_check import check_scored_images
+
 
 @HOOKS.register_module()
 class RetrievalBaselineHook(Hook):
@@ -40,6 +42,7 @@ class RetrievalBaselineHook(Hook):
         """
         if runner.val_loop is None:
             return
+        check_scored_images(runner.val_loop)
         scores = baseline_scores(runner, runner.val_loop.dataloader, runner.val_loop.evaluator)
         runner.visualizer.add_scalars(scores, step=0)
         shown = '  '.join(f'{name}: {value:.4f}' for name, value in scores.items())

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers.seeded_batches import never_ends
+from ...datasets.unfit_data import UnfitDataError
 from ...finite import first_non_finite, non_finite_weights
+from ..data_check import check_images, check_scored_images
 
 
-class NoStepError(ValueError):
+class NoStepError(UnfitDataError):
     """A training whose images fill no batch."""
 
 
@@ -56,7 +58,7 @@ class _Step:
 class TrainingGuardHook(Hook):
     """End a run that trains nothing or whose loss, weights or scores are not finite.
 
-    - A training without a single step is refused.
+    - A training without a single step is refused, and one whose images a metric cannot score.
     - It ends after some losses in a row that are NaN or infinite, with the step, the learning
       rate and the files of the batch that was the first. A step that mixed precision skips
       because a *gradient* overflows has a finite loss, and does not count.
@@ -89,15 +91,29 @@ class TrainingGuardHook(Hook):
         self._last: _Step | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Refuse a training without a step.
+        """Refuse a training without a step, or with images that something cannot use.
 
         Args:
             runner: The runner.
 
         Raises:
-            NoStepError: If the images fill no batch.
+            UnfitDataError: If the images fill no batch, or a metric or module refuses them.
         """
-        require_steps(runner.train_loop.dataloader)
+        loader = runner.train_loop.dataloader
+        require_steps(loader)
+        check_images(runner.model.modules(), loader.dataset)
+        check_scored_images(runner.val_loop)
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse images that a metric cannot score, before they are all encoded.
+
+        Args:
+            runner: The runner.
+
+        Raises:
+            UnfitDataError: If a metric refuses them.
+        """
+        check_scored_images(runner.test_loop)
 
     def after_train_iter(
         self,

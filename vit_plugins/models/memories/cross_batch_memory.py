@@ -1,6 +1,7 @@
 """The embeddings of past batches, to compare with."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sized
 
 import torch
 from mmengine.logging import MessageHub, print_log
@@ -74,6 +75,22 @@ class CrossBatchMemory(nn.Module):
         start = self._pointer if self._count == self.size else 0
         embeddings, labels = self.entries()
         return embeddings.roll(-start, 0), labels.roll(-start, 0)
+
+    def check_dataset(self, dataset: Sized) -> None:
+        """Warn before a training if the memory is larger than its set of images.
+
+        Args:
+            dataset: The images to train on.
+        """
+        if self.size > len(dataset):
+            print_log(
+                f'The memory keeps {self.size} embeddings and there are {len(dataset)} training '
+                'images: each image is then compared with several former embeddings of itself, '
+                'as images of its class. The papers keep one of each image at most: '
+                f'model.head.memory.size={len(dataset)}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     @torch.no_grad()
     def store(self, embeddings: Tensor, labels: Tensor) -> Tensor:

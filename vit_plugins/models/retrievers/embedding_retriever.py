@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ..backbones.deit_weights import DEIT_NAMES
 from ..backbones.vit_weights import is_official, unwrap_training_state
 from ..memories.cross_batch_memory import OLD_KEY
+from .prototypes import encode_prototypes
 
 # Parts of a checkpoint that a retriever can do without.
 OPTIONAL_PARTS = ('head.', 'neck.', 'pca.', 'momentum_encoder.')
@@ -23,8 +24,9 @@ class EmbeddingRetriever(BaseRetriever):
     """Encode images as l2-normalised descriptors, to be compared by their dot product.
 
     Backbone, pooling, PCA if there is one, normalisation: IRT (El-Nouby et al., arXiv
-    2102.05644) has no projection head. No gallery lives in the model; metrics and search compare
-    descriptors of the weights just used. Any backbone of MMPretrain fits, and any neck and head::
+    2102.05644) has no projection head. Metrics and search compare descriptors of the weights just
+    used; a gallery lives in the model only where the host's ``ImageRetrievalInferencer`` gives it
+    one, and is not saved. Any backbone of MMPretrain fits, and any neck and head::
 
         model = dict(
             type='EmbeddingRetriever',
@@ -81,6 +83,7 @@ class EmbeddingRetriever(BaseRetriever):
         self.head = _built(head)
         self.pca = _built(pca)
         self._check_extra_tokens()
+        self.prototype = self.prototype_vecs = None  # the gallery of the host's inferencer
         self.momentum_encoder = None
         if momentum_encoder is not None:
             if not 0.5 <= momentum_encoder < 1:
@@ -175,6 +178,9 @@ class EmbeddingRetriever(BaseRetriever):
     ) -> list[DataSample]:
         """Write each image's descriptor (D',) into its sample as ``embedding``.
 
+        With a gallery of M images, ``pred_score`` (M,) holds the cosine similarity to each, and
+        ``pred_label`` (M,) their numbers, the most similar first.
+
         Args:
             inputs: Images (N, C, H, W).
             data_samples: Samples to write to; new ones if None.
@@ -184,7 +190,34 @@ class EmbeddingRetriever(BaseRetriever):
             data_samples = [DataSample() for _ in embeddings]
         for sample, embedding in zip(data_samples, embeddings, strict=True):
             sample.set_field(embedding, 'embedding', dtype=Tensor)
+            if self.prototype_vecs is not None:
+                similarity = self.matching(embedding[None])[0]
+                order = similarity.argsort(descending=True, stable=True)
+                sample.set_pred_score(similarity).set_pred_label(order)
         return data_samples
+
+    def matching(self, inputs: Tensor) -> Tensor:
+        """Compute the cosine similarity (N, M) of descriptors to the images of the gallery.
+
+        Args:
+            inputs: Descriptors (N, D'), of unit length.
+        """
+        return inputs @ self.prototype_vecs.T
+
+    def prepare_prototype(self) -> None:
+        """Encode the gallery that was set as ``prototype``, see :func:`encode_prototypes`."""
+        self.prototype_vecs = None
+        self.prototype_vecs = encode_prototypes(self, self.prototype)
+
+    def dump_prototype(self, path: str) -> None:
+        """Save the descriptors of the gallery.
+
+        Args:
+            path: The file, which can be the ``prototype`` again.
+        """
+        if self.prototype_vecs is None:
+            self.prepare_prototype()
+        torch.save(self.prototype_vecs, path)
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Losses of the head.

@@ -1,0 +1,78 @@
+"""What a run writes when it begins and when it ends."""
+
+from types import SimpleNamespace
+
+import pytest
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from vit_plugins.engine.hooks import RunRecordHook
+from vit_plugins.engine.late_config import LateConfig, late_runner
+from vit_plugins.engine.work_folder import RunRecord, WorkFolderError, read_record, write_record
+
+
+class WritesAtOnce:
+    """Stand for the host's runner."""
+
+    def __init__(self, folder, classes=('cat', 'dog'), filename='x/job.py'):
+        self.work_dir = str(folder)
+        self.timestamp = '2026'
+        self.cfg = SimpleNamespace(filename=filename)
+        dataset = SimpleNamespace(metainfo={} if classes is None else {'classes': classes})
+        loader = SimpleNamespace(dataset=dataset)
+        self.train_loop = SimpleNamespace(dataloader=loader)
+        self.dumped = []
+        self.dump_config()
+
+    def dump_config(self):
+        self.dumped.append('config')
+
+
+class WritesLate(LateConfig, WritesAtOnce):
+    pass
+
+
+def test_config_and_record_are_written_when_training_begins(tmp_path):
+    runner = WritesLate(tmp_path)
+    assert runner.dumped == []
+    assert read_record(tmp_path) is None
+    RunRecordHook().before_train(runner)
+    assert runner.dumped == ['config']
+    assert read_record(tmp_path) == RunRecord('job.py', ['cat', 'dog'], False)
+    RunRecordHook().after_train(runner)
+    assert read_record(tmp_path) == RunRecord('job.py', ['cat', 'dog'], True)
+
+
+def test_beside_the_runner_of_the_host_only_the_record_is_written(tmp_path):
+    runner = WritesAtOnce(tmp_path, classes=None, filename=None)
+    RunRecordHook().before_train(runner)
+    assert runner.dumped == ['config']  # its own
+    assert read_record(tmp_path) == RunRecord('2026.py', None, False)
+
+
+def test_other_classes_leave_config_and_record_of_the_run_that_is_there(tmp_path):
+    write_record(tmp_path, record := RunRecord('old.py', ['ant'], False))
+    (tmp_path / 'iter_1.pth').touch()
+    runner = WritesLate(tmp_path)
+    with pytest.raises(WorkFolderError, match=r"other classes \(new: 'cat', 'dog'; gone: 'ant'"):
+        RunRecordHook().before_train(runner)
+    assert runner.dumped == []
+    assert read_record(tmp_path) == record
+
+
+def test_a_test_does_not_replace_the_config_of_a_training(tmp_path):
+    runner = WritesLate(tmp_path)
+    RunRecordHook().before_test(runner)
+    assert runner.dumped == ['config']
+    write_record(tmp_path, RunRecord('job.py', None, True))
+    runner = WritesLate(tmp_path)
+    RunRecordHook().before_test(runner)
+    assert runner.dumped == []
+
+
+def test_any_runner_of_the_registry_can_write_late():
+    assert issubclass(late_runner(), Runner)
+    assert issubclass(late_runner(), LateConfig)
+    assert late_runner('FlexibleRunner').__mro__[2] is RUNNERS.get('FlexibleRunner')
+    with pytest.raises(KeyError, match="No runner is registered under the name 'Runer'"):
+        late_runner('Runer')

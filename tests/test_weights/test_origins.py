@@ -1,0 +1,51 @@
+"""Weights that a recipe names and nobody has: where they come from."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from vit_plugins.__main__ import config_files
+from vit_plugins.datasets.photo_pipeline import walk
+from vit_plugins.engine.recipe_weights import is_pretrained
+from vit_plugins.resources import resource_root
+from vit_plugins.weights.origins import origin_of
+
+
+def test_a_recipe_and_its_authors():
+    told = origin_of('work_dirs/deit3-small-p16_8xb256-800e_in1k/epoch_800.pth')
+    assert told.splitlines() == [
+        '  train it: python -m vit_plugins train '
+        'configs/deit3/deit3-small-p16_8xb256-800e_in1k.py',
+        "  get its authors': https://download.openmmlab.com/mmclassification/v0/deit3/"
+        'deit3-small-p16_3rdparty_in1k_20221008-0f7c70cf.pth',
+    ]
+
+
+def test_files_that_are_converted_first():
+    assert origin_of('pretrained/t2t-vit-14.pth').endswith(
+        '81.5_T2T_ViT_14.pth.tar, then python -m vit_plugins convert_checkpoint '
+        '81.5_T2T_ViT_14.pth.tar pretrained/t2t-vit-14.pth --arch t2t'
+    )
+    told = origin_of('work_dirs/vit-large-p32_64xb64-90e_in21k/iter_311948.pth')
+    assert 'train configs/vit/vit-large-p32_64xb64-90e_in21k.py' in told
+    assert 'imagenet21k/ViT-L_32.npz, then' in told
+
+
+def test_a_file_of_no_recipe():
+    assert origin_of('mine/weights.pth') == '  no recipe here and no address makes it'
+
+
+@pytest.mark.slow
+def test_every_file_that_a_recipe_names_has_an_origin():
+    named = set()
+    for file in config_files():
+        if file.suffix == '.py' and 'mmseg' not in file.parts:
+            cfg = Config.fromfile(resource_root() / 'configs' / file)
+            nodes = filter(is_pretrained, walk(cfg.get('model') or {}))
+            named |= {cfg.get('load_from'), *(node['checkpoint'] for node in nodes)}
+    local = {name for name in named if name and '://' not in name}
+    assert len(local) > 15
+    for name in local:
+        assert 'no recipe here' not in origin_of(name)
+        assert not Path(name).exists()

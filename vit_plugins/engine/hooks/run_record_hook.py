@@ -1,0 +1,83 @@
+"""Write down, in the work dir, whose it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ..late_config import LateConfig
+from ..work_folder import RunRecord, WorkFolderError, read_record, write_record
+from .strict_load_hook import class_change
+
+
+@HOOKS.register_module()
+class RunRecordHook(Hook):
+    """Write config and record of a run when its training begins, and note when it ends.
+
+    All is built then, and checkpoints are loaded: a run that cannot start leaves what another
+    run wrote. The tools here add this hook. With the host's runner, which writes its config
+    itself, only the record is written.
+
+    Raises:
+        WorkFolderError: If the work dir holds a run on other classes.
+    """
+
+    # after every hook that may refuse the run, and after those that note the last step
+    priority = 'LOWEST'
+
+    def before_train(self, runner: Runner) -> None:
+        """Write config and record.
+
+        Args:
+            runner: The runner.
+
+        Raises:
+            WorkFolderError: On every rank, if the work dir holds a run on other classes.
+        """
+        metainfo = getattr(runner.train_loop.dataloader.dataset, 'metainfo', None) or {}
+        classes = metainfo.get('classes')
+        trouble = [self._trouble(runner, classes) if is_main_process() else None]
+        broadcast_object_list(trouble)
+        if trouble[0]:
+            raise WorkFolderError(trouble[0])
+        if is_main_process():
+            if isinstance(runner, LateConfig):
+                runner.write_config()
+            name = Path(runner.cfg.filename or f'{runner.timestamp}.py').name
+            known = None if classes is None else list(map(str, classes))
+            write_record(runner.work_dir, RunRecord(name, known))
+
+    def before_test(self, runner: Runner) -> None:
+        """Write the config of a test, unless a training is at home in the folder.
+
+        Args:
+            runner: The runner.
+        """
+        if isinstance(runner, LateConfig) and read_record(runner.work_dir) is None:
+            runner.write_config()
+
+    def after_train(self, runner: Runner) -> None:
+        """Note that the run came to its end.
+
+        Args:
+            runner: The runner.
+        """
+        if is_main_process() and (record := read_record(runner.work_dir)):
+            write_record(runner.work_dir, replace(record, finished=True))
+
+    @staticmethod
+    def _trouble(runner: Runner, classes: list[str] | None) -> str | None:
+        record = read_record(runner.work_dir)
+        has_weights = any(Path(runner.work_dir).glob('*.pth'))
+        change = record and has_weights and class_change(record.classes, classes)
+        if not change:
+            return None
+        return (
+            f'{runner.work_dir} holds a run on other classes ({change}). Give this run a folder '
+            'of its own with --work-dir'
+        )

@@ -1,0 +1,104 @@
+"""Layer-wise learning rates for a backbone inside any model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
+from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+# (depth of a parameter, number of depths) by its name
+LayerDepth = Callable[[str], tuple[int, int]]
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
+    """Multiply learning rates by ``layer_decay_rate`` for each layer towards the input.
+
+    The host's constructor asks the model for the depth of a parameter, which only a classifier
+    knows. This one asks the backbones inside: ``model.backbone`` of a segmenter or detector, both
+    of a teacher and a student. All that is no part of a backbone keeps its learning rate. In a
+    config of MMSegmentation or MMDetection::
+
+        optim_wrapper = dict(
+            optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
+            constructor='mmpretrain.BackboneDecayOptimWrapperConstructor',
+            paramwise_cfg=dict(layer_decay_rate=0.75, flat_decay_mult=0.0),
+        )
+
+    Modules that are shared between the heads of a detector come once. The settings of
+    ``paramwise_cfg`` are those of the host's ``LearningRateDecayOptimWrapperConstructor``.
+
+    Raises:
+        ValueError: If neither the model nor a backbone in it has ``get_layer_depth``.
+    """
+
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        get_layer_depth: LayerDepth | None = None,
+        **kwargs,
+    ) -> None:
+        """Add one group for each parameter of a module.
+
+        Args:
+            params: The groups; edited.
+            module: The model, or a part of it.
+            prefix: What stands before the names of the module's parameters.
+            get_layer_depth: The depth of a parameter; that of the model if None.
+            **kwargs: Unused, as in the host's.
+
+        Raises:
+            ValueError: If nothing knows the depth of its layers.
+        """
+        depth = get_layer_depth or layer_depth_of(module)
+        super().add_params(params, module, prefix=prefix, get_layer_depth=depth, **kwargs)
+        if prefix == '':
+            first = {id(group['params'][0]): group for group in reversed(params)}
+            params[:] = [group for group in params if first[id(group['params'][0])] is group]
+
+
+def layer_depth_of(model: nn.Module) -> LayerDepth:
+    """Return what tells the depth of each parameter of a model.
+
+    Args:
+        model: A model that has ``get_layer_depth``, or parts called ``backbone`` that do.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if hasattr(model, 'get_layer_depth'):
+        return model.get_layer_depth
+    backbones = {
+        f'{name}.': part
+        for name, part in model.named_modules()
+        if name.split('.')[-1] == 'backbone' and _knows_depths(part)
+    }
+    if not backbones:
+        part = getattr(model, 'backbone', None)
+        found = 'no backbone' if part is None else f'the backbone {type(part).__name__}'
+        raise ValueError(
+            f'Layer-wise learning rates need a backbone with get_layer_depth, as the transformers '
+            f'of vit_plugins and of MMPretrain have it: {type(model).__name__} has {found}. Name '
+            'one of them, or leave out constructor and layer_decay_rate.'
+        )
+
+    def depth(name: str) -> tuple[int, int]:
+        for prefix, part in backbones.items():
+            if name.startswith(prefix):
+                return part.get_layer_depth(name, prefix)
+        _, number = next(iter(backbones.values())).get_layer_depth('', 'backbone.')
+        return number - 1, number
+
+    return depth
+
+
+def _knows_depths(backbone: nn.Module) -> bool:
+    try:  # the host's ResNet knows those of some sizes
+        backbone.get_layer_depth('backbone.conv1.weight', 'backbone.')
+    except (AttributeError, NotImplementedError):
+        return False
+    return True

@@ -1,0 +1,234 @@
+"""Whose a work dir is: what was trained there, and whether a run trains there now."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+
+from ..datasets.photo_pipeline import walk
+from .hooks.strict_load_hook import class_change
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: two runs in one folder are not noticed there
+    fcntl = None
+
+RECORD, LOCK = 'run.json', 'run.lock'
+
+
+class WorkFolderError(ValueError):
+    """A run may not be put into this folder; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run wrote down about itself in its work dir.
+
+    Attributes:
+        config: The name of its config, a file of the same folder.
+        classes: The classes it is trained on, None if its data set does not name them.
+        finished: Whether it came to its end.
+    """
+
+    config: str
+    classes: list[str] | None
+    finished: bool = False
+
+
+def read_record(folder: str | Path) -> RunRecord | None:
+    """Read what the run in a folder wrote down.
+
+    Args:
+        folder: A work dir.
+
+    Returns:
+        The record; None if there is none that can be read, as in work dirs of the host's tools.
+    """
+    try:
+        return RunRecord(**json.loads(Path(folder, RECORD).read_text(encoding='utf-8')))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def write_record(folder: str | Path, record: RunRecord) -> None:
+    """Write a record, whole at any moment.
+
+    Args:
+        folder: A work dir.
+        record: What to write.
+    """
+    part = Path(folder, f'{RECORD}.part')
+    part.write_text(json.dumps(asdict(record), indent=1), encoding='utf-8')
+    part.replace(Path(folder, RECORD))
+
+
+def planned_classes(cfg: Config) -> list[str] | None:
+    """Return the classes that a config names for its training images, None if it names none.
+
+    Args:
+        cfg: The config of a training.
+    """
+    for node in walk((cfg.get('train_dataloader') or {}).get('dataset') or {}):
+        classes = (node.get('metainfo') or {}).get('classes') if 'pipeline' in node else None
+        if isinstance(classes, list | tuple):
+            return list(classes)
+    return None
+
+
+def numbered_folders(first: str) -> Iterator[str]:
+    """Return a default work dir and those that stand in for it: ``x``, ``x_2``, ``x_3``, ...
+
+    Args:
+        first: The default.
+
+    Yields:
+        Names of folders, without end.
+    """
+    yield first
+    yield from (f'{first}_{number}' for number in itertools.count(2))
+
+
+def folder_to_resume(first: str, checkpoint: str, classes: Sequence[str] | None) -> str:
+    """Choose the default work dir whose run ``--resume`` goes on with.
+
+    Args:
+        first: The default work dir.
+        checkpoint: ``'auto'``, or the file to go on from.
+        classes: What will be trained on, if known.
+
+    Returns:
+        The folder that holds the file, if that is one of the default's; for ``'auto'`` the one
+        where a run of the same classes began last; otherwise the default.
+    """
+    there = list(itertools.takewhile(os.path.isdir, numbered_folders(first)))
+    if checkpoint != 'auto':
+        parent = Path(checkpoint).resolve().parent
+        return next((folder for folder in there if Path(folder).resolve() == parent), first)
+    begun = {
+        folder: Path(folder, RECORD).stat().st_mtime_ns
+        for folder in there
+        if (record := read_record(folder)) and not class_change(record.classes, classes)
+    }
+    return max(begun, key=begun.__getitem__, default=first)
+
+
+@contextlib.contextmanager
+def claimed_work_dir(cfg: Config, numbered: bool = False) -> Iterator[None]:
+    """Hold the work dir of a config for one run, so that no other run is lost by it.
+
+    A run goes on in its own folder, or begins in one where no run trains now, none was finished
+    and none of other classes was begun. The lock is the operating system's and ends with the
+    process, however that ends; dataloader workers do not hold it.
+
+    Args:
+        cfg: The config of the training, all of it; ``work_dir`` is set.
+        numbered: Whether nobody chose the work dir, so that the next free number may be taken.
+
+    Raises:
+        WorkFolderError: On every rank, if the run may not be put there.
+    """
+    lock, trouble = None, None
+    if is_main_process():
+        try:
+            lock = _claim(cfg, numbered)
+        except WorkFolderError as error:
+            trouble = str(error)
+    answer = [cfg.work_dir, trouble]
+    broadcast_object_list(answer)
+    cfg.work_dir, trouble = answer
+    try:
+        if trouble:
+            raise WorkFolderError(trouble)
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _claim(cfg: Config, numbered: bool) -> int:
+    """Lock the folder to use and return the open lock file."""
+    resuming = _resumes_here(cfg)
+    chosen = cfg.work_dir
+    reasons = []
+    for folder in numbered_folders(chosen) if numbered and not resuming else [chosen]:
+        lock = _lock(folder)
+        if lock is None:
+            reasons.append(f'{folder}: another run trains there now ({_holder(folder)})')
+            continue
+        reason = None if resuming else _objection(folder, planned_classes(cfg), numbered)
+        if reason is None:
+            if reasons:
+                print_log(f'{reasons[0]}. This run is put into {folder}')
+            cfg.work_dir = folder
+            return lock
+        os.close(lock)
+        reasons.append(f'{folder} {reason}')
+    raise WorkFolderError(
+        f'{reasons[0]}. Give this run a folder of its own: --work-dir {chosen}_2 '
+        '(--resume goes on with a run that was stopped)'
+    )
+
+
+def _resumes_here(cfg: Config) -> bool:
+    if not cfg.get('resume'):
+        return False
+    source = cfg.get('load_from')
+    return source is None or Path(source).resolve().parent == Path(cfg.work_dir).resolve()
+
+
+def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> str | None:
+    """Return why a new run should not begin in a folder, as the end of a sentence."""
+    weights = sorted(path.name for path in Path(folder).glob('*.pth'))
+    if not weights:
+        return None
+    record = read_record(folder)
+    if record is None:
+        return f'holds checkpoints of another run, such as {weights[0]}'
+    if change := class_change(record.classes, classes):
+        return f'holds a run on other classes ({change})'
+    if record.finished:
+        return 'holds a finished run'
+    if numbered:
+        return 'holds a run that did not come to its end (--resume goes on with it)'
+    print_log(
+        f'{folder} holds checkpoints of a run that did not come to its end. This run begins anew '
+        'and replaces them; --resume would go on with them'
+    )
+    return None
+
+
+def _lock(folder: str) -> int | None:
+    """Lock a folder, which is made if absent; None if another process holds it."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        file = os.open(Path(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise WorkFolderError(f'{folder} cannot be written to ({error.strerror})') from None
+    try:
+        if fcntl is not None:
+            # Unlike flock, not inherited by workers, which outlive a killed run by seconds.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(file)
+        return None
+    except OSError as error:
+        print_log(
+            f'{folder} cannot be locked ({error.strerror}): start no other run there',
+        )
+    os.ftruncate(file, 0)
+    os.write(file, f'process {os.getpid()} on {socket.gethostname()}'.encode())
+    return file
+
+
+def _holder(folder: str) -> str:
+    return Path(folder, LOCK).read_text(encoding='utf-8', errors='replace') or 'just begun'

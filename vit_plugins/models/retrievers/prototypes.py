@@ -1,0 +1,55 @@
+"""Images to be found, encoded once: the gallery of the host's retrieval inferencer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+
+@torch.no_grad()
+def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor | None) -> Tensor:
+    """Return the descriptors of the images to be found.
+
+    Args:
+        model: A retriever, whose ``forward(mode='tensor')`` gives descriptors (N, D).
+        source: The images as a dataloader or the config of one, or their descriptors (M, D), as a
+            tensor or a file of one.
+
+    Returns:
+        Descriptors (M, D) on the device of the model, in the order of ``sample_idx``.
+
+    Raises:
+        ValueError: If there is no source, or the samples do not say which they are.
+    """
+    if source is None:
+        raise ValueError(
+            'There are no images to be found yet: give ImageRetrievalInferencer a prototype, or '
+            'search photos with tools/retrieve.py'
+        )
+    device = next(model.parameters()).device
+    if isinstance(source, str):
+        source = torch.load(source, map_location=device, weights_only=True)
+    if isinstance(source, Tensor):
+        return source.to(device)
+    return _encode(model, Runner.build_dataloader(source))
+
+
+def _encode(model: Callable, loader: DataLoader) -> Tensor:
+    model.eval()
+    found: dict[int, Tensor] = {}
+    for batch in loader:
+        data = model.data_preprocessor(batch, False)
+        samples = data['data_samples']
+        if any('sample_idx' not in sample for sample in samples):
+            raise ValueError(
+                "The images to be found do not say which they are: add 'sample_idx' to the "
+                'meta_keys of PackInputs in their pipeline'
+            )
+        descriptors = model(data['inputs'], mode='tensor')  # (B, D)
+        found.update(zip((int(s.sample_idx) for s in samples), descriptors, strict=True))
+    return torch.stack([found[index] for index in sorted(found)])
