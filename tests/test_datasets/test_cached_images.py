@@ -25,7 +25,8 @@ def photos(tmp_path):
 
 
 def folder(photos, pipeline=LOAD):
-    return {'type': 'ImageFolder', 'data_root': str(photos), 'pipeline': pipeline}
+    settings = {'data_root': str(photos), 'pipeline': pipeline, 'serialize_data': False}
+    return {'type': 'ImageFolder', **settings}
 
 
 def cached(dataset, **kwargs):
@@ -125,6 +126,7 @@ def test_a_damaged_cache_is_made_again(photos, tmp_path, damage):
 
 def test_arrays_need_no_files(tmp_path):
     digits = {'type': 'Digits', 'split': 'val', 'pipeline': [{'type': 'PackInputs'}]}
+    digits['serialize_data'] = False
     kept = cached(digits, cache_dir=tmp_path)
     assert kept.pixels.shape == (179, 3, 8, 8)
     assert 'img_path' not in kept.__getitems__([0]).batch['data_samples'].metainfo

@@ -53,6 +53,7 @@ def test_a_batch_made_by_the_dataset_passes():
 
 def test_the_same_from_workers():
     dataset = {'type': 'Digits', 'split': 'val', 'pipeline': [{'type': 'PackInputs'}]}
+    dataset['serialize_data'] = False
     dataset = DATASETS.build(dataset)
     loaders = [DataLoader(dataset, 20, num_workers=n, collate_fn=stacked_collate) for n in (0, 2)]
     for here, there in zip(*loaders, strict=True):

@@ -20,6 +20,7 @@ def batch_of(collate, count=12, size=16):
         {
             'type': 'Digits',
             'split': 'val',
+            'serialize_data': False,  # its garbage collection takes a second
             'pipeline': [{'type': 'Resize', 'scale': (size, size)}, {'type': 'PackInputs'}],
         }
     )
