@@ -108,6 +108,7 @@ def test_nothing_waits_for_the_device(transform, batch, seeds, no_waiting):
     assert (result.shape, result.dtype) == (expected.shape, torch.uint8)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU')
 def test_a_gpu_computes_the_same_and_is_never_waited_for(transform, batch, seeds):
     images, keys = batch(16), seeds(16)
