@@ -33,7 +33,8 @@ def test_files_that_are_converted_first():
 
 
 def test_a_file_of_no_recipe():
-    assert origin_of('mine/weights.pth') == '  no recipe of vit_plugins makes it, and no address of it is known'
+    told = '  no recipe of vit_plugins makes it, and no address of it is known'
+    assert origin_of('mine/weights.pth') == told
 
 
 @pytest.mark.slow
