@@ -6,9 +6,14 @@ not run at all meanwhile, and a step takes ten times as long and more. A thread 
 once wastes nothing, yet each wake-up costs. Spinning for some microseconds is fast either way.
 A step of ``configs/convit_drloc_digits.py`` (torch 2.14, two threads on two cores, seconds)::
 
-    GOMP_SPINCOUNT                 not set   300     1000    3000    30000   PASSIVE   one thread
-    nothing else runs              0.025     0.033   0.027   0.025   0.025   0.038     0.033
-    five other processes run       1.04      0.13    0.11    0.19    0.94    0.08      0.07
+    GOMP_SPINCOUNT       nothing else runs   load of five
+    not set              0.025               1.04
+    30000                0.025               0.14 to 0.94
+    3000                 0.025               0.19
+    1000                 0.027               0.11 to 0.18
+    300                  0.033               0.13
+    OMP_WAIT_POLICY=PASSIVE  0.038           0.08 to 0.10
+    OMP_NUM_THREADS=1    0.033               0.05 to 0.07
 
 The library reads the variable when it is loaded, hence before torch is imported.
 """

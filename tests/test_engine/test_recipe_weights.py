@@ -96,7 +96,7 @@ def test_names_that_the_model_itself_knows(timm_file):
 def test_file_that_is_not_there():
     cfg = config()
     cfg.model.backbone.init_cfg = pretrained('pretrained/x.pth')
-    with pytest.raises(ValueError, match=r'not there: pretrained/x\.pth\n  no recipe here'):
+    with pytest.raises(ValueError, match=r'not there: pretrained/x\.pth\n  no recipe of'):
         require_weights(cfg)
 
 

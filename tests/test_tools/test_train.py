@@ -144,9 +144,10 @@ def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
     said = []
     monkeypatch.setattr('vit_plugins.engine.resume.print_log', lambda text, **_: said.append(text))
     args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--resume'])
-    args.cfg_options = dict(load_from='weights.pth')
+    (weights := tmp_path / 'weights.pth').touch()
+    args.cfg_options = dict(load_from=str(weights))
     cfg = train_tool.complete_config(args)
-    assert (cfg.resume, cfg.load_from) == (False, 'weights.pth')
+    assert (cfg.resume, cfg.load_from) == (False, str(weights))
     assert said == [f'No checkpoint in {tmp_path}: starting fresh']
 
 

@@ -33,7 +33,8 @@ def test_files_that_are_converted_first():
 
 
 def test_a_file_of_no_recipe():
-    assert origin_of('mine/weights.pth') == '  no recipe here and no address makes it'
+    told = '  no recipe of vit_plugins makes it, and no address of it is known'
+    assert origin_of('mine/weights.pth') == told
 
 
 @pytest.mark.slow
@@ -47,5 +48,5 @@ def test_every_file_that_a_recipe_names_has_an_origin():
     local = {name for name in named if name and '://' not in name}
     assert len(local) > 15
     for name in local:
-        assert 'no recipe here' not in origin_of(name)
+        assert 'no recipe of' not in origin_of(name)
         assert not Path(name).exists()

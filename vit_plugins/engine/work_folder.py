@@ -173,9 +173,10 @@ def _claim(cfg: Config, numbered: bool) -> int:
             return lock
         os.close(lock)
         reasons.append(f'{folder} {reason}')
+    free = next(folder for folder in numbered_folders(chosen) if not Path(folder).exists())
     raise WorkFolderError(
-        f'{reasons[0]}. Give this run a folder of its own: --work-dir {chosen}_2 '
-        '(--resume goes on with a run that was stopped)'
+        f'{reasons[0]}. Give this run a folder of its own: --work-dir {free} (--resume goes on '
+        'with a run that was stopped)'
     )
 
 

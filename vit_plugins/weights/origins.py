@@ -50,7 +50,8 @@ def origin_of(file: str) -> str:
         then = f', then {CONVERT} {source} {target} --arch {names}' if names else ''
         ways.append(f'get it: {address}{then or f", saved as {target}"}')
     ways += [f"get its authors': {address}" for address in _published(recipe)]
-    return '\n'.join(f'  {way}' for way in ways or ['no recipe here and no address makes it'])
+    unknown = 'no recipe of vit_plugins makes it, and no address of it is known'
+    return '\n'.join(f'  {way}' for way in ways or [unknown])
 
 
 def _recipe(name: str) -> PurePath | None:
