@@ -1,14 +1,22 @@
 import copy
+from collections import OrderedDict
 
 import pytest
 import torch
 from mmengine.hooks import EMAHook
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
 from mmengine.runner.checkpoint import load_checkpoint, save_checkpoint
 from mmpretrain.registry import MODELS
 from torch import nn
 
 from vit_plugins.checkpoints import load_checkpoint_file
+
+
+@pytest.fixture(autouse=True)
+def _no_run(monkeypatch):
+    """Forget the steps that runners of other tests have counted."""
+    monkeypatch.setattr(MessageHub, '_instance_dict', OrderedDict())
 
 
 def build(size=5, **settings):
