@@ -73,7 +73,8 @@ class TrainingGuardHook(Hook):
     - Scores or descriptors that are not finite end a test.
 
     ``_base_/default_runtime.py`` brings the hook. For a config of your own, also with the host's
-    tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``.
+    tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``;
+    ``training_guard=None`` switches it off.
 
     Args:
         patience: How many losses in a row end the training.
