@@ -6,7 +6,12 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from vit_plugins.finite import first_non_finite, json_text, non_finite_weights
+from vit_plugins.finite import (
+    first_non_finite,
+    json_text,
+    non_finite_in_checkpoint,
+    non_finite_weights,
+)
 
 NAN, INF = float('nan'), float('inf')
 
@@ -36,6 +41,41 @@ def test_the_first_answer_that_is_not_finite():
     samples[3].pred_score[0] = NAN
     samples[2].set_field(torch.tensor([INF, 0.0]), 'embedding', dtype=torch.Tensor)
     assert first_non_finite(samples) == (2, 'embedding')
+
+
+class OnGPU(torch.Tensor):
+    """A tensor that says it is on a GPU and, as there, is stacked with its like only."""
+
+    device = torch.device('cuda', 0)
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is torch.stack and len({tensor.device for tensor in args[0]}) > 1:
+            raise RuntimeError('Expected all tensors to be on the same device')
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+def test_tensors_of_several_devices():
+    weights = {name: torch.ones(2) for name in 'abcd'}
+    weights |= {name: weights[name].as_subclass(OnGPU) for name in 'bd'}
+    assert weights['b'].isfinite().all().device.type == 'cuda'
+    assert non_finite_weights(weights) == []
+    weights['d'][0] = NAN
+    assert non_finite_weights(weights) == ['d']
+    weights['a'][0] = NAN
+    assert non_finite_weights(weights) == ['a', 'd']
+    sample = DataSample().set_pred_score(torch.rand(3))
+    sample.set_field(weights['d'], 'embedding', dtype=torch.Tensor)
+    assert first_non_finite([sample]) == (0, 'embedding')
+
+
+def test_weights_of_a_checkpoint():
+    good, bad = {'a': torch.ones(1)}, {'a': torch.ones(1), 'b': torch.tensor(NAN)}
+    assert non_finite_in_checkpoint({'state_dict': good, 'ema_state_dict': good}) == []
+    assert non_finite_in_checkpoint({'state_dict': good, 'ema_state_dict': bad}) == ['b']
+    assert non_finite_in_checkpoint({'state_dict': bad, 'ema_state_dict': bad}) == ['b']
+    assert non_finite_in_checkpoint({'state_dict': bad}) == ['b']
+    assert non_finite_in_checkpoint(bad) == ['b']
 
 
 def test_json_has_no_nan():

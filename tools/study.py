@@ -165,9 +165,10 @@ def collect(
     records = {
         name: read_json(folder / name / ENDED) for name, state in states.items() if state == 'done'
     }
-    states.update(dict.fromkeys(kept, 'done'))
+    # what is done here counts, not what an earlier state of the cell found
+    kept = {name: record for name, record in kept.items() if name not in records}
     records.update(kept)
-    missing = {name: state for name, state in states.items() if state != 'done'}
+    missing = {name: state for name, state in states.items() if name not in records}
     if not records:
         raise SystemExit(f'no cell in {folder} is done: nothing to report')
     for metric, (name, record) in itertools.product(study.metrics, records.items()):
@@ -175,7 +176,7 @@ def collect(
             there = ', '.join(record['metrics'])
             raise SystemExit(f'{folder / name} has no metric {metric}; it has {there}')
     costs = setting_costs((cell for cell in cells if cell.name in records), study.measure)
-    report = write_report(study, records, folder, missing, command, costs)
+    report = write_report(study, records, folder, missing, command, costs, list(kept))
     print(f'\n{report.read_text(encoding="utf-8")}\n{report}')
     changed = [name for name, state in states.items() if state == 'changed']
     if changed:

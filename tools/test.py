@@ -20,6 +20,7 @@ from vit_plugins.engine.launch import (
     add_own_hooks,
     add_shared_arguments,
     build_runner,
+    default_hooks_of,
     end_ranks,
     place_data,
     read_config,
@@ -101,8 +102,9 @@ def complete_config(args: argparse.Namespace) -> Config:
 
 def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """Let the host's visualization hook draw."""
-    hook = cfg.setdefault('default_hooks', {}).setdefault('visualization', {})
-    hook.update(
+    hooks = default_hooks_of(cfg)
+    hooks.visualization = hooks.get('visualization') or {}
+    hooks.visualization.update(
         type='VisualizationHook',
         enable=True,
         show=args.show,

@@ -137,7 +137,7 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def _advice(cfg: Config) -> str:
-    if cfg.resume:
+    if cfg.get('resume'):
         return ''
     return (
         '\nOnly head, localization MLP, memory and the size of the position embedding may differ '

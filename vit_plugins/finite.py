@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,11 +23,41 @@ def non_finite_weights(state_dict: Mapping[str, Any]) -> list[str]:
     """
     tensors = {k: v for k, v in state_dict.items() if isinstance(v, Tensor)}
     tensors = {k: v for k, v in tensors.items() if v.is_floating_point() and v.numel()}
-    if not tensors:
-        return []
-    finite = torch.stack([v.isfinite().all() for v in tensors.values()])  # read once, not each
-    suspects = [k for k, ok in zip(tensors, finite.tolist(), strict=True) if not ok]
+    finite = read_flags([v.isfinite().all() for v in tensors.values()])
+    suspects = [k for k, ok in zip(tensors, finite, strict=True) if not ok]
     return [k for k in suspects if not _is_mask(tensors[k])]
+
+
+def non_finite_in_checkpoint(checkpoint: Mapping[str, Any]) -> list[str]:
+    """Return the names of weights of a checkpoint, averaged or not, that are not finite.
+
+    Args:
+        checkpoint: As the host saves it, with ``state_dict`` and, of ``EMAHook``,
+            ``ema_state_dict``; or the weights alone.
+    """
+    weights = checkpoint.get('state_dict', checkpoint)
+    parts = [weights, checkpoint.get('ema_state_dict') or {}]
+    return list(dict.fromkeys(name for part in parts for name in non_finite_weights(part)))
+
+
+def read_flags(flags: Sequence[Tensor]) -> list[bool]:
+    """Read truth values with one wait for each device, not one for each value.
+
+    Args:
+        flags: Tensors of shape (), on any devices.
+
+    Returns:
+        Their values, in the same order.
+    """
+    places: dict[torch.device, list[int]] = {}
+    for place, flag in enumerate(flags):
+        places.setdefault(flag.device, []).append(place)
+    found = [False] * len(flags)
+    for there in places.values():
+        values = torch.stack([flags[place] for place in there]).tolist()
+        for place, value in zip(there, values, strict=True):
+            found[place] = value
+    return found
 
 
 def _is_mask(tensor: Tensor) -> bool:
@@ -49,7 +79,7 @@ def first_non_finite(samples: Iterable[BaseDataElement]) -> tuple[int, str] | No
             if isinstance(value, Tensor) and value.is_floating_point():
                 places.append((place, name))
                 values.append(value.isfinite().all())
-    finite = torch.stack(values).tolist() if values else []
+    finite = read_flags(values)
     return next((where for where, ok in zip(places, finite, strict=True) if not ok), None)
 
 

@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from vit_plugins.engine import launch
+from vit_plugins.engine.hooks import TrainingGuardHook
 from vit_plugins.engine.optim_wrappers import AutocastOptimWrapper
 
 
@@ -178,7 +179,31 @@ def test_hooks_that_a_config_names_stay_as_they_are():
     cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in launch.OWN_HOOKS.values()]))
     launch.add_own_hooks(cfg)
     assert cfg.default_hooks == {}
+    # by scope, and as a class
+    kinds = ['mmpretrain.SeededDrawsHook', TrainingGuardHook]
+    cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in kinds]))
+    launch.add_own_hooks(cfg)
+    assert cfg.default_hooks == {}
     cfg = Config.fromfile('configs/_base_/default_runtime.py')
     before = copy.deepcopy(cfg.default_hooks)
     launch.add_own_hooks(cfg)
     assert cfg.default_hooks == before
+
+
+@pytest.mark.parametrize('off', [list(launch.OWN_HOOKS), ['seeded_draws', 'timer', 'progress']])
+def test_a_hook_that_is_none_is_off(toy, tmp_path, off):
+    settings = toy.settings(tmp_path)
+    settings['default_hooks'] |= dict.fromkeys(off)
+    cfg = Config(settings)
+    launch.add_own_hooks(cfg)
+    runner = launch.build_runner(cfg)
+    kinds = {type(hook).__name__ for hook in runner.hooks}
+    assert 'SeededDrawsHook' not in kinds
+    assert ('IterTimerHook' in kinds) == ('timer' not in off)
+    assert ('TrainingGuardHook' in kinds) == ('training_guard' not in off)
+
+
+def test_hooks_without_any_default_one():
+    cfg = Config(dict(default_hooks=None))
+    launch.add_own_hooks(cfg)
+    assert set(cfg.default_hooks) == set(launch.OWN_HOOKS)

@@ -49,6 +49,15 @@ def test_truncated_files_are_skipped_and_named(tmp_path, said, cut):
     assert said == [f'{damaged} is damaged or truncated: skipped']
 
 
+@pytest.mark.parametrize('part', ['state_dict', 'ema_state_dict'])
+def test_weights_that_are_not_finite_are_skipped(tmp_path, said, part):
+    expected = save(tmp_path / 'epoch_1.pth', age=9)
+    content = {'state_dict': {}, part: {'weight': torch.tensor([float('nan')])}}
+    diverged = save(tmp_path / 'epoch_2.pth', age=1, content=content)
+    assert resume.newest_whole_checkpoint(tmp_path) == expected
+    assert said == [f'{diverged} holds weights that are not finite (such as weight): skipped']
+
+
 def test_an_absent_folder_holds_none(tmp_path):
     assert resume.newest_whole_checkpoint(tmp_path / 'absent') is None
 

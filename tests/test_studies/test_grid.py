@@ -179,6 +179,8 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
         ('base: base.py', 'axes must map'),
         ('base: base.py\naxes: {model: {}}', 'axes must map'),
         ('base: base.py\naxes: {model: {a/b: {}}}', "level 'a/b' of model names a folder"),
+        # tables take a difference, 'a - b', apart
+        ('base: base.py\naxes: {model: {a - b: {}}}', "level 'a - b' of model names a folder"),
         ('base: base.py\naxes: {model: {a: {_stage_: []}}}', 'level a of model has _stage_'),
         (ONE + 'measure: train', "'test' or 'val', got 'train'"),
         (ONE + 'measure: val\ntests: {a: {}}', "need measure: 'test'"),

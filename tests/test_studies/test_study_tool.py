@@ -203,3 +203,23 @@ def test_records_are_kept_cell_by_cell_and_make_the_report(bench, study, tmp_pat
         study('--records', records)
     study('--records', records, '--collect')  # what was measured stays what it was
     assert (bench.out / 'summary.csv').read_text() == table
+    told = (bench.out / 'report.md').read_text()
+    assert '**Cells are of another config than the study has now, ' in told
+    assert 'kept them: lifted/seed0, lifted/seed1.**' in told
+
+    study('--only', 'lifted*')  # done anew: these count
+    study('--records', records, '--collect')
+    assert '+20.00' in (told := (bench.out / 'report.md').read_text())
+    assert 'another config' not in told
+
+
+def test_cells_of_another_config_are_told_although_records_stand_for_them(bench, study, tmp_path):
+    records = str(tmp_path / 'tiny.json')
+    study('--records', records)
+    path = bench.folder / 'tiny.yaml'
+    path.write_text(path.read_text().replace('lift: 10.0', 'lift: 20.0'))
+    with pytest.raises(SystemExit, match='2 cells are of another config and left out'):
+        study('--records', records, '--collect')
+    told = (bench.out / 'report.md').read_text()
+    assert 'kept them: lifted/seed0, lifted/seed1.**' in told
+    assert 'Not in the tables' not in told

@@ -54,6 +54,14 @@ tta_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 """
 
 
+def test_drawing_needs_no_default_hooks(test_tool):
+    for settings in ({}, dict(default_hooks=None), dict(default_hooks=dict(visualization=None))):
+        cfg = Config(settings)
+        args = test_tool.parse_args(['config', 'checkpoint', '--show-dir', 'drawn'])
+        test_tool.draw_predictions(cfg, args)
+        assert cfg.default_hooks.visualization.out_dir == 'drawn'
+
+
 def test_crop_ratio_resizes_before_the_crop(work_dir, job, test_tool, tmp_path):
     arguments = [str(job('cropped', CROPPED)), str(work_dir / 'epoch_1.pth')]
     arguments += ['--work-dir', str(tmp_path), '--crop-ratio', '0.5']

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
@@ -136,6 +137,21 @@ def test_resume_with_averaged_weights_and_by_iterations(
     measured = resumed['message_hub']['runtime_info']['learning_curve']['metrics']
     assert [step for step, _ in measured['accuracy/top1']][:2] == [1, 2]
     assert metrics['accuracy/top1'] == validations(tmp_path)[3]
+
+
+def test_hooks_of_ours_can_be_switched_off(job, train_tool, tmp_path):
+    off = [f'default_hooks.{name}=None' for name in ('seeded_draws', 'training_guard')]
+    args = [str(job()), '--work-dir', str(tmp_path), '--cfg-options', *off]
+    runner = build_trainer(train_tool.complete_config(train_tool.parse_args(args)))
+    kinds = {type(hook).__name__ for hook in runner.hooks}
+    assert not {'SeededDrawsHook', 'TrainingGuardHook'} & kinds
+    assert 'LoggerHook' in kinds
+
+
+@pytest.mark.parametrize('settings', [{}, dict(resume=False), dict(resume=True)])
+def test_advice_on_weights_that_do_not_fit(train_tool, settings):
+    advice = train_tool._advice(Config(settings))
+    assert ('--pretrained takes the backbone alone' in advice) == (not settings.get('resume'))
 
 
 def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(

@@ -117,8 +117,11 @@ RUNNER_KEYS = (accepted(Runner) - {'cfg'}) | {
     *('tta_model', 'tta_pipeline', 'compile', 'activation_checkpointing'),
     *('efficient_conv_bn_eval', 'sync_bn', 'strategy'),
 }
-DEFAULT_HOOKS = {
+# The names among the default hooks that the host itself fills.
+HOST_HOOKS = {
     *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
+}
+DEFAULT_HOOKS = HOST_HOOKS | {
     *('visualization', 'seeded_draws', 'training_guard', 'progress', 'learning_curve'),
 }
 

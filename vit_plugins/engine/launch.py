@@ -19,7 +19,9 @@ from ..datasets.data_root import (
     hold_nothing_out,
     require_effect,
 )
+from ..datasets.photo_pipeline import type_name
 from ..datasets.presence import MissingDataError, require_data
+from .component_arguments import HOST_HOOKS
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -237,18 +239,42 @@ def set_loader_defaults(
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
 
 
+def default_hooks_of(cfg: Config) -> ConfigDict:
+    """Return the default hooks of a config, to be edited.
+
+    Args:
+        cfg: The config; it gets an empty ``default_hooks`` if it has none.
+    """
+    if cfg.get('default_hooks') is None:
+        cfg.default_hooks = {}  # `setdefault` would return another dict than the config keeps
+    return cfg.default_hooks
+
+
 def add_own_hooks(cfg: Config) -> None:
     """Add the hooks of every run of ours that a config based on others does not name.
 
     Args:
-        cfg: The config; ``default_hooks`` is edited.
+        cfg: The config; ``default_hooks`` is edited. A name that is there stays as it is, also
+            with None, which switches the hook off.
     """
-    hooks = cfg.setdefault('default_hooks', {})
+    hooks = default_hooks_of(cfg)
     listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
-    named = {hook['type'] for hook in listed if isinstance(hook, dict) and 'type' in hook}
+    kinds = {type_name(hook) for hook in listed if isinstance(hook, dict)}
     for name, kind in OWN_HOOKS.items():
-        if kind not in named:
+        if name not in hooks and kind not in kinds:
             hooks[name] = dict(type=kind)
+
+
+def drop_hooks_that_are_off(cfg: Config) -> None:
+    """Remove default hooks that are None, which the host allows for names of its own only.
+
+    Args:
+        cfg: The complete config; ``default_hooks`` is edited.
+    """
+    hooks = cfg.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in HOST_HOOKS:
+            del hooks[name]
 
 
 def _is_on_gpu(dataset: dict) -> bool:
@@ -316,6 +342,7 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         ``MetricNameHook``. It writes its config when training or testing begins, see
         ``RunRecordHook``.
     """
+    drop_hooks_that_are_off(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())

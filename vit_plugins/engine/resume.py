@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from ..checkpoints import is_whole_checkpoint, load_checkpoint_file
-from ..finite import non_finite_weights
+from ..finite import non_finite_in_checkpoint
 from .work_folder import read_record
 
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
@@ -58,7 +58,7 @@ def checkpoint_fault(path: str | Path) -> str | None:
         content = load_checkpoint_file(path, map_location='cpu')
     except (RuntimeError, pickle.UnpicklingError):
         return None  # of another kind: who loads it is told what is in it
-    names = non_finite_weights(content.get('state_dict', {}))
+    names = non_finite_in_checkpoint(content)
     return f'holds weights that are not finite (such as {names[0]})' if names else None
 
 

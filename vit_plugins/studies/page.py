@@ -123,6 +123,7 @@ def _differences(
     """Write each difference in words: its setting to what it is against to mean and interval."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in difference_rows(study, records):
+        # no blank in the name of a level, which is that of a folder, too
         level, baseline = row['difference'].split(' - ')
         key = tuple(row.get(axis, level) for axis in study.axes)
         several = f' ({row["metric"]})' if len(study.metrics) > 1 else ''

@@ -117,6 +117,7 @@ def write_report(
     missing: Mapping[str, str],
     command: str,
     costs: Costs | None = None,
+    of_other_config: Sequence[str] = (),
 ) -> Path:
     """Write ``report.md``, ``cells.csv``, ``summary.csv``, ``differences.csv`` and the pictures.
 
@@ -127,6 +128,7 @@ def write_report(
         missing: Name to state of the cells that are not in it.
         command: The command that made it, for the report.
         costs: Levels of each setting to what its model costs; see :func:`setting_costs`.
+        of_other_config: The names of the records that another config gave than the study has now.
 
     Returns:
         The report.
@@ -142,7 +144,7 @@ def write_report(
     lines += ['Mean ± standard deviation (n - 1) over seeds.', '', *_summary_table(study, summary)]
     if differences:
         lines += ['', *_difference_table(study, differences)]
-    lines += ['', *_notes(records, missing, costs or {})]
+    lines += ['', *_notes(records, missing, costs or {}, of_other_config)]
     lines += [f'\n![{path.stem}]({path.name})' for path in pictures]
     report = folder / 'report.md'
     report.write_text('\n'.join(lines) + '\n', encoding='utf-8')
@@ -201,7 +203,9 @@ def _difference_table(study: Study, rows: list[dict[str, Any]]) -> list[str]:
     return [f'{note} for the {len(rows)} comparisons).', '', *markdown_table(head, body)]
 
 
-def _notes(records: Records, missing: Mapping[str, str], costs: Costs) -> list[str]:
+def _notes(
+    records: Records, missing: Mapping[str, str], costs: Costs, of_other_config: Sequence[str]
+) -> list[str]:
     notes = []
     if costs:
         notes.append(
@@ -221,6 +225,11 @@ def _notes(records: Records, missing: Mapping[str, str], costs: Costs) -> list[s
     roots = sorted({str(record['data_root']) for record in records.values()})
     if len(roots) > 1:
         notes.append(f'**Cells were trained on different images: {", ".join(roots)}.**')
+    if of_other_config:
+        notes.append(
+            '**Cells are of another config than the study has now, as their records kept them: '
+            f'{", ".join(of_other_config)}.**'
+        )
     resumed = [name for name, record in records.items() if record['resumed']]
     if resumed:
         notes.append(f'Resumed, so that their time is of the last attempt: {", ".join(resumed)}.')

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
 from vit_plugins.finite import non_finite_weights
+from vit_plugins.structures.data_sample_batch import DataSampleBatch
 
 NAN = float('nan')
 
@@ -25,11 +26,16 @@ def build(**arguments):
 
 def run(hook, losses):
     """Feed losses as a training would; the steps count from 1, the files are named after them."""
-    wrapper = SimpleNamespace(get_lr=lambda: {'lr': [0.1, 0.3]})
+    rates = [0.1, 0.3]
+    runner = SimpleNamespace(optim_wrapper=SimpleNamespace(get_lr=lambda: {'lr': rates}))
     for step, loss in enumerate(losses):
         batch = dict(data_samples=[DataSample(metainfo=dict(img_path=f'{step + 1}.png'))])
         outputs = dict(loss=torch.tensor(loss), accuracy=torch.tensor(NAN))
-        hook.after_train_iter(SimpleNamespace(iter=step, optim_wrapper=wrapper), 0, batch, outputs)
+        rates[:] = 0.1, 0.3
+        runner.iter = step
+        hook.before_train_iter(runner, 0, batch)
+        rates[:] = 7, 8  # of the next step: the host's schedules are asked before this hook
+        hook.after_train_iter(runner, 0, batch, outputs)
     hook.after_train_epoch(SimpleNamespace(iter=len(losses), model=torch.nn.Linear(1, 1)))
 
 
@@ -54,6 +60,32 @@ def test_losses_are_read_together():
     hook._look = lambda: seen.append(len(hook._unread)) or hook._unread.clear()
     run(hook, [1.0] * 10)
     assert seen == [4, 4, 2]
+
+
+def test_names_of_files_are_kept_and_no_samples():
+    fields = dict(gt_score=torch.zeros(2, 4))
+    columns = DataSampleBatch(fields, dict(img_path=['a.png', None], sample_idx=[0, 1]), 2)
+    no_path = DataSampleBatch({}, dict(sample_idx=[4, 5]), 2)
+    hook = build()
+    hook._learning_rate = 0.1
+    for batch in (columns, list(columns), no_path):
+        runner = SimpleNamespace(iter=0)
+        hook.after_train_iter(runner, 0, dict(data_samples=batch), dict(loss=torch.ones(())))
+    names = [['a.png', 'sample 1']] * 2 + [['sample 4', 'sample 5']]
+    assert [step.files for step in hook._unread] == names
+
+
+@pytest.mark.parametrize('part', ['state_dict', 'ema_state_dict'])
+def test_both_kinds_of_weights_of_a_checkpoint_are_read(part):
+    checkpoint = dict(state_dict=dict(a=torch.zeros(1)), ema_state_dict=dict(a=torch.zeros(1)))
+    checkpoint['meta'] = dict(iter=3)
+    runner = SimpleNamespace(_load_from=None)  # the host's --resume finds the file itself
+    build().after_load_checkpoint(runner, checkpoint)
+    checkpoint[part]['a'][0] = NAN
+    with pytest.raises(FloatingPointError, match=r'^the checkpoint holds weights .* \(a\)'):
+        build().after_load_checkpoint(runner, checkpoint)
+    with pytest.raises(FloatingPointError, match=r'not finite after step 3 \(a\)'):
+        build().before_save_checkpoint(runner, checkpoint)
 
 
 @pytest.mark.parametrize('name', ['patience', 'interval'])

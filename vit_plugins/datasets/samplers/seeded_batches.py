@@ -157,7 +157,8 @@ def seed_batches(loader: DataLoader, seed: int) -> SeededBatches:
             raise TypeError(
                 f'the images of {type(loader.dataset).__name__} are not fetched by an index in '
                 'batches, so their draws cannot be seeded one by one: set batch_size in the '
-                'dataloader and use a dataset with __getitem__, or remove SeededDrawsHook'
+                'dataloader and use a dataset with __getitem__, or switch SeededDrawsHook off by '
+                'default_hooks.seeded_draws=None'
             )
         # torch refuses a plain assignment, as its iterators keep what they began with: those
         # that were begun are dropped.

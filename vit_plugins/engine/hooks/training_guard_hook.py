@@ -17,7 +17,13 @@ from torch.utils.data import DataLoader
 
 from ...datasets.samplers.seeded_batches import never_ends
 from ...datasets.unfit_data import UnfitDataError
-from ...finite import first_non_finite, non_finite_weights
+from ...finite import (
+    first_non_finite,
+    non_finite_in_checkpoint,
+    non_finite_weights,
+    read_flags,
+)
+from ...structures.data_sample_batch import DataSampleBatch
 from ..data_check import check_images, check_scored_images
 
 
@@ -50,7 +56,7 @@ def require_steps(loader: DataLoader) -> None:
 class _Step:
     number: int
     learning_rate: float
-    samples: Sequence[Any]
+    files: Sequence[str]
     finite: Tensor
 
 
@@ -67,7 +73,8 @@ class TrainingGuardHook(Hook):
     - Scores or descriptors that are not finite end a test.
 
     ``_base_/default_runtime.py`` brings the hook. For a config of your own, also with the host's
-    tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``.
+    tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``;
+    ``training_guard=None`` switches it off.
 
     Args:
         patience: How many losses in a row end the training.
@@ -89,6 +96,7 @@ class TrainingGuardHook(Hook):
         self._unread: list[_Step] = []
         self._bad: list[_Step] = []
         self._last: _Step | None = None
+        self._learning_rate = float('nan')
 
     def before_train(self, runner: Runner) -> None:
         """Refuse a training without a step, or with images that something cannot use.
@@ -115,6 +123,18 @@ class TrainingGuardHook(Hook):
         """
         check_scored_images(runner.test_loop)
 
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Note the learning rate of the step: after it, schedules have set that of the next one.
+
+        Args:
+            runner: The runner.
+            batch_idx: Unused.
+            data_batch: Unused.
+        """
+        self._learning_rate = max(next(iter(runner.optim_wrapper.get_lr().values())))
+
     def after_train_iter(
         self,
         runner: Runner,
@@ -134,9 +154,9 @@ class TrainingGuardHook(Hook):
         if not losses:
             return
         finite = torch.as_tensor(sum(losses)).detach().isfinite().all()
-        rates = next(iter(runner.optim_wrapper.get_lr().values()))
         samples = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
-        self._last = _Step(runner.iter + 1, max(rates), samples, finite)
+        # names alone: samples may keep tensors of the batch on the GPU
+        self._last = _Step(runner.iter + 1, self._learning_rate, _names(samples), finite)
         self._unread.append(self._last)
         if len(self._unread) >= self.interval:
             self._look()
@@ -154,7 +174,7 @@ class TrainingGuardHook(Hook):
         model = runner.model
         while is_model_wrapper(model):
             model = model.module
-        self._refuse(model.state_dict(), runner.iter)
+        self._refuse(non_finite_weights(model.state_dict()), runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save no weights that are not finite: those that are saved are of use.
@@ -167,8 +187,7 @@ class TrainingGuardHook(Hook):
             FloatingPointError: If the weights are not finite.
         """
         self._look()
-        for part in ('state_dict', 'ema_state_dict'):
-            self._refuse(checkpoint.get(part, {}), checkpoint['meta']['iter'])
+        self._refuse(non_finite_in_checkpoint(checkpoint), checkpoint['meta']['iter'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that are not finite.
@@ -180,10 +199,12 @@ class TrainingGuardHook(Hook):
         Raises:
             FloatingPointError: If the weights are not finite.
         """
-        names = non_finite_weights(checkpoint.get('state_dict', {}))
+        names = non_finite_in_checkpoint(checkpoint)
         if names:
+            # where the host finds the file itself, it does not say which
+            file = runner._load_from or 'the checkpoint'
             raise FloatingPointError(
-                f'the checkpoint {runner._load_from} holds weights that are not finite '
+                f'{file} holds weights that are not finite '
                 f'({_listed(names)}), of a training that diverged: take an earlier one'
             )
 
@@ -208,17 +229,17 @@ class TrainingGuardHook(Hook):
         found = first_non_finite(outputs or ())
         if found is not None:
             place, field = found
+            names = _files(_names(outputs[place : place + 1]))
             raise FloatingPointError(
-                f'the {field} of {_files(outputs[place : place + 1])} is not finite, so no metric '
-                'means anything: is the checkpoint of a training that diverged, or does the image '
-                'overflow in mixed precision (leave out --amp)?'
+                f'the {field} of {names} is not finite, so no metric means anything: is the '
+                'checkpoint of a training that diverged, or does the image overflow in mixed '
+                'precision (leave out --amp)?'
             )
 
     def _look(self) -> None:
         if not self._unread:
             return
-        # one wait for all of them
-        finite = torch.stack([step.finite for step in self._unread]).tolist()
+        finite = read_flags([step.finite for step in self._unread])
         for step, is_finite in zip(self._unread, finite, strict=True):
             self._bad = [] if is_finite else [*self._bad, step]
             if len(self._bad) == self.patience:
@@ -228,8 +249,7 @@ class TrainingGuardHook(Hook):
                 )
         self._unread.clear()
 
-    def _refuse(self, state_dict: dict[str, Tensor], number: int) -> None:
-        names = non_finite_weights(state_dict)
+    def _refuse(self, names: Sequence[str], number: int) -> None:
         if not names:
             return
         steps = ''
@@ -253,7 +273,7 @@ _CURE = (
 def _told(step: _Step) -> str:
     return (
         f'step {step.number}, whose learning rate was {step.learning_rate:.4g} and whose '
-        f'batch was {_files(step.samples)}'
+        f'batch was {_files(step.files)}'
     )
 
 
@@ -262,6 +282,16 @@ def _listed(names: Sequence[str], most: int = 3) -> str:
     return ', '.join(names[:most]) + more
 
 
-def _files(samples: Sequence[Any], most: int = 8) -> str:
-    names = [sample.get('img_path') or f'sample {sample.get("sample_idx")}' for sample in samples]
+def _names(samples: Sequence[Any]) -> list[str]:
+    """Name the files, without making the samples of a batch that holds columns."""
+    if isinstance(samples, DataSampleBatch):
+        unknown = [None] * len(samples)
+        columns = [samples.metainfo.get(key, unknown) for key in ('img_path', 'sample_idx')]
+        pairs = list(zip(*columns, strict=True))
+    else:
+        pairs = [(sample.get('img_path'), sample.get('sample_idx')) for sample in samples]
+    return [path or f'sample {index}' for path, index in pairs]
+
+
+def _files(names: Sequence[str], most: int = 8) -> str:
     return _listed(names, most) if names else 'not known'
