@@ -9,6 +9,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from vit_plugins import file_lock
 from vit_plugins.datasets import image_cache, stacked_collate
 
 LOAD = [{'type': 'LoadImageFromFile'}, {'type': 'PackInputs'}]
@@ -164,6 +165,25 @@ def test_messages(photos, monkeypatch):
     monkeypatch.setattr(os, 'sysconf', lambda _: 10)
     with pytest.raises(ValueError, match=r'more than half of the 0\.0 GiB'):
         cached(folder(photos))
+
+
+def test_a_system_that_does_not_tell_its_memory(photos, monkeypatch):
+    monkeypatch.delattr(os, 'sysconf')
+    assert len(cached(folder(photos)).pixels) == 6
+
+
+def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(file_lock, 'print_log', lambda text, *_: said.append(text))
+
+    def refuse(*_):
+        raise OSError(37, 'No locks available')
+
+    monkeypatch.setattr(file_lock.fcntl, 'flock', refuse)
+    kept = cached(folder(photos), cache_dir=tmp_path / 'cache')
+    assert torch.equal(kept.pixels, cached(folder(photos)).pixels)
+    (line,) = said
+    assert 'cannot be locked (No locks available): processes that want the same images' in line
 
 
 def test_lazy(photos):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 from torch import Tensor
+
+from ..file_lock import acquire
 
 
 def decode_once(
@@ -69,7 +70,8 @@ def _read(file: Path, count: int) -> Tensor | None:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     with file.open('w') as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        advice = 'processes that want the same images each decode them'
+        acquire(stream.fileno(), str(file), wait=True, inherited=True, advice=advice)
         yield
 
 
@@ -96,7 +98,10 @@ def _decode_all(decode: Callable[[int], Tensor], count: int) -> Tensor:
 
 def _require_memory(image: Tensor, count: int) -> None:
     needed = image.numel() * count
-    there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    try:
+        there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):
+        return  # a system that does not say: torch will, if it is too much
     if needed > there // 2:
         raise ValueError(
             f'{count} images of {tuple(image.shape)} take {needed / 2**30:.1f} GiB, more than '
