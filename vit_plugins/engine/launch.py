@@ -19,6 +19,7 @@ from ..datasets.data_root import (
     hold_nothing_out,
     require_effect,
 )
+from ..datasets.photo_pipeline import walk
 from ..datasets.presence import MissingDataError, require_data
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
@@ -252,7 +253,7 @@ def add_own_hooks(cfg: Config) -> None:
 
 
 def _is_on_gpu(dataset: dict) -> bool:
-    return str(dataset.get('device', 'cpu')) != 'cpu'
+    return any(str(node.get('device', 'cpu')) != 'cpu' for node in walk(dataset))
 
 
 def use_amp(cfg: Config) -> None:
