@@ -12,8 +12,8 @@ def require(holds: Tensor, message: Callable[[], str], short: str) -> None:
     Args:
         holds: The condition, bool of shape ().
         message: Writes what was found; used elsewhere than on a CUDA device.
-        short: What the assertion of a CUDA device says, when it gets there. To look at the values now would
-            keep the program waiting in each step.
+        short: What the assertion of a CUDA device says, when it gets there. To look at the
+            values now would keep the program waiting in each step.
 
     Raises:
         ValueError: On a CPU, and on devices that have no assertions of their own, such as MPS.
