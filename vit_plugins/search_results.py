@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import cv2
 from PIL import Image
 
-from .datasets.photo_decoding import decode_photo
+from .datasets.photo_decoding import UndecodableError, decode_photo
 from .finite import json_text
 from .gallery import Gallery, Photo
 from .picture_sheet import Picture, fit_into, picture_sheet
@@ -162,6 +161,6 @@ def _thumbnail(path: str) -> Image.Image:
     """Return a small picture of what the model sees."""
     try:
         pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error):
+    except (OSError, UndecodableError):
         return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))  # gone since
     return fit_into(Image.fromarray(pixels[..., ::-1]), THUMBNAIL)

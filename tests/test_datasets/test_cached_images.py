@@ -1,15 +1,21 @@
 import os
 import re
+import threading
+import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import Compose, pseudo_collate
+from mmpretrain.engine import SwitchRecipeHook
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from vit_plugins.datasets import image_cache, stacked_collate
+from vit_plugins import file_lock
+from vit_plugins.datasets import cached_images, image_cache, stacked_collate
 
 LOAD = [{'type': 'LoadImageFromFile'}, {'type': 'PackInputs'}]
 
@@ -112,16 +118,16 @@ def test_another_pipeline_is_another_cache(photos, tmp_path):
     assert cached(folder(photos, small), cache_dir=tmp_path).pixels.shape == (6, 3, 3, 3)
 
 
-@pytest.mark.parametrize('damage', ['cut', 'other'])
+@pytest.mark.parametrize('damage', ['cut', 'cut late', 'other'])
 def test_a_damaged_cache_is_made_again(photos, tmp_path, damage):
-    first = cached(folder(photos), cache_dir=tmp_path)
+    first = cached(folder(photos), cache_dir=tmp_path).pixels.clone()
     (file,) = tmp_path.glob('*.npy')
-    if damage == 'cut':
-        file.write_bytes(file.read_bytes()[:100])
+    if damage.startswith('cut'):
+        file.write_bytes(file.read_bytes()[: 100 if damage == 'cut' else -1])
     else:
         np.save(file, np.zeros(3))
-    assert torch.equal(cached(folder(photos), cache_dir=tmp_path).pixels, first.pixels)
-    assert torch.equal(torch.from_numpy(np.load(file)), first.pixels)
+    assert torch.equal(cached(folder(photos), cache_dir=tmp_path).pixels, first)
+    assert torch.equal(torch.from_numpy(np.load(file)), first)
 
 
 def test_arrays_need_no_files(tmp_path):
@@ -164,6 +170,115 @@ def test_messages(photos, monkeypatch):
     monkeypatch.setattr(os, 'sysconf', lambda _: 10)
     with pytest.raises(ValueError, match=r'more than half of the 0\.0 GiB'):
         cached(folder(photos))
+
+
+def test_a_system_that_does_not_tell_its_memory(photos, monkeypatch):
+    monkeypatch.delattr(os, 'sysconf')
+    assert len(cached(folder(photos)).pixels) == 6
+
+
+def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(file_lock, 'print_log', lambda text, *_: said.append(text))
+
+    def refuse(*_):
+        raise OSError(37, 'No locks available')
+
+    monkeypatch.setattr(file_lock.fcntl, 'flock', refuse)
+    kept = cached(folder(photos), cache_dir=tmp_path / 'cache')
+    assert torch.equal(kept.pixels, cached(folder(photos)).pixels)
+    (line,) = said
+    assert 'cannot be locked (No locks available): processes that want the same images' in line
+
+
+@pytest.mark.parametrize('wrapper', [None, 'ClassSubset', 'RepeatDataset'])
+def test_a_switch_of_the_pipeline_is_refused(photos, wrapper):
+    """The hook of the host would change a pipeline whose pixels are there already."""
+    settings = {'ClassSubset': {'fraction': 1.0}, 'RepeatDataset': {'times': 2}}
+    inner = {'type': 'CachedImages', 'dataset': folder(photos)}
+    outer = {'type': wrapper, 'dataset': inner, **settings[wrapper]} if wrapper else inner
+    dataset = DATASETS.build(outer)
+    kept = dataset.dataset if wrapper else dataset
+    loader = SimpleNamespace(dataset=dataset)
+    runner = SimpleNamespace(train_loop=SimpleNamespace(dataloader=loader))
+    with pytest.raises(ValueError, match='batch_transforms of StackedDataPreprocessor'):
+        SwitchRecipeHook._switch_train_pipeline(runner, Compose(LOAD))
+    assert kept.pipeline is kept.dataset.pipeline
+
+
+class Tensors:
+    """A dataset whose annotations hold nothing to find the images again by."""
+
+    metainfo = {}
+
+    def __len__(self):
+        return 3
+
+    def get_data_info(self, idx):
+        return {'gt_label': idx, 'img': torch.zeros(3, 2, 2)}
+
+    def __getitem__(self, idx):
+        return {'inputs': torch.full((3, 2, 2), idx, dtype=torch.uint8)}
+
+
+def test_images_without_a_name_are_kept_in_memory_only(tmp_path):
+    assert cached(Tensors()).pixels[:, 0, 0, 0].tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"number 0 has neither .* \['gt_label', 'img'\]\)"):
+        cached(Tensors(), cache_dir=tmp_path)
+
+
+def test_files_are_looked_at_only_for_a_cache(photos, monkeypatch):
+    called = []
+    monkeypatch.setattr(cached_images, 'fingerprint', lambda *_: called.append(1) or 'name')
+    cached(folder(photos))
+    assert not called
+    cached(folder(photos), cache_dir=photos)
+    assert called
+
+
+def test_a_first_image_that_is_damaged_is_named(photos):
+    (photos / 'a' / '0.png').write_bytes(b'no image')
+    with pytest.raises(ValueError, match=r'image .*0\.png could not be loaded'):
+        cached(folder(photos))
+
+
+def test_decoded_images_are_held_once(monkeypatch):
+    """A slow image must not let the others pile up until it is done."""
+    monkeypatch.setattr(os, 'cpu_count', lambda: 2)
+    alive, most, seen, others = 0, 0, [], threading.Event()
+
+    def gone():
+        nonlocal alive
+        alive -= 1
+
+    def decode(index):
+        nonlocal alive, most
+        seen.append(index)
+        if seen.count(0) == 2 and index == 0:
+            others.wait(5)
+        image = torch.full((3, 2, 2), index, dtype=torch.uint8)
+        alive += 1
+        most = max(most, alive)
+        weakref.finalize(image, gone)
+        if index == 19:
+            others.set()
+        return image
+
+    pixels = image_cache.decode_once(decode, 20, None)
+    assert pixels[:, 0, 0, 0].tolist() == list(range(20))
+    assert most <= 4
+
+
+@pytest.mark.skipif(not Path('/proc/self/maps').exists(), reason='the system shows no mappings')
+@pytest.mark.filterwarnings('error')
+def test_processes_share_the_memory_of_a_cache(photos, tmp_path):
+    first = cached(folder(photos), cache_dir=tmp_path)
+    (file,) = tmp_path.glob('*.npy')
+    assert str(file) in Path('/proc/self/maps').read_text()
+    again = cached(folder(photos), cache_dir=tmp_path)
+    first.pixels[0] = 0
+    assert again.pixels[0].any()
+    assert np.load(file)[0].any()
 
 
 def test_lazy(photos):

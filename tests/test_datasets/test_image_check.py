@@ -146,3 +146,13 @@ def test_message_names_the_images(photos):
         require_readable(root, names)
     assert '  blue/00.png: not an image' in str(error.value)
     assert str(error.value).endswith('and 10 more')
+
+
+def test_an_error_of_any_kind_is_a_problem_of_the_image(tmp_path, monkeypatch):
+    Image.new('RGB', (4, 4)).save(tmp_path / 'x.png')
+
+    def fail(*_):
+        raise TypeError('Missing dimensions')
+
+    monkeypatch.setattr(Image.Image, 'load', fail)
+    assert image_problem(tmp_path / 'x.png') == 'Missing dimensions'

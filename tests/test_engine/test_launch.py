@@ -138,6 +138,17 @@ def test_loaders_get_what_the_machine_can_use(device):
     assert not cfg.train_dataloader.persistent_workers
 
 
+@pytest.mark.parametrize('kept_on', ['cpu', 'cuda'])
+def test_images_on_a_gpu_below_wrappers_are_not_pinned(device, kept_on):
+    kept = dict(type='CachedImages', device=kept_on, dataset=dict(type='Digits'))
+    concat = dict(type='ConcatDataset', datasets=[dict(type='Digits'), kept])
+    dataset = dict(type='RepeatDataset', times=2, dataset=concat)
+    cfg = Config(dict(train_dataloader=dict(num_workers=0, dataset=dataset)))
+    device('cuda')
+    launch.set_loader_defaults(cfg, ['train'])
+    assert cfg.train_dataloader.pin_memory == (kept_on == 'cpu')
+
+
 def test_amp_takes_the_wrapper_of_the_device(device):
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', dtype='bfloat16')))
     device('cuda')

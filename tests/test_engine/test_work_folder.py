@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from vit_plugins import file_lock
 from vit_plugins.engine import work_folder
 from vit_plugins.engine.work_folder import (
     LOCK,
@@ -47,7 +48,8 @@ def claim(cfg: Config, numbered: bool = False) -> str:
 @pytest.fixture
 def said(monkeypatch) -> list[str]:
     texts = []
-    monkeypatch.setattr(work_folder, 'print_log', lambda text, **_: texts.append(text))
+    for module in (work_folder, file_lock):
+        monkeypatch.setattr(module, 'print_log', lambda text, *_, **__: texts.append(text))
     return texts
 
 
@@ -165,7 +167,7 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, said):
     def refuse(*_):
         raise OSError(37, 'No locks available')
 
-    monkeypatch.setattr(work_folder.fcntl, 'lockf', refuse)
+    monkeypatch.setattr(file_lock.fcntl, 'lockf', refuse)
     assert claim(config(tmp_path)) == str(tmp_path)
     assert said == [f'{tmp_path} cannot be locked (No locks available): start no other run there']
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,8 @@ class CachedImages(DatasetWrapper):
     Raises:
         ValueError: If (once the data are read) the pipeline draws, leaves images that differ in
             size or are no uint8, the images do not fit into half of the memory, or one cannot be
-            loaded.
+            loaded; with ``cache_dir``, if an image has neither a file nor an array to be found
+            again by; if a hook sets another ``pipeline``.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class CachedImages(DatasetWrapper):
         if len(self.dataset) == 0:
             raise ValueError('CachedImages needs at least one image, its dataset has none.')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
-        _refuse_draws(self.dataset)
-        pixels = decode_once(
-            self._decode, len(infos), self.cache_dir, fingerprint(infos, self._recipe)
-        )
+        _refuse_draws(lambda: self._decode(0))
+        file = None
+        if self.cache_dir is not None:
+            file = self.cache_dir / f'{fingerprint(infos, self._recipe)}.npy'
+        pixels = decode_once(self._decode, len(infos), file)
         self.pixels = pixels.to(self.device)  # (N, C, H, W)
         self.labels = _labels(infos)
         self._meta = {
@@ -100,6 +102,22 @@ class CachedImages(DatasetWrapper):
                 "it with dict(type='PackInputs'), and do not normalise before."
             )
         return inputs
+
+    @property
+    def pipeline(self) -> Any:
+        """The pipeline that made the pixels, None if the dataset has no single one.
+
+        It cannot be set, as by the host's ``SwitchRecipeHook``: the pixels would stay.
+        """
+        return getattr(self.dataset, 'pipeline', None)
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Any) -> None:
+        raise ValueError(
+            'the pipeline of CachedImages cannot be switched during a training, its images are '
+            'decoded already. Take train_pipeline out of the schedule of SwitchRecipeHook and '
+            'augment by batch_transforms of StackedDataPreprocessor; or do without CachedImages.'
+        )
 
     def get_data_info(self, idx: int) -> dict:
         """Return the annotation of an image.
@@ -159,9 +177,12 @@ def fingerprint(infos: Sequence[dict], recipe: str) -> str:
 
     Returns:
         Forty digits, others if a file was added, removed, renamed or written to.
+
+    Raises:
+        ValueError: If an annotation holds neither.
     """
     digest = sha256(recipe.encode())
-    for info in infos:
+    for index, info in enumerate(infos):
         path = info.get('img_path')
         if path is not None:
             found = os.stat(path)
@@ -170,6 +191,12 @@ def fingerprint(infos: Sequence[dict], recipe: str) -> str:
             )
         elif isinstance(info.get('img'), np.ndarray):
             digest.update(np.ascontiguousarray(info['img']))
+        else:
+            raise ValueError(
+                f'cache_dir of CachedImages needs something to find images again by: number '
+                f"{index} has neither an 'img_path' nor a numpy array as 'img' (its annotation "
+                f'has {sorted(info)}). Leave cache_dir out.'
+            )
     return digest.hexdigest()[:40]
 
 
@@ -181,7 +208,7 @@ def _labels(infos: Sequence[dict]) -> Tensor | None:
     return torch.tensor([[int(info['gt_label'])] for info in infos])  # (N, 1)
 
 
-def _refuse_draws(dataset: Any) -> None:
+def _refuse_draws(load: Callable[[], Any]) -> None:
     """Refuse a pipeline that draws: each image would keep its first draw for ever."""
 
     def states() -> tuple:
@@ -189,7 +216,7 @@ def _refuse_draws(dataset: Any) -> None:
         return random.getstate(), (name, keys.tobytes(), *rest), torch.get_rng_state().tolist()
 
     before = states()
-    dataset[0]
+    load()
     if states() != before:
         raise ValueError(
             'the pipeline within CachedImages draws random numbers, which would be drawn once for '

@@ -13,12 +13,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import cv2
 from PIL import Image, UnidentifiedImageError
 
 from ..printable_text import log_line, printable
 from .folder_scan import FolderError
-from .photo_decoding import decode_photo
+from .photo_decoding import DAMAGE, decode_photo
 
 CMYK_NOTE = 'CMYK colours: shown without their printing profile'
 
@@ -58,7 +57,7 @@ def inspect_image(path: str | os.PathLike) -> ImageReport:
         _, notes = decode_photo(data, least_side=side)
     except UnidentifiedImageError:
         return ImageReport('not an image, or of an unknown kind')
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, cv2.error) as error:
+    except DAMAGE as error:
         return ImageReport(str(error) or type(error).__name__)
     return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
 

@@ -5,6 +5,8 @@ Training, prediction, search and thumbnails all decode here, so they see the sam
 
 from __future__ import annotations
 
+import struct
+import zlib
 from io import BytesIO
 
 import cv2
@@ -15,6 +17,22 @@ JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
 FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
+
+# What Pillow and OpenCV raise at damaged files, most of it in no document of theirs.
+DAMAGE = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    cv2.error,
+)
 
 
 class UndecodableError(ValueError):
@@ -45,13 +63,24 @@ def decode_photo(
         information that was lost, the same words for the same kind.
 
     Raises:
-        UndecodableError: If the image cannot be decoded.
+        UndecodableError: If the image cannot be decoded, whatever the decoder raised.
     """
+    try:
+        return _decode_with_notes(data, grey, least_side)
+    except UndecodableError:
+        raise
+    except DAMAGE as error:
+        raise UndecodableError(f'it is damaged: {str(error) or type(error).__name__}') from error
+
+
+def _decode_with_notes(
+    data: bytes, grey: bool, least_side: int | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     if data.startswith(JPEG_START):  # always 8 bits and opaque: no look at the header
         return _decode(data, _jpeg_flag(data, least_side, grey)), ()
     try:
         image = Image.open(BytesIO(data))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except DAMAGE:
         return _decode(data, _flag(grey)), ()  # of a kind that Pillow does not know
     with image:
         notes = ['several frames or pages: only the first one is shown'] * _has_frames(image)

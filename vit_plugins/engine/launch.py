@@ -19,7 +19,7 @@ from ..datasets.data_root import (
     hold_nothing_out,
     require_effect,
 )
-from ..datasets.photo_pipeline import type_name
+from ..datasets.photo_pipeline import type_name, walk
 from ..datasets.presence import MissingDataError, require_data
 from .component_arguments import HOST_HOOKS
 from .hooks.metric_name_hook import MetricNameHook
@@ -278,7 +278,7 @@ def drop_hooks_that_are_off(cfg: Config) -> None:
 
 
 def _is_on_gpu(dataset: dict) -> bool:
-    return str(dataset.get('device', 'cpu')) != 'cpu'
+    return any(str(node.get('device', 'cpu')) != 'cpu' for node in walk(dataset))
 
 
 def use_amp(cfg: Config) -> None:

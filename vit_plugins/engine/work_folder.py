@@ -16,12 +16,8 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
 from ..datasets.photo_pipeline import walk
+from ..file_lock import acquire
 from .hooks.strict_load_hook import class_change
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system: two runs in one folder are not noticed there
-    fcntl = None
 
 RECORD, LOCK = 'run.json', 'run.lock'
 
@@ -215,17 +211,10 @@ def _lock(folder: str) -> int | None:
         file = os.open(Path(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise WorkFolderError(f'{folder} cannot be written to ({error.strerror})') from None
-    try:
-        if fcntl is not None:
-            # Unlike flock, not inherited by workers, which outlive a killed run by seconds.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
+    # Not inherited by workers, which outlive a killed run by seconds.
+    if not acquire(file, folder, advice='start no other run there'):
         os.close(file)
         return None
-    except OSError as error:
-        print_log(
-            f'{folder} cannot be locked ({error.strerror}): start no other run there',
-        )
     os.ftruncate(file, 0)
     os.write(file, f'process {os.getpid()} on {socket.gethostname()}'.encode())
     return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ..file_lock import acquire
 from .grid import Cell
 
 ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
@@ -87,12 +87,8 @@ def locked(folder: Path) -> Iterator[int | None]:
     folder.mkdir(parents=True, exist_ok=True)
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-            return
-        yield file
+        held = acquire(file, str(folder), inherited=True, advice='start no other study there')
+        yield file if held else None
     finally:
         os.close(file)
 
@@ -101,11 +97,7 @@ def _is_locked(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not acquire(file.fileno(), str(path), shared=True, inherited=True)
 
 
 def read_logs(work_dir: Path) -> dict[str, Any]:

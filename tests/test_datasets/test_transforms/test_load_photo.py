@@ -1,3 +1,6 @@
+import struct
+from io import BytesIO
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -52,6 +55,43 @@ def test_what_cannot_be_loaded(tmp_path):
         load({'img_path': str(tmp_path / 'none.png')})
     lenient = TRANSFORMS.build({'type': 'LoadPhoto', 'ignore_empty': True})
     assert lenient({'img_path': str(tmp_path / 'x.png')}) is None
+
+
+def transparent(kind):
+    rng, file = np.random.default_rng(0), BytesIO()
+    image = Image.fromarray(rng.integers(0, 255, (20, 30, 4), np.uint8))
+    if kind == 'GIF':
+        image.convert('RGB').quantize(16).save(file, kind, transparency=0)
+    else:
+        image.save(file, kind)
+    return file.getvalue()
+
+
+def require_named(path):
+    load = TRANSFORMS.build({'type': 'LoadPhoto'})
+    with pytest.raises(ValueError, match=r'x\.png cannot be loaded: it is damaged: \S'):
+        load({'img_path': str(path)})
+    lenient = TRANSFORMS.build({'type': 'LoadPhoto', 'ignore_empty': True})
+    assert lenient({'img_path': str(path)}) is None
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'GIF'])
+def test_a_truncated_transparent_image_is_named(tmp_path, kind):
+    data = transparent(kind)
+    (tmp_path / 'x.png').write_bytes(data[: len(data) * 3 // 4])
+    require_named(tmp_path / 'x.png')
+
+
+@pytest.mark.parametrize('error', [OSError, SyntaxError, ValueError, TypeError, struct.error])
+@pytest.mark.parametrize('method', ['convert', 'getexif'])
+def test_whatever_pillow_raises_the_image_is_named(tmp_path, monkeypatch, method, error):
+    (tmp_path / 'x.png').write_bytes(transparent('PNG'))
+
+    def fail(*_, **__):
+        raise error('chunk')
+
+    monkeypatch.setattr(Image.Image, method, fail)
+    require_named(tmp_path / 'x.png')
 
 
 def test_colour_type_and_repr():

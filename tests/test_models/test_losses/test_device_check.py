@@ -10,10 +10,39 @@ def test_values_are_told_on_a_cpu():
         require(torch.tensor(False), lambda: 'found 3', 'short')
 
 
-def test_other_devices_check_by_themselves():
-    """An assertion of the device: nothing is read, so the message is not asked for."""
+def test_without_values_there_is_nothing_to_check():
     condition = torch.empty((), dtype=torch.bool, device='meta')
+    require(condition, lambda: pytest.fail('there are no values'), 'short')
+
+
+class Condition:
+    """Stands for a condition on a device that this machine lacks."""
+
+    is_meta = False
+
+    def __init__(self, device):
+        self.device = torch.device(device)
+
+    def __bool__(self):
+        if self.device.type == 'cuda':
+            pytest.fail('this would wait')
+        return False
+
+
+def test_a_cuda_device_checks_by_itself(monkeypatch):
+    """Nothing is read, so the message is not asked for."""
+    asserted = []
+    monkeypatch.setattr(torch, '_assert_async', lambda *args: asserted.append(args))
+    condition = Condition('cuda')
     require(condition, lambda: pytest.fail('this would wait'), 'short')
+    assert asserted == [(condition, 'short')]
+
+
+@pytest.mark.parametrize('device', ['mps', 'xpu'])
+def test_devices_without_assertions_are_read(monkeypatch, device):
+    monkeypatch.setattr(torch, '_assert_async', lambda *_: pytest.fail('not implemented'))
+    with pytest.raises(ValueError, match='found 3'):
+        require(Condition(device), lambda: 'found 3', 'short')
 
 
 def test_assertion_of_a_device_has_the_short_message():

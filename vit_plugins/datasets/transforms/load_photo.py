@@ -33,7 +33,8 @@ class LoadPhoto(LoadImageFromFile):
 
     Raises:
         ValueError: If ``color_type`` is none of the two; when called, if an image cannot be
-            decoded.
+            decoded, with its path.
+        OSError: When called, if a file cannot be read.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class LoadPhoto(LoadImageFromFile):
             if self.ignore_empty:
                 return None
             if isinstance(error, UndecodableError):
-                raise UndecodableError(f'{path} cannot be loaded: {error}') from None
+                raise UndecodableError(f'{path} cannot be loaded: {error}') from error
             raise
         results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]

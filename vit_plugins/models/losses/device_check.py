@@ -11,14 +11,16 @@ def require(holds: Tensor, message: Callable[[], str], short: str) -> None:
 
     Args:
         holds: The condition, bool of shape ().
-        message: Writes what was found; used on the CPU, where looking costs nothing.
-        short: What a GPU's assertion says, when it gets there. To look at the values now would
-            keep the program waiting in each step.
+        message: Writes what was found; used elsewhere than on a CUDA device.
+        short: What the assertion of a CUDA device says, when it gets there. To look at the
+            values now would keep the program waiting in each step.
 
     Raises:
-        ValueError: On the CPU.
+        ValueError: On a CPU, and on devices that have no assertions of their own, such as MPS.
     """
-    if holds.device.type != 'cpu':
+    if holds.is_meta:
+        return  # no values
+    if holds.device.type == 'cuda':
         torch._assert_async(holds, short)
     elif not holds:
         raise ValueError(message())
