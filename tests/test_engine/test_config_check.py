@@ -1,13 +1,22 @@
 """What a config says and nothing reads: refused where it is surely meant, warned of where not."""
 
 import glob
+import inspect
+import re
 from pathlib import Path
 
 import mmpretrain
 import pytest
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
-from vit_plugins.engine.component_arguments import accepted, nearest, unknown_settings
+from vit_plugins.engine.component_arguments import (
+    PASSED_ON,
+    _registries,
+    accepted,
+    nearest,
+    unknown_settings,
+)
 from vit_plugins.engine.config_check import check_config, impossible_lengths
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 
@@ -175,7 +184,7 @@ def test_accepted_arguments():
 
     class Child(Base):
         def __init__(self, c, **kwargs):
-            pass
+            super().__init__(**kwargs)
 
     class Open:
         def __init__(self, **kwargs):
@@ -188,6 +197,69 @@ def test_accepted_arguments():
     assert accepted(Open) is None
     assert accepted(Plain) == set()
     assert accepted(lambda x, *, y: None) == {'x', 'y'}
+
+
+def test_further_arguments_that_do_not_go_to_the_base():
+    class Base:
+        def __init__(self, a):
+            pass
+
+    class Elsewhere(Base):
+        def __init__(self, c, **kwargs):
+            super().__init__(a=1)
+            self.made = dict(**kwargs)
+
+    class Both(Base):
+        def __init__(self, c, **rest):
+            self.made = dict(**rest)
+            super().__init__(**rest)
+
+    class Reads(Base):
+        def __init__(self, **rest):
+            if 'e' in rest:
+                rest['f'] = rest.pop('d', None)
+            super().__init__(**rest)
+
+    class ByName(Base):
+        def __init__(self, c, **rest):
+            Base.__init__(self, **rest)
+
+    assert accepted(Elsewhere) is None
+    assert accepted(Both) is None
+    assert accepted(Reads) == {'a', 'd', 'e', 'f'}
+    assert accepted(ByName) == {'a', 'c'}
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('TIMMBackbone', 'TimmClassifier', 'HuggingFaceClassifier', 'MultiTaskHead'),
+        'ShiftWindowMSA',
+    ],
+)
+def test_components_of_the_host_that_pass_settings_on_elsewhere(name):
+    assert accepted(MODELS.get(name)) is None
+
+
+def test_registered_components_with_known_settings_hand_the_others_to_their_base_alone():
+    """Read off the text: each ``**rest`` of a call stands in one of ``__init__``."""
+    checked = 0
+    for registry in _registries():
+        for component in registry.module_dict.values():
+            if not isinstance(component, type) or accepted(component) is None:
+                continue
+            for base in component.__mro__:
+                constructor = inspect.unwrap(vars(base).get('__init__', base))
+                if not inspect.isfunction(constructor):
+                    continue
+                rest = inspect.getfullargspec(constructor).varkw
+                if rest is None or constructor in PASSED_ON:
+                    break
+                body = inspect.getsource(constructor).partition(f'**{rest}')[2]
+                callers = re.findall(rf'(\w+)\((?:[^()]|\([^()]*\))*?\*\*{rest}\b', body)
+                assert set(callers) == {'__init__'}, (component, callers)
+                checked += 1
+    assert checked > 20
 
 
 def test_nearest_and_lengths():
