@@ -12,12 +12,13 @@ from mmpretrain.registry import MODELS
 
 from vit_plugins.engine.component_arguments import (
     PASSED_ON,
+    RUNNER_KEYS,
     _registries,
     accepted,
     nearest,
     unknown_settings,
 )
-from vit_plugins.engine.config_check import check_config, impossible_lengths
+from vit_plugins.engine.config_check import check_config, impossible_lengths, misspelt_keys
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,17 @@ def test_what_is_found_in_all_recipes_of_the_host_is_a_fault_of_theirs():
     }
 
 
+def test_names_of_the_hosts_recipes_are_not_taken_for_misspelt_ones():
+    """A recipe on top of them need not read them."""
+    names = set()
+    for file in HOST.rglob('*.py'):
+        names |= set(re.findall(r'^(\w+) = ', file.read_text(), re.MULTILINE))
+    names -= RUNNER_KEYS
+    assert {'test_pipeline', 'bgr_mean', 'gallery_dataloader', 'view_pipeline'} <= names
+    cfg = {name: [dict(type='PackInputs')] for name in names}
+    assert not list(misspelt_keys(cfg, sorted(names)))
+
+
 CONFIG = f"""
 _base_ = ['{ROOT}/configs/_base_/default_runtime.py']
 size = 16
@@ -96,6 +108,8 @@ def config(folder, added):
         ('optim_wraper = dict(clip_grad=None)', "optim_wraper: .*'optim_wrapper' is meant"),
         ("custom_hook = [dict(type='EMAHook')]", "custom_hook: .*'custom_hooks' is meant"),
         ('val_evaluators = dict(type="Accuracy")', "'val_evaluator' is meant"),
+        ("tta_pipline = [dict(type='PackInputs')]", "tta_pipline: .*'tta_pipeline' is meant"),
+        ('tain_dataloader = dict(a=dict(batch_size=3))', "'train_dataloader' is meant"),
         ('train_loader = dict(); train_dataloder = dict(batch_size=3)', 'train_dataloader'),
         # hooks
         ('default_hooks = dict(checkpoint=dict(intervall=2))', "Crash.*'intervall'; 'interval'"),
@@ -130,6 +144,12 @@ def config(folder, added):
         # lengths
         ('train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=0)', 'val_interval=0 must'),
         ('train_cfg = dict(by_epoch=True, max_epochs=0)', 'max_epochs=0 must'),
+        (
+            "train_cfg = dict(by_epoch=False, max_iters=float('inf'))",
+            'max_iters=inf must be a whole',
+        ),
+        ("train_cfg = dict(by_epoch=True, max_epochs=float('nan'))", 'max_epochs=nan must'),
+        ('train_cfg = dict(by_epoch=True, max_epochs=True)', 'max_epochs=True must'),
         ('train_cfg = dict(by_epoch=True, max_epochs=1.5)', 'max_epochs=1.5 must'),
         ('default_hooks = dict(checkpoint=dict(interval=0))', 'interval=0 must .* or -1'),
         ("val_dataloader = dict(val_dataloader, batch_size='8')", "batch_size='8' must"),
