@@ -1,14 +1,24 @@
 """What a config says and nothing reads: refused where it is surely meant, warned of where not."""
 
 import glob
+import inspect
+import re
 from pathlib import Path
 
 import mmpretrain
 import pytest
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 
-from vit_plugins.engine.component_arguments import accepted, nearest, unknown_settings
-from vit_plugins.engine.config_check import check_config, impossible_lengths
+from vit_plugins.engine.component_arguments import (
+    PASSED_ON,
+    RUNNER_KEYS,
+    _registries,
+    accepted,
+    nearest,
+    unknown_settings,
+)
+from vit_plugins.engine.config_check import check_config, impossible_lengths, misspelt_keys
 from vit_plugins.engine.recipe_variables import UnusedSettingError
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +69,17 @@ def test_what_is_found_in_all_recipes_of_the_host_is_a_fault_of_theirs():
     }
 
 
+def test_names_of_the_hosts_recipes_are_not_taken_for_misspelt_ones():
+    """A recipe on top of them need not read them."""
+    names = set()
+    for file in HOST.rglob('*.py'):
+        names |= set(re.findall(r'^(\w+) = ', file.read_text(), re.MULTILINE))
+    names -= RUNNER_KEYS
+    assert {'test_pipeline', 'bgr_mean', 'gallery_dataloader', 'view_pipeline'} <= names
+    cfg = {name: [dict(type='PackInputs')] for name in names}
+    assert not list(misspelt_keys(cfg, sorted(names)))
+
+
 CONFIG = f"""
 _base_ = ['{ROOT}/configs/_base_/default_runtime.py']
 size = 16
@@ -87,6 +108,8 @@ def config(folder, added):
         ('optim_wraper = dict(clip_grad=None)', "optim_wraper: .*'optim_wrapper' is meant"),
         ("custom_hook = [dict(type='EMAHook')]", "custom_hook: .*'custom_hooks' is meant"),
         ('val_evaluators = dict(type="Accuracy")', "'val_evaluator' is meant"),
+        ("tta_pipline = [dict(type='PackInputs')]", "tta_pipline: .*'tta_pipeline' is meant"),
+        ('tain_dataloader = dict(a=dict(batch_size=3))', "'train_dataloader' is meant"),
         ('train_loader = dict(); train_dataloder = dict(batch_size=3)', 'train_dataloader'),
         # hooks
         ('default_hooks = dict(checkpoint=dict(intervall=2))', "Crash.*'intervall'; 'interval'"),
@@ -121,6 +144,12 @@ def config(folder, added):
         # lengths
         ('train_cfg = dict(by_epoch=True, max_epochs=3, val_interval=0)', 'val_interval=0 must'),
         ('train_cfg = dict(by_epoch=True, max_epochs=0)', 'max_epochs=0 must'),
+        (
+            "train_cfg = dict(by_epoch=False, max_iters=float('inf'))",
+            'max_iters=inf must be a whole',
+        ),
+        ("train_cfg = dict(by_epoch=True, max_epochs=float('nan'))", 'max_epochs=nan must'),
+        ('train_cfg = dict(by_epoch=True, max_epochs=True)', 'max_epochs=True must'),
         ('train_cfg = dict(by_epoch=True, max_epochs=1.5)', 'max_epochs=1.5 must'),
         ('default_hooks = dict(checkpoint=dict(interval=0))', 'interval=0 must .* or -1'),
         ("val_dataloader = dict(val_dataloader, batch_size='8')", "batch_size='8' must"),
@@ -175,7 +204,7 @@ def test_accepted_arguments():
 
     class Child(Base):
         def __init__(self, c, **kwargs):
-            pass
+            super().__init__(**kwargs)
 
     class Open:
         def __init__(self, **kwargs):
@@ -188,6 +217,69 @@ def test_accepted_arguments():
     assert accepted(Open) is None
     assert accepted(Plain) == set()
     assert accepted(lambda x, *, y: None) == {'x', 'y'}
+
+
+def test_further_arguments_that_do_not_go_to_the_base():
+    class Base:
+        def __init__(self, a):
+            pass
+
+    class Elsewhere(Base):
+        def __init__(self, c, **kwargs):
+            super().__init__(a=1)
+            self.made = dict(**kwargs)
+
+    class Both(Base):
+        def __init__(self, c, **rest):
+            self.made = dict(**rest)
+            super().__init__(**rest)
+
+    class Reads(Base):
+        def __init__(self, **rest):
+            if 'e' in rest:
+                rest['f'] = rest.pop('d', None)
+            super().__init__(**rest)
+
+    class ByName(Base):
+        def __init__(self, c, **rest):
+            Base.__init__(self, **rest)
+
+    assert accepted(Elsewhere) is None
+    assert accepted(Both) is None
+    assert accepted(Reads) == {'a', 'd', 'e', 'f'}
+    assert accepted(ByName) == {'a', 'c'}
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('TIMMBackbone', 'TimmClassifier', 'HuggingFaceClassifier', 'MultiTaskHead'),
+        'ShiftWindowMSA',
+    ],
+)
+def test_components_of_the_host_that_pass_settings_on_elsewhere(name):
+    assert accepted(MODELS.get(name)) is None
+
+
+def test_registered_components_with_known_settings_hand_the_others_to_their_base_alone():
+    """Read off the text: each ``**rest`` of a call stands in one of ``__init__``."""
+    checked = 0
+    for registry in _registries():
+        for component in registry.module_dict.values():
+            if not isinstance(component, type) or accepted(component) is None:
+                continue
+            for base in component.__mro__:
+                constructor = inspect.unwrap(vars(base).get('__init__', base))
+                if not inspect.isfunction(constructor):
+                    continue
+                rest = inspect.getfullargspec(constructor).varkw
+                if rest is None or constructor in PASSED_ON:
+                    break
+                body = inspect.getsource(constructor).partition(f'**{rest}')[2]
+                callers = re.findall(rf'(\w+)\((?:[^()]|\([^()]*\))*?\*\*{rest}\b', body)
+                assert set(callers) == {'__init__'}, (component, callers)
+                checked += 1
+    assert checked > 20
 
 
 def test_nearest_and_lengths():

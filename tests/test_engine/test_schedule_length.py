@@ -94,3 +94,62 @@ def test_milestones_beyond_the_training_are_scaled():
     found, notes = rates([dict(type='MultiStepLR', milestones=[30, 60, 90], gamma=0.1)], 300)
     assert [round(found[i], 6) for i in (99, 100, 199, 200, 299)] == [1, 0.1, 0.1, 0.01, 0.01]
     assert 'MultiStepLR' in notes[0]
+    assert 'warm-up' not in notes[0]
+
+
+WARMUP = dict(type='LinearLR', start_factor=0.01, end=5)
+
+
+@pytest.mark.parametrize(
+    'decay',
+    [dict(type='StepLR', step_size=1, gamma=0.5), dict(type='ExponentialLR', gamma=0.5)],
+    ids=lambda s: s['type'],
+)
+def test_a_decay_per_epoch_after_a_shortened_warmup_stays_one_per_epoch(decay):
+    found, notes = rates([WARMUP, dict(decay, begin=5)], 3 * EPOCH)
+    assert len(notes) == 1
+    start = 3  # steps of the warm-up
+    assert found[start] == pytest.approx(1.0, abs=0.1)
+    assert found[start + 1 + EPOCH] / found[start + 1] == pytest.approx(0.5)
+    assert 0.1 < found[-1] < 0.3
+
+
+@pytest.mark.parametrize(
+    'untimed',
+    [
+        dict(type='StepLR', step_size=1, gamma=0.9),
+        dict(type='ExponentialLR', gamma=0.9),
+        dict(type='ReduceOnPlateauLR', monitor='accuracy/top1', begin=5, end=90),
+    ],
+    ids=lambda s: s['type'],
+)
+def test_a_schedule_without_a_length_or_that_waits_for_scores_stays(untimed):
+    for chain in ([WARMUP, untimed], [*CHAIN, untimed]):
+        found, _ = fit_schedules(chain, 3 * EPOCH, EPOCH)
+        assert found[-1] == untimed
+        assert found[0]['end'] <= 3
+
+
+@pytest.mark.parametrize(
+    'schedule',
+    [
+        dict(type='StepLR', step_size=30, gamma=0.1, end=90),
+        dict(type='StepLR', step_size=30, gamma=0.1, end=90, convert_to_iter_based=True),
+        dict(type='ExponentialLR', gamma=0.1 ** (1 / 30), end=90),
+        dict(
+            type='CosineRestartLR',
+            periods=[30, 30, 30],
+            restart_weights=[1, 0.5, 0.25],
+            eta_min=0.0,
+            end=90,
+        ),
+    ],
+    ids=lambda s: s['type'],
+)
+def test_parts_of_a_schedule_are_scaled_with_it(schedule):
+    """A fifth of the length has the rates of the whole one, each for a fifth of the time."""
+    epochs = dict(schedule, convert_to_iter_based=False)
+    planned, _ = rates([epochs], 90 * EPOCH)
+    found, notes = rates([schedule], 18 * EPOCH)
+    assert len(notes) == 1
+    assert found[:: EPOCH // 5] == pytest.approx(planned[::EPOCH], rel=1e-6)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
@@ -41,7 +43,8 @@ NEAR = 0.8  # how alike two names are of which one is taken for the other misspe
 def accepted(component: Callable) -> set[str] | None:
     """Return the names of the arguments of a function or class, None if it takes any name.
 
-    What a class passes on as ``**kwargs`` is looked up in the classes that it is derived from.
+    What a class passes on as ``**kwargs`` to the constructor of its base is looked up there; a
+    class that hands them to anything else takes any name.
 
     Args:
         component: The function or class.
@@ -63,10 +66,53 @@ def _arguments(functions: list[Callable]) -> set[str] | None:
         names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if function in PASSED_ON:
             names = names.union(*map(accepted, PASSED_ON[function]))
-        elif any(p.kind is p.VAR_KEYWORD for p in parameters):
+        elif rest := [p.name for p in parameters if p.kind is p.VAR_KEYWORD]:
+            named = _named_on_the_way(function, rest[0])
+            if named is None:
+                return None
+            names |= named
             continue
         return names - {'self'}
     return None
+
+
+@cache
+def _named_on_the_way(constructor: Callable, rest: str) -> frozenset[str] | None:
+    """Return the names that a constructor reads of its ``**rest`` before its base gets them.
+
+    None if the base does not get them, or something else does, too.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(constructor)))
+    except (OSError, TypeError, SyntaxError):  # without a source
+        return None
+    takers = [node.func for node in ast.walk(tree) if rest in _handed_to(node)]
+    if not takers or any(getattr(taker, 'attr', '') != '__init__' for taker in takers):
+        return None
+    return frozenset(name for node in ast.walk(tree) for name in _read_from(node, rest))
+
+
+def _handed_to(node: ast.AST) -> list[str]:
+    """Return the variables that a call hands over, as arguments or unpacked."""
+    if not isinstance(node, ast.Call):
+        return []
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    return [value.id for value in values if isinstance(value, ast.Name)]
+
+
+def _read_from(node: ast.AST, rest: str) -> list[str]:
+    """Return the key of ``rest['key']``, ``'key' in rest`` and ``rest.pop('key')``."""
+    match node:
+        case (
+            ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))
+            | ast.Compare(left=ast.Constant(value=str(key)), comparators=[ast.Name(id=name)])
+            | ast.Call(
+                func=ast.Attribute(value=ast.Name(id=name), attr='get' | 'pop' | 'setdefault'),
+                args=[ast.Constant(value=str(key)), *_],
+            )
+        ) if name == rest:
+            return [key]
+    return []
 
 
 # What is called with the further arguments of these.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
 from typing import Any
 
 from mmengine.config import Config
@@ -12,6 +13,8 @@ from mmengine.logging import print_log
 from ..datasets.photo_pipeline import type_name, walk
 from .component_arguments import RUNNER_KEYS, nearest, unknown_settings
 from .recipe_variables import TOOL_KEYS, UnusedSettingError, unread_names
+
+SAME_WORD = 0.6  # how alike two words are of which one is taken for the other misspelt
 
 
 def check_config(cfg: Config) -> None:
@@ -44,8 +47,18 @@ def misspelt_keys(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
     """
     for name in unread:
         known = nearest(name, RUNNER_KEYS)
-        if known and any(True for _ in walk(cfg[name])):
+        if known and not _is_sibling(name, known) and any(True for _ in walk(cfg[name])):
             yield f'{name}: nothing reads it; {known!r} is meant?'
+
+
+def _is_sibling(name: str, known: str) -> bool:
+    """Return whether a name is the last word of a known one after a word of its own.
+
+    Recipes customarily have a ``test_pipeline`` or a ``gallery_dataloader``, which a recipe on top
+    of them may no longer read.
+    """
+    (own, _, last), (first, _, known_last) = name.rpartition('_'), known.rpartition('_')
+    return last == known_last and SequenceMatcher(None, own, first).ratio() < SAME_WORD
 
 
 def unread_scalars(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
@@ -94,8 +107,8 @@ def impossible_lengths(cfg: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_count(value: Any) -> bool:
-    return value is None or (value == int(value) and value >= 1 if _is_number(value) else False)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return value.is_integer() and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -12,7 +12,12 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from .launch import TRAINED_ANEW, build_trainer
-from .sample_validation import sample_batch
+from .sample_validation import (
+    UnscoredSampleError,
+    evaluate_sample,
+    sample_batch,
+    sampled_images,
+)
 
 
 class _StepTaken(Exception):
@@ -59,11 +64,11 @@ class OneStepHook(Hook):
         loop = runner.val_loop
         runner.model.eval()
         runner.call_hook('before_val_epoch')
-        batch = sample_batch(loop.dataloader, runner.seed + runner.rank)
+        batch = sample_batch(loop.dataloader, runner.seed)
         loop.run_iter(0, batch)
         try:
-            metrics = loop.evaluator.evaluate(len(batch['inputs']) * runner.world_size)
-        except ValueError as error:  # as of a query without an answer among so few
+            metrics = evaluate_sample(loop.evaluator, sampled_images(loop.dataloader))
+        except UnscoredSampleError as error:  # as of a query without an answer among so few
             return f'a batch cannot be scored ({error})'
         return 'one batch: ' + '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
 

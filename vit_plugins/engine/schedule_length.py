@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.runner import Runner
+from mmpretrain.registry import PARAM_SCHEDULERS
 
 from ..datasets.photo_pipeline import type_name
 
@@ -13,6 +14,8 @@ from ..datasets.photo_pipeline import type_name
 WARMUP_SHARE = 0.1
 WARMUPS = ('LinearLR', 'ConstantLR')
 DURATIONS = ('T_max', 'total_iters', 'total_steps')
+# Lengths of parts of a schedule.
+PARTS = ('step_size', 'cool_down_time')
 
 
 def fit_schedules(
@@ -21,9 +24,11 @@ def fit_schedules(
     """Shorten schedules that outlast a training, and warm-ups that would take all of it.
 
     Schedules that fit stay as they are, whatever their unit. Those that end after the training are
-    scaled together, so that the last one ends with it; the scaled ones step each iteration. A
-    ``WarmupCosineLR`` whose ``total`` is longer than the training is stopped early, as its
-    documentation says, unless the training ends within its warm-up.
+    scaled together, so that the last one ends with it; the scaled ones step each iteration, and
+    what they do per epoch is converted. Schedules that neither begin nor end at a time of their
+    own, and those that wait for validation scores, stay as they are. A ``WarmupCosineLR`` whose
+    ``total`` is longer than the training is stopped early, as its documentation says, unless the
+    training ends within its warm-up.
 
     Args:
         schedules: Their configs, for one optimizer.
@@ -80,28 +85,46 @@ def _last_step(schedule: Mapping[str, Any]) -> float:
 def _fit_chain(
     schedules: list[dict], steps: int, epoch_length: int, notes: list[str]
 ) -> list[dict]:
-    ends = [_last_step(s) * _unit(s, epoch_length) for s in schedules]
-    warmups = [type_name(s) in WARMUPS and not s.get('begin') for s in schedules]
-    planned = max([e for e, w in zip(ends, warmups, strict=True) if not w], default=0)
-    warmup = max([e for e, w in zip(ends, warmups, strict=True) if w], default=0)
+    timed = [s for s in schedules if _is_timed(s)]
+    ends = {id(s): _last_step(s) * _unit(s, epoch_length) for s in timed}
+    warmups = {id(s) for s in timed if type_name(s) in WARMUPS and not s.get('begin')}
+    planned = max([end for key, end in ends.items() if key not in warmups], default=0)
+    warmup = max([ends[key] for key in warmups], default=0)
     factor = steps / planned if planned > steps else 1.0
     short = factor
     if warmup * factor >= steps:
         short = WARMUP_SHARE * steps / warmup
     if factor == short == 1.0:
         return schedules
-    names = ', '.join(type_name(s) for s in schedules)
-    notes.append(
-        f'The training has {steps} steps and its schedule ({names}) {max(planned, warmup):g}, a '
-        f'warm-up of {warmup:g} among them: it is shortened to end with the training, the warm-up '
-        f'to {warmup * short:.0f} steps'
+    notes.append(_note(timed, steps, max(planned, warmup), warmup, short))
+    found = []
+    for schedule in schedules:
+        if id(schedule) not in ends:
+            found.append(schedule)
+            continue
+        own = short if id(schedule) in warmups else factor
+        fitted = _scaled(schedule, _unit(schedule, epoch_length), own, warmup, short)
+        # the host's LinearLR never reaches its end in a single step
+        if fitted.get('end') is None or fitted['end'] > fitted['begin'] + 1:
+            found.append(fitted)
+    return found
+
+
+def _is_timed(schedule: Mapping[str, Any]) -> bool:
+    """Return whether a schedule begins or ends at a time of its own."""
+    if getattr(PARAM_SCHEDULERS.get(type_name(schedule)), 'need_val_args', False):
+        return False  # the host steps it after a validation, whatever the unit
+    return bool(_last_step(schedule) or schedule.get('begin'))
+
+
+def _note(timed: list[dict], steps: int, length: float, warmup: float, short: float) -> str:
+    names = ', '.join(type_name(s) for s in timed)
+    before = f', a warm-up of {warmup:g} among them' if warmup else ''
+    after = f', the warm-up to {warmup * short:.0f} steps' if warmup else ''
+    return (
+        f'The training has {steps} steps and its schedule ({names}) {length:g}{before}: it is '
+        f'shortened to end with the training{after}'
     )
-    found = [
-        _scaled(s, _unit(s, epoch_length), short if w else factor, warmup, short)
-        for s, w in zip(schedules, warmups, strict=True)
-    ]
-    # the host's LinearLR never reaches its end in a single step
-    return [s for s in found if s.get('end') is None or s['end'] > s['begin'] + 1]
 
 
 def _scaled(schedule: dict, unit: int, factor: float, warmup: float, short: float) -> dict:
@@ -116,8 +139,16 @@ def _scaled(schedule: dict, unit: int, factor: float, warmup: float, short: floa
     for key in DURATIONS:
         if schedule.get(key) is not None:
             found[key] = max(round(schedule[key] * unit * factor + shift), 1)
-    if schedule.get('milestones'):
-        found['milestones'] = [round(m * unit * factor) for m in schedule['milestones']]
+    for key in PARTS:
+        if schedule.get(key) is not None:
+            found[key] = max(round(schedule[key] * unit * factor), 1)
+    for key in ('milestones', 'periods'):
+        if schedule.get(key):
+            found[key] = [round(time * unit * factor) for time in schedule[key]]
+    if type_name(schedule).startswith('Exponential'):
+        # one that the host converts decays by gamma in each iteration
+        step = factor if schedule.get('convert_to_iter_based') else unit * factor
+        found['gamma'] = schedule['gamma'] ** (1 / step)
     return found
 
 

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ..recipe_variables import UnusedSettingError
-from ..sample_validation import sample_metrics
+from ..sample_validation import UnscoredSampleError, sample_metrics
 
 
 @HOOKS.register_module()
@@ -38,7 +38,7 @@ class MetricNameHook(Hook):
             return
         try:
             measured = sample_metrics(runner)
-        except ValueError as error:
+        except UnscoredSampleError as error:  # on all ranks
             runner.logger.info(f'Names of metrics are not checked, a batch has none: {error}')
             return
         for name, place in wanted.items():
