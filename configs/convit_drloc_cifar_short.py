@@ -4,8 +4,8 @@
 #   python tools/train.py configs/convit_drloc_cifar_short.py --amp
 #
 # Seen with --data-root on the images as class folders, a fifth of train/ for validation: 40.3 %
-# validation accuracy after 22 minutes on one busy core (OMP_NUM_THREADS=1), drloc_raw 0.332 where a
-# constant guess stays at 0.391.
+# validation accuracy after 22 minutes on one busy core (OMP_NUM_THREADS=1), drloc_raw 0.332 where
+# a constant guess stays at 0.391.
 _base_ = './convit_drloc_cifar.py'
 
 model = dict(train_cfg=dict(_delete_=True))

@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.dataset import base_dataset
 from mmpretrain.utils import register_all_modules
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -15,6 +18,14 @@ torch.set_num_threads(1)  # tiny models: a second thread only gets in the way of
 def _host_scope():
     """Let the tests build host components by bare name, as a config does."""
     register_all_modules(init_default_scope=True)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _no_garbage_collection():
+    """Spare the host's datasets their garbage collection: seconds each, as tests hold much."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base_dataset, 'gc', SimpleNamespace(collect=lambda: 0))
+        yield
 
 
 @pytest.fixture(autouse=True)

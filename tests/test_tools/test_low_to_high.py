@@ -24,11 +24,12 @@ def low_model(train_tool, classes=10):
     return model
 
 
-def loaded(train_tool, weights):
-    """Build what the high recipe trains, as it stands before the first step."""
+def loaded(train_tool, low):
+    """Build what the high recipe trains on from a model, as it stands before the first step."""
+    Path(SAVED).parent.mkdir(parents=True)
+    save_checkpoint(dict(state_dict=low.state_dict()), SAVED)
     cfg = train_tool.complete_config(train_tool.parse_args([HIGH]))
     assert cfg.load_from == SAVED
-    cfg.load_from = str(weights)
     runner = build_runner(cfg, TRAINED_ANEW)
     runner.load_or_resume()
     return runner.model.cpu()
@@ -37,8 +38,7 @@ def loaded(train_tool, weights):
 def test_position_embedding_is_resized_and_all_else_kept(train_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     low = low_model(train_tool)
-    save_checkpoint(dict(state_dict=low.state_dict()), 'low.pth')
-    high = loaded(train_tool, 'low.pth').state_dict()
+    high = loaded(train_tool, low).state_dict()
     expected = low.state_dict()
     grown = resize_pos_embed(expected.pop('backbone.pos_embed'), (4, 4), (6, 6), 'bicubic', 0)
     torch.testing.assert_close(high.pop('backbone.pos_embed'), grown)
@@ -49,8 +49,7 @@ def test_classifier_of_other_classes_starts_anew(train_tool, tmp_path, monkeypat
     """As from ImageNet-21k to ImageNet-1k."""
     monkeypatch.chdir(tmp_path)
     low = low_model(train_tool, classes=21)
-    save_checkpoint(dict(state_dict=low.state_dict()), 'low.pth')
-    high = loaded(train_tool, 'low.pth')
+    high = loaded(train_tool, low)
     assert high.head.layers.head.weight.shape == (10, 64)
     ours, theirs = high.backbone.layers.state_dict(), low.backbone.layers.state_dict()
     torch.testing.assert_close(dict(ours), dict(theirs), rtol=0, atol=0)
