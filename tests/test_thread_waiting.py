@@ -43,6 +43,7 @@ def test_which_processes_are_ours(argv, words, own):
     assert is_own_command(argv, words) is own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('command', 'told'),
     [

@@ -116,6 +116,7 @@ def rank_main(rank, port, folder):
     end_ranks()
 
 
+@pytest.mark.slow
 def test_two_ranks_stay_in_step_whether_a_sample_can_be_scored_or_not(tmp_path):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
