@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import base_dataset
 from mmpretrain.utils import register_all_modules
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 import vit_plugins  # noqa: F401  (registration)
 
@@ -47,7 +47,7 @@ class NoWaiting(TorchDispatchMode):
         kwargs = kwargs or {}
         devices = {
             leaf.device.type
-            for leaf in tree_leaves((args, kwargs))
+            for leaf in tree_flatten((args, kwargs))[0]
             if isinstance(leaf, torch.Tensor) and (leaf.ndim or leaf.is_meta)
         }
         name = func.name().split('.')[0]
@@ -56,7 +56,7 @@ class NoWaiting(TorchDispatchMode):
         result = func(*args, **kwargs)
         back = 'meta' in devices and any(
             isinstance(leaf, torch.Tensor) and leaf.device.type == 'cpu'
-            for leaf in tree_leaves(result)
+            for leaf in tree_flatten(result)[0]
         )
         assert not back, f'{func} moves a result of the device to the CPU'
         return result

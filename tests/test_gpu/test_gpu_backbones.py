@@ -44,7 +44,7 @@ def test_every_backbone_is_here():
 
 def run(model, images):
     out = model(images)
-    tensors = [t for t in torch.utils._pytree.tree_leaves(out) if isinstance(t, torch.Tensor)]
+    tensors = [t for t in torch.utils._pytree.tree_flatten(out)[0] if isinstance(t, torch.Tensor)]
     model.zero_grad()
     sum(t.square().sum() for t in tensors).backward()
     return tensors, {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
