@@ -33,7 +33,7 @@ class AllowListUnpickler(pickle._Unpickler):
     }
 
     def load_build(self) -> None:
-        """Give an object its state."""
+        """Set the state of an object."""
         kind = type(self.stack[-2])
         if kind not in self.buildable:
             raise RefusedError(

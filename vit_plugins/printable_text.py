@@ -62,7 +62,7 @@ def spreadsheet_path(path: str) -> str:
 
 
 def write_any_character(*streams: TextIO) -> None:
-    """Let streams escape what their encoding lacks, where they would raise an error.
+    """Set streams to escape what their encoding lacks, where they would raise an error.
 
     Args:
         *streams: Default: stdout and stderr.

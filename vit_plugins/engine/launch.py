@@ -315,7 +315,7 @@ def build_trainer(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
 
 
 def count_accumulation(runner: Runner) -> None:
-    """Let ``auto_scale_lr`` count the batches whose gradients are added up.
+    """Count the batches whose gradients are added up in ``auto_scale_lr``.
 
     Args:
         runner: A runner that is not yet training.

@@ -1,4 +1,4 @@
-"""Let schedules of the learning rate follow the length of the training."""
+"""Schedules of the learning rate that follow the length of the training."""
 
 from __future__ import annotations
 

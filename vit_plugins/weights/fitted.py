@@ -256,5 +256,5 @@ def load_from_fitted(filename: str, map_location=None) -> dict[str, OrderedDict]
 
 
 def register() -> None:
-    """Let MMEngine's initialisation read what was fitted to a backbone."""
+    """Load what was fitted to a backbone, for MMEngine's initialisation."""
     CheckpointLoader.register_scheme(prefixes=SCHEME, loader=load_from_fitted, force=True)

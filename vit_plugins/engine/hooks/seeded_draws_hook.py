@@ -128,7 +128,7 @@ class StepBatches:
 
 
 def _keep_sampler_seed(runner: Runner, sampler: Any) -> None:
-    """Let a resumed run draw the images in the order of the one that was interrupted.
+    """Restore the order of the images of the run that was interrupted.
 
     Its sampler was built before the checkpoint was read, with a seed that may be another one.
     """

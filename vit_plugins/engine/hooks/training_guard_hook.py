@@ -162,7 +162,7 @@ class TrainingGuardHook(Hook):
             self._look()
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Look at the last losses and at the weights, on all ranks.
+        """Check the last losses and the weights, on all ranks.
 
         Args:
             runner: The runner.

@@ -49,7 +49,7 @@ class PosEmbedViT(VisionTransformer):
             self._add_rows_and_columns()
 
     def _replace_patch_embed(self, patch_cfg: dict) -> None:
-        """Put the named embedding in the place of the host's, with the host's settings."""
+        """Replace the host's embedding by the named one, with the host's settings."""
         host = self.patch_embed
         conv = host.projection
         self.patch_embed = build_patch_embed(

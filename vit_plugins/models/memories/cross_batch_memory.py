@@ -171,7 +171,7 @@ class CrossBatchMemory(nn.Module):
             error_msgs.append(f'of the memory {prefix[:-1]} only {", ".join(saved)} are there')
 
     def _restore(self, saved: Mapping[str, Tensor | int]) -> None:
-        """Take what a checkpoint kept; of a larger memory, the newest that fit."""
+        """Load what a checkpoint kept; of a larger memory, the newest that fit."""
         embeddings, labels, pointer = saved['embeddings'], saved['labels'], int(saved['pointer'])
         if len(labels) not in (0, self.size):  # of a ring of another size: start at the oldest
             start = pointer if pointer < len(labels) else 0
