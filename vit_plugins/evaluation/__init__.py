@@ -1,7 +1,6 @@
 """Metrics, and the pure functions behind those of retrieval."""
 
-from .class_f1 import ClassF1
-from .embedding_statistics import (
+from .functional.embedding_statistics import (
     components_for,
     covariance_spectrum,
     cumulative_energy,
@@ -9,13 +8,23 @@ from .embedding_statistics import (
     nearest_distances,
     similarity_histogram,
 )
-from .pca import fit_pca, fit_supervised_whitening, label_pairs
-from .real_accuracy import ReaLAccuracy, real_accuracy
-from .retrieval_metric import RetrievalMetric
-from .retrieval_ranking import PositiveRanks, iterate_positive_ranks
-from .retrieval_scores import RetrievalScores, retrieval_scores, scores_of_ranks
-from .revisited_protocol import average_precision, precision_at, ranks_among, revisited_scores
-from .revisited_retrieval_metric import RevisitedRetrievalMetric
+from .functional.pca import fit_pca, fit_supervised_whitening, label_pairs
+from .functional.retrieval_ranking import PositiveRanks, iterate_positive_ranks
+from .functional.retrieval_scores import (
+    RetrievalScores,
+    retrieval_scores,
+    scores_of_ranks,
+)
+from .functional.revisited_protocol import (
+    average_precision,
+    precision_at,
+    ranks_among,
+    revisited_scores,
+)
+from .metrics.class_f1 import ClassF1
+from .metrics.real_accuracy import ReaLAccuracy, real_accuracy
+from .metrics.retrieval_metric import RetrievalMetric
+from .metrics.revisited_retrieval_metric import RevisitedRetrievalMetric
 
 __all__ = [
     'ClassF1',
