@@ -6,12 +6,11 @@ import torch
 from mmpretrain.registry import METRICS
 
 from vit_plugins.benchmarks.comparison import relative_difference
-from vit_plugins.evaluation.functional import retrieval_scores
 from vit_plugins.evaluation.functional.embedding_statistics import (
     covariance_spectrum,
     nearest_distances,
 )
-from vit_plugins.evaluation.functional.retrieval_scores import RETRIEVAL_METRICS
+from vit_plugins.evaluation.functional.retrieval_scores import RETRIEVAL_METRICS, retrieval_scores
 from vit_plugins.evaluation.functional.revisited_protocol import revisited_scores
 
 pytestmark = pytest.mark.gpu

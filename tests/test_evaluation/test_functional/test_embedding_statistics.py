@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from vit_plugins.evaluation import (
+from vit_plugins.evaluation.functional import embedding_statistics
+from vit_plugins.evaluation.functional.embedding_statistics import (
     components_for,
     covariance_spectrum,
     cumulative_energy,
@@ -11,7 +12,6 @@ from vit_plugins.evaluation import (
     nearest_distances,
     similarity_histogram,
 )
-from vit_plugins.evaluation.functional import embedding_statistics
 
 
 @pytest.mark.parametrize('n', [20, 300])

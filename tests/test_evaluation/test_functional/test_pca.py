@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from vit_plugins.evaluation import fit_pca, fit_supervised_whitening, label_pairs
+from vit_plugins.evaluation.functional.pca import fit_pca, fit_supervised_whitening, label_pairs
 
 
 def features(n=400, dims=12):

@@ -12,9 +12,13 @@ import pytest
 import torch
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 
-from vit_plugins.evaluation import iterate_positive_ranks, scores_of_ranks
-from vit_plugins.evaluation.functional import retrieval_ranking, retrieval_scores
-from vit_plugins.evaluation.functional.retrieval_scores import RETRIEVAL_METRICS
+from vit_plugins.evaluation.functional import retrieval_ranking
+from vit_plugins.evaluation.functional.retrieval_ranking import iterate_positive_ranks
+from vit_plugins.evaluation.functional.retrieval_scores import (
+    RETRIEVAL_METRICS,
+    retrieval_scores,
+    scores_of_ranks,
+)
 
 TOPK = (1, 2, 4, 1000)
 
@@ -273,7 +277,7 @@ def test_a_gpu_counts_the_same(classes):
 
 MEASURE = """
 import numpy as np, torch
-from vit_plugins.evaluation import retrieval_scores
+from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
 def memory(name):
     return int(open('/proc/self/status').read().split(name)[1].split()[0]) / 1e6

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from vit_plugins.evaluation import (
+from vit_plugins.evaluation.functional import revisited_protocol
+from vit_plugins.evaluation.functional.revisited_protocol import (
     average_precision,
     precision_at,
     ranks_among,
     revisited_scores,
 )
-from vit_plugins.evaluation.functional import revisited_protocol
 
 # Best first; what revisitop computes for them is in the tests.
 FIRST = [3, 0, 5, 1, 7, 2, 4, 6]

@@ -8,8 +8,7 @@ from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
-from vit_plugins.evaluation.metrics import real_accuracy
-from vit_plugins.evaluation.metrics.real_accuracy import image_number
+from vit_plugins.evaluation.metrics.real_accuracy import image_number, real_accuracy
 
 # real.json as published: a list for each of the 50,000 images; here the first four have labels
 REAL = b'[[970, 795],[230, 231],[809],[516, 850]' + b',[]' * 49_996 + b']'

@@ -14,7 +14,7 @@ from torch import multiprocessing as mp
 
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import end_ranks
-from vit_plugins.evaluation.functional import retrieval_scores
+from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
 
 def make_samples(n=31, classes=6, role=lambda i: None):

@@ -5,7 +5,7 @@ from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
 
-from vit_plugins.evaluation import revisited_scores
+from vit_plugins.evaluation.functional.revisited_protocol import revisited_scores
 
 GND = [dict(easy=[0], hard=[7, 2], junk=[5]), dict(easy=[6, 1], hard=[], junk=[0])]
 
