@@ -16,10 +16,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.runner import set_random_seed
 
+from vit_plugins.config_edits.data import apply_data
+from vit_plugins.config_edits.data_arguments import add_data_arguments, run_name
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.datasets.presence import MissingDataError, require_data
 from vit_plugins.fileio.printable_text import write_any_character
@@ -47,9 +50,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help="show these instead of the config's data set; sample:china and sample:flower are "
         'the photos that come with scikit-learn',
     )
-    parser.add_argument(
-        '--data-root', metavar='DIR', help="your own images, or the config's data set"
-    )
+    add_data_arguments(parser)
     parser.add_argument(
         '--num-images', type=int, default=4, help='images of the data set; default: 4'
     )
@@ -74,9 +75,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
     """Build the pipeline, and find the images."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg = apply_options(cfg, args.cfg_options)
+    options = args.cfg_options or {}
+    cfg = apply_options(read_config_file(args.config), options)
+    if args.data is not None:
+        cfg = apply_data(cfg, args.data)
+        cfg.merge_from_dict(options)
     photos = args.image
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False)
@@ -97,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the sheet."""
     write_any_character()
     args = parse_args(argv)
-    out = args.out or Path(f'{Path(args.config).stem}_{args.show}.png')
+    out = args.out or Path(f'{run_name(args)}_{args.show}.png')
     try:
         sheet = read_sheet(args)
         set_random_seed(args.seed)

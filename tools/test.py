@@ -14,6 +14,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from vit_plugins.config_edits.crop_ratio import set_crop_ratio
+from vit_plugins.config_edits.data_arguments import run_name
 from vit_plugins.config_edits.walking import walk
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import (
@@ -72,13 +73,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
-    default_work_dir = f'work_dirs/{Path(args.config).stem}/test'
-    if Path(args.config).is_dir():
+    default_work_dir = f'work_dirs/{run_name(args)}/test'
+    trained = Path(args.config).is_dir()
+    if trained:
         default_work_dir = f'{args.config}/test'
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
-    cfg = read_config(args)
+    cfg = read_config(args, trained=trained)
     # A folder of its own: the runner writes its config there, and that of the training must stay.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)

@@ -15,7 +15,6 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..config_edits.walking import preprocessor_of
 from ..datasets.class_subset import choose_per_class
 from ..datasets.splitting import stratified_split
 from ..evaluation.functional.probes import (
@@ -27,28 +26,6 @@ from ..evaluation.functional.probes import (
 )
 from ..evaluation.functional.statistics import summarize
 from ..weights.loading import load_weights
-
-DATA_SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def use_data(cfg: Config, data: Config) -> Config:
-    """Let a model's config read the images of another config.
-
-    Mean and deviation stay those that the model was trained with; the order of channels is that
-    of the other's images.
-
-    Args:
-        cfg: The config of the model, changed in place.
-        data: The config of the images, as those of ``configs/_base_/datasets``.
-
-    Returns:
-        The same config.
-    """
-    for name in DATA_SETTINGS:
-        cfg[name] = data[name]
-    theirs = preprocessor_of(data) if 'model' in data else data.get('data_preprocessor') or {}
-    preprocessor_of(cfg)['to_rgb'] = theirs.get('to_rgb', False)
-    return cfg
 
 
 def load_backbone(
