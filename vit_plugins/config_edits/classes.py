@@ -63,7 +63,7 @@ def set_num_classes(cfg: Config, count: int) -> None:
 
 
 def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
-    """Give rare classes more weight.
+    """Set that rare classes count more.
 
     Args:
         cfg: The config, changed in place.

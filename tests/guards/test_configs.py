@@ -13,7 +13,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 
 from vit_plugins.weights.index import index_models
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / 'configs').rglob('*.py'))
 # Examples for MMSegmentation, which is not installed here, have a test of their own.
 RECIPES = [f for f in FILES if '_base_' not in f.parts and f.parent.name != 'mmseg']

@@ -14,7 +14,7 @@ from torch import nn
 
 from vit_plugins.config_edits.data import apply_data
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'vit'
 
 
