@@ -21,7 +21,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.datasets.presence import require_data
+from vit_plugins.config_edits.presence import require_data
 from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.inference.embedding_report import (

@@ -20,8 +20,8 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import set_random_seed
 
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import MissingDataError, require_data
 from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.datasets.presence import MissingDataError, require_data
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
 from vit_plugins.visualization.sheets import picture_sheet

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
-from vit_plugins.config_edits.walking import walk
+from vit_plugins.config_edits.walking import pipelines_of
 from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.fileio.printable_text import printable, write_any_character
 from vit_plugins.inference.gallery import KINDS, Gallery, Photo, Source, faiss
@@ -119,7 +119,7 @@ def _same_encoder(*configs: Path) -> bool:
         (
             cfg.model,
             cfg.get('data_preprocessor'),
-            [n['pipeline'] for n in walk(cfg.test_dataloader) if 'pipeline' in n],
+            pipelines_of(cfg.test_dataloader),
         )
         for cfg in map(Config.fromfile, configs)
     )

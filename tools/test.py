@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from vit_plugins.config_edits.crop_ratio import set_crop_ratio
-from vit_plugins.config_edits.walking import walk
+from vit_plugins.config_edits.walking import pipelines_of
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import (
     add_own_hooks,
@@ -116,7 +116,7 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
     """Show the model this share of the short side, also in the config's own views."""
-    pipelines = [n['pipeline'] for n in walk(cfg.test_dataloader.dataset) if 'pipeline' in n]
+    pipelines = pipelines_of(cfg.test_dataloader.dataset)
     if views and 'tta_pipeline' in cfg:
         pipelines.append(cfg.tta_pipeline)
     try:

@@ -42,7 +42,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.walking import type_name, walk
+from vit_plugins.config_edits.walking import leaf_datasets, type_name
 from vit_plugins.engine.launch import build_runner, set_loader_defaults
 
 ROOT = Path(__file__).parents[2]
@@ -195,7 +195,7 @@ def build_loader(cfg: Config, contender: Contender) -> DataLoader:
         contender: The pipeline and the workers.
     """
     loader = deepcopy(cfg.train_dataloader)
-    dataset = next(node for node in walk(loader.dataset) if 'pipeline' in node)
+    dataset = leaf_datasets(loader.dataset)[0]
     pipeline = with_crop(dataset['pipeline'], contender.crop)
     dataset['pipeline'] = stock_pipeline(pipeline) if contender.stock else pipeline
     loader.num_workers = contender.workers

@@ -20,10 +20,10 @@ from ..config_edits.data_root import (
     hold_nothing_out,
     require_effect,
 )
+from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.recipe_variables import UnusedSettingError, apply_options
 from ..config_edits.schedule_length import follow_training
 from ..config_edits.walking import type_name, walk
-from ..datasets.presence import MissingDataError, require_data
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook

@@ -16,7 +16,7 @@ from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..config_edits.photos import accept_photos
-from ..config_edits.walking import image_size, preprocessor_of, type_name, walk
+from ..config_edits.walking import image_size, leaf_datasets, preprocessor_of, type_name, walk
 from ..datasets.image_check import image_problem
 from .crops import Crop, crop_of, describe_crop
 from .sampled_parameters import describe_draws, describe_value, record_draws
@@ -58,7 +58,8 @@ class AugmentationSheet:
     ) -> None:
         self.config = accept_photos(cfg.copy()) if photos else cfg
         loader = cfg.get('train_dataloader') or {}
-        dataset = next((n for n in walk(loader.get('dataset')) if n.get('pipeline')), None)
+        leaves = leaf_datasets(loader.get('dataset') or {})
+        dataset = next((leaf for leaf in leaves if leaf.get('pipeline')), None)
         if dataset is None:
             raise ValueError('the config has no train_dataloader with a pipeline: nothing to show')
         self.settings: list[dict] = list(dataset['pipeline'])
