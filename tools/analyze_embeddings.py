@@ -24,14 +24,8 @@ from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.config_edits.presence import require_data
 from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.embedding_report import (
-    EmbeddingReport,
-    analyze,
-    as_table,
-    encode,
-    load_encoder,
-    read_split,
-)
+from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
+from vit_plugins.inference.features import encode, read_split
 from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
 from vit_plugins.weights.choosing import find_trained
 from vit_plugins.weights.index import resolve_weights

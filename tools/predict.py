@@ -21,8 +21,9 @@ from mmengine.config import Config
 from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
 from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.fileio.printable_text import printable, write_any_character
-from vit_plugins.inference.photo_inference import default_workers, gather_images, require_writable
-from vit_plugins.inference.prediction import Classifier, load_classifier, predict_images
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.classify import Classifier, load_classifier, predict_images
+from vit_plugins.inference.photos import default_workers, gather_images
 from vit_plugins.inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
 from vit_plugins.weights.choosing import find_trained
 
@@ -76,10 +77,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
         SystemExit: In words, if the files are absent or do not fit.
     """
     try:
-        config, checkpoint = args.config, args.checkpoint
-        if config is None or checkpoint is None:
-            found_config, found_checkpoint = find_trained(args.work_dir)
-            config, checkpoint = config or found_config, checkpoint or found_checkpoint
+        config, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
         with redirect_stdout(sys.stderr):  # the host's log would stand in the table
             classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)

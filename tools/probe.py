@@ -24,12 +24,11 @@ from vit_plugins.config_edits.presence import require_data
 from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.embedding_report import read_split
-from vit_plugins.inference.photo_inference import require_writable
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.features import encode, read_split
+from vit_plugins.inference.loading import load_trained
 from vit_plugins.inference.probe import (
     as_table,
-    extract_features,
-    load_backbone,
     probe_few_shot,
     probe_knn,
     probe_linear,
@@ -127,8 +126,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             require_writable(args.out.absolute().parent)
         cfg = read_config(args)
         weights = args.checkpoint and resolve_weights(args.checkpoint)
-        model = load_backbone(cfg, weights, args.device)
-        train, test = (extract_features(model, read_split(cfg, s)) for s in ('train', 'test'))
+        model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
+        train, test = (encode(model, read_split(cfg, s)).labelled for s in ('train', 'test'))
         results: dict[str, float] = {}
         if 'knn' in args.probes:
             results |= probe_knn(train, test, args.k)

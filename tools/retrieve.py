@@ -22,13 +22,13 @@ from mmengine.config import Config
 from vit_plugins.config_edits.walking import pipelines_of
 from vit_plugins.datasets.image_check import describe_notes
 from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.fileio.writable_folder import require_writable
 from vit_plugins.inference.gallery import KINDS, Gallery, Photo, Source, faiss
-from vit_plugins.inference.photo_inference import (
-    TrainedModel,
+from vit_plugins.inference.photos import (
+    PhotoModel,
     default_workers,
     gather_images,
-    load_trained,
-    require_writable,
+    load_for_photos,
     run_on_photos,
 )
 from vit_plugins.inference.search_page import (
@@ -86,9 +86,8 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
         ValueError: If arguments are missing, or contradict the gallery that is there.
     """
     config, checkpoint = args.config, args.checkpoint
-    if args.work_dir is not None and (config is None or checkpoint is None):
-        found_config, found_checkpoint = find_trained(args.work_dir)
-        config, checkpoint = config or found_config, checkpoint or found_checkpoint
+    if args.work_dir is not None:
+        config, checkpoint = find_trained(args.work_dir, config, checkpoint)
         args.checkpoint = checkpoint  # the model of a gallery may have moved with its work dir
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
@@ -126,7 +125,7 @@ def _same_encoder(*configs: Path) -> bool:
     return first == second
 
 
-def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> TrainedModel:
+def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> PhotoModel:
     """Build the model of a gallery.
 
     Raises:
@@ -140,7 +139,7 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
     if Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
     with redirect_stdout(sys.stderr):  # the host's log
-        trained = load_trained(Config.fromfile(gallery.config), checkpoint, device)
+        trained = load_for_photos(Config.fromfile(gallery.config), checkpoint, device)
     pca = getattr(trained.model, 'pca', None)
     if pca is not None and not getattr(pca, 'is_fitted', True):
         raise ValueError(
@@ -151,7 +150,7 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
 
 
 def describe(
-    trained: TrainedModel, images: Sequence[str], args: argparse.Namespace
+    trained: PhotoModel, images: Sequence[str], args: argparse.Namespace
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     """Give each image's descriptor (D,), or why it cannot be read."""
     workers = default_workers(len(images)) if args.workers is None else args.workers
