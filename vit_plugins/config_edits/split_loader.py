@@ -14,7 +14,7 @@ def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None)
 
     Args:
         cfg: The config of the run.
-        split: Which of its data sets.
+        split: Which of its datasets.
         evaluation: The loader config of the evaluation; its pipeline and batch size are taken.
 
     Raises:

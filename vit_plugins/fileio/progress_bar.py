@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 
 def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
-    """Draw a progress bar on stderr while something is gone through.
+    """Show a progress bar on stderr while items pass.
 
     Args:
         found: What to go through.
         total: How many there are.
         title: What is being done.
-        progress: Whether to draw it. Default: if a person watches.
+        progress: Whether to show it. Default: if a person watches.
     """
     if not (sys.stderr.isatty() if progress is None else progress) or not total:
         return found

@@ -30,14 +30,14 @@ class FitPCAHook(Hook):
     fits again when such a file is tested. The last checkpoint of a training and the best ones
     are fitted. Where the weights of a loaded checkpoint belong to its PCA, no split is read.
 
-    With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the data set,
+    With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the dataset,
     indices of shape (n, 2), as :class:`SfM120k` has them; without it, images of the same class
     that follow one another.
 
     Args:
         split: Whose data to fit to: ``'train'``, ``'val'`` or ``'test'``.
         dataloader: Config of a loader to take instead of that of the split, complete with the
-            pipeline; for data sets that cannot be read image by image.
+            pipeline; for datasets that cannot be read image by image.
         out_file: Where a test writes the model with the PCA it fitted: for weights that were not
             trained with one, such as those of ImageNet, before searching with them.
 
@@ -85,7 +85,7 @@ class FitPCAHook(Hook):
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note which weights the loaded PCA belongs to.
+        """Keep which weights the loaded PCA belongs to.
 
         Args:
             runner: The runner.
