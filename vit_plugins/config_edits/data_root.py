@@ -14,7 +14,7 @@ from mmengine.dist import get_world_size, is_main_process
 
 from ..datasets.class_subset import kept_count
 from ..datasets.folder_scan import FolderScan
-from ..datasets.image_folder import ImageFolder, part_indices
+from ..datasets.image_folder import ImageFolder
 from ..datasets.retrieval_folder import RetrievalFolder
 from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
@@ -113,7 +113,7 @@ def _use_class_folders(
     train = scans['train']
     counts = train.counts()
     if 'val' not in scans:
-        kept = part_indices(list(train.samples), 'train', val_fraction, seed)
+        kept = train.part('train', val_fraction, seed)
         counter = Counter(train.samples[i][1] for i in kept)
         counts = [counter[label] for label in range(len(train.classes))]
     chosen = _left_by_subsets(cfg.train_dataloader.dataset, counts)

@@ -11,6 +11,7 @@ import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.dist import is_distributed, is_main_process
 
+from ..datasets._folder_tree import known_trees, remember_trees
 from ..datasets.folder_scan import (
     FolderError,
     FolderScan,
@@ -70,7 +71,10 @@ def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:
 
 
 def on_all_ranks(read: Callable[[], T]) -> T:
-    """Read on every rank and, where one fails, fail on every rank with the same message.
+    """Read folders on every rank and, where one fails, fail on every rank.
+
+    The first rank lists the files; the others take its listing where they see the same folders,
+    as on a network disk, and list their own where the disk is another one.
 
     Args:
         read: What to do.
@@ -78,18 +82,28 @@ def on_all_ranks(read: Callable[[], T]) -> T:
     Raises:
         FolderError: That of the first rank that failed.
     """
-    scans, message = None, None
-    try:
-        scans = read()
-    except FolderError as error:
-        message = str(error)
-    if is_distributed():
-        # gloo waits as long as it takes to read the images; NCCL would give up
-        group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
-        messages = [None] * torch_dist.get_world_size()
-        torch_dist.all_gather_object(messages, message, group=group)
-        # The group stays until the ranks end: see end_ranks in engine/launch.py.
-        message = next((m for m in messages if m), None)
-    if message:
+    if not is_distributed():
+        return read()
+    # gloo waits as long as it takes to read the images; NCCL would give up
+    group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
+    found, message, trees = None, None, [{}]
+    if is_main_process():
+        found, message = _attempt(read)
+        trees = [known_trees()]
+    torch_dist.broadcast_object_list(trees, group=group)
+    if not is_main_process():
+        remember_trees(trees[0])
+        found, message = _attempt(read)
+    messages = [None] * torch_dist.get_world_size()
+    torch_dist.all_gather_object(messages, message, group=group)
+    # The group stays until the ranks end: see end_ranks in engine/launch.py.
+    if message := next((m for m in messages if m), None):
         raise FolderError(message)
-    return scans
+    return found
+
+
+def _attempt(read: Callable[[], T]) -> tuple[T | None, str | None]:
+    try:
+        return read(), None
+    except FolderError as error:
+        return None, str(error)
