@@ -1,15 +1,23 @@
 """Fixtures shared by all tests."""
 
+import itertools
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from mmengine.dataset import base_dataset
 from mmpretrain.utils import register_all_modules
+from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 import vit_plugins  # noqa: F401  (registration)
+
+COUNT = itertools.count()
+COLOURS = {'blue': (30, 60, 220), 'green': (60, 220, 30), 'red': (220, 30, 60)}
 
 torch.set_num_threads(1)  # tiny models: a second thread only gets in the way of the other worker
 
@@ -66,3 +74,26 @@ class NoWaiting(TorchDispatchMode):
 def no_waiting():
     """Watch over what is computed on the meta device, see :class:`NoWaiting`."""
     return NoWaiting
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv(
+        'XDG_CACHE_HOME', str(tmp_path_factory.getbasetemp() / f'cache{next(COUNT)}')
+    )
+
+
+@pytest.fixture
+def photos(tmp_path) -> Callable[..., Path]:
+    """Make a tree of class folders: ``photos('train', blue=5, red=2)``."""
+
+    def make(part: str = '', suffix: str = '.png', **counts: int) -> Path:
+        for name, count in counts.items():
+            folder = tmp_path / 'photos' / part / name
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                pixels = np.full((24 + 8 * (i % 3), 40, 3), COLOURS.get(name, (9, 9, 9)), np.uint8)
+                Image.fromarray(pixels).save(folder / f'{i:02d}{suffix}')
+        return tmp_path / 'photos'
+
+    return make

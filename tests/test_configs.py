@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS, TRANSFORMS
 
-from vit_plugins.published_weights import index_models
+from vit_plugins.weights.index import index_models
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'configs').rglob('*.py'))

@@ -14,7 +14,7 @@ from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from vit_plugins.engine.epoch_scaling import scale_epochs
+from vit_plugins.config_edits.epochs import scale_epochs
 
 FOLDER = Path(__file__).parents[1] / 'configs' / 'convit'
 

@@ -22,7 +22,7 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from vit_plugins.models.losses import drloc_loss
-from vit_plugins.published_weights import index_models
+from vit_plugins.weights.index import index_models
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / 'configs' / 'drloc'

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from vit_plugins import __version__
-from vit_plugins.host import host_problem
+from vit_plugins.host.check import host_problem
 
 ROOT = Path(__file__).parents[1]
 PIP = ('-m', 'pip', '--quiet', '--no-input')

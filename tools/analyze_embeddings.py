@@ -20,9 +20,11 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.datasets.presence import require_data
-from vit_plugins.embedding_report import (
+from vit_plugins.evaluation.functional.finite import json_text
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.inference.embedding_report import (
     EmbeddingReport,
     analyze,
     as_table,
@@ -30,11 +32,9 @@ from vit_plugins.embedding_report import (
     load_encoder,
     read_split,
 )
-from vit_plugins.engine.resume import find_trained
-from vit_plugins.finite import json_text
-from vit_plugins.printable_text import write_any_character
-from vit_plugins.published_weights import resolve_weights
-from vit_plugins.visualization import draw_energy, draw_similarities
+from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
+from vit_plugins.weights.choosing import find_trained
+from vit_plugins.weights.index import resolve_weights
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -19,12 +19,12 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 from mmengine.runner import set_random_seed
 
-from vit_plugins.augmentation_sheet import CREDIT, SAMPLES, AugmentationSheet
-from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.datasets.presence import MissingDataError, require_data
-from vit_plugins.engine.recipe_variables import apply_options
-from vit_plugins.picture_sheet import picture_sheet
-from vit_plugins.printable_text import write_any_character
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
+from vit_plugins.visualization.sheets import picture_sheet
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

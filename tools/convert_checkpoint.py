@@ -8,7 +8,7 @@ import pickle
 import sys
 from collections.abc import Sequence
 
-from vit_plugins.conversion import ARCHS, convert_checkpoint
+from vit_plugins.weights.converting import ARCHS, convert_checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> None:

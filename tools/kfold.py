@@ -10,12 +10,12 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from vit_plugins.datasets.data_root import apply_data_root
-from vit_plugins.engine.config_check import check_config
-from vit_plugins.engine.cross_validation import FoldError, fold_table, run_folds
-from vit_plugins.engine.recipe_variables import apply_options
-from vit_plugins.printable_text import write_any_character
+from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.recipe_variables import apply_options
+from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.resources import resource_root
+from vit_plugins.studies.folds import FoldError, fold_table, run_folds
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,

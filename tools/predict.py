@@ -20,11 +20,11 @@ from mmengine.config import Config
 
 from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
 from vit_plugins.datasets.image_check import describe_notes
-from vit_plugins.engine.resume import find_trained
-from vit_plugins.photo_inference import default_workers, gather_images, require_writable
-from vit_plugins.prediction import Classifier, load_classifier, predict_images
-from vit_plugins.prediction_writers import CsvWriter, JsonWriter, TableWriter
-from vit_plugins.printable_text import printable, write_any_character
+from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.inference.photo_inference import default_workers, gather_images, require_writable
+from vit_plugins.inference.prediction import Classifier, load_classifier, predict_images
+from vit_plugins.inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
+from vit_plugins.weights.choosing import find_trained
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

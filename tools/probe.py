@@ -19,12 +19,14 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
-from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.datasets.presence import require_data
-from vit_plugins.embedding_report import read_split
-from vit_plugins.engine.recipe_variables import apply_options
-from vit_plugins.engine.resume import find_trained
-from vit_plugins.feature_probe import (
+from vit_plugins.evaluation.functional.finite import json_text
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.inference.embedding_report import read_split
+from vit_plugins.inference.photo_inference import require_writable
+from vit_plugins.inference.probe import (
     as_table,
     extract_features,
     load_backbone,
@@ -33,10 +35,8 @@ from vit_plugins.feature_probe import (
     probe_linear,
     use_data,
 )
-from vit_plugins.finite import json_text
-from vit_plugins.photo_inference import require_writable
-from vit_plugins.printable_text import write_any_character
-from vit_plugins.published_weights import resolve_weights
+from vit_plugins.weights.choosing import find_trained
+from vit_plugins.weights.index import resolve_weights
 
 PROBES = ('knn', 'few-shot', 'linear')
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 
+from vit_plugins.config_edits.walking import walk
 from vit_plugins.datasets.image_check import describe_notes
-from vit_plugins.datasets.photo_pipeline import walk
-from vit_plugins.engine.resume import find_trained
-from vit_plugins.gallery import KINDS, Gallery, Photo, Source, faiss
-from vit_plugins.photo_inference import (
+from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.inference.gallery import KINDS, Gallery, Photo, Source, faiss
+from vit_plugins.inference.photo_inference import (
     TrainedModel,
     default_workers,
     gather_images,
@@ -31,8 +31,13 @@ from vit_plugins.photo_inference import (
     require_writable,
     run_on_photos,
 )
-from vit_plugins.printable_text import printable, write_any_character
-from vit_plugins.search_results import answer_queries, write_json, write_page, write_sheets
+from vit_plugins.inference.search_page import (
+    answer_queries,
+    write_json,
+    write_page,
+    write_sheets,
+)
+from vit_plugins.weights.choosing import find_trained
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vit_plugins.engine.config_check import check_config
+from vit_plugins.config_edits.config_check import check_config
 from vit_plugins.studies.cell_folder import (
     ENDED,
     cell_state,

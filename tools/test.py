@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
-from vit_plugins.datasets.crop_ratio import set_crop_ratio
-from vit_plugins.datasets.photo_pipeline import walk
+from vit_plugins.config_edits.crop_ratio import set_crop_ratio
+from vit_plugins.config_edits.walking import walk
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.launch import (
     add_own_hooks,
@@ -27,9 +27,9 @@ from vit_plugins.engine.launch import (
     set_loader_defaults,
     set_work_dir,
 )
-from vit_plugins.engine.resume import find_trained, trained_classes
-from vit_plugins.printable_text import write_any_character
-from vit_plugins.published_weights import resolve_weights
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.weights.choosing import find_trained, trained_classes
+from vit_plugins.weights.index import resolve_weights
 from vit_plugins.weights.loading import CheckpointMismatchError
 
 

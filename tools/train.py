@@ -10,9 +10,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.config_edits.pretrained import apply_pretrained
+from vit_plugins.config_edits.recipe_variables import UnusedSettingError
+from vit_plugins.config_edits.recipe_weights import require_weights
 from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.config_check import check_config
-from vit_plugins.engine.fine_tuning import apply_pretrained
 from vit_plugins.engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
@@ -26,16 +28,14 @@ from vit_plugins.engine.launch import (
     use_amp,
 )
 from vit_plugins.engine.one_step_check import check_job
-from vit_plugins.engine.recipe_variables import UnusedSettingError
-from vit_plugins.engine.recipe_weights import require_weights
-from vit_plugins.engine.resume import resume_from
 from vit_plugins.engine.work_folder import (
     WorkFolderError,
     claimed_work_dir,
     folder_to_resume,
     planned_classes,
 )
-from vit_plugins.printable_text import write_any_character
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.weights.choosing import resume_from
 from vit_plugins.weights.loading import CheckpointMismatchError
 
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from .published_weights import index_models
 from .resources import resource_root
 from .studies.study_file import named_files
+from .weights.index import index_models
 
 TOOLS = {
     'train': 'train a model: train CONFIG [options of tools/train.py]',

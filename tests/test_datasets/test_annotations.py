@@ -1,6 +1,6 @@
 import pytest
 
-from vit_plugins.datasets.annotations import (
+from vit_plugins.datasets._annotations import (
     AnnotationError,
     read_number,
     read_rows,

@@ -14,8 +14,14 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from vit_plugins import file_lock
-from vit_plugins.datasets import cached_images, image_cache, stacked_collate
+from vit_plugins.datasets import (
+    _image_cache as image_cache,
+)
+from vit_plugins.datasets import (
+    cached_images,
+    stacked_collate,
+)
+from vit_plugins.fileio import file_lock
 
 LOAD = [{'type': 'LoadImageFromFile'}, {'type': 'PackInputs'}]
 

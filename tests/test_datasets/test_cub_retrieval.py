@@ -1,7 +1,7 @@
 import pytest
 from mmpretrain.registry import DATASETS
 
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 
 IMAGES = b"""\
 1 001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg

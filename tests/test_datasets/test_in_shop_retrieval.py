@@ -1,7 +1,7 @@
 import pytest
 from mmpretrain.registry import DATASETS
 
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 
 LIST = b"""\
 6

@@ -3,7 +3,7 @@ import pickle
 import numpy as np
 import pytest
 
-from vit_plugins.datasets.restricted_pickle import load_restricted_pickle
+from vit_plugins.datasets._restricted_pickle import load_restricted_pickle
 
 # np.array([1.0, 2.0]) of protocol 2 as numpy 1 writes it; numpy 2 says numpy._core.
 ARRAY = (

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from vit_plugins.datasets.data_root import apply_data_root
+from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.datasets.folder_scan import FolderError
 from vit_plugins.datasets.presence import MissingDataError, require_data
 

@@ -5,7 +5,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 
 # {'imlist': 3 names, 'qimlist': 1 name, 'gnd': [{'bbx': [1.5, 2.0, 6.4, 7.0], 'easy': [1],
 #  'hard': [], 'junk': [0, 2]}]} of protocol 2

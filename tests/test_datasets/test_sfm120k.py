@@ -4,7 +4,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from vit_plugins.datasets import sfm120k
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 
 # {'train': {'cids': 3 names, 'cluster': [7, 7, 3], 'qidxs': [0], 'pidxs': [1]},
 #  'val': {'cids': 1 name, 'cluster': [5], 'qidxs': [], 'pidxs': []}} of protocol 2

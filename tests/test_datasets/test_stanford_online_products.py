@@ -1,7 +1,7 @@
 import pytest
 from mmpretrain.registry import DATASETS
 
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 
 TRAIN = b"""\
 image_id class_id super_class_id path

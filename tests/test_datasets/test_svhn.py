@@ -6,8 +6,8 @@ import pytest
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from vit_plugins.datasets.annotations import AnnotationError
-from vit_plugins.datasets.data_root import apply_data_root, is_retrieval
+from vit_plugins.config_edits.data_root import apply_data_root, is_retrieval
+from vit_plugins.datasets._annotations import AnnotationError
 from vit_plugins.datasets.presence import MissingDataError, require_data
 from vit_plugins.datasets.svhn import PUBLISHED
 

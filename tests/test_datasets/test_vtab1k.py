@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
-from vit_plugins.datasets.annotations import AnnotationError
+from vit_plugins.datasets._annotations import AnnotationError
 from vit_plugins.datasets.vtab1k import NUM_CLASSES
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/vtab1k_224.py'

@@ -10,18 +10,16 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from vit_plugins import file_lock
 from vit_plugins.engine import work_folder
 from vit_plugins.engine.work_folder import (
     LOCK,
-    RunRecord,
     WorkFolderError,
     claimed_work_dir,
     folder_to_resume,
     planned_classes,
-    read_record,
-    write_record,
 )
+from vit_plugins.fileio import file_lock, run_record
+from vit_plugins.fileio.run_record import RunRecord, read_record, write_record
 
 PETS = ['cat', 'dog']
 
@@ -176,7 +174,7 @@ def test_resume_finds_the_run_of_the_same_classes_that_began_last(tmp_path):
     first = str(tmp_path / 'w')
     assert folder_to_resume(first, 'auto', PETS) == first
     for age, name, classes in ((3, 'w', PETS), (2, 'w_2', ['ant']), (1, 'w_3', PETS)):
-        record = leave(tmp_path / name, classes) / work_folder.RECORD
+        record = leave(tmp_path / name, classes) / run_record.RECORD
         os.utime(record, (time.time() - age,) * 2)
     assert folder_to_resume(first, 'auto', PETS) == f'{first}_3'
     assert folder_to_resume(first, 'auto', ['ant']) == f'{first}_2'
@@ -197,7 +195,7 @@ def test_classes_are_found_below_wrappers(tmp_path):
 
 @pytest.mark.parametrize('text', ['', '[]', '{"classes": null}', 'not json'])
 def test_a_damaged_record_is_none(tmp_path, text):
-    (tmp_path / work_folder.RECORD).write_text(text)
+    (tmp_path / run_record.RECORD).write_text(text)
     assert read_record(tmp_path) is None
 
 

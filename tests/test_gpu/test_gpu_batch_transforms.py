@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmpretrain.registry import BATCH_AUGMENTS, DATASETS, MODELS
 
+from vit_plugins.datasets.seeds import image_seeds
 from vit_plugins.datasets.stacked_collate import stacked_collate
-from vit_plugins.draws import image_seeds
 
 TRANSFORMS = {
     'BatchRandAugment': dict(

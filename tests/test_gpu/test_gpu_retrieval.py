@@ -6,10 +6,12 @@ import torch
 from mmpretrain.registry import METRICS
 
 from vit_plugins.benchmarks.comparison import relative_difference
-from vit_plugins.evaluation import retrieval_scores
-from vit_plugins.evaluation.embedding_statistics import covariance_spectrum, nearest_distances
-from vit_plugins.evaluation.retrieval_scores import RETRIEVAL_METRICS
-from vit_plugins.evaluation.revisited_protocol import revisited_scores
+from vit_plugins.evaluation.functional.embedding_statistics import (
+    covariance_spectrum,
+    nearest_distances,
+)
+from vit_plugins.evaluation.functional.retrieval_scores import RETRIEVAL_METRICS, retrieval_scores
+from vit_plugins.evaluation.functional.revisited_protocol import revisited_scores
 
 pytestmark = pytest.mark.gpu
 

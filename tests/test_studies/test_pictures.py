@@ -2,13 +2,13 @@ import math
 
 import pytest
 
-from vit_plugins.studies.figures import (
+from vit_plugins.studies.pictures import cost_series, counted, joined_curve
+from vit_plugins.visualization.curves import (
     draw_against,
     draw_against_cost,
     draw_learning_curves,
     mean_curve,
 )
-from vit_plugins.studies.pictures import cost_series, counted, joined_curve
 
 
 def test_curves_of_stages_are_joined():

@@ -17,7 +17,7 @@ from timm.models.convit import ConVit as TimmConViT
 from timm.models.deit import VisionTransformerDistilled as TimmDistilled
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 
-from vit_plugins import conversion
+from vit_plugins.weights import converting as conversion
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = dict(img_size=32, patch_size=8)

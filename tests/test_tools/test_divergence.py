@@ -8,7 +8,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from test_train import TOOLS, environment
 
-from vit_plugins.finite import non_finite_weights
+from vit_plugins.evaluation.functional.finite import non_finite_weights
 
 DIVERGING = """
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=1e30))
@@ -51,7 +51,9 @@ def test_a_diverged_training_stops_and_names_the_files(job, train_tool, tmp_path
 
 def test_resume_passes_over_weights_that_are_not_finite(finished, job, train_tool, monkeypatch):
     said = []
-    monkeypatch.setattr('vit_plugins.engine.resume.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(
+        'vit_plugins.weights.choosing.print_log', lambda text, **_: said.append(text)
+    )
     spoilt = spoil(finished, 'epoch_3.pth')
     args = train_tool.parse_args([str(job()), '--work-dir', str(finished), '--resume'])
     cfg = train_tool.complete_config(args)

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from vit_plugins.gallery import Gallery
+from vit_plugins.inference.gallery import Gallery
 
 RECIPE = """
 default_scope = 'mmpretrain'

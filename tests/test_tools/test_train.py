@@ -18,7 +18,7 @@ from mmengine.runner import CheckpointLoader
 from PIL import Image
 
 from vit_plugins.engine.launch import build_trainer
-from vit_plugins.engine.work_folder import RunRecord, write_record
+from vit_plugins.fileio.run_record import RunRecord, write_record
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -158,7 +158,9 @@ def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
     job, train_tool, tmp_path, monkeypatch
 ):
     said = []
-    monkeypatch.setattr('vit_plugins.engine.resume.print_log', lambda text, **_: said.append(text))
+    monkeypatch.setattr(
+        'vit_plugins.weights.choosing.print_log', lambda text, **_: said.append(text)
+    )
     args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--resume'])
     (weights := tmp_path / 'weights.pth').touch()
     args.cfg_options = dict(load_from=str(weights))

@@ -6,8 +6,8 @@ import pytest
 from mmengine.config import Config
 
 from vit_plugins.__main__ import config_files
-from vit_plugins.datasets.photo_pipeline import walk
-from vit_plugins.engine.recipe_weights import is_pretrained
+from vit_plugins.config_edits.recipe_weights import is_pretrained
+from vit_plugins.config_edits.walking import walk
 from vit_plugins.resources import resource_root
 from vit_plugins.weights.origins import origin_of
 

@@ -38,7 +38,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 import vit_plugins  # noqa: F401  (registration)
-from vit_plugins.draws import image_seeds
+from vit_plugins.datasets.seeds import image_seeds
 
 SOURCES = {32: 32, 224: 256}  # size of the result: of the source
 BATCHES = {32: 512, 224: 64}

@@ -22,8 +22,8 @@ from mmcv.transforms import BaseTransform
 from mmengine.runner import set_random_seed
 from mmpretrain.datasets import RandomResizedCrop
 
-from vit_plugins.crop_geometry import draw_crop, kept_share
 from vit_plugins.datasets.transforms import SimpleRandomCrop
+from vit_plugins.visualization.crops import draw_crop, kept_share
 
 ASPECTS = (1, 4 / 3, 3 / 2, 16 / 9)  # of photos; on end as often as lying
 SHORT_SIDES = (240, 640)

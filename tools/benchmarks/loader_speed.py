@@ -41,8 +41,8 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from vit_plugins.datasets.data_root import apply_data_root
-from vit_plugins.datasets.photo_pipeline import type_name, walk
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.walking import type_name, walk
 from vit_plugins.engine.launch import build_runner, set_loader_defaults
 
 ROOT = Path(__file__).parents[2]

@@ -74,7 +74,7 @@ def named(counts: np.ndarray, labels: np.ndarray) -> Recalls:
 
 def ours(vectors: Tensor, labels: np.ndarray, device: str | None = None) -> Recalls:
     """Count ranks."""
-    from vit_plugins.evaluation import retrieval_scores
+    from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
     scores = retrieval_scores(vectors, labels, topk=TOPK, metrics=('Recall',), device=device)
     return scores.pessimistic

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..evaluation import retrieval_scores
+from ..evaluation.functional.retrieval_scores import retrieval_scores
 from .comparison import Comparison, Side
 from .setting import Setting
 

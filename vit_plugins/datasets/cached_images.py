@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from ..structures import DataSampleBatch, StackedItems
-from .dataset_wrapper import DatasetWrapper
-from .image_cache import decode_once
+from ._dataset_wrapper import DatasetWrapper
+from ._image_cache import decode_once
 
 META = ('sample_idx', 'img_path')
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.dataset import force_full_init
 from mmpretrain.registry import DATASETS
 
-from .dataset_wrapper import DatasetWrapper
+from ._dataset_wrapper import DatasetWrapper
 
 MODES = ('first', 'random')
 
@@ -101,7 +101,7 @@ class ClassSubset(DatasetWrapper):
     ``int(count * fraction)`` files of each class in sorted order).
 
     The epochs do not grow by themselves:
-    :func:`vit_plugins.engine.epoch_scaling.scale_epochs` multiplies them by 1 / fraction.
+    :func:`vit_plugins.config_edits.epochs.scale_epochs` multiplies them by 1 / fraction.
 
     Args:
         dataset: A data set, or the config of one: any that tells ``get_data_info(i)['gt_label']``.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from ..printable_text import log_line, printable
+from ..fileio.printable_text import log_line, printable
 from .unfit_data import UnfitDataError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')

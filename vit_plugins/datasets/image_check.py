@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from ..printable_text import log_line, printable
+from ..fileio.printable_text import log_line, printable
 from .folder_scan import FolderError
 from .photo_decoding import DAMAGE, decode_photo
 

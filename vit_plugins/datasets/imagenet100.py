@@ -9,7 +9,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
-from .annotations import (
+from ._annotations import (
     AnnotationError,
     read_number,
     read_rows,

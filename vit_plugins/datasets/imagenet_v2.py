@@ -9,7 +9,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, require_counts
+from ._annotations import AnnotationError, require_counts
 from .folder_scan import list_images
 
 PUBLISHED = {'images': 10_000, 'classes': 1_000}

@@ -9,7 +9,7 @@ from typing import Any
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import (
+from ._annotations import (
     AnnotationError,
     dense_labels,
     read_number,

@@ -8,7 +8,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import require_split
+from ._annotations import require_split
 from .digits import SPLITS, load_digits, split_indices
 
 DIGIT_SIZE = 8

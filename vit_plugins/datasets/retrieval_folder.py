@@ -8,9 +8,9 @@ from typing import Any
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import require_split
+from ..datasets.transforms.load_photo import use_load_photo
+from ._annotations import require_split
 from .folder_scan import FolderError, find_parts, log_skipped, scan_class_folders
-from .photo_pipeline import use_load_photo
 from .splitting import hold_out_classes
 
 SPLITS = ('train', 'val', 'trainval', 'test')

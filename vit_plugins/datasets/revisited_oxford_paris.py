@@ -10,8 +10,14 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, naming, read_text, require_counts, require_images
-from .restricted_pickle import load_restricted_pickle
+from ._annotations import (
+    AnnotationError,
+    naming,
+    read_text,
+    require_counts,
+    require_images,
+)
+from ._restricted_pickle import load_restricted_pickle
 
 PUBLISHED = {
     'roxford5k': {'images': 4_993, 'queries': 70},

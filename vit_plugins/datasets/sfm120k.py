@@ -12,8 +12,14 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, dense_labels, naming, require_images, require_split
-from .restricted_pickle import load_restricted_pickle
+from ._annotations import (
+    AnnotationError,
+    dense_labels,
+    naming,
+    require_images,
+    require_split,
+)
+from ._restricted_pickle import load_restricted_pickle
 
 FOLDER = 'train/retrieval-SfM-120k'
 SPLITS = ('train', 'val', 'whiten')

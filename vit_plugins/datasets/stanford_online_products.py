@@ -8,7 +8,7 @@ from typing import Any
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import (
+from ._annotations import (
     dense_labels,
     read_number,
     read_rows,

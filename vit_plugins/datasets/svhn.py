@@ -10,7 +10,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from .annotations import AnnotationError, require_split
+from ._annotations import AnnotationError, require_split
 
 PUBLISHED = {  # md5
     'train': 'e26dedcc434d2e4c54c9b2d4a06d8373',

@@ -1,4 +1,3 @@
-from . import atomic_backend  # noqa: F401  (registration)
 from .hooks import *  # noqa: F403
 from .optim_wrappers import *  # noqa: F403
 from .schedulers import *  # noqa: F403

@@ -13,22 +13,22 @@ from mmengine.dist import init_dist
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..datasets.data_root import (
+from ..config_edits.component_arguments import HOST_HOOKS
+from ..config_edits.data_root import (
     FOLDER_SETTINGS,
     apply_data_root,
     hold_nothing_out,
     require_effect,
 )
-from ..datasets.photo_pipeline import type_name, walk
+from ..config_edits.recipe_variables import UnusedSettingError, apply_options
+from ..config_edits.schedule_length import follow_training
+from ..config_edits.walking import type_name, walk
 from ..datasets.presence import MissingDataError, require_data
-from .component_arguments import HOST_HOOKS
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
 from .late_config import late_runner
-from .recipe_variables import UnusedSettingError, apply_options
-from .schedule_length import follow_training
 
 TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 

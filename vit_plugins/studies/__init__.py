@@ -1,7 +1,12 @@
 """Grids of trainings: which cells there are, running them, and what they say together."""
 
+from ..evaluation.functional.statistics import (
+    PairedDifference,
+    Summary,
+    paired_difference,
+    summarize,
+)
 from .grid import Cell, Study, make_cells, read_study
-from .statistics import PairedDifference, Summary, paired_difference, summarize
 
 __all__ = [
     'Cell',

@@ -16,8 +16,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..engine.resume import newest_whole_checkpoint
 from ..resources import resource_root
+from ..weights.choosing import newest_whole_checkpoint
 from .cell_folder import (
     BEGUN,
     ENDED,

@@ -15,7 +15,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ..engine.epoch_scaling import scale_epochs
+from ..config_edits.epochs import scale_epochs
 from .study_file import SPECIAL, load_study_file
 
 # beside what the base config holds, and the runner's own arguments

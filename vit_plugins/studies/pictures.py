@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .figures import draw_against, draw_against_cost, draw_learning_curves
+from ..visualization.curves import (
+    draw_against,
+    draw_against_cost,
+    draw_learning_curves,
+)
 from .grid import Study
 from .model_cost import ModelCost
 from .study_file import level_value

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.functional.statistics import paired_difference, summarize
 from .grid import Study
 from .model_cost import ModelCost
 from .pictures import Group, draw_pictures
-from .statistics import paired_difference, summarize
 
 Records = Mapping[str, Mapping[str, Any]]
 Costs = Mapping[Group, ModelCost]

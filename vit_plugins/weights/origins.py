@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from ..published_weights import index_models
 from ..resources import resource_root
+from .index import index_models
 
 GOOGLE = 'https://storage.googleapis.com/vit_models/imagenet21k'
 CONVERT = 'python -m vit_plugins convert_checkpoint'

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vit_plugins.datasets.transforms.antialiased_resize import BACKENDS, antialiased_resize
+from vit_plugins.datasets.transforms._antialiased_resize import BACKENDS, antialiased_resize
 
 SHAPES = [((375, 500), (224, 298)), ((256, 256), (224, 224)), ((60, 40), (336, 224))]
 

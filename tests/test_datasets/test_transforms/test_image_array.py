@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vit_plugins.datasets.transforms.image_array import check_image, lay_out
+from vit_plugins.datasets.transforms._image_array import check_image, lay_out
 
 
 @pytest.mark.parametrize('shape', [(1, 1), (4, 5, 1), (4, 5, 3)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from vit_plugins.datasets.transforms.pil_blur import blur_kernel, box_kernel, pil_blur
+from vit_plugins.datasets.transforms._pil_blur import blur_kernel, box_kernel, pil_blur
 
 RADII = (0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.4, 1.42, 1.7, 2.0)
 

@@ -5,7 +5,7 @@ import pytest
 import torchvision.transforms.functional as TF
 from PIL import Image, ImageOps
 
-from vit_plugins.datasets.transforms.pil_jitter import (
+from vit_plugins.datasets.transforms._pil_jitter import (
     ADJUSTMENTS,
     adjust,
     blend,

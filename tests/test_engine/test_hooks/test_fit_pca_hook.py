@@ -22,7 +22,7 @@ from vit_plugins.engine.hooks.fit_pca_hook import (
     weights_digest,
 )
 from vit_plugins.engine.launch import end_ranks
-from vit_plugins.evaluation import fit_pca
+from vit_plugins.evaluation.functional.pca import fit_pca
 
 
 class TinyRetriever(BaseModel):

@@ -6,7 +6,7 @@ import pytest
 from mmengine.logging import MessageHub
 
 from vit_plugins.engine.hooks import LearningCurveHook
-from vit_plugins.visualization import draw_learning_curve
+from vit_plugins.visualization.embeddings import draw_learning_curve
 
 
 @pytest.fixture

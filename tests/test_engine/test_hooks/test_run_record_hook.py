@@ -8,7 +8,8 @@ from mmengine.runner import Runner
 
 from vit_plugins.engine.hooks import RunRecordHook
 from vit_plugins.engine.late_config import LateConfig, late_runner
-from vit_plugins.engine.work_folder import RunRecord, WorkFolderError, read_record, write_record
+from vit_plugins.engine.work_folder import WorkFolderError
+from vit_plugins.fileio.run_record import RunRecord, read_record, write_record
 
 
 class WritesAtOnce:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import DATASETS, HOOKS
 
-from vit_plugins.draws import seed_streams
+from vit_plugins.datasets.seeds import seed_streams
 from vit_plugins.engine.hooks import SeededDrawsHook
 from vit_plugins.models.losses.drloc_formulas import sample_pairs
 

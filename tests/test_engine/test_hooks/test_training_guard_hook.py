@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from vit_plugins.datasets.unfit_data import UnfitDataError
 from vit_plugins.engine.hooks.training_guard_hook import NoStepError, require_steps
-from vit_plugins.finite import non_finite_weights
+from vit_plugins.evaluation.functional.finite import non_finite_weights
 from vit_plugins.structures.data_sample_batch import DataSampleBatch
 
 NAN = float('nan')

@@ -15,8 +15,8 @@ from torch import nn
 
 from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.convit import ConViT
-from vit_plugins.models.backbones.convit_weights import CONVIT_NAMES
 from vit_plugins.models.layers.gpsa import GPSA, local_pos_weight
+from vit_plugins.weights.names.convit import CONVIT_NAMES
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=128)
 SMALL = dict(arch=ARCH, img_size=32, patch_size=8, num_local_layers=2)  # a grid of 4 x 4

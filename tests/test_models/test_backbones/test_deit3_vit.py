@@ -18,7 +18,7 @@ from torch import nn
 
 from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.deit3_vit import DeiT3ViT
-from vit_plugins.models.backbones.deit3_weights import DEIT3_NAMES
+from vit_plugins.weights.names.deit3 import DEIT3_NAMES
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=128)
 SMALL = dict(arch=ARCH, img_size=32, patch_size=8)  # a grid of 4 x 4

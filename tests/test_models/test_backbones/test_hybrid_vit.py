@@ -17,7 +17,7 @@ from torch import nn
 
 from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.hybrid_vit import HybridViT
-from vit_plugins.models.backbones.hybrid_weights import HYBRID_NAMES
+from vit_plugins.weights.names.hybrid import HYBRID_NAMES
 
 ARCH = dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=128)
 SMALL = dict(arch=ARCH, stem=(1, 2), stem_channels=32, img_size=32)  # stride 8: a grid of 4 x 4

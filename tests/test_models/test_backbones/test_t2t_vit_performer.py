@@ -8,9 +8,9 @@ from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from vit_plugins.conversion import convert_checkpoint
 from vit_plugins.models.backbones.t2t_vit_performer import T2TViTPerformer
 from vit_plugins.models.layers.token_performer import TokenPerformer
+from vit_plugins.weights.converting import convert_checkpoint
 
 SMALL = dict(
     img_size=32,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 
-from vit_plugins.evaluation import fit_pca, fit_supervised_whitening
+from vit_plugins.evaluation.functional.pca import fit_pca, fit_supervised_whitening
 
 
 def build(**settings):

@@ -8,8 +8,8 @@ from mmpretrain import ImageRetrievalInferencer
 from mmpretrain.registry import MODELS
 from PIL import Image
 
+from vit_plugins.inference.photo_inference import load_trained, run_on_photos
 from vit_plugins.models.retrievers.prototypes import encode_prototypes
-from vit_plugins.photo_inference import load_trained, run_on_photos
 
 RECIPE = dict(
     default_scope='mmpretrain',

@@ -8,7 +8,11 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch.nn import functional as F
 
-from vit_plugins.evaluation import effective_rank, nearest_distances, retrieval_scores
+from vit_plugins.evaluation.functional.embedding_statistics import (
+    effective_rank,
+    nearest_distances,
+)
+from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
 SEEN, CLASSES, PER_CLASS = 12, 20, 40
 

@@ -12,7 +12,7 @@ from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, IterableDataset, Sampler, SequentialSampler
 
-from ...draws import image_seeds, seed_streams
+from ..seeds import image_seeds, seed_streams
 
 # The indices of a batch, and for each what its draws depend on beside the seed.
 Keyed = tuple[list[int], list[tuple[int, ...]]]

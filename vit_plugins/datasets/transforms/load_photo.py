@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from mmpretrain.registry import TRANSFORMS
 from ..photo_decoding import UndecodableError, decode_photo
 
 COLOR_TYPES = ('color', 'grayscale')
+# arguments of the host's loader that LoadPhoto has, too
+LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend_args')
 
 
 @TRANSFORMS.register_module()
@@ -81,3 +84,35 @@ class LoadPhoto(LoadImageFromFile):
             f'LoadPhoto(to_float32={self.to_float32}, color_type={self.color_type!r}, '
             f'ignore_empty={self.ignore_empty}, backend_args={self.backend_args})'
         )
+
+
+def use_load_photo(pipeline: Sequence) -> list:
+    """Return a pipeline that loads by ``LoadPhoto`` where it loads by the host's default loader.
+
+    A loader with settings that ``LoadPhoto`` does not have, as another ``imdecode_backend``, is
+    somebody's choice and stays.
+
+    Args:
+        pipeline: The transforms.
+    """
+    return [_load_photo(step) if _is_default_loader(step) else step for step in pipeline]
+
+
+def _load_photo(step: dict) -> dict:
+    kept = {key: step[key] for key in LOADER_ARGUMENTS if key in step}
+    return type(step)({**kept, 'type': 'LoadPhoto'})
+
+
+def _is_default_loader(step: Any) -> bool:
+    return (
+        isinstance(step, dict)
+        and _type_name(step) == 'LoadImageFromFile'
+        and set(step) <= {*LOADER_ARGUMENTS, 'imdecode_backend'}
+        and step.get('imdecode_backend', 'cv2') == 'cv2'
+        and step.get('color_type', 'color') in ('color', 'grayscale')
+    )
+
+
+def _type_name(step: dict) -> str:
+    kind = step.get('type', '')
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]

@@ -12,8 +12,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmpretrain.registry import TRANSFORMS
 
-from .antialiased_resize import BACKENDS, antialiased_resize
-from .image_array import check_image, lay_out
+from ._antialiased_resize import BACKENDS, antialiased_resize
+from ._image_array import check_image, lay_out
 
 AXES = ('both', 'x')
 

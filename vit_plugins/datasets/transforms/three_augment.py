@@ -16,9 +16,9 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmpretrain.registry import TRANSFORMS
 
-from .image_array import check_image, lay_out
-from .pil_blur import pil_blur
-from .pil_jitter import adjust, solarize, to_grey
+from ._image_array import check_image, lay_out
+from ._pil_blur import pil_blur
+from ._pil_jitter import adjust, solarize, to_grey
 
 MEMBERS = ('grayscale', 'solarize', 'blur')
 # flip_direction before -> after one more flip, left to right

@@ -7,7 +7,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ..atomic_backend import PARTIAL_SUFFIX
+from ...fileio.atomic_backend import PARTIAL_SUFFIX
 
 
 @HOOKS.register_module()
@@ -15,7 +15,7 @@ class CrashSafeCheckpointHook(CheckpointHook):
     """The host's ``CheckpointHook`` for runs that may be killed while saving.
 
     Three differences: files are written by
-    :class:`~vit_plugins.engine.atomic_backend.AtomicLocalBackend`; the previous best checkpoint
+    :class:`~vit_plugins.fileio.atomic_backend.AtomicLocalBackend`; the previous best checkpoint
     (with one ``save_best`` metric) goes only when the new one is on the disk; and, since a
     checkpoint is saved before its epoch is validated, a resumed run first does the validation
     that the checkpoint has not seen, so that no epoch lacks its accuracy, the last least of all.

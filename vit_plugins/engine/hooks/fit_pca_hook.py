@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from vit_plugins.datasets.image_check import tracked
-from vit_plugins.evaluation.pca import label_pairs
-from vit_plugins.evaluation.sample_collection import merge_batches, pack_batch
+from vit_plugins.evaluation.functional.pca import label_pairs
+from vit_plugins.evaluation.functional.sample_collection import merge_batches, pack_batch
 from vit_plugins.models.necks.pca_projection import PCAProjection
 
 ENCODER = ('backbone.', 'neck.')

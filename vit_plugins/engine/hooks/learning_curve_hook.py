@@ -10,8 +10,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...visualization import draw_learning_curve
-from ..atomic_backend import AtomicLocalBackend
+from ...fileio.atomic_backend import AtomicLocalBackend
+from ...visualization.embeddings import draw_learning_curve
 
 NOT_METRICS = ('time', 'data_time')
 

@@ -8,7 +8,7 @@ from mmengine.hooks import CheckpointHook, EarlyStoppingHook, Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ..recipe_variables import UnusedSettingError
+from ...config_edits.recipe_variables import UnusedSettingError
 from ..sample_validation import UnscoredSampleError, sample_metrics
 
 

@@ -10,8 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...fileio.run_record import RunRecord, read_record, write_record
 from ..late_config import LateConfig
-from ..work_folder import RunRecord, WorkFolderError, read_record, write_record
+from ..work_folder import WorkFolderError
 from .strict_load_hook import class_change
 
 

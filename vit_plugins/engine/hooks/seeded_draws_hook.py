@@ -11,7 +11,7 @@ from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers.seeded_batches import SeededBatches, seed_batches
-from ...draws import seed_streams, step_seed
+from ...datasets.seeds import seed_streams, step_seed
 
 
 @HOOKS.register_module()

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets.samplers.seeded_batches import never_ends
 from ...datasets.unfit_data import UnfitDataError
-from ...finite import (
+from ...evaluation.functional.finite import (
     first_non_finite,
     non_finite_in_checkpoint,
     non_finite_weights,

@@ -14,8 +14,13 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...weights.names.convit import CONVIT_NAMES
+from ...weights.names.official import (
+    record_grid,
+    rename_for_backbone,
+    rename_for_classifier,
+)
 from ..layers.gpsa import GPSA
-from .convit_weights import CONVIT_NAMES
 from .plain_vit import (
     OUT_TYPES,
     arch_settings,
@@ -28,7 +33,6 @@ from .plain_vit import (
     layer_depth,
     output_layers,
 )
-from .vit_weights import record_grid, rename_for_backbone, rename_for_classifier
 
 
 class ConViTLayer(TransformerEncoderLayer):

@@ -9,10 +9,10 @@ from mmpretrain.models.utils import QuickGELU, build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ...weights.names.cvt import CVT_NAMES
+from ...weights.names.official import rename_for_backbone, rename_for_classifier
 from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
-from .cvt_weights import CVT_NAMES
 from .plain_vit import OUT_TYPES, format_output, output_layers
-from .vit_weights import rename_for_backbone, rename_for_classifier
 
 STYLES = ('official', 'gap')
 

@@ -14,7 +14,12 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .deit3_weights import DEIT3_NAMES
+from ...weights.names.deit3 import DEIT3_NAMES
+from ...weights.names.official import (
+    record_grid,
+    rename_for_backbone,
+    rename_for_classifier,
+)
 from .plain_vit import (
     OUT_TYPES,
     arch_settings,
@@ -27,7 +32,6 @@ from .plain_vit import (
     layer_depth,
     output_layers,
 )
-from .vit_weights import record_grid, rename_for_backbone, rename_for_classifier
 
 
 class DeiT3Layer(TransformerEncoderLayer):

@@ -12,8 +12,13 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ...weights.names.hybrid import HYBRID_NAMES
+from ...weights.names.official import (
+    record_grid,
+    rename_for_backbone,
+    rename_for_classifier,
+)
 from ..layers.hybrid_patch_embed import HybridPatchEmbed
-from .hybrid_weights import HYBRID_NAMES
 from .plain_vit import (
     OUT_TYPES,
     arch_settings,
@@ -26,7 +31,6 @@ from .plain_vit import (
     output_layers,
 )
 from .resnet_stem import ResNetStem
-from .vit_weights import record_grid, rename_for_backbone, rename_for_classifier
 
 
 class HybridViTLayer(TransformerEncoderLayer):

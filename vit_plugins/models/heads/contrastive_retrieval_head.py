@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...evaluation.embedding_statistics import effective_rank
+from ...evaluation.functional.embedding_statistics import effective_rank
 from ..losses.contrastive_loss import pair_masks
 from ..losses.koleo_loss import nearest_neighbours
 from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes

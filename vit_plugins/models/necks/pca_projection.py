@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...evaluation.pca import fit_pca, fit_supervised_whitening
+from ...evaluation.functional.pca import fit_pca, fit_supervised_whitening
 
 MODES = ('plain', 'whitening', 'supervised')
 

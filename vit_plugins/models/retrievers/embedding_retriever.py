@@ -10,8 +10,8 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..backbones.deit_weights import DEIT_NAMES
-from ..backbones.vit_weights import is_official, unwrap_training_state
+from ...weights.names.deit import DEIT_NAMES
+from ...weights.names.official import is_official, unwrap_training_state
 from ..memories.cross_batch_memory import OLD_KEY
 from .prototypes import encode_prototypes
 

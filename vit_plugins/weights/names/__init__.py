@@ -2,14 +2,14 @@
 
 from torch import nn
 
-from ...models.backbones.convit_weights import CONVIT_NAMES
-from ...models.backbones.cvt_weights import CVT_NAMES
-from ...models.backbones.deit3_weights import DEIT3_NAMES
-from ...models.backbones.hybrid_weights import HYBRID_NAMES
-from ...models.backbones.t2t_weights import T2T_NAMES
-from ...models.backbones.vit_weights import OfficialNames
+from .convit import CONVIT_NAMES
+from .cvt import CVT_NAMES
+from .deit3 import DEIT3_NAMES
+from .hybrid import HYBRID_NAMES
+from .official import OfficialNames
 from .resnet import RESNET_D_NAMES, RESNET_NAMES
 from .swin import SWIN_NAMES
+from .t2t import T2T_NAMES
 from .vit import VIT_NAMES
 
 TIMM_NAMES = OfficialNames(  # the host's wrapper around a backbone of timm

@@ -1,6 +1,6 @@
 """What torchvision's and timm's files of ResNets call their weights."""
 
-from ...models.backbones.vit_weights import OfficialNames
+from .official import OfficialNames
 
 REST = r'(weight|bias|running_mean|running_var|num_batches_tracked)'
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...models.backbones.vit_weights import OfficialNames
+from .official import OfficialNames
 
 BLOCK = r'layers\.(\d+)\.blocks\.(\d+)\.'
 OURS = r'backbone.stages.\1.blocks.\2.'

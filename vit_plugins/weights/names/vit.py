@@ -1,7 +1,7 @@
 """What official and timm files of ViT, DeiT and MAE call their weights."""
 
-from ...models.backbones.deit3_weights import DEIT3_NAMES
-from ...models.backbones.vit_weights import OfficialNames
+from .deit3 import DEIT3_NAMES
+from .official import OfficialNames
 
 # For the host's VisionTransformer and what derives from it. DeiT III adds LayerScale, distilled
 # DeiT a second token; ViTs that average their patches normalise behind the average.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vit_plugins.draws import image_seeds
+from vit_plugins.datasets.seeds import image_seeds
 
 
 @pytest.fixture

@@ -5,12 +5,8 @@ import pytest
 import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 
-from vit_plugins.datasets.transforms.batch import (
-    BatchCompose,
-    BatchRandomFlip,
-    batch_transform,
-)
-from vit_plugins.draws import image_seeds
+from vit_plugins.datasets.seeds import image_seeds
+from vit_plugins.datasets.transforms.batch import BatchCompose, BatchRandomFlip, batch_transform
 
 EVERY = [
     {

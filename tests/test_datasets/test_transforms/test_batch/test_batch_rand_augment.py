@@ -6,8 +6,8 @@ import torch
 from mmpretrain.datasets import RandAugment
 from scipy import stats
 
+from vit_plugins.datasets.seeds import image_seeds, uniforms
 from vit_plugins.datasets.transforms.batch import BatchRandAugment
-from vit_plugins.draws import image_seeds, uniforms
 
 SETTINGS = {'policies': 'timm_increasing', 'num_policies': 2, 'magnitude_level': 9}
 

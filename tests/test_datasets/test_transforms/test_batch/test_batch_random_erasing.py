@@ -4,9 +4,9 @@ import torch
 from mmpretrain.datasets import RandomErasing
 from scipy import stats
 
+from vit_plugins.datasets.seeds import hash64, image_seeds, uniforms
 from vit_plugins.datasets.transforms.batch import BatchRandomErasing
-from vit_plugins.datasets.transforms.batch.pixel_noise import STEP, pixel_noise
-from vit_plugins.draws import hash64, image_seeds, uniforms
+from vit_plugins.datasets.transforms.batch._pixel_noise import STEP, pixel_noise
 
 SETTINGS = {'min_area_ratio': 0.05, 'max_area_ratio': 0.5, 'aspect_range': (0.4, 2.5)}
 

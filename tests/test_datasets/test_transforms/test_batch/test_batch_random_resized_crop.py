@@ -6,8 +6,9 @@ from mmpretrain.datasets import RandomResizedCrop
 from PIL import Image
 from scipy import stats
 
-from vit_plugins.datasets.transforms.batch import BatchRandomResizedCrop, resampling
-from vit_plugins.draws import image_seeds, uniforms
+from vit_plugins.datasets.seeds import image_seeds, uniforms
+from vit_plugins.datasets.transforms.batch import BatchRandomResizedCrop
+from vit_plugins.datasets.transforms.batch import _resampling as resampling
 
 PILLOW = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BICUBIC}
 

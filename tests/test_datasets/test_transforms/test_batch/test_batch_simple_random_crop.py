@@ -7,8 +7,8 @@ from PIL import Image
 
 from vit_plugins.datasets.transforms import SimpleRandomCrop
 from vit_plugins.datasets.transforms.batch import BatchSimpleRandomCrop
-from vit_plugins.datasets.transforms.batch.resampling import resample, resampling_matrix
-from vit_plugins.datasets.transforms.batch.windows import cut_windows, reflected
+from vit_plugins.datasets.transforms.batch._resampling import resample, resampling_matrix
+from vit_plugins.datasets.transforms.batch._windows import cut_windows, reflected
 from vit_plugins.datasets.transforms.simple_random_crop import simple_random_crop
 
 SHAPES = [(32, 32), (40, 48), (45, 33), (64, 64)]

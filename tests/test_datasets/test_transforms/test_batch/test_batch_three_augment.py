@@ -7,11 +7,11 @@ import torchvision.transforms.functional as TF
 from PIL import Image, ImageFilter, ImageOps
 
 from vit_plugins.datasets.transforms import ThreeAugment
+from vit_plugins.datasets.transforms._pil_blur import box_kernel
 from vit_plugins.datasets.transforms.batch import BatchThreeAugment
+from vit_plugins.datasets.transforms.batch._blurs import blur, box_halves
+from vit_plugins.datasets.transforms.batch._colours import mean_level
 from vit_plugins.datasets.transforms.batch.batch_three_augment import NAMES, STEPS
-from vit_plugins.datasets.transforms.batch.blurs import blur, box_halves
-from vit_plugins.datasets.transforms.batch.colours import mean_level
-from vit_plugins.datasets.transforms.pil_blur import box_kernel
 
 SETTINGS = [
     {},

@@ -6,8 +6,8 @@ from PIL import Image
 from scipy import stats
 from torchvision.transforms.v2 import TrivialAugmentWide
 
+from vit_plugins.datasets.seeds import image_seeds, uniforms
 from vit_plugins.datasets.transforms.batch import BatchTrivialAugment
-from vit_plugins.draws import image_seeds, uniforms
 
 THEIR_NAMES = {
     'identity': 'Identity',

@@ -1,6 +1,6 @@
 import torch
 
-from vit_plugins.datasets.transforms.batch.choices import apply_choices
+from vit_plugins.datasets.transforms.batch._choices import apply_choices
 
 
 def test_each_operation_gets_the_images_that_chose_it_and_their_strengths():

@@ -5,8 +5,8 @@ import pytest
 import torch
 from mmpretrain.registry import TRANSFORMS
 
-from vit_plugins.datasets.transforms.batch.policies import policy_of
-from vit_plugins.datasets.transforms.batch.tones import equalize, sharpness
+from vit_plugins.datasets.transforms.batch._policies import policy_of
+from vit_plugins.datasets.transforms.batch._tones import equalize, sharpness
 
 # No strength at which a warp's place lies halfway between two pixels, nor a level between two.
 TONES = [

@@ -40,7 +40,8 @@ class BatchCompose:
 
         Args:
             images: uint8 of shape (B, C, H, W), on any device.
-            seeds: The seed of each image, see :func:`vit_plugins.draws.image_seeds`, shape (B,).
+            seeds: The seed of each image, shape (B,), see
+                :func:`vit_plugins.datasets.seeds.image_seeds`.
 
         Raises:
             TypeError: If the images are not a tensor of uint8, or the seeds no integers.

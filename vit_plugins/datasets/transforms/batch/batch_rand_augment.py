@@ -10,9 +10,9 @@ from mmpretrain.datasets import RandAugment
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
+from ._colours import CHANNEL_ORDERS
+from ._policies import PolicyParams, apply_policies, choose, policy_of
 from .batch_transform import BatchTransform
-from .colours import CHANNEL_ORDERS
-from .policies import PolicyParams, apply_policies, choose, policy_of
 
 
 @BATCH_AUGMENTS.register_module()

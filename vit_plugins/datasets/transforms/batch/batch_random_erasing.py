@@ -12,8 +12,8 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
+from ._pixel_noise import pixel_noise
 from .batch_transform import BatchTransform, upload
-from .pixel_noise import pixel_noise
 
 
 @dataclass(frozen=True)

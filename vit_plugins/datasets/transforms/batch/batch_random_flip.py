@@ -7,8 +7,8 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
+from ._mirrored import DIRECTIONS, mirrored
 from .batch_transform import BatchTransform, upload
-from .mirrored import DIRECTIONS, mirrored
 
 
 @BATCH_AUGMENTS.register_module()

@@ -10,8 +10,8 @@ import torch
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
+from ._resampling import KERNELS, resample, resampling_matrix
 from .batch_transform import BatchTransform, upload
-from .resampling import KERNELS, resample, resampling_matrix
 
 
 @dataclass(frozen=True)

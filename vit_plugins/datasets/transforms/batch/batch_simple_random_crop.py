@@ -11,9 +11,9 @@ from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
 from ..simple_random_crop import AXES, scale_short_side
+from ._resampling import resample, resampling_matrix
+from ._windows import cut_windows, reflected, window_positions
 from .batch_transform import BatchTransform, upload
-from .resampling import resample, resampling_matrix
-from .windows import cut_windows, reflected, window_positions
 
 
 @dataclass(frozen=True)

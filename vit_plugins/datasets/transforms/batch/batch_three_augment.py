@@ -11,11 +11,17 @@ from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
 from ..three_augment import MEMBERS, ORDERS, ThreeAugment
+from ._blurs import blur, box_halves
+from ._choices import apply_choices
+from ._colours import (
+    CHANNEL_ORDERS,
+    blend_,
+    grey,
+    mean_level,
+    solarize,
+)
+from ._mirrored import mirrored
 from .batch_transform import BatchTransform, upload
-from .blurs import blur, box_halves
-from .choices import apply_choices
-from .colours import CHANNEL_ORDERS, blend_, grey, mean_level, solarize
-from .mirrored import mirrored
 
 NAMES = (*MEMBERS, 'identity')
 STEPS = ('brightness', 'contrast', 'saturation')

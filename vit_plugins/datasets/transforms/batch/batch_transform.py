@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ....draws import uniforms
+from ...seeds import uniforms
 
 # So many bytes of images at once a CPU keeps near, all that is computed of them included.
 CPU_BYTES = 2**21
@@ -51,7 +51,8 @@ class BatchTransform(ABC):
 
         Args:
             images: uint8 of shape (B, C, H, W), on any device.
-            seeds: The seed of each image, see :func:`vit_plugins.draws.image_seeds`, shape (B,).
+            seeds: The seed of each image, shape (B,), see
+                :func:`vit_plugins.datasets.seeds.image_seeds`.
             position: The place of this transform in its pipeline, so that two of a kind differ.
 
         Raises:

@@ -9,12 +9,18 @@ import numpy as np
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
-from . import tones
+from . import _tones as tones
+from ._choices import Operation
+from ._colours import CHANNEL_ORDERS
+from ._policies import (
+    Policy,
+    PolicyParams,
+    apply_policies,
+    choose,
+    warped,
+)
+from ._warps import TAPS
 from .batch_transform import BatchTransform
-from .choices import Operation
-from .colours import CHANNEL_ORDERS
-from .policies import Policy, PolicyParams, apply_policies, choose, warped
-from .warps import TAPS
 
 HIGHEST_LEVEL = 30
 

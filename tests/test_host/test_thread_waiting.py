@@ -1,0 +1,80 @@
+"""How threads wait, in our commands and in nobody else's program."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vit_plugins.host.thread_waiting import SPINS, is_own_command, spin_briefly
+from vit_plugins.resources import resource_root
+
+TOOLS = resource_root() / 'tools'
+
+
+def test_what_the_user_chose_stays():
+    for chosen in ({'OMP_WAIT_POLICY': 'ACTIVE'}, {'GOMP_SPINCOUNT': '7'}):
+        environment = dict(chosen)
+        spin_briefly(environment)
+        assert environment == chosen
+    environment = {'OMP_NUM_THREADS': '2'}
+    spin_briefly(environment)
+    assert environment == {'OMP_NUM_THREADS': '2', 'GOMP_SPINCOUNT': SPINS}
+
+
+@pytest.mark.parametrize(
+    ('argv', 'words', 'own'),
+    [
+        ([str(TOOLS / 'train.py'), 'x.py'], ['python', 'tools/train.py', 'x.py'], True),
+        (['/usr/bin/vit-plugins', 'train'], ['python', '/usr/bin/vit-plugins', 'train'], True),
+        (['-m', 'train'], ['python', '-u', '-m', 'vit_plugins', 'train'], True),
+        (['-m', 'x'], ['python', '-m', 'pytest', 'x'], False),
+        ([str(TOOLS / 'x' / '..' / 'test.py')], ['python', '...'], True),
+        (['-c'], ['python', '-c', 'import vit_plugins'], False),
+        ([''], ['python'], False),
+        ([], [], False),
+        (['/home/me/tools/train.py'], ['python', '/home/me/tools/train.py'], False),
+        ([str(TOOLS / 'benchmarks' / 'convit_speed.py')], ['python', '...'], False),
+    ],
+)
+def test_which_processes_are_ours(argv, words, own):
+    assert is_own_command(argv, words) is own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('command', 'told'),
+    [
+        ([str(TOOLS / 'convert_checkpoint.py'), '--help'], SPINS),
+        (['-m', 'vit_plugins', 'list', 'convit_drloc_digits'], SPINS),
+        (['-c', 'import vit_plugins'], 'None'),
+    ],
+)
+def test_before_torch_is_loaded(command, told, tmp_path):
+    """Python runs sitecustomize first; it prints at the end what was set when torch was loaded."""
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import os, sys\n'
+        'class Watch:\n'
+        '    def find_spec(self, name, path=None, target=None):\n'
+        '        if name == "torch":\n'
+        '            print("spins", os.environ.get("GOMP_SPINCOUNT"), file=sys.stderr)\n'
+        'sys.meta_path.insert(0, Watch())\n'
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ('GOMP_SPINCOUNT',)}
+    environment.pop('OMP_WAIT_POLICY', None)
+    environment['PYTHONPATH'] = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f'spins {told}\n' in done.stderr
+
+
+@pytest.mark.parametrize('file', sorted(TOOLS.glob('*.py')), ids=lambda file: file.name)
+def test_tools_import_the_package_first(file: Path):
+    body = ast.parse(file.read_text(encoding='utf-8')).body
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    first = next(node for node in imports if getattr(node, 'module', '') != '__future__')
+    assert ast.unparse(first) == 'import vit_plugins'

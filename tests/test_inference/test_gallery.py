@@ -1,0 +1,125 @@
+"""The gallery on disk: what it finds, and what survives."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from vit_plugins.inference.gallery import Gallery, Photo, Source
+
+SOURCE = Source('/weights.pth', 'ab' * 32)
+
+
+def unit(rng, *shape):
+    vectors = rng.standard_normal(shape)
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype('float32')
+
+
+def photos(number, start=0):
+    return [Photo(f'/photos/{i}.jpg', i, i) for i in range(start, start + number)]
+
+
+@pytest.fixture
+def vectors():
+    return unit(np.random.default_rng(0), 300, 16)
+
+
+@pytest.mark.parametrize('kind', ['exact', 'approximate'])
+def test_finds_what_sorting_all_similarities_finds(tmp_path, vectors, kind):
+    gallery = Gallery(tmp_path / 'g', SOURCE, kind)
+    gallery.add(photos(200), vectors[:200])
+    gallery.save()
+    gallery = Gallery.load(tmp_path / 'g')
+    gallery.add(photos(80, 200), vectors[200:280])  # appended to what was read
+    similarities = vectors[280:] @ vectors[:280].T  # (20, 280)
+    expected = np.argsort(-similarities, axis=1)[:, :10]
+    found = gallery.search(vectors[280:], 10)
+    hits = [[int(photo.path[8:-4]) for _, photo in row] for row in found]
+    agreed = np.mean([len({*a} & {*b}) for a, b in zip(hits, expected.tolist(), strict=True)])
+    assert agreed == 10 if kind == 'exact' else agreed > 9.5
+    np.testing.assert_allclose(found[0][0][0], similarities[0].max(), atol=1e-6)
+
+
+def test_top_k_beyond_the_gallery_and_an_empty_one(tmp_path, vectors):
+    gallery = Gallery(tmp_path, SOURCE)
+    assert gallery.search(vectors[:2], 5) == [[], []]
+    gallery.add(photos(3), vectors[:3])
+    assert [len(row) for row in gallery.search(vectors[:2], 5)] == [3, 3]
+
+
+def test_round_trip_keeps_everything(tmp_path, vectors):
+    gallery = Gallery(tmp_path / 'new' / 'g', SOURCE, 'approximate')
+    odd = os.fsdecode(b'/photos/\xff.jpg')  # file names are bytes
+    gallery.add([Photo(odd, 7, 8)], vectors[:1])
+    gallery.save()
+    loaded = Gallery.load(tmp_path / 'new' / 'g')
+    assert (loaded.photos, loaded.source, loaded.kind) == (
+        [Photo(odd, 7, 8)],
+        SOURCE,
+        gallery.kind,
+    )
+    assert repr(loaded) == f"Gallery('{tmp_path}/new/g', approximate, 1 photos)"
+
+
+def test_a_run_killed_while_saving_leaves_the_state_before(tmp_path, vectors, monkeypatch):
+    gallery = Gallery(tmp_path, SOURCE)
+    gallery.add(photos(5), vectors[:5])
+    gallery.save()
+    gallery.add(photos(5, 5), vectors[5:10])
+    monkeypatch.setattr(os, 'replace', lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        gallery.save()
+    monkeypatch.undo()
+    assert len(Gallery.load(tmp_path).photos) == 5
+    gallery.save()
+    assert len(Gallery.load(tmp_path).photos) == 10
+    assert [file.name for file in tmp_path.glob('*.faiss')] == ['index-10.faiss']
+
+
+def test_what_is_no_gallery_is_refused(tmp_path, vectors):
+    with pytest.raises(ValueError, match=r'holds no gallery .*: make one with `index`'):
+        Gallery.load(tmp_path)
+    gallery = Gallery(tmp_path, SOURCE)
+    gallery.add(photos(5), vectors[:5])
+    gallery.save()
+    file = tmp_path / 'gallery.json'
+    about = json.loads(file.read_text())
+    file.write_text(json.dumps({**about, 'photos': about['photos'][:3]}))
+    with pytest.raises(ValueError, match='damaged: 5 descriptors of 3 photos'):
+        Gallery.load(tmp_path)
+    file.write_text(json.dumps(about))
+    (tmp_path / about['index']).unlink()
+    with pytest.raises(ValueError, match=r'damaged: index-5\.faiss is gone'):
+        Gallery.load(tmp_path)
+    file.write_text(json.dumps({**about, 'format': 9}))
+    with pytest.raises(ValueError, match='format 9, this version reads 1: update'):
+        Gallery.load(tmp_path)
+    file.write_text('{"for')
+    with pytest.raises(ValueError, match=r'gallery.json is damaged'):
+        Gallery.load(tmp_path)
+
+
+def test_refused_arguments(tmp_path, vectors):
+    with pytest.raises(ValueError, match=r"one of .*, got 'fast'"):
+        Gallery(tmp_path, SOURCE, 'fast')
+    gallery = Gallery(tmp_path, SOURCE)
+    with pytest.raises(ValueError, match=r'2 photos with descriptors \(3, 16\)'):
+        gallery.add(photos(2), vectors[:3])
+    gallery.add(photos(3), vectors[:3])
+    with pytest.raises(ValueError, match='descriptors of 8 numbers in a gallery of 16'):
+        gallery.add(photos(3), vectors[:3, :8])
+
+
+def test_the_source_is_told_by_the_content_of_its_file(tmp_path):
+    for name, content in (('a', b'x'), ('b', b'x'), ('c', b'y')):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (Source.of(tmp_path / name).sha256 for name in 'abc')
+    assert a == b != c
+    # SHA-256 of the letter x
+    assert a == '2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881'
+
+
+def test_folder_that_faiss_could_not_open(tmp_path):
+    with pytest.raises(ValueError, match=r'/.udce9 is not UTF-8, or holds .*: choose another'):
+        Gallery(tmp_path / os.fsdecode(b'\xe9'), Source('w', 's'))

@@ -1,0 +1,1 @@
+"""Functions that change a config: `(cfg, ...) -> cfg`, one a file."""

@@ -1,0 +1,86 @@
+"""Tell every part of a config how many classes there are, and how rare some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.config import Config, ConfigDict
+
+from .walking import preprocessor_of, type_name, walk
+
+BALANCES = ('none', 'sampler', 'loss')
+WEIGHTED_LOSSES = ('CrossEntropyLoss', 'LabelSmoothLoss')
+
+
+def set_classes(cfg: Config, classes: Sequence[str]) -> None:
+    """Set the number of classes wherever the config has one, and their names.
+
+    That is: the head, also within a head that wraps it; losses, batch augmentations and metrics
+    that count classes; the preprocessor. Top-k metrics with k not below the number of classes,
+    which would always be 100, are dropped.
+
+    Args:
+        cfg: The config, changed in place.
+        classes: The names.
+
+    Raises:
+        ValueError: If the model has no ``num_classes`` to set.
+    """
+    count = len(classes)
+    counting = [node for node in walk(cfg.model) if _counts_classes(node)]
+    if not counting:
+        raise ValueError(
+            'the model of this config has no num_classes, so its head cannot be set to the '
+            f'{count} classes found'
+        )
+    parts = ('val_evaluator', 'test_evaluator', 'custom_hooks', 'data_preprocessor')
+    for node in [*counting, *(node for part in parts for node in walk(cfg.get(part)))]:
+        if _counts_classes(node):
+            node['num_classes'] = count
+    preprocessor = preprocessor_of(cfg)
+    if type_name(preprocessor) in ('', 'ClsDataPreprocessor'):
+        preprocessor['num_classes'] = count
+    for part in ('model', 'val_evaluator', 'test_evaluator'):
+        for node in walk(cfg.get(part)):
+            if 'topk' in node:
+                node['topk'] = _possible_topk(node['topk'], count)
+            if len(node.get('class_weight') or classes) != count:
+                node['class_weight'] = None  # of other classes
+
+
+def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
+    """Give rare classes more weight.
+
+    Args:
+        cfg: The config, changed in place.
+        balance: 'none'; 'sampler': each class is drawn equally often; 'loss': a sample weighs
+            n / (K n_c), n images, K classes and n_c images of its class.
+        counts: The number of training images of each class.
+
+    Raises:
+        ValueError: If there is no such balance, or the loss takes no weights.
+    """
+    if balance not in BALANCES:
+        raise ValueError(f'balance must be one of {", ".join(BALANCES)}, got {balance!r}')
+    if balance == 'sampler':
+        cfg.train_dataloader.sampler = ConfigDict(type='ClassBalancedSampler', shuffle=True)
+    if balance == 'loss':
+        weights = [sum(counts) / (len(counts) * count) for count in counts]
+        for head in walk(cfg.model.head):
+            if type_name(head).endswith('Head') and 'head' not in head:  # no wrapper
+                loss = head.setdefault('loss', ConfigDict(type='CrossEntropyLoss'))
+                if type_name(loss) not in WEIGHTED_LOSSES:
+                    raise ValueError(
+                        f"balance='loss' needs {' or '.join(WEIGHTED_LOSSES)} in the head, it "
+                        f"has {type_name(loss)}; balance='sampler' works with any loss"
+                    )
+                loss['class_weight'] = [round(weight, 4) for weight in weights]
+
+
+def _counts_classes(node: dict) -> bool:
+    return isinstance(node.get('num_classes'), int) and node['num_classes'] > 0
+
+
+def _possible_topk(topk: int | Sequence[int], count: int) -> tuple[int, ...]:
+    ks = (topk,) if isinstance(topk, int) else tuple(topk)
+    return tuple(k for k in ks if k < count) or (1,)

@@ -1,0 +1,114 @@
+"""Refuse a config that would not do what it says, before anything is trained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from difflib import SequenceMatcher
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from .component_arguments import RUNNER_KEYS, nearest, unknown_settings
+from .recipe_variables import TOOL_KEYS, UnusedSettingError, unread_names
+from .walking import type_name, walk
+
+SAME_WORD = 0.6  # how alike two words are of which one is taken for the other misspelt
+
+
+def check_config(cfg: Config) -> None:
+    """Refuse settings that nothing would read; warn of single values that nothing does.
+
+    Args:
+        cfg: A config as it was read from a file, with the options of the command line.
+
+    Raises:
+        UnusedSettingError: If keys are misspelt, components do not have such an argument, or
+            lengths and intervals are none.
+    """
+    unread = unread_names(cfg)
+    problems = [*misspelt_keys(cfg, unread), *unknown_settings(cfg), *impossible_lengths(cfg)]
+    if problems:
+        raise UnusedSettingError('\n'.join([f'In {cfg.filename}:', *problems]))
+    for line in unread_scalars(cfg, unread):
+        print_log(line, logger='current', level=logging.WARNING)
+
+
+def misspelt_keys(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
+    """Find settings that nothing reads and whose name is nearly that of a key of the runner.
+
+    Args:
+        cfg: A config.
+        unread: Its top-level keys that nothing reads.
+
+    Yields:
+        The name and what is meant.
+    """
+    for name in unread:
+        known = nearest(name, RUNNER_KEYS)
+        if known and not _is_sibling(name, known) and any(True for _ in walk(cfg[name])):
+            yield f'{name}: nothing reads it; {known!r} is meant?'
+
+
+def _is_sibling(name: str, known: str) -> bool:
+    """Return whether a name is the last word of a known one after a word of its own.
+
+    Recipes customarily have a ``test_pipeline`` or a ``gallery_dataloader``, which a recipe on top
+    of them may no longer read.
+    """
+    (own, _, last), (first, _, known_last) = name.rpartition('_'), known.rpartition('_')
+    return last == known_last and SequenceMatcher(None, own, first).ratio() < SAME_WORD
+
+
+def unread_scalars(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
+    """Find single values that nothing reads.
+
+    Args:
+        cfg: A config.
+        unread: Its top-level keys that nothing reads.
+
+    Yields:
+        The name and what is meant perhaps.
+    """
+    for name in unread:
+        if not isinstance(cfg[name], dict | list | tuple):
+            known = nearest(name, RUNNER_KEYS | TOOL_KEYS)
+            advice = f'; {known!r} is meant?' if known else ''
+            yield f'{name} = {cfg[name]!r} has no effect: nothing reads it{advice}'
+
+
+def impossible_lengths(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Find lengths, intervals and batch sizes that are no positive whole numbers.
+
+    Args:
+        cfg: A config.
+
+    Yields:
+        What stands where and what it may be.
+    """
+    counts = [('train_cfg', key) for key in ('max_epochs', 'max_iters', 'val_interval')]
+    counts += [(f'{split}_dataloader', 'batch_size') for split in ('train', 'val', 'test')]
+    for place, key in counts:
+        value = (cfg.get(place) or {}).get(key, 1)
+        if not _is_count(value):
+            advice = ' (--no-validate trains without validation)' if key == 'val_interval' else ''
+            yield f'{place}.{key}={value!r} must be a whole number of at least 1{advice}'
+    hooks = {f'default_hooks.{k}': hook for k, hook in (cfg.get('default_hooks') or {}).items()}
+    hooks |= {f'custom_hooks.{i}': hook for i, hook in enumerate(cfg.get('custom_hooks') or [])}
+    for place, hook in hooks.items():
+        if isinstance(hook, Mapping) and type_name(hook).endswith('CheckpointHook'):
+            value = hook.get('interval', -1)
+            if value != -1 and not _is_count(value):
+                yield (
+                    f'{place}.interval={value!r} must be a whole number of at least 1, or -1 to '
+                    'save the end of the training only'
+                )
+
+
+def _is_count(value: Any) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, float):
+        return value.is_integer() and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -1,0 +1,97 @@
+"""Let a recipe for arrays of one small size (CIFAR) take image files of any size."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+from mmengine.config import Config
+
+from ..datasets.transforms.load_photo import use_load_photo
+from .walking import image_size, preprocessor_of, type_name, walk, walk_pipelines
+
+# three numbers that are a colour wherever they stand in a pipeline
+COLOUR_KEYS = ('fill_color', 'fill_std', 'pad_val')
+
+
+def accept_photos(cfg: Config) -> Config:
+    """Turn pipelines and normalisation of a config to image files; no change if they do so yet.
+
+    Arrays come in RGB (``to_rgb=False``) while files are read as BGR: the preprocessor then has
+    to swap channels, or the mean and std of red would be applied to blue, and colours within the
+    pipelines (fill, padding) are swapped as well. A pipeline without any resizing, as for CIFAR,
+    gets one to the size of its crop (or of the model). Files are loaded by ``LoadPhoto``.
+
+    Args:
+        cfg: A classification config, changed in place.
+
+    Returns:
+        The same config.
+
+    Raises:
+        ValueError: If a pipeline does not resize and no size is to be found in the config.
+    """
+    preprocessor = preprocessor_of(cfg)
+    grey = len(preprocessor.get('mean') or (0, 0, 0)) == 1
+    pipelines = [p for p in walk_pipelines(cfg) if p]
+    size = None if all(map(_resizes, pipelines)) else image_size(cfg)
+    if not all(map(_loads, pipelines)) and not grey:
+        preprocessor['to_rgb'] = True
+        _swap_channels(preprocessor.get('batch_transforms'))
+    for pipeline in pipelines:
+        pipeline[:] = photo_pipeline(pipeline, size, grey=grey)
+    return cfg
+
+
+def photo_pipeline(
+    pipeline: list[dict], size: int | tuple[int, int] | None, *, grey: bool = False
+) -> list[dict]:
+    """Make one pipeline read files.
+
+    Args:
+        pipeline: The transforms, for RGB arrays if there is no loader among them.
+        size: The side, or (height, width), for a pipeline that does not resize.
+        grey: Whether the model takes one channel.
+    """
+    pipeline = deepcopy(list(pipeline))
+    if _loads(pipeline):
+        return use_load_photo(pipeline)
+    loader = {'type': 'LoadPhoto', **({'color_type': 'grayscale'} if grey else {})}
+    if not grey:
+        _swap_channels(pipeline)
+    return [loader, *(pipeline if _resizes(pipeline) else _resize(pipeline, size))]
+
+
+def _swap_channels(transforms: Any) -> None:
+    """Turn the colours and the order of channels within transforms from RGB to BGR, in place."""
+    for node in walk(transforms):
+        if node.get('channel_order') == 'rgb':
+            node['channel_order'] = 'bgr'
+        for key in COLOUR_KEYS:
+            value = node.get(key)
+            if isinstance(value, list | tuple) and len(value) == 3:
+                node[key] = type(value)(value[::-1])
+
+
+def _loads(pipeline: list[dict]) -> bool:
+    names = ('LoadImageFromFile', 'LoadPhoto')
+    return any(type_name(node) in names for node in walk(pipeline))
+
+
+def _resizes(pipeline: list[dict]) -> bool:
+    names = [type_name(node).rpartition('/')[2] for node in walk(pipeline)]
+    return any('Resize' in n or n.startswith(('EfficientNet', 'SimpleRandom')) for n in names)
+
+
+def _resize(pipeline: list[dict], size: int | tuple[int, int]) -> list[dict]:
+    """Bring the short edge to the size, before anything else, and cut the rest off."""
+    height, width = (size, size) if isinstance(size, int) else size
+    # Pillow averages over the pixels it drops; OpenCV's bicubic would alias a shrunk photo
+    edge = {
+        **{'type': 'ResizeEdge', 'scale': max(height, width), 'edge': 'short'},
+        **{'backend': 'pillow', 'interpolation': 'bicubic'},
+    }
+    if any(type_name(node).endswith('Crop') for node in walk(pipeline)):
+        return [edge, *pipeline]  # the pipeline's own crop
+    # CenterCrop reads a tuple as (width, height)
+    return [edge, {'type': 'CenterCrop', 'crop_size': (width, height)}, *pipeline]

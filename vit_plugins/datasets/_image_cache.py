@@ -1,0 +1,114 @@
+"""Decoding a set of images once: into memory, and into a file for the next run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..fileio.file_lock import acquire
+
+
+def decode_once(decode: Callable[[int], Tensor], count: int, file: Path | None) -> Tensor:
+    """Return all images as one tensor, from the cache if they are there.
+
+    Processes that want the same images at once wait for the first of them to decode, and share
+    the memory of the cache file. Who writes to the tensor writes to memory of its own.
+
+    Args:
+        decode: Returns an image (C, H, W), uint8.
+        count: N.
+        file: Where decoded images are kept, a ``.npy`` file: other images must have another.
+            None keeps none.
+
+    Returns:
+        The images, shape (N, C, H, W), uint8.
+
+    Raises:
+        ValueError: If images differ in size, or do not fit into half of the memory.
+    """
+    if file is None:
+        return _decode_all(decode, count)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(file.with_suffix('.lock')):
+        found = _read(file, count)
+        if found is not None:
+            return found
+        pixels = _decode_all(decode, count)
+        unfinished = file.with_suffix('.unfinished')
+        with unfinished.open('wb') as stream:  # np.save would add .npy to the name
+            np.save(stream, pixels.numpy(), allow_pickle=False)
+        os.replace(unfinished, file)
+        print_log(f'{count} decoded images are kept in {file}', 'current')
+        found = _read(file, count)  # of which all processes share one copy
+    return pixels if found is None else found
+
+
+def _read(file: Path, count: int) -> Tensor | None:
+    if not file.is_file():
+        return None
+    try:
+        pixels = np.load(file, mmap_mode='c', allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        print_log(f'{file} is damaged ({error}) and is made again', 'current')
+        return None
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != count:
+        print_log(f'{file} holds something else and is made again', 'current')
+        return None
+    return torch.from_numpy(pixels)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    with file.open('w') as stream:
+        advice = 'processes that want the same images each decode them'
+        acquire(stream.fileno(), str(file), wait=True, inherited=True, advice=advice)
+        yield
+
+
+def _decode_all(decode: Callable[[int], Tensor], count: int) -> Tensor:
+    first = decode(0)
+    _require_memory(first, count)
+    pixels = torch.empty((count, *first.shape), dtype=torch.uint8)
+
+    def put(index: int) -> None:
+        """Decode into the place: what a pool hands back would be a second copy of them all."""
+        image = decode(index)
+        if image.shape != first.shape:
+            raise ValueError(
+                f'images differ in size: (C, H, W) is {tuple(first.shape)} for the first and '
+                f'{tuple(image.shape)} for number {index}. Resize and crop to one size in the '
+                'pipeline of the dataset.'
+            )
+        pixels[index] = image
+
+    next_line = time.monotonic() + 10
+    # Threads: decoders release the interpreter.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, _ in enumerate(pool.map(put, range(count)), 1):
+            if time.monotonic() > next_line:
+                print_log(f'{done} of {count} images are decoded', 'current')
+                next_line += 10
+    return pixels
+
+
+def _require_memory(image: Tensor, count: int) -> None:
+    needed = image.numel() * count
+    try:
+        there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    except (AttributeError, ValueError, OSError):
+        return  # a system that does not say: torch will, if it is too much
+    if needed > there // 2:
+        raise ValueError(
+            f'{count} images of {tuple(image.shape)} take {needed / 2**30:.1f} GiB, more than '
+            f'half of the {there / 2**30:.1f} GiB of memory: make them smaller in the pipeline, '
+            'or do without CachedImages.'
+        )

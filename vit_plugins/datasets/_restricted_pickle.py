@@ -1,0 +1,65 @@
+"""Read pickled annotations without running what a pickle may name."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+from ..weights.allow_list_unpickler import AllowListUnpickler, RefusedError
+from ..weights.plain_arrays import (
+    ARRAY_GLOBALS,
+    PlainArray,
+    PlainDtype,
+    latin1,
+    unwrap,
+)
+
+_GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': set}
+
+
+def load_restricted_pickle(path: str | Path) -> Any:
+    """Read a pickle of plain containers, numbers, strings and numpy arrays.
+
+    ``pickle.load`` calls whatever the file names. Here only what rebuilds an array is known;
+    lists, dicts, strings and numbers need no name.
+
+    Args:
+        path: The file, of Python 2 or 3.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        pickle.UnpicklingError: If the file names something else, or is damaged.
+    """
+    data = Path(path).read_bytes()
+    try:  # strings and arrays of Python 2 are of Latin-1
+        return unwrap(_Restricted(io.BytesIO(data), encoding='latin1').load())
+    except RefusedError as error:
+        what = str(error).removeprefix('refused GLOBAL ')
+        raise pickle.UnpicklingError(
+            f'{path} names {what}, which annotations do not need: it is not read, since a pickle '
+            'can run code; fetch the file from its publisher'
+        ) from error
+    except Exception as error:  # numpy raises all kinds on damaged arrays
+        raise _damaged(path, error) from error
+
+
+class _Restricted(AllowListUnpickler):
+    buildable = (PlainArray, PlainDtype)
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Look up a global of the file."""
+        try:
+            return _GLOBALS[f'{module}.{name}'.replace('__builtin__.', 'builtins.')]
+        except KeyError:
+            raise RefusedError(f'refused GLOBAL {module}.{name}') from None
+
+
+def _damaged(path: str | Path, error: Exception) -> pickle.UnpicklingError:
+    return pickle.UnpicklingError(
+        f'{path} is no whole pickle ({type(error).__name__}: {error}): fetch the file again'
+    )

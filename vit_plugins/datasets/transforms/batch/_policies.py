@@ -1,0 +1,181 @@
+"""Which operations an augmentation policy chooses among, and how strong they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from mmpretrain.datasets.transforms.auto_augment import BaseAugTransform
+from torch import Tensor
+
+from . import _tones as tones
+from . import _warps as warps
+from ._choices import Operation, apply_choices
+from .batch_transform import upload
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One operation.
+
+    Args:
+        operation: Function of a uint8 batch and of strengths; None leaves the images alone.
+        weakest: Strength at level 0.
+        strongest: Strength at the highest level.
+        prob: How often it is applied once chosen.
+        negative_prob: How often the strength changes its sign.
+    """
+
+    operation: Operation | None
+    weakest: float = 0.0
+    strongest: float = 0.0
+    prob: float = 1.0
+    negative_prob: float = 0.0
+
+
+@dataclass(frozen=True)
+class PolicyParams:
+    """What was sampled for a batch.
+
+    Args:
+        choice: The number of the policy of each image and step, int64 of shape (B, steps); the
+            number of policies stands for none.
+        strength: How strong it is, float32 of shape (B, steps).
+    """
+
+    choice: Tensor
+    strength: Tensor
+
+
+def choose(
+    policies: Sequence[Policy],
+    choice: np.ndarray,
+    level: np.ndarray,
+    skip: np.ndarray,
+    sign: np.ndarray,
+) -> PolicyParams:
+    """Return the policies and their strengths that follow from uniform numbers.
+
+    Args:
+        policies: Among what to choose.
+        choice: Which one, in [0, 1), shape (B, steps).
+        level: How strong it is, from 0 to 1, not sampled here.
+        skip: Decides whether it is applied.
+        sign: Decides whether the strength changes its sign.
+    """
+    choice = (choice * len(policies)).astype(np.int64)
+    table = [(p.weakest, p.strongest, p.prob, p.negative_prob) for p in policies]
+    weakest, strongest, prob, negative = np.array(table)[choice].transpose(2, 0, 1)
+    strength = weakest + level * (strongest - weakest)
+    strength = np.where(sign < negative, -strength, strength)
+    choice = np.where(skip < prob, choice, len(policies))
+    return PolicyParams(torch.from_numpy(choice), torch.from_numpy(strength).float())
+
+
+def apply_policies(images: Tensor, params: PolicyParams, policies: Sequence[Policy]) -> Tensor:
+    """Apply what was sampled, step by step.
+
+    Args:
+        images: uint8 of shape (B, C, H, W).
+        params: What to do.
+        policies: Those that were chosen among.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    operations = [*(policy.operation for policy in policies), None]
+    for choice, strength in zip(params.choice.unbind(1), params.strength.unbind(1), strict=True):
+        images = apply_choices(images, choice, strength, operations)
+    return images
+
+
+def warped(
+    images: Tensor,
+    strength: Tensor,
+    kind: str,
+    direction: str = 'horizontal',
+    interpolation: str = 'nearest',
+    fill: Sequence[float] = (0, 0, 0),
+) -> Tensor:
+    """Rotate, shear or translate a batch.
+
+    Args:
+        images: uint8 of shape (B, C, H, W).
+        strength: Of 'rotate' degrees, of 'shear' pixels a row or column, of 'translate' a part of
+            the image's side, of 'shift' pixels; float32 of shape (B,).
+        kind: One of these four.
+        direction: 'horizontal' or 'vertical'; 'rotate' has none.
+        interpolation: 'nearest', 'bilinear' or 'bicubic'.
+        fill: The level of each channel beyond the edges.
+    """
+    height, width = images.shape[2:]
+    if kind == 'rotate':
+        maps = warps.rotation(strength, height, width)
+    elif kind == 'shear':
+        maps = warps.shear(strength, direction)
+    else:
+        side = width if direction == 'horizontal' else height
+        maps = warps.translation(strength * (side if kind == 'translate' else 1), direction)
+    levels = upload(torch.tensor(fill[: images.shape[1]], dtype=torch.float32), images.device)
+    return warps.warp(images, maps, interpolation, levels)
+
+
+# The host's transforms without further settings, and the attribute of a fixed strength.
+PLAIN = {
+    'AutoContrast': (tones.auto_contrast, None),
+    'Equalize': (tones.equalize, None),
+    'Invert': (tones.invert, None),
+    'Posterize': (tones.posterize, 'bits'),
+    'Solarize': (tones.solarize, 'thr'),
+    'Brightness': (tones.brightness, 'magnitude'),
+    'Sharpness': (tones.sharpness, 'magnitude'),
+}
+COLOURED = {'Contrast': tones.contrast, 'ColorTransform': tones.colour}
+WARPS = {'Rotate': 'angle', 'Shear': 'magnitude', 'Translate': 'magnitude'}
+
+
+def policy_of(transform: BaseAugTransform, channel_order: str) -> Policy:
+    """Return the policy that does to a batch what a transform of the host does to an image.
+
+    Args:
+        transform: One of the host's transforms of this family.
+        channel_order: 'bgr' or 'rgb'.
+
+    Raises:
+        ValueError: If there is no batch form of it.
+    """
+    operation, fixed = _operation_of(transform, channel_order)
+    strength = getattr(transform, fixed) if fixed else 0
+    ends = transform.magnitude_range if strength is None else (strength, strength)
+    return Policy(operation, *ends, transform.prob, transform.random_negative_prob)
+
+
+def _operation_of(transform: BaseAugTransform, order: str) -> tuple[Operation, str | None]:
+    name = type(transform).__name__
+    if name in PLAIN:
+        return PLAIN[name]
+    if name in COLOURED:
+        return partial(COLOURED[name], channel_order=order), 'magnitude'
+    if name == 'SolarizeAdd':
+        return partial(tones.solarize_add, threshold=transform.thr), 'magnitude'
+    if name not in WARPS or transform.interpolation not in warps.TAPS or _off_centre(transform):
+        known = ', '.join(sorted([*PLAIN, *COLOURED, 'SolarizeAdd', *WARPS]))
+        raise ValueError(
+            f'there is no batch form of {transform}; there is one of {known}, warps with '
+            f'interpolation among {", ".join(warps.TAPS)} and rotation about the centre'
+        )
+    operation = partial(
+        warped,
+        kind=name.lower(),
+        direction=getattr(transform, 'direction', 'horizontal'),
+        interpolation=transform.interpolation,
+        fill=np.broadcast_to(transform.pad_val, 3).tolist(),
+    )
+    return operation, WARPS[name]
+
+
+def _off_centre(transform: BaseAugTransform) -> bool:
+    return getattr(transform, 'center', None) is not None or getattr(transform, 'scale', 1) != 1

@@ -1,0 +1,156 @@
+"""How well embeddings find images of the same class."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.device import get_device
+from mmengine.evaluator import BaseMetric
+from mmpretrain.registry import METRICS
+
+from ...datasets.unfit_data import UnfitDataError
+from ..functional.retrieval_ranking import SIMILARITIES
+from ..functional.retrieval_scores import (
+    RETRIEVAL_METRICS,
+    check_metrics,
+    retrieval_scores,
+)
+from ..functional.sample_collection import merge_batches, pack_batch, split_roles
+
+SHOWN = 0.005  # percent; a smaller difference is not one to tell
+
+
+@METRICS.register_module()
+class RetrievalMetric(BaseMetric):
+    """Recall@K, P@1, MAP@R, R-precision and mAP in percent, exact, in bounded memory.
+
+    Reads of each sample ``embedding``, ``gt_label``, ``sample_idx`` and, if there is one,
+    ``role``. Without roles each sample is searched among all others (CUB-200, Stanford Online
+    Products); with them the queries are searched in the gallery (In-Shop). Samples that a
+    distributed sampler repeated count once. The measures: :func:`retrieval_scores`.
+
+    Each is reported with ties between right and wrong images decided against the model; where
+    the other decision gives more, as ``Recall@1_optimistic`` too. An encoder that has collapsed
+    thus scores 0. Queries that have nothing to find are left out and counted, as
+    ``queries_without_positives``.
+
+    Args:
+        topk: The K of Recall@K; they may exceed the size of the gallery.
+        items: Which, of 'Recall', 'P@1', 'MAP@R', 'R-precision' and 'mAP'. Recall and P@1 alone
+            take less time.
+        similarity: ``'cosine'``, whatever length the embeddings have, or ``'dot'`` to take them
+            as they are.
+        device: Where to compute; a GPU if there is one, else the CPU, if None.
+        collect_device: See ``BaseMetric``.
+        prefix: See ``BaseMetric``.
+        collect_dir: See ``BaseMetric``.
+
+    Raises:
+        ValueError: If a name or a K makes no sense; at the end of an epoch, if samples or roles
+            are not as told.
+    """
+
+    default_prefix = 'retrieval'
+
+    def __init__(
+        self,
+        topk: Sequence[int] = (1, 10, 100, 1000),
+        items: Sequence[str] = RETRIEVAL_METRICS,
+        similarity: str = 'cosine',
+        device: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device, prefix, collect_dir)
+        check_metrics(items, topk)
+        if similarity not in SIMILARITIES:
+            raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
+        self.topk = tuple(topk)
+        self.items = tuple(items)
+        self.similarity = similarity
+        self.device = device
+        self._size = 0
+
+    def check_dataset(self, dataset: Any) -> None:
+        """Check before a run that there is something to find.
+
+        Args:
+            dataset: The images that will be scored.
+
+        Raises:
+            UnfitDataError: If no image has another one of its class to be found.
+        """
+        if not hasattr(dataset, 'get_data_info'):
+            return
+        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+        if not all('gt_label' in info for info in infos):
+            return
+        sought = {int(x['gt_label']) for x in infos if x.get('role', 'query') == 'query'}
+        found = Counter(int(x['gt_label']) for x in infos if x.get('role', 'gallery') == 'gallery')
+        needed = 1 if any('role' in info for info in infos) else 2  # itself and another one
+        if not any(found[label] >= needed for label in sought):
+            raise UnfitDataError(
+                f'Retrieval cannot be scored on these {len(infos)} images of {len(found)} '
+                'classes: none has another image of its class to be found. Add images, so that '
+                'some class has two, score on other classes, or train with --no-validate.'
+            )
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep what is needed of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: What the model predicted.
+        """
+        self.results.append(pack_batch(data_samples, 'gt_label'))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Score all samples of all ranks.
+
+        Args:
+            size: Number of samples in the data set.
+
+        Returns:
+            The metrics by name, on each rank.
+        """
+        self._size = size
+        # The host cuts off all after `size`, whatever is repeated; here the index tells.
+        return super().evaluate(sys.maxsize)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Score all samples.
+
+        Args:
+            results: What ``process`` kept of each batch.
+
+        Returns:
+            Percent by name, and the number of queries that were left out.
+        """
+        samples = merge_batches(results, self._size)
+        embeddings, labels = samples['embedding'], samples['gt_label']
+        roles = split_roles(samples['role'])
+        parts: tuple = (embeddings, labels)
+        if roles is not None:
+            parts = tuple(x[part] for part in roles for x in (embeddings, labels))
+        scores = retrieval_scores(
+            *parts,
+            topk=self.topk,
+            metrics=self.items,
+            similarity=self.similarity,
+            device=self.device or get_device(),
+        )
+        found = {name: 100 * value for name, value in scores.pessimistic.items()}
+        for name, value in scores.optimistic.items():
+            if 100 * value - found[name] >= SHOWN:
+                found[f'{name}_optimistic'] = 100 * value
+        return {**found, 'queries_without_positives': scores.without_positives}
+
+    def __repr__(self) -> str:
+        return (
+            f'RetrievalMetric(topk={self.topk}, items={self.items}, '
+            f'similarity={self.similarity!r}, device={self.device!r})'
+        )

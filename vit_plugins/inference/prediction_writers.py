@@ -1,0 +1,133 @@
+"""Predictions as CSV, JSON or a table, written one by one as they come."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import Any, TextIO
+
+from ..fileio.printable_text import printable, spreadsheet_cell, spreadsheet_path
+from .prediction import Answer
+
+
+class CsvWriter:
+    """A line for each readable image: its path, then class and probability, highest first.
+
+    Names that a spreadsheet program would run as a formula are escaped.
+
+    Args:
+        file: Where to write; it lets ``csv`` end the lines (``newline=''``).
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+        self.rows = csv.writer(file)
+        self.has_header = False
+
+    def add(self, path: str, answer: Answer) -> None:
+        """Write an answer.
+
+        Args:
+            path: The image.
+            answer: Its classes, or why it cannot be read.
+        """
+        if isinstance(answer, str):
+            return
+        self._write_header(len(answer))
+        cells = [cell for c, p in answer for cell in (spreadsheet_cell(c), f'{p:.6f}')]
+        self.rows.writerow([spreadsheet_path(path), *cells])
+        self.file.flush()
+
+    def close(self, finished: bool = True) -> None:
+        """Write what is left.
+
+        Args:
+            finished: Whether all images were seen.
+        """
+        self._write_header(1)
+
+    def _write_header(self, width: int) -> None:
+        if not self.has_header:
+            ranks = ['', *(f'_{rank}' for rank in range(2, width + 1))]
+            names = [name + rank for rank in ranks for name in ('class', 'probability')]
+            self.rows.writerow(['image', *names])
+            self.has_header = True
+
+
+class JsonWriter:
+    """One object with the readable images and, after them, the unreadable ones.
+
+    File names that are not UTF-8 are written as Python's ``os.fsencode`` takes them back.
+
+    Args:
+        file: Where to write.
+        about: What else to put in.
+    """
+
+    def __init__(self, file: TextIO, about: dict[str, Any] | None = None) -> None:
+        self.file = file
+        self.unreadable: list[dict[str, str]] = []
+        self.separator = '\n'
+        entries = ''.join(f'  {_json(k)}: {_json(v)},\n' for k, v in (about or {}).items())
+        file.write('{\n' + entries + '  "images": [')
+
+    def add(self, path: str, answer: Answer) -> None:
+        """Write an answer.
+
+        Args:
+            path: The image.
+            answer: Its classes, or why it cannot be read.
+        """
+        if isinstance(answer, str):
+            self.unreadable.append({'image': path, 'reason': answer})
+            return
+        found = [{'class': name, 'probability': round(p, 6)} for name, p in answer]
+        self.file.write(f'{self.separator}    {_json({"image": path, "predictions": found})}')
+        self.file.flush()
+        self.separator = ',\n'
+
+    def close(self, finished: bool = True) -> None:
+        """Write what is left; the file is whole JSON then.
+
+        Args:
+            finished: Whether all images were seen; if not, the file says ``interrupted``.
+        """
+        entries = ',\n    '.join(map(_json, self.unreadable))
+        entries = f'\n    {entries}\n  ' if entries else ''
+        end = '' if finished else ',\n  "interrupted": true'
+        self.file.write(f'\n  ],\n  "unreadable": [{entries}]{end}\n}}\n')
+        self.file.flush()
+
+
+class TableWriter:
+    """A line for each readable image, for a person in front of a terminal.
+
+    Args:
+        file: Where to write.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def add(self, path: str, answer: Answer) -> None:
+        """Write an answer.
+
+        Args:
+            path: The image.
+            answer: Its classes, or why it cannot be read.
+        """
+        if not isinstance(answer, str):
+            words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer)
+            self.file.write(f'{printable(path)}\t{words}\n')
+            self.file.flush()
+
+    def close(self, finished: bool = True) -> None:
+        """Write what is left, which is nothing.
+
+        Args:
+            finished: Whether all images were seen.
+        """
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

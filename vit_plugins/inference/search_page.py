@@ -1,0 +1,166 @@
+"""Ranked photos as JSON, as sheets of pictures and as a page for the browser."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from PIL import Image
+
+from ..datasets.photo_decoding import UndecodableError, decode_photo
+from ..evaluation.functional.finite import json_text
+from ..fileio.printable_text import printable
+from ..visualization.sheets import Picture, fit_into, picture_sheet
+from .gallery import Gallery, Photo
+
+THUMBNAIL = 160  # pixels
+ROWS_PER_SHEET = 20
+STYLE = (
+    'body{font:14px sans-serif;margin:2em}div{display:flex;gap:8px;margin:4px 0 28px;'
+    'overflow-x:auto}figure{margin:0}figure.query img{outline:3px solid #c60}'
+    f'img{{height:{THUMBNAIL}px}}figcaption{{max-width:200px;overflow-wrap:anywhere}}'
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found for a query.
+
+    Attributes:
+        query: The image file.
+        found: Cosine similarity and photo, the most similar first.
+    """
+
+    query: str
+    found: list[tuple[float, Photo]]
+
+
+def answer_queries(
+    gallery: Gallery, queries: Sequence[str], descriptors: Any, top_k: int
+) -> list[Answer]:
+    """Search for each query; a query that lies in the gallery does not find itself.
+
+    Args:
+        gallery: Where to search.
+        queries: N image files.
+        descriptors: (N, D), of unit length.
+        top_k: How many photos for each.
+    """
+    answers = []
+    for query, found in zip(queries, gallery.search(descriptors, top_k + 1), strict=True):
+        itself = os.path.abspath(query)
+        others = [(s, photo) for s, photo in found if photo.path != itself]
+        answers.append(Answer(query, others[:top_k]))
+    return answers
+
+
+def write_json(
+    answers: Sequence[Answer], unreadable: Sequence[tuple[str, str]], about: dict, file: Path
+) -> None:
+    """Write the ranked results.
+
+    Args:
+        answers: What was found.
+        unreadable: Queries that could not be read, with the reason.
+        about: What else to put in.
+        file: Where to. A file name that is not UTF-8 is written as Python's ``os.fsencode``
+            takes it back.
+    """
+    queries = [
+        {
+            'image': answer.query,
+            'results': [
+                {'rank': rank, 'image': photo.path, 'similarity': round(similarity, 6)}
+                for rank, (similarity, photo) in enumerate(answer.found, 1)
+            ],
+        }
+        for answer in answers
+    ]
+    bad = [{'image': path, 'reason': why} for path, why in unreadable]
+    text = json_text({**about, 'queries': queries, 'unreadable': bad}, indent=2)
+    file.write_text(text + '\n', encoding='utf-8')
+
+
+def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
+    """Draw the queries, framed, with their results beside them.
+
+    Args:
+        answers: What was found.
+        folder: Where ``sheet_001.png`` and so on are written, twenty queries on each.
+
+    Returns:
+        The files.
+    """
+    files = []
+    for start in range(0, len(answers), ROWS_PER_SHEET):
+        rows = [
+            [
+                Picture(_thumbnail(answer.query), f'query\n{_name(answer.query)}', (204, 102, 0)),
+                *(
+                    Picture(_thumbnail(photo.path), f'{similarity:.3f}\n{_name(photo.path)}')
+                    for similarity, photo in answer.found
+                ),
+            ]
+            for answer in answers[start : start + ROWS_PER_SHEET]
+        ]
+        files.append(folder / f'sheet_{len(files) + 1:03}.png')
+        picture_sheet(rows, THUMBNAIL).save(files[-1])
+    return files
+
+
+def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
+    """Write ``index.html`` with its thumbnails beside it: the folder can be moved and sent.
+
+    Args:
+        answers: What was found.
+        folder: Where to.
+        title: Of the page.
+    """
+    (folder / 'thumbnails').mkdir(parents=True, exist_ok=True)
+    title = html.escape(printable(title))
+    parts = [
+        f'<!doctype html><meta charset="utf-8"><title>{title}</title>',
+        f'<style>{STYLE}</style><h1>{title}</h1>',
+    ]
+    for answer in answers:
+        parts.append('<div>' + _figure(answer.query, 'query', folder, ' class="query"'))
+        parts += [
+            _figure(photo.path, f'{rank}: {similarity:.3f}', folder)
+            for rank, (similarity, photo) in enumerate(answer.found, 1)
+        ]
+        parts.append('</div>')
+    page = folder / 'index.html'
+    page.write_text('\n'.join(parts) + '\n', encoding='utf-8')
+    return page
+
+
+def _figure(path: str, caption: str, folder: Path, kind: str = '') -> str:
+    name = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
+    thumbnail = folder / 'thumbnails' / f'{name}.jpg'
+    _thumbnail(path).save(thumbnail, quality=85)
+    link = 'file://' + quote(os.path.abspath(path), errors='surrogateescape')
+    words = f'{html.escape(caption)}<br>{html.escape(_name(path))}'
+    return (
+        f'<figure{kind}><a href="{link}"><img loading="lazy" src="thumbnails/{name}.jpg"></a>'
+        f'<figcaption>{words}</figcaption></figure>'
+    )
+
+
+def _name(path: str) -> str:
+    """Return folder and file: the folder often is the class."""
+    return printable('/'.join(Path(path).parts[-2:]))
+
+
+def _thumbnail(path: str) -> Image.Image:
+    """Return a small picture of what the model sees."""
+    try:
+        pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
+    except (OSError, UndecodableError):
+        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))  # gone since
+    return fit_into(Image.fromarray(pixels[..., ::-1]), THUMBNAIL)

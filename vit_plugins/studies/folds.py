@@ -1,0 +1,194 @@
+"""Train once per fold of a small data set, and tell mean and deviation over the folds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from ..evaluation.functional.statistics import summarize
+from .cell_folder import read_json, read_logs, write_json
+
+RESULT = 'result.json'
+
+
+class FoldError(RuntimeError):
+    """A fold did not get to its end, or what lies in the folder is of other folds."""
+
+
+def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
+    """Train on all folds but one of the training images, and validate on that one.
+
+    The folds are those of the host's ``KFoldDataset``: the images, shuffled by the seed, cut into
+    equal parts; classes are not balanced. The images that the config validates on, and those it
+    tests on, are left alone, except that an ``ImageFolder`` which splits its validation part off
+    the training part gives all of it to the folds.
+
+    Args:
+        cfg: A config that trains and validates; it stays as it is.
+        fold: The fold to validate on, from 0.
+        num_splits: How many folds there are.
+        seed: The seed of the shuffle.
+
+    Returns:
+        The config of this fold, without a test.
+
+    Raises:
+        ValueError: If there is no such fold, the config does not validate, or its data sets are
+            wrapped, so that no pipeline can be told.
+    """
+    if num_splits < 2 or not 0 <= fold < num_splits:
+        raise ValueError(
+            f'fold must lie within 0..num_splits - 1, and num_splits be 2 or more, got '
+            f'{fold=} and {num_splits=}'
+        )
+    cfg = deepcopy(cfg)
+    for part in ('train', 'val'):
+        loader = cfg.get(f'{part}_dataloader')
+        if not loader or 'pipeline' not in loader['dataset']:
+            found = loader['dataset']['type'] if loader else None
+            raise ValueError(
+                f'{part}_dataloader.dataset must be a plain data set with a pipeline to be cut '
+                f'into folds, got {found}: wrap KFoldDataset by hand'
+            )
+    source = cfg.train_dataloader.dataset
+    if source.get('part') == 'train':  # of ImageFolder
+        source.part = 'all'
+    pipelines = source.pipeline, cfg.val_dataloader.dataset.pipeline
+    for loader, pipeline, test_mode in zip(
+        (cfg.train_dataloader, cfg.val_dataloader), pipelines, (False, True), strict=True
+    ):
+        loader.dataset = ConfigDict(
+            type='KFoldDataset',
+            dataset={**deepcopy(source), 'pipeline': pipeline},
+            fold=fold,
+            num_splits=num_splits,
+            seed=seed,
+            test_mode=test_mode,
+        )
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    return cfg
+
+
+def run_folds(
+    cfg: Config,
+    folder: Path,
+    command: Sequence[str],
+    num_splits: int = 5,
+    seed: int = 0,
+    options: Sequence[str] = (),
+    tell: Callable[[str], None] = print,
+) -> list[dict[str, float]]:
+    """Train fold after fold, each in a process and a folder of its own.
+
+    A fold that is done is not run again, one that was cut off goes on from its checkpoint.
+
+    Args:
+        cfg: The config.
+        folder: Where ``fold0.py`` and the work dir ``fold0``, and so on, are written.
+        command: What trains, up to the config.
+        num_splits: How many folds there are.
+        seed: The seed of the shuffle.
+        options: Further arguments of the command.
+        tell: What to do with a line for the person who watches.
+
+    Returns:
+        The metrics of the last validation of each fold, without those that are lists (of a
+        number for each class).
+
+    Raises:
+        FoldError: If a training fails or leaves no metrics, or the folder holds other folds.
+        ValueError: If the config cannot be cut into folds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
+    for fold, own in enumerate(folds):  # all of them, before hours are spent
+        own.experiment_name = f'fold{fold}'
+        own.work_dir = str(folder / f'fold{fold}')
+        _place(own, folder / f'fold{fold}.py', list(options))
+    tell(_told_images(cfg))
+    results = []
+    for fold, own in enumerate(folds):
+        work_dir = Path(own.work_dir)
+        if not (work_dir / RESULT).is_file():
+            call = [*command, str(folder / f'fold{fold}.py'), '--resume', 'auto', *options]
+            call += ['--work-dir', str(work_dir)]
+            code = subprocess.run(call, env=_environment(), check=False).returncode
+            if code:
+                raise FoldError(
+                    f'the training of fold {fold} ended with exit code {code}; started again, it '
+                    f'goes on from the last checkpoint in {work_dir}'
+                )
+            metrics = _numbers(read_logs(work_dir)['metrics'])
+            if not metrics:
+                raise FoldError(f'fold {fold} left no validation in {work_dir}: was there none?')
+            write_json(metrics, work_dir / RESULT)
+        results.append(read_json(work_dir / RESULT))
+        told = ', '.join(f'{name} {value:.2f}' for name, value in results[-1].items())
+        tell(f'fold {fold + 1} of {num_splits}: {told}')
+    return results
+
+
+def _told_images(cfg: Config) -> str:
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    if train.get('part') == 'train':
+        return 'folds of the training images, with those that would be split off to validate'
+    folder = f' ({val.data_root})' if val.get('data_root') else ''
+    return f'folds of the training images alone: those to validate{folder} and test on are unused'
+
+
+def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def _environment() -> dict[str, str]:
+    """Let a process of its own find this package, wherever it was started from."""
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get('PYTHONPATH', '')]
+    return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
+
+
+def _place(cfg: Config, file: Path, options: list[str]) -> None:
+    """Write the config of a fold, unless another one has been trained in its place."""
+    text = f'{cfg.pretty_text}\n# {options}\n'
+    trained = file.is_file() and Path(cfg.work_dir).is_dir()  # a wrong option left the file alone
+    if trained and file.read_text(encoding='utf-8') != text:
+        raise FoldError(
+            f'{file} is of another config, seed, number of folds or other options: choose another '
+            '--work-dir, or delete that one'
+        )
+    file.write_text(text, encoding='utf-8')
+
+
+def fold_table(results: Sequence[Mapping[str, float]]) -> str:
+    """Write down each fold, and mean and standard deviation over them.
+
+    The deviation (n - 1) is that between folds. It is no error of the mean: the folds share most
+    of their training images.
+
+    Args:
+        results: The metrics of each fold.
+
+    >>> print(fold_table([{'accuracy/top1': 90.0}, {'accuracy/top1': 92.0}]))
+    fold            accuracy/top1
+    0                       90.00
+    1                       92.00
+    mean                    91.00
+    deviation                1.41
+    """
+    names = list(results[0])
+    found = [summarize([result[name] for result in results]) for name in names]
+    rows = {str(fold): [result[name] for name in names] for fold, result in enumerate(results)}
+    rows['mean'] = [summary.mean for summary in found]
+    rows['deviation'] = [summary.std for summary in found]
+    widths = [max(len(name), 8) for name in names]
+    lines = [
+        '  '.join([f'{"fold":<14}', *(f'{n:>{w}}' for n, w in zip(names, widths, strict=True))])
+    ]
+    for title, values in rows.items():
+        cells = [f'{v:>{w}.2f}' for v, w in zip(values, widths, strict=True)]
+        lines.append('  '.join([f'{title:<14}', *cells]))
+    return '\n'.join(lines)

@@ -1,0 +1,185 @@
+"""Pictures of a study: arrays in, figure out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..evaluation.functional.statistics import summarize
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Curve = Sequence[tuple[float, float]]
+COLOURS = 10  # of matplotlib; more lines differ in their dashes
+DASHES = ('-', '--', ':', '-.')
+MARKERS = 'os^Dv<>pP*XhH8d'
+
+
+def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Average the curves of several seeds, at the steps that all have.
+
+    Args:
+        curves: (step, value) points of each seed.
+
+    Returns:
+        Steps, means and standard deviations (n - 1; 0 for a single seed), (S,) each.
+    """
+    tables = [dict(curve) for curve in curves]
+    steps = sorted(set.intersection(*map(set, tables)))
+    found = [summarize([table[step] for table in tables]) for step in steps]
+    deviations = np.nan_to_num([summary.std for summary in found])
+    return np.array(steps), np.array([summary.mean for summary in found]), deviations
+
+
+def draw_learning_curves(
+    groups: Mapping[str, Sequence[Curve]], metric: str, counted: str = 'epoch'
+) -> Figure:
+    """Draw mean and deviation over the seeds of each setting.
+
+    Args:
+        groups: Name of a setting to the curves of its seeds.
+        metric: What the values are.
+        counted: What x is.
+    """
+    from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
+
+    figure = Figure(figsize=(8, 5), layout='constrained')
+    axes = figure.subplots()
+    crowded = len(groups) > COLOURS
+    for number, (name, curves) in enumerate(groups.items()):
+        steps, means, deviations = mean_curve(curves)
+        marker = '.' if len(steps) < 30 and not crowded else ''
+        axes.plot(steps, means, marker=marker, label=name, **_line(number))
+        axes.fill_between(
+            steps,
+            means - deviations,
+            means + deviations,
+            color=_line(number)['color'],
+            alpha=0.05 if crowded else 0.15,
+            linewidth=0,
+        )
+    axes.set(xlabel=counted, ylabel=f'{metric} (validation)')
+    axes.set_title('mean over seeds; the band is one standard deviation', fontsize='small')
+    axes.grid(alpha=0.3)
+    _add_legend(figure, axes)
+    return figure
+
+
+def draw_against(
+    series: Mapping[str, Mapping[float, Sequence[float]]], xlabel: str, metric: str
+) -> Figure:
+    """Draw a metric against a number, with one standard deviation over the seeds.
+
+    Args:
+        series: Name of each line to x to the values of its seeds.
+        xlabel: What x is.
+        metric: What the values are.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout='constrained')
+    axes = figure.subplots()
+    for number, (name, points) in enumerate(series.items()):
+        found = {x: summarize(values) for x, values in sorted(points.items())}
+        axes.errorbar(
+            list(found),
+            [summary.mean for summary in found.values()],
+            yerr=np.nan_to_num([summary.std for summary in found.values()]),
+            marker='o',
+            capsize=3,
+            label=name or None,
+            **_line(number),
+        )
+    _scale_x(axes, [x for points in series.values() for x in points])
+    axes.set(xlabel=xlabel, ylabel=metric)
+    axes.grid(alpha=0.3)
+    if any(series):
+        _add_legend(figure, axes)
+    return figure
+
+
+def draw_against_cost(
+    series: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]], metric: str
+) -> Figure:
+    """Draw a metric against the multiplications, with one standard deviation over the seeds.
+
+    Colours tell the lines, markers the models along them: two may cost the same.
+
+    Args:
+        series: Name of each line (empty for a single one, which is not drawn through) to the name
+            of each point to its GMACs and the values of its seeds.
+        metric: What the values are.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout='constrained')
+    axes = figure.subplots()
+    names = list(dict.fromkeys(point for points in series.values() for point in points))
+    markers = {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(names)}
+    for number, (line, points) in enumerate(series.items()):
+        style = _line(number) if line else {'color': 'C0', 'linestyle': ''}
+        ordered = sorted(points, key=lambda name: points[name][0])
+        found = [summarize(points[name][1]) for name in ordered]
+        axes.errorbar(
+            [points[name][0] for name in ordered],
+            [summary.mean for summary in found],
+            yerr=np.nan_to_num([summary.std for summary in found]),
+            capsize=3,
+            label=line or None,
+            **style,
+        )
+        for name, summary in zip(ordered, found, strict=True):
+            axes.plot(points[name][0], summary.mean, markers[name], color=style['color'])
+    _scale_x(axes, [gmacs for points in series.values() for gmacs, _ in points.values()], '.3g')
+    axes.set(xlabel='GMACs of one prediction', ylabel=metric)
+    axes.grid(alpha=0.3)
+    if any(series):
+        _add_legend(figure, axes)
+    shown = [axes.plot([], [], markers[name], color='0.3', label=name)[0] for name in names]
+    columns, _ = _columns(names, figure)
+    figure.legend(handles=shown, loc='outside upper center', ncols=columns, fontsize='small')
+    return figure
+
+
+def _line(number: int) -> dict[str, Any]:
+    """Give each line a look of its own: colours, and dashes where these come round again."""
+    dashes = DASHES[number // COLOURS % len(DASHES)]
+    return {'color': f'C{number % COLOURS}', 'linestyle': dashes}
+
+
+def _columns(labels: Sequence[str], figure: Figure) -> tuple[int, int]:
+    """Tell how many columns a legend over the width of a figure has, and how many rows."""
+    inches = 0.7 + 0.07 * max(map(len, labels))  # the line and its name
+    columns = min(len(labels), max(1, int(figure.get_figwidth() / inches)))
+    return columns, math.ceil(len(labels) / columns)
+
+
+def _add_legend(figure: Figure, axes: Axes) -> None:
+    """Name the lines, where there is room for the names; the figure grows if need be."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) <= COLOURS:
+        axes.legend(handles, labels, fontsize='small')
+        return
+    columns, rows = _columns(labels, figure)
+    figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+    figure.legend(handles, labels, loc='outside lower center', ncols=columns, fontsize='small')
+
+
+def _scale_x(axes: Axes, values: Sequence[float], digits: str = 'g') -> None:
+    """Use a logarithmic axis for numbers that lie far apart, and mark those not too close."""
+    every = sorted(set(values))
+    if every[0] <= 0 or every[-1] / every[0] < 8:
+        return
+    apart = (every[-1] / every[0]) ** 0.06
+    marked = []
+    for x in every:
+        if not marked or x >= apart * marked[-1]:
+            marked.append(x)
+    axes.set_xscale('log')
+    axes.set_xticks(marked, [format(x, digits) for x in marked])
+    axes.minorticks_off()

@@ -1,0 +1,162 @@
+"""What the random transforms of a pipeline drew, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+from mmpretrain.datasets.transforms.processing import TorchVisonTransformWrapper
+
+from ..datasets.transforms.simple_random_crop import SimpleRandomCropParams
+from ..datasets.transforms.three_augment import ThreeAugmentParams
+
+# which other transforms run, and those speak for themselves
+PICKS = ('random_policy_indices', 'random_pipeline_index', 'random_apply')
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One random decision.
+
+    Attributes:
+        transform: The transform that made it, one of mmcv or of torchvision.
+        method: Its method that drew.
+        value: What came out.
+    """
+
+    transform: BaseTransform | torch.nn.Module
+    method: str
+    value: Any
+
+
+@contextmanager
+def record_draws(transforms: Any) -> Iterator[list[Draw]]:
+    """Note what transforms draw while the context lasts.
+
+    Every method that a transform marks as random (mmcv's ``cache_randomness``) is heard, and the
+    ``get_params`` of torchvision's transforms; one that draws elsewhere is not. Nothing of the
+    random stream changes.
+
+    Args:
+        transforms: A transform, or any nesting of lists and of transforms that hold others.
+
+    Yields:
+        The list of draws, in their order; it grows as the transforms run.
+    """
+    draws: list[Draw] = []
+    heard = []
+
+    def listen(transform: BaseTransform | torch.nn.Module, name: str) -> None:
+        method = getattr(transform, name)
+
+        def note(*args: Any, **kwargs: Any) -> Any:
+            value = method(*args, **kwargs)
+            draws.append(Draw(transform, name, value))
+            return value
+
+        setattr(transform, name, note)
+        heard.append((transform, name))
+
+    for transform in dict.fromkeys(_nested(transforms)):
+        for name in dict.fromkeys(getattr(transform, '_methods_with_randomness', ['get_params'])):
+            if hasattr(transform, name):  # a class shares the list with its relatives
+                listen(transform, name)
+    try:
+        yield draws
+    finally:
+        for transform, name in heard:
+            delattr(transform, name)
+
+
+def describe_draws(draws: Sequence[Draw]) -> list[str]:
+    """Write draws as short lines, one per transform that did something.
+
+    Args:
+        draws: As recorded.
+
+    Returns:
+        Lines such as ``'Rotate -21'`` or ``'RandomFlip horizontal'``; a transform that a draw
+        switched off, or that only picks among others, has none.
+    """
+    lines = []
+    for transform, found in _calls(draws):
+        if found.pop('random_disable', False):
+            continue
+        if 'random_negative' in found:  # the magnitude with its sign
+            found.pop('random_magnitude', None)
+        picks = [key for key in PICKS if found.pop(key, None) is not None]
+        words = [describe_value(value, name) for name, value in found.items()]
+        if any(words) or not (found or picks):
+            lines.append(' '.join([type(transform).__name__, *filter(None, words)]))
+    return lines
+
+
+def describe_value(value: Any, method: str = '') -> str:
+    """Write what was drawn, numbers to three digits; nothing for None and False.
+
+    Args:
+        value: A number, text, sequence or dataclass.
+        method: The method it came from; ``rand_crop_params`` gives a place and a size.
+    """
+    if value is None or value is False:
+        return ''
+    if method == 'rand_crop_params':
+        top, left, height, width = value
+        return f'{_size(height, width)} at {left},{top}'
+    if isinstance(value, SimpleRandomCropParams):
+        place = f'{value.left - value.padding},{value.top - value.padding}'
+        return f'at {place} of {_size(*value.scaled_shape)}'
+    if isinstance(value, ThreeAugmentParams):
+        member = ['flip' if value.flip else None, value.member, value.threshold, value.radius]
+        jitter = [f'{name[0]}{factor:.2f}' for name, factor in value.jitter]
+        return describe_value(member) + (f'\njitter {" ".join(jitter)}' if jitter else '')
+    if is_dataclass(value):
+        parts = [(field.name, getattr(value, field.name)) for field in fields(value)]
+        return ' '.join(_field(name, part) for name, part in parts if describe_value(part))
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return f'{float(value):.3g}'
+    if isinstance(value, list | tuple | np.ndarray):
+        return ' '.join(filter(None, map(describe_value, value)))
+    return str(value)
+
+
+def _calls(draws: Sequence[Draw]) -> list[tuple[Any, dict[str, Any]]]:
+    """Put together what a transform drew for one image; it may run more than once."""
+    calls: list[tuple[Any, dict[str, Any]]] = []
+    for draw in draws:
+        found = [values for transform, values in calls if transform is draw.transform]
+        if not found or draw.method in found[-1]:
+            found.append({})
+            calls.append((draw.transform, found[-1]))
+        found[-1][draw.method] = draw.value
+    return calls
+
+
+def _size(height: int, width: int) -> str:
+    return f'{width}x{height}'  # Pillow's own font has no ×
+
+
+def _field(name: str, value: Any) -> str:
+    """Write a field; text speaks for itself."""
+    return value if isinstance(value, str) else f'{name} {describe_value(value)}'
+
+
+def _nested(value: Any) -> list[BaseTransform | torch.nn.Module]:
+    """List the transforms in a nesting of sequences and of transforms, outer ones first."""
+    if isinstance(value, TorchVisonTransformWrapper):
+        return [value.t]
+    if isinstance(value, BaseTransform):
+        return [value, *_nested(vars(value))]
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [transform for item in value for transform in _nested(item)]
+    # mmengine's Compose, which is no transform, keeps its own under this name
+    return _nested(value.transforms) if isinstance(value, Compose) else []

@@ -1,0 +1,133 @@
+"""Which checkpoint of a work dir to go on from, and which to use."""
+
+import logging
+import pickle
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+
+from ..evaluation.functional.finite import non_finite_in_checkpoint
+from ..fileio.run_record import read_record
+from .reading import is_whole_checkpoint, load_checkpoint_file
+
+STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+
+
+def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the checkpoint a run in this folder can go on from.
+
+    The folder itself is searched, not the host's ``last_checkpoint`` file, which names a file
+    that may be truncated, removed, or of another machine. Newest means written last: an older,
+    longer run in the same folder leaves higher numbers behind.
+
+    Args:
+        work_dir: The work dir of the run.
+
+    Returns:
+        The newest ``epoch_*.pth`` or ``iter_*.pth`` that is whole and whose weights are finite;
+        others are skipped with a warning. None if there is no such file.
+    """
+    steps = {
+        path: int(match[1])
+        for path in Path(work_dir).glob('*.pth')
+        if (match := STEP_CHECKPOINT.fullmatch(path.name))
+    }
+    for path in sorted(steps, key=lambda p: (p.stat().st_mtime_ns, steps[p]), reverse=True):
+        fault = checkpoint_fault(path)
+        if fault is None:
+            return path
+        print_log(f'{path} {fault}: skipped', logger='current', level=logging.WARNING)
+    return None
+
+
+def checkpoint_fault(path: str | Path) -> str | None:
+    """Return why one should neither go on from a checkpoint nor use it.
+
+    Args:
+        path: A checkpoint of a training.
+
+    Returns:
+        What is wrong with it, as the end of a sentence; None if nothing is.
+    """
+    if not is_whole_checkpoint(path):
+        return 'is damaged or truncated'
+    try:
+        content = load_checkpoint_file(path, map_location='cpu')
+    except (RuntimeError, pickle.UnpicklingError):
+        return None  # of another kind: who loads it is told what is in it
+    names = non_finite_in_checkpoint(content)
+    return f'holds weights that are not finite (such as {names[0]})' if names else None
+
+
+def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
+    """Find what a training left: its config and the checkpoint to use.
+
+    Args:
+        work_dir: The work dir of a training.
+
+    Returns:
+        The config, and the best checkpoint (by validation) if the run kept one, else the newest.
+
+    Raises:
+        FileNotFoundError: If the folder holds no config, several, or no whole checkpoint.
+    """
+    record = read_record(work_dir)
+    configs = sorted(Path(work_dir).glob('*.py'))
+    if record is not None and (named := Path(work_dir, record.config)).is_file():
+        configs = [named]  # also if configs of other runs lie beside it
+    if len(configs) != 1:
+        raise FileNotFoundError(
+            f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'
+        )
+    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime_ns)
+    whole = [path for path in reversed(best) if checkpoint_fault(path) is None]
+    checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
+    if checkpoint is None:
+        raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')
+    return configs[0], checkpoint
+
+
+def trained_classes(checkpoint: str) -> tuple[str, ...] | None:
+    """Read from a checkpoint what its model tells apart.
+
+    Args:
+        checkpoint: A file or address.
+
+    Returns:
+        The class names, or None if the file does not hold them (weights of other makers).
+    """
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    classes = content.get('meta', {}).get('dataset_meta', {}).get('classes')
+    return None if classes is None else tuple(classes)
+
+
+def resume_from(cfg: Config, checkpoint: str) -> Config:
+    """Make a config go on from a checkpoint.
+
+    Args:
+        cfg: The config, with its ``work_dir``; edited.
+        checkpoint: A file, or ``'auto'`` for the newest whole one of the work dir. If there is
+            none, the run starts fresh (from the config's ``load_from``, if any) and says so.
+
+    Returns:
+        The same config.
+
+    Raises:
+        FileNotFoundError: If the named file does not exist.
+    """
+    if checkpoint == 'auto':
+        found = newest_whole_checkpoint(cfg.work_dir)
+        if found is None:
+            print_log(f'No checkpoint in {cfg.work_dir}: starting fresh', logger='current')
+            cfg.resume = False
+            return cfg
+        checkpoint = str(found)
+    elif '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'--resume {checkpoint}: there is no such file')
+    print_log(f'Resuming from {checkpoint}', logger='current')
+    cfg.resume = True
+    cfg.load_from = checkpoint
+    return cfg

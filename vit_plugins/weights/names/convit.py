@@ -1,0 +1,15 @@
+"""What ConViT checkpoints call their weights."""
+
+from .official import VIT_KEYS, OfficialNames
+
+CONVIT_NAMES = OfficialNames(
+    model='ConViT',
+    keys=(
+        *VIT_KEYS,
+        (
+            r'blocks\.(\d+)\.attn\.((?:qk|v|pos_proj)\.(?:weight|bias)|gating_param)',
+            r'backbone.layers.\1.attn.\2',
+        ),
+    ),
+    example='attn.qk.weight',
+)

@@ -1,0 +1,326 @@
+"""How checkpoint files are read: by an allow-list, whole or with a reason.
+
+Since torch 2.6 ``torch.load`` refuses what is not on its allow-list, and MMEngine 0.10's own
+training checkpoints are not: they hold ``HistoryBuffer`` objects, whose state names some of their
+methods through ``builtins.getattr``. Allowing ``getattr`` as such would give a crafted file any
+attribute of any allowed object, so here it means one function that knows four names.
+"""
+
+import functools
+import hashlib
+import logging
+import pickle
+import pickletools
+import re
+import sys
+import zipfile
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlparse
+
+import torch
+from mmengine.dist import barrier, get_rank
+from mmengine.logging import HistoryBuffer, print_log
+from mmengine.runner.checkpoint import CheckpointLoader
+from mmengine.utils import digit_version
+from torch import nn
+
+from .allow_list_unpickler import AllowListUnpickler, RefusedError
+from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
+
+MapLocation = str | torch.device | dict | Callable | None
+
+# With 2.6 `add_safe_globals` takes the (object, name in the file) pairs needed below.
+RESTRICTED = digit_version(torch.__version__.split('+')[0]) >= digit_version('2.6.0')
+_HISTORY_METHODS = ('min', 'max', 'mean', 'current')
+_ZIP_MAGIC = b'PK\x03\x04'
+# What the reading of a file that no program has written may end in.
+_CRAFTED = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
+# Names that say nothing of the model: two such downloads must not share a place in the cache.
+_NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
+# Published weights: address to SHA-256, None where the model index has none.
+PUBLISHED_SHA256: dict[str, str | None] = {}
+
+
+def _history_getattr(obj: object, name: str) -> object:
+    """Stand in for ``builtins.getattr`` while a checkpoint is read."""
+    if obj is HistoryBuffer and name in _HISTORY_METHODS:
+        return getattr(obj, name)
+    raise RefusedError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
+
+
+def _safe_globals() -> list:
+    """List what a training checkpoint holds beside tensors, as ``add_safe_globals`` takes it."""
+    arrays = [(stand_in, name) for name, stand_in in ARRAY_GLOBALS.items()]
+    return [HistoryBuffer, (_history_getattr, 'builtins.getattr'), *arrays]
+
+
+def register_safe_globals() -> None:
+    """Let ``torch.load`` read MMEngine's training checkpoints without trusting them.
+
+    Nothing happens with torch below 2.6, where ``torch.load`` trusts every file it is given;
+    :func:`load_checkpoint_file` has the list there too, but other ways into torch do not.
+    """
+    if RESTRICTED:
+        torch.serialization.add_safe_globals(_safe_globals())
+
+
+def is_whole_checkpoint(path: str | Path) -> bool:
+    """Tell whether a file is a complete checkpoint, without reading its tensors.
+
+    The table of a zip archive stands at its end, so that a file cut short has none; each record
+    is then looked up where the table says it is.
+
+    Args:
+        path: A file as ``torch.save`` has written them since torch 1.6.
+
+    Returns:
+        False for a missing, empty, truncated or foreign file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for record in archive.infolist():
+                archive.open(record).close()
+            return any(name.endswith('data.pkl') for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _damaged(path: Path, reason: object) -> RuntimeError:
+    size = path.stat().st_size
+    return RuntimeError(
+        f'{path} ({size:,} bytes) is not a whole checkpoint: a copy, download or save that was '
+        f'cut short, or a file of another kind. Fetch it again or use an earlier one. ({reason})'
+    )
+
+
+def _foreign(path: Path, reason: object) -> pickle.UnpicklingError:
+    found = re.search(r'GLOBAL (\S+(?: on .*)?)', str(reason))
+    what = found[1] if found else str(reason).splitlines()[-1]
+    return pickle.UnpicklingError(
+        f'{path} holds more than tensors and training state: {what}. Reading such objects can run '
+        'code of whoever made the file, so it is refused. If you trust its source, take the '
+        f'tensors out of it once:\n    python tools/convert_checkpoint.py {path} OUT.pth'
+    )
+
+
+class _CheckpointUnpickler(AllowListUnpickler):
+    """The same allow-list for torch below 2.6, whose own takes no objects with a state."""
+
+    buildable = (HistoryBuffer, OrderedDict, PlainArray, PlainDtype, torch.Tensor, nn.Parameter)
+
+    def find_class(self, module: str, name: str) -> object:
+        full_name = f'{module}.{name}'.replace('__builtin__.', 'builtins.')
+        if full_name not in _known_globals():
+            raise pickle.UnpicklingError(f'unsupported GLOBAL {full_name}')
+        return _known_globals()[full_name]
+
+
+class _AllowListPickle:
+    """What ``torch.load`` needs of a ``pickle_module``."""
+
+    Unpickler = _CheckpointUnpickler
+
+    @staticmethod
+    def load(file: BinaryIO, **kwargs: object) -> object:
+        return _CheckpointUnpickler(file, **kwargs).load()
+
+
+@functools.cache
+def _known_globals() -> dict[str, object]:
+    from torch._weights_only_unpickler import _get_allowed_globals  # of 2.1 to 2.5 only
+
+    items = [*_safe_globals(), (latin1, '_codecs.encode')]
+    items += [Counter, bytearray, complex, set, torch.device]  # as torch 2.6 does
+    named = (i if isinstance(i, tuple) else (i, f'{i.__module__}.{i.__name__}') for i in items)
+    dtypes = (value for value in vars(torch).values() if isinstance(value, torch.dtype))
+    return {
+        **_get_allowed_globals(),
+        **{name: item for item, name in named},
+        **{str(dtype): dtype for dtype in dtypes},
+    }
+
+
+@functools.cache
+def _warn_trusting() -> None:
+    print_log(
+        f'torch {torch.__version__} can be made to run code that a checkpoint file holds: load '
+        'files from sources you trust only, or use torch >= 2.6.',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _torch_load(path: Path, map_location: MapLocation) -> object:
+    if RESTRICTED:
+        # Said aloud: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD of the environment undoes the default.
+        return torch.load(path, map_location=map_location, weights_only=True)
+    _warn_trusting()
+    return torch.load(path, map_location=map_location, pickle_module=_AllowListPickle)
+
+
+def _has_whole_pickles(path: Path) -> bool:
+    """Walk over the five pickles that open a file from before torch 1.6, running none."""
+    with path.open('rb') as file:
+        try:
+            return all(list(pickletools.genops(file)) for _ in range(5))
+        except ValueError:
+            return False
+
+
+def _load_pickled(path: Path, map_location: MapLocation) -> object:
+    with path.open('rb') as file:
+        is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    if not (is_whole_checkpoint(path) if is_zip else _has_whole_pickles(path)):
+        raise _damaged(path, 'the archive has no end' if is_zip else 'no archive, no whole pickle')
+    try:
+        return unwrap(_torch_load(path, map_location))
+    except pickle.UnpicklingError as error:
+        raise _foreign(path, error) from error
+    except _CRAFTED as error:
+        raise _foreign(path, f'{type(error).__name__}: {error}') from error
+    except RuntimeError as error:
+        if 'EOF' in str(error):
+            raise _damaged(path, error) from error
+        raise  # a device that is not here, for one
+
+
+def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, torch.Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError(f'{path} needs one more package: pip install safetensors') from error
+    # A function or a dict maps devices named in the file; this format names none.
+    device = str(map_location) if isinstance(map_location, str | torch.device) else 'cpu'
+    try:
+        return load_file(path, device=device)
+    except SafetensorError as error:
+        raise _damaged(path, error) from error
+
+
+def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> object:
+    """Read a local ``.pth``, ``.safetensors`` or ``.npz`` file.
+
+    Args:
+        path: The file; ``~`` is expanded.
+        map_location: As in ``torch.load``; safetensors files know a device only, and of an
+            ``.npz`` file (google-research/vision_transformer) all stays on the CPU.
+
+    Returns:
+        What the file holds: a state dict, a dict around one, or a whole training checkpoint;
+        of an ``.npz`` file, a state dict under timm's names.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        RuntimeError: The file is truncated or no checkpoint.
+        pickle.UnpicklingError: The file holds objects that are not on the allow-list; the message
+            has the line that converts it.
+        ImportError: A safetensors file without the safetensors package.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f'{path} can not be found.')
+    if path.suffix == '.safetensors':
+        return _load_safetensors(path, map_location)
+    if path.suffix == '.npz':
+        from .names.google import load_google
+
+        return load_google(path)
+    return _load_pickled(path, map_location)
+
+
+def cached_download(url: str, model_dir: str | None = None) -> Path:
+    """Tell where a downloaded checkpoint is kept: torch's own cache, under the file's name.
+
+    Args:
+        url: The address of the file.
+        model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
+    """
+    name = Path(urlparse(url).path).name
+    if name in _NAMELESS_FILES:
+        name = f'{hashlib.sha256(url.encode()).hexdigest()[:8]}-{name}'
+    return Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints') / name
+
+
+def download(url: str, model_dir: str | None = None, progress: bool = False) -> Path:
+    """Fetch a file unless the cache has it, and compare it with its SHA-256 where known.
+
+    Args:
+        url: The address of the file.
+        model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
+        progress: Whether to draw a progress bar.
+
+    Raises:
+        ConnectionError: The file cannot be fetched; the message tells where to put it by hand.
+        RuntimeError: The file is not the published one.
+    """
+    path = cached_download(url, model_dir)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print_log(f'Downloading {url} to {path}', logger='current')
+        try:
+            torch.hub.download_url_to_file(url, str(path), progress=progress)
+        except OSError as error:
+            raise ConnectionError(
+                f'{url} cannot be fetched ({error}). Fetch it on another machine and save it as '
+                f'{path}'
+            ) from error
+        if PUBLISHED_SHA256.get(url, '') is None:
+            print_log(
+                f'The model index has no SHA-256 of {url}, so {path} is not verified.',
+                logger='current',
+                level=logging.WARNING,
+            )
+    expected = PUBLISHED_SHA256.get(url)
+    if expected:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != expected:
+            raise RuntimeError(
+                f'{path} is not the file published at {url}: its SHA-256 is {found}, not '
+                f'{expected}. Delete it and try again.'
+            )
+    return path
+
+
+# The host logs a loader's name from its tenth letter on: `load_from_` is part of the interface.
+def load_from_local(filename: str, map_location: MapLocation = None) -> object:
+    """Serve ``CheckpointLoader`` for paths.
+
+    Args:
+        filename: The file.
+        map_location: As in ``torch.load``.
+    """
+    return load_checkpoint_file(filename, map_location)
+
+
+def load_from_http(
+    filename: str,
+    map_location: MapLocation = None,
+    model_dir: str | None = None,
+    progress: bool | None = None,
+) -> object:
+    """Serve ``CheckpointLoader`` for addresses; the host's own trusts what it downloads.
+
+    Args:
+        filename: The address.
+        map_location: As in ``torch.load``.
+        model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
+        progress: Whether to draw a progress bar; by default on a terminal.
+    """
+    progress = sys.stderr.isatty() if progress is None else progress
+    if get_rank() == 0:
+        download(filename, model_dir, progress)
+    barrier()
+    return load_checkpoint_file(download(filename, model_dir, progress), map_location)
+
+
+def register() -> None:
+    """Make all loading through MMEngine (resume, test, ``load_from``, ``Pretrained``) go here."""
+    register_safe_globals()
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.register_scheme(
+        prefixes=('http://', 'https://'), loader=load_from_http, force=True
+    )
