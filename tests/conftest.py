@@ -97,3 +97,10 @@ def photos(tmp_path) -> Callable[..., Path]:
         return tmp_path / 'photos'
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Write how many of the passed tests are guards: they say nothing about behaviour."""
+    passed = terminalreporter.stats.get('passed', [])
+    guards = sum('guard' in report.keywords for report in passed)
+    terminalreporter.write_line(f'{len(passed) - guards} tests and {guards} guards passed')

@@ -24,7 +24,7 @@ from torch import nn
 from vit_plugins.models.losses import drloc_loss
 from vit_plugins.weights.index import index_models
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'drloc'
 DOMAINS = ('clipart', 'infograph', 'painting', 'quickdraw', 'real', 'sketch')
 

@@ -16,7 +16,7 @@ import pytest
 from vit_plugins import __version__
 from vit_plugins.host.check import host_problem
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PIP = ('-m', 'pip', '--quiet', '--no-input')
 OFFLINE = ('--no-deps', '--no-index', '--no-build-isolation')
 

@@ -9,7 +9,7 @@ from mmengine import Config
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 
-FOLDER = Path(__file__).parents[1] / 'configs/retrieval'
+FOLDER = Path(__file__).parents[2] / 'configs/retrieval'
 # of the paper, section 4 and table 2: images, memory, momentum, iterations, topk
 PUBLISHED = {
     'sop': (59_551, None, 35_000, (1, 10, 100, 1000)),

@@ -25,7 +25,7 @@ from mmpretrain.structures import DataSample
 from timm.optim import Lamb
 from timm.scheduler import CosineLRScheduler
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'deit3'
 
 

@@ -8,7 +8,7 @@ from mmengine import Config
 from mmengine.registry import MODELS
 from timm.models.vision_transformer import VisionTransformer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FILE = ROOT / 'configs' / 'deit3' / 'mmseg' / 'upernet_deit3-base_ade20k-512x512.py'
 ARCH = dict(embed_dims=32, num_layers=12, num_heads=2, feedforward_channels=64)
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from vit_plugins.config_edits.epochs import scale_epochs
 
-FOLDER = Path(__file__).parents[1] / 'configs' / 'convit'
+FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import vit_plugins
 from vit_plugins import __main__ as command
 from vit_plugins.studies.page import fill_page
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 

@@ -17,7 +17,7 @@ from vit_plugins.engine.hooks.fractional_switch_recipe_hook import switch_epoch
 from vit_plugins.studies.grid import make_cells, read_study
 from vit_plugins.studies.model_cost import count_cost, setting_costs
 
-FOLDER = Path(__file__).parents[1] / 'configs' / 'small_data'
+FOLDER = Path(__file__).parents[2] / 'configs' / 'small_data'
 # Parameters and 10^9 multiplications of each; DRLoc's are those of training.
 TABLE = {
     'hybrid_convit_cifar10': (7_290_890, 0.842),

@@ -11,7 +11,7 @@ from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 CONFIG = """
