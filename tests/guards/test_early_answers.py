@@ -53,5 +53,20 @@ def test_wrong_argument(command):
     assert SLOW.findall(imported) == []
 
 
+@pytest.mark.parametrize(
+    'command',
+    [
+        ['tools/train.py', 'x.py'],
+        ['-m', 'vit_plugins', 'list'],
+        ['-m', 'vit_plugins', 'test', 'x'],
+    ],
+)
+def test_without_mmpretrain_a_command_says_what_to_install(command):
+    status, _, printed = answer('-S', *command)  # no packages but our own
+    assert status == 1
+    assert 'mmpretrain is missing' in printed
+    assert 'pip install ' in printed
+
+
 def test_the_pattern_finds_a_slow_import():
     assert SLOW.findall(answer('-c', 'import numpy')[2]) == ['numpy']

@@ -3,18 +3,31 @@
 MMPretrain is imported where it is used: ``python -m vit_plugins list`` answers without it.
 """
 
+from __future__ import annotations
+
 import difflib
 import functools
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modelindex.load_model_index import load
-from modelindex.models.Model import Model
-
+from ..host.check import check_host
 from ..resources import resource_root
+
+if TYPE_CHECKING:
+    from modelindex.models.Model import Model
 
 
 def index_models() -> dict[str, Model]:
-    """Read our part of the model index: name to entry, paths relative to ``resource_root()``."""
+    """Read our part of the model index: name to entry, paths relative to ``resource_root()``.
+
+    Raises:
+        HostError: MMPretrain, which brings the reader, is missing.
+    """
+    if find_spec('modelindex') is None:
+        check_host()
+    from modelindex.load_model_index import load
+
     models = load(str(resource_root() / 'model-index.yml')).models
     return {model.name: model for model in sorted(models, key=lambda model: model.name)}
 
