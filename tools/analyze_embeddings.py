@@ -9,7 +9,7 @@ components) and similarities.png (cosines of positive and negative pairs).
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -17,18 +17,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-
-from mmengine.config import Config
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.presence import require_data
-from vit_plugins.evaluation.functional.finite import json_text
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
-from vit_plugins.inference.features import encode, read_split
-from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
-from vit_plugins.weights.choosing import find_trained
-from vit_plugins.weights.index import resolve_weights
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -74,6 +62,24 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('--topk and --pca must be 1 or more')
     args.models = dict(pairs)
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import require_data
+from vit_plugins.evaluation.functional.finite import json_text
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
+from vit_plugins.inference.features import encode, read_split
+from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
+from vit_plugins.weights.choosing import find_trained
+from vit_plugins.weights.index import resolve_weights
 
 
 def find_model(where: str) -> tuple[Config, str | None]:

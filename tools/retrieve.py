@@ -6,7 +6,7 @@ python tools/retrieve.py query my_gallery question.jpg --out found
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -15,31 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-
-import numpy as np
-from mmengine.config import Config
-
-from vit_plugins.config_edits.walking import pipelines_of
-from vit_plugins.datasets.image_check import describe_notes
-from vit_plugins.fileio.printable_text import printable, write_any_character
-from vit_plugins.fileio.writable_folder import require_writable
-from vit_plugins.inference.gallery import KINDS, Gallery, Photo, Source, faiss
-from vit_plugins.inference.photos import (
-    PhotoModel,
-    default_workers,
-    gather_images,
-    load_for_photos,
-    run_on_photos,
-)
-from vit_plugins.inference.search_page import (
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
-from vit_plugins.weights.choosing import find_trained
-
-SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -60,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     index.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
     index.add_argument(
         '--kind',
-        choices=KINDS,
+        choices=['exact', 'approximate'],
         help='exact (default), or approximate for large galleries; fixed when it is made',
     )
     query = commands.add_parser('query', help='find the photos most similar to an image')
@@ -77,6 +52,37 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if args.batch_size < 1 or getattr(args, 'top_k', 1) < 1:
         parser.error('--top-k and --batch-size must be 1 or more')
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+import numpy as np
+from mmengine.config import Config
+
+from vit_plugins.config_edits.walking import pipelines_of
+from vit_plugins.datasets.image_check import describe_notes
+from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.gallery import Gallery, Photo, Source, faiss
+from vit_plugins.inference.photos import (
+    PhotoModel,
+    default_workers,
+    gather_images,
+    load_for_photos,
+    run_on_photos,
+)
+from vit_plugins.inference.search_page import (
+    answer_queries,
+    write_json,
+    write_page,
+    write_sheets,
+)
+from vit_plugins.weights.choosing import find_trained
+
+SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
 
 def open_gallery(args: argparse.Namespace) -> Gallery:

@@ -1,6 +1,6 @@
 """Test a trained classifier: ``python tools/test.py CONFIG CHECKPOINT`` or ``... WORK_DIR``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -8,32 +8,10 @@ from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
-import mmengine
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.evaluator import DumpResults
-
-from vit_plugins.config_edits.crop_ratio import set_crop_ratio
-from vit_plugins.config_edits.walking import pipelines_of
-from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.launch import (
-    add_own_hooks,
-    add_shared_arguments,
-    build_runner,
-    default_hooks_of,
-    end_ranks,
-    place_data,
-    read_config,
-    set_loader_defaults,
-    set_work_dir,
-)
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.weights.choosing import find_trained, trained_classes
-from vit_plugins.weights.index import resolve_weights
-from vit_plugins.weights.loading import CheckpointMismatchError
+from vit_plugins.command_line.arguments import add_shared_arguments
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Test a trained classifier.')
     parser.add_argument('config', help='config file, or the work dir of a training')
@@ -68,6 +46,35 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.checkpoint is None and not Path(args.config).is_dir():
         parser.error('give a checkpoint, or a work dir in place of the config')
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+import mmengine
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from vit_plugins.config_edits.crop_ratio import set_crop_ratio
+from vit_plugins.config_edits.walking import pipelines_of
+from vit_plugins.datasets.unfit_data import UnfitDataError
+from vit_plugins.engine.launch import (
+    add_own_hooks,
+    build_runner,
+    default_hooks_of,
+    end_ranks,
+    place_data,
+    read_config,
+    set_loader_defaults,
+    set_work_dir,
+)
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.weights.choosing import find_trained, trained_classes
+from vit_plugins.weights.index import resolve_weights
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def complete_config(args: argparse.Namespace) -> Config:

@@ -17,6 +17,25 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--size', type=int, default=224, help='side of the crop')
+    parser.add_argument('--num-images', type=int, default=2000)
+    parser.add_argument('--num-draws', type=int, default=10, help='crops of each image')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args(argv)
+    if min(args.size, args.num_images, args.num_draws) < 1:
+        parser.error('--size, --num-images and --num-draws must be 1 or more')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.runner import set_random_seed
@@ -31,8 +50,6 @@ OBJECT_SHARES = (0.02, 0.6)  # of the image's area, log-uniform
 OBJECT_ASPECTS = (0.5, 2.0)  # log-uniform
 SMALL = 0.1  # share of the image below which an object counts as small
 PLACES = {'anywhere': 1.0, 'near the middle': 4.0}  # parameter of a symmetric beta distribution
-
-
 COLUMNS = ('image', '10 %', 'box', '<10 %', '<half', 'small', 'stretch', 'max')
 
 
@@ -133,16 +150,7 @@ def table_row(name: str, found: Coverage) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--size', type=int, default=224, help='side of the crop')
-    parser.add_argument('--num-images', type=int, default=2000)
-    parser.add_argument('--num-draws', type=int, default=10, help='crops of each image')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args(argv)
-    if min(args.size, args.num_images, args.num_draws) < 1:
-        parser.error('--size, --num-images and --num-draws must be 1 or more')
+    args = parse_args(argv)
     crops = {
         'RandomResizedCrop 0.08 to 1': RandomResizedCrop(args.size),
         'SimpleRandomCrop': SimpleRandomCrop(args.size),
