@@ -77,7 +77,7 @@ from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
 from vit_plugins.inference.features import encode, read_split
-from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
+from vit_plugins.visualization.embeddings import plot_energy, plot_similarities
 from vit_plugins.weights.choosing import find_trained
 from vit_plugins.weights.index import resolve_weights
 
@@ -145,9 +145,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
     content = {name: as_json(report) for name, report in reports.items()}
     (args.out / 'statistics.json').write_text(json_text(content, indent=2) + '\n')
     energies = {name: report.energy for name, report in reports.items()}
-    draw_energy(energies).savefig(args.out / 'energy.png')
+    plot_energy(energies).savefig(args.out / 'energy.png')
     histograms = {name: report.similarities for name, report in reports.items()}
-    draw_similarities(histograms).savefig(args.out / 'similarities.png')
+    plot_similarities(histograms).savefig(args.out / 'similarities.png')
     return reports
 
 

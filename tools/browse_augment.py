@@ -4,7 +4,7 @@ python tools/browse_augment.py CONFIG
 python tools/browse_augment.py CONFIG --show crops --image photo.jpg --out crops.png
 
 A PNG: for each image the original, each member of 3-Augment on its own (where the config has
-it), and draws of the whole training pipeline, with the parameters drawn written below. With
+it), and draws of the whole training pipeline, with the parameters written below. With
 --show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
 """
 

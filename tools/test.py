@@ -38,7 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='average over flipped images too')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
+    parser.add_argument('--interval', type=int, default=1, help='plot every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
     args = parser.parse_args(argv)
     if args.out is None and args.out_item is not None:
@@ -96,7 +96,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
-        draw_predictions(cfg, args)
+        plot_predictions(cfg, args)
     if args.crop_ratio is not None:
         crop_centrally(cfg, args.crop_ratio, views=args.tta)
     if args.tta:
@@ -107,7 +107,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
+def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
     """Set that the host's visualization hook writes pictures."""
     hooks = default_hooks_of(cfg)
     hooks.visualization = hooks.get('visualization') or {}
