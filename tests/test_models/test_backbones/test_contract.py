@@ -688,11 +688,12 @@ def test_load_from_of_the_runner(tmp_path, name):
     assert holds(name, runner.model.backbone, weights)
 
 
-@pytest.mark.parametrize(('name', 'settings'), pairs(SWITCHES))
-@bare_or_not
+@pytest.mark.parametrize(
+    ('name', 'settings', 'bare'),
+    [(*pair, True) for pair in pairs(SWITCHES)] + [(name, {}, False) for name in ALL],
+)
 def test_own_files_load_strictly(tmp_path, name, settings, bare):
-    head = dict(head='LinearClsHead') if not bare else {}
-    model, twin = (built(name, bare, **settings, **head) for _ in range(2))
+    model, twin = (built(name, bare, **settings) for _ in range(2))
     model.init_weights()
     load_checkpoint(twin, save(tmp_path, {'state_dict': model.state_dict()}), strict=True)
     assert all(torch.equal(twin.state_dict()[k], v) for k, v in model.state_dict().items())
