@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ...datasets.folder_scan import scan_class_folders
 from ...datasets.photo_decoding import decode_photo
-from .encoders import Encoder
+
 
 BATCH = 32
+Encode = Callable[[Tensor], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def read_square(path: Path, size: int) -> np.ndarray:
 
 
 def extract(
-    encoder: Encoder, folder: Path, size: int, log: Callable[[str], None] = print
+    encoder: Encode, folder: Path, size: int, log: Callable[[str], None] = print
 ) -> Features:
     """Encode all photos below the class folders of a folder.
 
     Args:
-        encoder: The network.
+        encoder: RGB images (B, 3, H, W), uint8, to vectors (B, D) by name of their pooling.
         folder: The folder.
         size: The side of the square that the network sees.
         log: Where to write how far it is.
