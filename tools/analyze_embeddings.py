@@ -83,7 +83,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def find_model(where: str) -> tuple[Config, str | None]:
-    """Tell which config and which checkpoint are meant.
+    """Return the config and the checkpoint that are meant.
 
     Args:
         where: A work dir, CONFIG, or CONFIG,CHECKPOINT.
@@ -110,7 +110,7 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
 
 
 def as_json(report: EmbeddingReport) -> dict:
-    """Give the numbers of a report, for a file."""
+    """Return the numbers of a report, for a file."""
     return {
         'effective_rank': report.effective_rank,
         'components_at_50_90_99_percent': report.components,

@@ -44,14 +44,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         metavar='FILE',
         default=[],
-        help="show these instead of the config's data set; sample:china and sample:flower are "
+        help="show these instead of the config's dataset; sample:china and sample:flower are "
         'the photos that come with scikit-learn',
     )
     parser.add_argument(
-        '--data-root', metavar='DIR', help="your own images, or the config's data set"
+        '--data-root', metavar='DIR', help="your own images, or the config's dataset"
     )
     parser.add_argument(
-        '--num-images', type=int, default=4, help='images of the data set; default: 4'
+        '--num-images', type=int, default=4, help='images of the dataset; default: 4'
     )
     parser.add_argument(
         '--num-draws', type=int, default=4, help='draws for each image; default: 4'

@@ -1,4 +1,4 @@
-"""Train and validate on each fold of a small data set: ``python tools/kfold.py CONFIG``."""
+"""Train and validate on each fold of a small dataset: ``python tools/kfold.py CONFIG``."""
 
 import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
 

@@ -114,7 +114,7 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
 
 
 def _same_encoder(*configs: Path) -> bool:
-    """Tell whether configs have the same model and show it images in the same way."""
+    """Return whether configs have the same model and show it images in the same way."""
     first, second = (
         (
             cfg.model,
@@ -153,7 +153,7 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
 def describe(
     trained: TrainedModel, images: Sequence[str], args: argparse.Namespace
 ) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Give each image's descriptor (D,), or why it cannot be read."""
+    """Compute the descriptor (D,) of each image, or why it cannot be read."""
     workers = default_workers(len(images)) if args.workers is None else args.workers
     notes: dict[str, list[str]] = {}
     options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}

@@ -101,7 +101,7 @@ def complete_config(args: argparse.Namespace) -> Config:
 
 
 def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the host's visualization hook draw."""
+    """Set that the host's visualization hook writes pictures."""
     hooks = default_hooks_of(cfg)
     hooks.visualization = hooks.get('visualization') or {}
     hooks.visualization.update(

@@ -73,7 +73,7 @@ def list_entries(pattern: str = '') -> str:
 
     Args:
         pattern: With ``*`` and ``?`` as in a shell, else a part of the name; without one, all
-            that there is, with the folders of a method's data sets as one line each.
+            that there is, with the folders of a method's datasets as one line each.
 
     Raises:
         ValueError: Nothing matches; the message names the nearest.

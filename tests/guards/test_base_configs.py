@@ -1,4 +1,4 @@
-"""The data sets of the DRLoc paper at 224 px, and two more to test ImageNet's classifiers with."""
+"""The datasets of the DRLoc paper at 224 px, and two more to test ImageNet's classifiers with."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ FILES = sorted((ROOT / 'configs').rglob('*.py'))
 RECIPES = [f for f in FILES if '_base_' not in f.parts and f.parent.name != 'mmseg']
 # Recipes of no paper: metafile.yml need not know them.
 OURS = (ROOT / 'configs', ROOT / 'configs' / 'small_data')
-# A method with a folder for each data set has the same recipes in all of them, of which one
+# A method with a folder for each dataset has the same recipes in all of them, of which one
 # folder's are read here; tests/guards/test_configs_drloc.py reads and compares all.
 ONE_DATA_SET = [
     f for f in RECIPES if f.parent.parent.name != 'drloc' or f.parent.name == 'cifar100'

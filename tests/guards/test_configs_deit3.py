@@ -537,7 +537,7 @@ def test_mixing_takes_any_batch(batch, repeats, config_of):
 
 
 def test_lists_of_imagenet21k_are_made_as_the_config_says(tmp_path, monkeypatch, config_of):
-    """The commands of its header, run; then the host's data set reads what they wrote."""
+    """The commands of its header, run; then the host's dataset reads what they wrote."""
     source = (FOLDER.parent / '_base_/datasets/imagenet21k_deit3_224.py').read_text()
     commands = re.search(r'mkdir -p meta\n(?:#   .*\n)+', source)[0]
     commands = re.sub(r'^#   ', '', commands, flags=re.M)

@@ -37,7 +37,7 @@ def optimizer():
 
 
 class Labelled(list):
-    """The least that a sampler asks of a data set."""
+    """The least that a sampler asks of a dataset."""
 
     def get_gt_labels(self):
         return np.array([0, 0, 1])

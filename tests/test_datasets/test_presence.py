@@ -163,5 +163,5 @@ def test_remote_and_embedded_data_ask_for_nothing(no_network):
 
 
 def test_unknown_data_set():
-    with pytest.raises(KeyError, match='no data set is registered under the name'):
+    with pytest.raises(KeyError, match='no dataset is registered under the name'):
         require_data(config(type='Nowhere'))

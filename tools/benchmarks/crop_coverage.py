@@ -49,7 +49,7 @@ class DrawnSet:
     boxes: np.ndarray
 
     def object_shares(self) -> np.ndarray:
-        """Give the share of each image that its object covers, shape (N,)."""
+        """Compute the share of each image that its object covers, shape (N,)."""
         images = np.concatenate([np.zeros_like(self.shapes), self.shapes[:, ::-1]], 1)
         return kept_share(self.boxes, images)
 
@@ -72,7 +72,7 @@ class Coverage:
 
 
 def draw_set(number: int, concentration: float, seed: int) -> DrawnSet:
-    """Draw shapes of images, and an object in each.
+    """Sample shapes of images, and an object in each.
 
     Args:
         number: How many.

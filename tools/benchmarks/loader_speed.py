@@ -96,7 +96,7 @@ def write_photos(folder: Path, number: int, seed: int = 0) -> None:
 
 
 def with_crop(pipeline: Sequence[dict], kind: str) -> list[dict]:
-    """Put the other crop into a pipeline, at the size of its own.
+    """Replace the crop of a pipeline by the other one, at the same size.
 
     Args:
         pipeline: With one of the two crops.
@@ -232,7 +232,7 @@ class Trainer:
         return (time.perf_counter() - start) / steps
 
     def describe(self) -> str:
-        """Tell the model and where it runs."""
+        """Return the model and where it runs, as text."""
         parameters = list(self.model.parameters())
         million = sum(p.numel() for p in parameters) / 1e6
         kind = type(getattr(self.model, 'backbone', self.model)).__name__

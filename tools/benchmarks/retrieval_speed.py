@@ -35,7 +35,7 @@ Recalls = dict[str, float]
 
 
 def make_data(n: int, dims: int) -> tuple[Tensor, np.ndarray]:
-    """Draw unit vectors with a weak class signal, and labels in random order."""
+    """Sample unit vectors with a weak class signal, and labels in random order."""
     rng = np.random.default_rng(0)
     sizes = rng.integers(2, 10, n)
     labels = rng.permutation(np.repeat(np.arange(n), sizes)[:n])
@@ -129,7 +129,7 @@ def torch_topk(vectors: Tensor, labels: np.ndarray) -> Recalls:
 
 
 def host(vectors: Tensor, labels: np.ndarray) -> Recalls:
-    """Do what MMPretrain's ``ImageToImageRetriever`` does, for a few queries."""
+    """Compute what MMPretrain's ``ImageToImageRetriever`` does, for a few queries."""
     from mmpretrain.models import ImageToImageRetriever
 
     retriever = ImageToImageRetriever(torch.nn.Identity(), prototype=vectors)
@@ -200,7 +200,7 @@ def run(method: str, n: int, dims: int) -> dict:
 
 
 def report(result: dict, first: dict) -> str:
-    """Give one line of the table."""
+    """Return one line of the table."""
     shown = '/'.join(f'{value:.3f}' for value in result['recalls'].values()) or '-'
     return (
         f'{result["method"]:<25} {result["seconds"]:>10.2f} {result["cpu"]:>10.1f} '

@@ -41,7 +41,7 @@ Side = Callable[[bytes | np.ndarray], Tensor]
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Draw an RGB image whose spectrum falls as that of photographs, 1 / f^1.15."""
+    """Sample an RGB image whose spectrum falls as that of photographs, 1 / f^1.15."""
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
     frequency[0, 0] = 1
@@ -149,7 +149,7 @@ def pipeline(transforms: list[dict], to_float: bool = False) -> Side:
 
 
 def sides() -> dict[str, tuple[Side, str]]:
-    """Give all that is compared, and the official chain that it is compared with."""
+    """Return all that is compared, and the official chain that it is compared with."""
     first = 'official chain -> float'
     eighth = 'official chain -> uint8'
     return {

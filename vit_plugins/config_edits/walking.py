@@ -33,7 +33,7 @@ def image_size(cfg: Config) -> int | tuple[int, int]:
 
 
 def preprocessor_of(cfg: Config) -> dict:
-    """Give the data preprocessor's settings, wherever the config keeps them.
+    """Return the data preprocessor's settings, wherever the config keeps them.
 
     Args:
         cfg: A config; it gets an empty ``data_preprocessor`` if it has none.
@@ -60,7 +60,7 @@ def walk(node: Any) -> Iterator[dict]:
 
 
 def walk_pipelines(cfg: Config) -> Iterator[list]:
-    """Visit the pipelines of the data sets, then those that hooks switch to.
+    """Visit the pipelines of the datasets, then those that hooks switch to.
 
     Args:
         cfg: A config.
@@ -75,7 +75,7 @@ def walk_pipelines(cfg: Config) -> Iterator[list]:
 
 
 def type_name(node: dict) -> str:
-    """Give the bare name of a component: no scope, and of a class its name.
+    """Return the bare name of a component: no scope, and of a class its name.
 
     Args:
         node: A config dict.

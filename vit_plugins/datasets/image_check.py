@@ -134,7 +134,7 @@ def cache_file(root: Path) -> Path:
 
 
 def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
-    """Draw a progress bar on stderr while something is gone through.
+    """Show a progress bar on stderr while items pass.
 
     Args:
         found: What to go through.

@@ -1,4 +1,4 @@
-"""Class folders as a data set that splits off its own validation part."""
+"""Class folders as a dataset that splits off its own validation part."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ImageFolder(CustomDataset):
         return [samples[i] for i in chosen]
 
     def extra_repr(self) -> list[str]:
-        """Tell the part."""
+        """Return the part, to print."""
         return [
             f'Folder: \t{self.img_prefix}',
             f'Part: \t{self.part} (val_fraction {self.val_fraction}, seed {self.seed})',

@@ -14,7 +14,7 @@ from mmpretrain.datasets import ImageNet, ImageNet21k
 from mmpretrain.datasets.utils import check_integrity, download_and_extract_archive, rm_suffix
 from mmpretrain.registry import DATASETS
 
-HOST_SOURCES = {  # of host data sets that do not download; ours have a SOURCE
+HOST_SOURCES = {  # of host datasets that do not download; ours have a SOURCE
     'Flowers102': (
         'https://www.robots.ox.ac.uk/~vgg/data/flowers/102/: 102flowers.tgz (md5 '
         '52808999861908f626f3c1f4e79d11fa), imagelabels.mat (e0620be6f572b9609742df49c70aed4d) '
@@ -35,11 +35,11 @@ class MissingDataError(FileNotFoundError):
 def require_data(
     cfg: Config, splits: Iterable[str] = ('train', 'val', 'test'), fetch: bool = True
 ) -> None:
-    """Make sure that the data sets of a config are there, or end all ranks with one message.
+    """Make sure that the datasets of a config are there, or end all ranks with one message.
 
-    Data sets with a download of the host (CIFAR, MNIST and their kin) are fetched by rank 0 if
+    Datasets with a download of the host (CIFAR, MNIST and their kin) are fetched by rank 0 if
     they are absent; for the others the folders and annotation files named by the config must
-    exist. Data sets that carry their data ask for nothing.
+    exist. Datasets that carry their data ask for nothing.
 
     Args:
         cfg: A config; its dataloaders are read.
@@ -79,17 +79,17 @@ def require_data(
 
 
 def is_placed(dataset: dict) -> bool:
-    """Tell the data sets that have a layout of their own and tell where they come from.
+    """Return whether a dataset has a layout of its own and says where it comes from.
 
     Args:
-        dataset: The config of a data set.
+        dataset: The config of a dataset.
     """
     kind = dataset['type']
     return hasattr(kind if inspect.isclass(kind) else DATASETS.get(kind), 'SOURCE')
 
 
 def _leaves(dataset: dict) -> Iterator[dict]:
-    """Walk through wrappers such as ``ConcatDataset`` down to the data sets themselves."""
+    """Walk through wrappers such as ``ConcatDataset`` down to the datasets themselves."""
     inner = dataset.get('datasets') or dataset.get('dataset')
     if inner is None:
         yield dataset
@@ -117,7 +117,7 @@ def _fetch_missing(datasets: list[dict]) -> dict[str, str]:
 
 
 def _describe_missing(dataset: dict) -> str:
-    """Say what is missing and how to place it; empty if all is there."""
+    """Return what is missing and how to place it; empty if all is there."""
     cls = _class_of(dataset)
     if _is_downloadable(cls):
         wanted = _unpacked_files(cls)
@@ -144,12 +144,12 @@ def _class_of(dataset: dict) -> type:
     kind = dataset['type']
     cls = kind if inspect.isclass(kind) else DATASETS.get(kind)
     if cls is None:
-        raise KeyError(f'no data set is registered under the name {kind!r}')
+        raise KeyError(f'no dataset is registered under the name {kind!r}')
     return cls
 
 
 def _is_downloadable(cls: type) -> bool:
-    """Tell the host's data sets that download from those that read a folder."""
+    """Return whether a dataset of the host downloads; others read a folder."""
     return hasattr(cls, 'tgz_md5') or hasattr(cls, 'url_prefix')
 
 
@@ -182,7 +182,7 @@ def _folder(dataset: dict) -> Path:
 
 
 def _named_paths(dataset: dict) -> list[Path]:
-    """List the local folders and files that a config names for a data set."""
+    """List the local folders and files that a config names for a dataset."""
     root = os.path.expanduser(dataset.get('data_root') or '')
     if root and '://' not in root and not os.path.exists(root):
         return [Path(root)]  # one line for the folder, not one for each of its parts

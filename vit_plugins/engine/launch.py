@@ -46,7 +46,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-root',
         metavar='DIR',
-        help="your own images, one folder per class, or the config's data set; the classes, "
+        help="your own images, one folder per class, or the config's dataset; the classes, "
         'their number and a validation part are found there',
     )
     parser.add_argument(

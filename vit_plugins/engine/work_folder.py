@@ -77,7 +77,7 @@ def folder_to_resume(first: str, checkpoint: str, classes: Sequence[str] | None)
 
 @contextlib.contextmanager
 def claimed_work_dir(cfg: Config, numbered: bool = False) -> Iterator[None]:
-    """Hold the work dir of a config for one run, so that no other run is lost by it.
+    """Lock the work dir of a config for one run, so that no other run is lost by it.
 
     A run goes on in its own folder, or begins in one where no run trains now, none was finished
     and none of other classes was begun. The lock is the operating system's and ends with the

@@ -58,7 +58,7 @@ def draw_pictures(
 
 
 def counted(groups: Groups) -> str:
-    """Tell what the validations of the first cell count: 'epoch' or 'step'.
+    """Return what the validations of the first cell count: 'epoch' or 'step'.
 
     Args:
         groups: Levels of each setting to seed to record.
@@ -69,7 +69,7 @@ def counted(groups: Groups) -> str:
 
 
 def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, float]]:
-    """Put the validation curves of a cell's stages behind one another.
+    """Join the validation curves of the stages of a cell.
 
     Args:
         record: The record of a cell.
@@ -129,7 +129,7 @@ def cost_series(
 
 
 def _differs_along(place: int, keys: list[Group], gmacs: Mapping[Group, float]) -> bool:
-    """Tell whether two settings that differ in this axis alone have different costs."""
+    """Return whether two settings that differ in this axis alone have different costs."""
     seen: dict[Group, set[float]] = {}
     for key in keys:
         seen.setdefault((*key[:place], *key[place + 1 :]), set()).add(gmacs[key])

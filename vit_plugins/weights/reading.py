@@ -45,7 +45,7 @@ PUBLISHED_SHA256: dict[str, str | None] = {}
 
 
 def _history_getattr(obj: object, name: str) -> object:
-    """Stand in for ``builtins.getattr`` while a checkpoint is read."""
+    """Replace ``builtins.getattr`` while a checkpoint is read."""
     if obj is HistoryBuffer and name in _HISTORY_METHODS:
         return getattr(obj, name)
     raise RefusedError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
@@ -58,7 +58,7 @@ def _safe_globals() -> list:
 
 
 def register_safe_globals() -> None:
-    """Let ``torch.load`` read MMEngine's training checkpoints without trusting them.
+    """Register what MMEngine's checkpoints hold, so that ``torch.load`` reads them untrusted.
 
     Nothing happens with torch below 2.6, where ``torch.load`` trusts every file it is given;
     :func:`load_checkpoint_file` has the list there too, but other ways into torch do not.
@@ -68,7 +68,7 @@ def register_safe_globals() -> None:
 
 
 def is_whole_checkpoint(path: str | Path) -> bool:
-    """Tell whether a file is a complete checkpoint, without reading its tensors.
+    """Return whether a file is a complete checkpoint, without reading its tensors.
 
     The table of a zip archive stands at its end, so that a file cut short has none; each record
     is then looked up where the table says it is.
@@ -233,7 +233,7 @@ def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> 
 
 
 def cached_download(url: str, model_dir: str | None = None) -> Path:
-    """Tell where a downloaded checkpoint is kept: torch's own cache, under the file's name.
+    """Return where a downloaded checkpoint is kept: torch's own cache, under the file's name.
 
     Args:
         url: The address of the file.

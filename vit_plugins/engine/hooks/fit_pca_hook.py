@@ -36,14 +36,14 @@ class FitPCAHook(Hook):
     fits again when such a file is tested. The last checkpoint of a training and the best ones
     are fitted. Where the weights of a loaded checkpoint belong to its PCA, no split is read.
 
-    With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the data set,
+    With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the dataset,
     indices of shape (n, 2), as :class:`SfM120k` has them; without it, images of the same class
     that follow one another.
 
     Args:
         split: Whose data to fit to: ``'train'``, ``'val'`` or ``'test'``.
         dataloader: Config of a loader to take instead of that of the split, complete with the
-            pipeline; for data sets that cannot be read image by image.
+            pipeline; for datasets that cannot be read image by image.
         out_file: Where a test writes the model with the PCA it fitted: for weights that were not
             trained with one, such as those of ImageNet, before searching with them.
 
@@ -90,7 +90,7 @@ class FitPCAHook(Hook):
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Note which weights the loaded PCA belongs to.
+        """Keep which weights the loaded PCA belongs to.
 
         Args:
             runner: The runner.
@@ -184,7 +184,7 @@ class FitPCAHook(Hook):
 
 @torch.no_grad()
 def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarray]:
-    """Encode a data set, each image once, on all ranks together.
+    """Encode a dataset, each image once, on all ranks together.
 
     Args:
         model: With ``data_preprocessor`` and ``extract_feat``; its mode is kept.
@@ -234,7 +234,7 @@ def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None)
 
     Args:
         cfg: The config of the run.
-        split: Which of its data sets.
+        split: Which of its datasets.
         evaluation: The loader config of the evaluation; its pipeline and batch size are taken.
 
     Raises:
@@ -260,7 +260,7 @@ def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None)
 
 
 def _inner(dataset: Mapping) -> list[Mapping]:
-    """List the data sets that one is made of."""
+    """List the datasets that one is made of."""
     return list(dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else []))
 
 

@@ -71,7 +71,7 @@ class LearningCurveHook(Hook):
         self._draw_now_and_then(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Draw the whole curve.
+        """Plot the whole curve.
 
         Args:
             runner: The runner.

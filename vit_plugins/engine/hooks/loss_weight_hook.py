@@ -81,7 +81,7 @@ class LossWeightHook(Hook):
         self._full = None
 
     def before_train(self, runner: Runner) -> None:
-        """Note the full weights.
+        """Keep the full weights.
 
         Args:
             runner: The runner.

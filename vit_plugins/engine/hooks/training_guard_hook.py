@@ -126,7 +126,7 @@ class TrainingGuardHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Note the learning rate of the step: after it, schedules have set that of the next one.
+        """Keep the learning rate of the step: after it, schedules have set that of the next one.
 
         Args:
             runner: The runner.
@@ -142,7 +142,7 @@ class TrainingGuardHook(Hook):
         data_batch: dict | None = None,
         outputs: dict[str, Tensor] | None = None,
     ) -> None:
-        """Note whether the losses are finite; look at what was noted now and then.
+        """Keep whether the losses are finite; read the flags now and then.
 
         Args:
             runner: The runner.

@@ -42,7 +42,7 @@ class Standardizer:
         return cls(mean.to(features), scale.to(features))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Bring other features to the same scale.
+        """Scale other features in the same way.
 
         Args:
             features: (M, D).
@@ -63,7 +63,7 @@ class LinearClassifier:
     bias: Tensor
 
     def predict(self, features: Tensor) -> Tensor:
-        """Tell the class of each feature, (M,).
+        """Return the class of each feature, (M,).
 
         Args:
             features: (M, D).
@@ -114,7 +114,7 @@ def knn_predict(
     k: int = 20,
     temperature: float | None = 0.07,
 ) -> Tensor:
-    """Let the k nearest by cosine vote.
+    """Return the class that most of the k nearest by cosine have.
 
     Args:
         queries: (M, D).
@@ -237,7 +237,7 @@ def _chunks(features: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Tell how many are right, in percent.
+    """Compute the share of right answers, in percent.
 
     Args:
         predicted: (M,).

@@ -64,7 +64,7 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def student_quantile(degrees: int, level: float = 0.95) -> float:
-    """Tell within how many standard errors of the mean the truth lies, with this certainty.
+    """Return how many standard errors around the mean hold the truth with this certainty.
 
     Args:
         degrees: The degrees of freedom, n - 1.
