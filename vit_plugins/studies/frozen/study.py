@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -166,33 +166,19 @@ class FrozenStudy:
 
     def off_the_shelf(self) -> Iterator[Step]:
         """IRT_O: each pooling, all dimensions and principal components fitted on training."""
-        for encoder, pooling in self._searched():
-            for dims in (ALL, *self.plan.components):
-                levels = {'features': f'{encoder}-{pooling}', 'dims': str(dims)}
-                settings = {'size': self.plan.search_size}
-                name = '/'.join(('off_the_shelf', *levels.values()))
-
-                def measure(encoder: str = encoder, pooling: str = pooling, dims=dims) -> dict:
-                    train, test = (self._search_set(encoder, s) for s in ('train', 'test'))
-                    vectors = test.vectors[pooling]
-                    if dims != ALL:
-                        vectors = pca_layer(train.vectors[pooling], dims)(vectors).detach()
-                    return search_scores(vectors, test.labels)
-
-                yield Step(name, levels, 0, settings, measure)
+        for (encoder, pooling), dims in product(self._searched(), (ALL, *self.plan.components)):
+            levels = {'features': f'{encoder}-{pooling}', 'dims': str(dims)}
+            settings = {'size': self.plan.search_size}
+            measure = partial(self._search_components, encoder, pooling, dims)
+            yield Step('/'.join(('off_the_shelf', *levels.values())), levels, 0, settings, measure)
 
     def pooling(self) -> Iterator[Step]:
         """Recall@1 of each pooling on the training classes: the best is projected."""
         for encoder, pooling in self._searched():
             levels = {'features': f'{encoder}-{pooling}'}
             settings = {'size': self.plan.search_size}
-
-            def measure(encoder: str = encoder, pooling: str = pooling) -> dict:
-                train = self._search_set(encoder, 'train')
-                scores = search_scores(train.vectors[pooling], train.labels)
-                return {'Recall@1': scores['Recall@1']}
-
-            yield Step(f'pooling/{encoder}-{pooling}', levels, 0, settings, measure)
+            measure = partial(self._search_training_classes, encoder, pooling)
+            yield Step('/'.join(('pooling', *levels.values())), levels, 0, settings, measure)
 
     def rates(self) -> Iterator[Step]:
         """Recall@1 of each learning rate on training classes held out, for each KoLeo."""
@@ -207,12 +193,7 @@ class FrozenStudy:
                 'size': self.plan.search_size,
                 **asdict(training),
             }
-
-            def measure(training: Training = training) -> dict:
-                kept, held = self._split_classes
-                layer = train_projection(kept, training, seed=0)
-                return {'Recall@1': search_scores(layer(held.vectors), held.labels)['Recall@1']}
-
+            measure = partial(self._search_held_classes, training)
             yield Step('/'.join(('rates', *levels.values())), levels, 0, settings, measure)
 
     def projection(self) -> Iterator[Step]:
@@ -228,14 +209,31 @@ class FrozenStudy:
                 **asdict(training),
             }
             name = '/'.join(('projection', *levels.values(), f'seed{seed}'))
-
-            def measure(training: Training = training, seed: int = seed) -> dict:
-                train, test = (self._search_set('vit', s) for s in ('train', 'test'))
-                data = LabelledVectors(train.vectors[self.best_pooling], train.labels)
-                layer = train_projection(data, training, seed)
-                return search_scores(layer(test.vectors[self.best_pooling]), test.labels)
-
+            measure = partial(self._search_projected, training, seed)
             yield Step(name, levels, seed, settings, measure)
+
+    def _search_components(self, encoder: str, pooling: str, dims: int | str) -> dict[str, Any]:
+        train, test = (self._search_set(encoder, part) for part in ('train', 'test'))
+        vectors = test.vectors[pooling]
+        if dims != ALL:
+            vectors = pca_layer(train.vectors[pooling], dims)(vectors).detach()
+        return search_scores(vectors, test.labels)
+
+    def _search_training_classes(self, encoder: str, pooling: str) -> dict[str, Any]:
+        train = self._search_set(encoder, 'train')
+        scores = search_scores(train.vectors[pooling], train.labels)
+        return {'Recall@1': scores['Recall@1']}
+
+    def _search_held_classes(self, training: Training) -> dict[str, Any]:
+        kept, held = self._split_classes
+        layer = train_projection(kept, training, seed=0)
+        return {'Recall@1': search_scores(layer(held.vectors), held.labels)['Recall@1']}
+
+    def _search_projected(self, training: Training, seed: int) -> dict[str, Any]:
+        train, test = (self._search_set('vit', part) for part in ('train', 'test'))
+        data = LabelledVectors(train.vectors[self.best_pooling], train.labels)
+        layer = train_projection(data, training, seed)
+        return search_scores(layer(test.vectors[self.best_pooling]), test.labels)
 
     @cached_property
     def best_pooling(self) -> str:
@@ -291,29 +289,31 @@ class FrozenStudy:
         levels = {'features': encoder, 'size': str(size), 'classifier': classifier}
         settings = {'test_share': self.plan.test_share, 'penalties': penalties}
         settings |= {'trees': self.plan.trees} if classifier == 'trees' else {}
-
-        def measure() -> dict[str, Any]:
-            found = self.features(encoder, 'photos', size)
-            fit = self._classifier(classifier, int(found.labels.max()) + 1)
-            kept, held = stratified_split(found.names, found.labels.tolist(), self.plan.test_share)
-            train = {name: vectors[kept] for name, vectors in found.vectors.items()}
-            labels, names = found.labels[kept], [found.names[i] for i in kept]
-            candidates = list(product(found.vectors, penalties))
-            pooling, penalty = candidates[0]
-            if len(candidates) > 1:
-                pooling, penalty = choose(candidates, fit, train, labels, names)
-            predict = fit(train[pooling], labels, penalty)
-            hits = predict(found.vectors[pooling][held]) == found.labels[held]
-            return {
-                'accuracy': 100 * hits.double().mean().item(),
-                'hits': ''.join(map(str, hits.int().tolist())),
-                'trained_on': len(kept),
-                'pooling': pooling,
-                'penalty': penalty,
-                'photos_per_second': found.photos_per_second,
-            }
-
+        measure = partial(self._name_photos, encoder, size, classifier, penalties)
         return Step('/'.join(('photos', *levels.values())), levels, 0, settings, measure)
+
+    def _name_photos(
+        self, encoder: str, size: int, classifier: str, penalties: list[float | None]
+    ) -> dict[str, Any]:
+        found = self.features(encoder, 'photos', size)
+        fit = self._classifier(classifier, int(found.labels.max()) + 1)
+        kept, held = stratified_split(found.names, found.labels.tolist(), self.plan.test_share)
+        train = {name: vectors[kept] for name, vectors in found.vectors.items()}
+        labels, names = found.labels[kept], [found.names[i] for i in kept]
+        candidates = list(product(found.vectors, penalties))
+        pooling, penalty = candidates[0]
+        if len(candidates) > 1:
+            pooling, penalty = choose(candidates, fit, train, labels, names)
+        predict = fit(train[pooling], labels, penalty)
+        hits = predict(found.vectors[pooling][held]) == found.labels[held]
+        return {
+            'accuracy': 100 * hits.double().mean().item(),
+            'hits': ''.join(map(str, hits.int().tolist())),
+            'trained_on': len(kept),
+            'pooling': pooling,
+            'penalty': penalty,
+            'photos_per_second': found.photos_per_second,
+        }
 
     def _classifier(self, name: str, classes: int) -> Callable:
         if name == 'linear':
