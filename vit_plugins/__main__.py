@@ -5,7 +5,10 @@ import runpy
 import sys
 from pathlib import Path
 
+from . import register
+from .benchmarks.arguments import make_parser as make_bench_parser
 from .recipes.finding import SUFFIXES, find_config
+from .recipes.listing import list_entries
 from .resources import resource_root
 
 TOOLS = {
@@ -45,6 +48,15 @@ def _run_tool(name: str, arguments: list[str]) -> None:
     runpy.run_path(tool, run_name='__main__')
 
 
+def _bench(arguments: list[str]) -> int:
+    """Measure; wrong arguments are refused before torch is imported."""
+    make_bench_parser().parse_args(arguments)
+    register()
+    from .benchmarks.command import main as bench
+
+    return bench(arguments)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m vit_plugins',
@@ -78,10 +90,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _answer(args: argparse.Namespace) -> str:
     if args.command == 'list':
-        from .recipes.listing import list_entries
-
         return list_entries(args.pattern)
-    from .recipes.copying import copy_config, write_literal  # they need what trains, too
+    register()  # what reads a config may look its components up
+    from .recipes.copying import copy_config, write_literal
 
     if args.data is not None or args.fraction is not None:
         written = write_literal(args.name, args.folder, args.data, args.fraction, args.force)
@@ -102,9 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] == 'bench':
-        from .benchmarks.command import main as bench  # it needs torch, others do not
-
-        return bench(argv[1:])
+        return _bench(argv[1:])
     try:
         if argv and argv[0] in TOOLS:
             arguments = argv[1:]

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from vit_plugins.command_line.data_arguments import AUGMENTATIONS, dataset_name
 from vit_plugins.config_edits.data import (
     apply_data,
     data_names,
     read_data,
     use_data,
 )
-from vit_plugins.config_edits.data_arguments import AUGMENTATIONS, dataset_name
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / 'configs/_base_/datasets').glob('*.py'))

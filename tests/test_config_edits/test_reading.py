@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from vit_plugins.command_line.gone import replacement
 from vit_plugins.config_edits.data import apply_data
-from vit_plugins.config_edits.reading import read_config_file, replacement
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.resources import resource_root
 
 GONE = {

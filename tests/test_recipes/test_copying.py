@@ -18,7 +18,9 @@ def test_copied_config_is_the_same_config(config, tmp_path):
     copied = copy_config(str(config), tmp_path)
     assert copied == tmp_path / config
     original = resource_root() / 'configs' / config
-    if config.suffix == '.yaml':
+    if config.suffix == '.yaml' and 'axes:' not in original.read_text():  # no grid of trainings
+        assert copied.read_bytes() == original.read_bytes()
+    elif config.suffix == '.yaml':
         study = load_study_file(copied)
         study['base'] = str(
             resource_root() / 'configs' / Path(study['base']).relative_to(tmp_path)

@@ -12,14 +12,14 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import is_main_process
 
+from ..command_line.data_arguments import dataset_name
 from ..fileio.printable_text import log_line
 from ..resources import resource_root
 from .classes import counted_classes, set_num_classes
 from .component_arguments import RUNNER_KEYS
-from .data_arguments import dataset_name
-from .data_root import LOADERS, is_retrieval
 from .reading import read_config_file
-from .walking import image_size, preprocessor_of, type_name, walk
+from .retrieval_data import is_retrieval
+from .walking import LOADERS, image_size, preprocessor_of, type_name, walk
 
 EVALUATORS = ('val_evaluator', 'test_evaluator')
 # Of the training loader: what the learning rate and the schedule of a recipe are set for.

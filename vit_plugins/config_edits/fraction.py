@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from mmengine.config import Config, ConfigDict
 
+from ..command_line.data_arguments import SUBSETS
 from .epochs import scale_epochs
-
-SUBSETS = ('first', 'random')
 
 
 def use_fraction(cfg: Config, fraction: float, subset: str = 'first') -> Config:

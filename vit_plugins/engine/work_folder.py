@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
-from ..config_edits.walking import walk
+from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
 from ..fileio.run_record import RECORD, read_record
 from .hooks.strict_load_hook import class_change
@@ -31,8 +31,8 @@ def planned_classes(cfg: Config) -> list[str] | None:
     Args:
         cfg: The config of a training.
     """
-    for node in walk((cfg.get('train_dataloader') or {}).get('dataset') or {}):
-        classes = (node.get('metainfo') or {}).get('classes') if 'pipeline' in node else None
+    for leaf in leaf_datasets((cfg.get('train_dataloader') or {}).get('dataset') or {}):
+        classes = (leaf.get('metainfo') or {}).get('classes')
         if isinstance(classes, list | tuple):
             return list(classes)
     return None

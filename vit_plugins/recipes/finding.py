@@ -7,10 +7,9 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..config_edits.data_arguments import dataset_name
-from ..config_edits.reading import replacement
+from ..command_line.data_arguments import dataset_name
+from ..command_line.gone import replacement
 from ..resources import resource_root
-from ..studies.study_file import named_files
 from ..weights.index import index_models
 
 SUFFIXES = ('.py', '.yaml')
@@ -54,6 +53,8 @@ def find_config(name: str) -> Path:
 def _bases(config: Path) -> list[Path]:
     """Read which files a config stands on; ours name them in a literal."""
     if config.suffix == '.yaml':
+        from ..studies.study_file import named_files  # torch, which `list` does without
+
         return list(named_files(config))
     for node in ast.parse(config.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':

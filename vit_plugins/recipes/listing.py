@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from ..config_edits.data_arguments import dataset_name
+from ..command_line.data_arguments import dataset_name
 from ..resources import resource_root
 from ..weights.index import index_models
 from .finding import config_files, find_config, with_bases

@@ -7,10 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from ..resources import resource_root
-from ..studies.report import markdown_table
 
 GRID = re.compile(r'(<!-- published grid of (?P<group>\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
 ROWS = re.compile(r'(<!-- published rows -->\n)(?P<rows>.*?)(<!-- end -->)', re.DOTALL)
@@ -25,6 +22,8 @@ def published(file: Path | None = None) -> dict[str, dict]:
     Args:
         file: ``configs/published.yml``, which says what its keys mean, if not another.
     """
+    import yaml  # MMPretrain brings it
+
     path = file or resource_root() / 'configs' / 'published.yml'
     return yaml.load(path.read_text(encoding='utf-8'), yaml.BaseLoader)
 
@@ -68,6 +67,8 @@ def fill_published(text: str, folder: str) -> str:
 
 
 def _grid(group: str) -> str:
+    from ..studies.report import markdown_table  # torch, which `list` does without
+
     table = published()[group]
     results, columns = table['results'], table['grid']
     facts = table.get('data') or {}

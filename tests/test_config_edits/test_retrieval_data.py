@@ -8,8 +8,8 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import MissingDataError, require_data
 from vit_plugins.datasets.folder_scan import FolderError
-from vit_plugins.datasets.presence import MissingDataError, require_data
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 FOLDER = CONFIGS / 'retrieval/irt-r-deit-small_1xb64-2k_folder.py'

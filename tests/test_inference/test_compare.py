@@ -1,4 +1,4 @@
-"""Reports of descriptors against numpy and scikit-learn; encoders and loaders of a config."""
+"""Reports of descriptors against numpy and scikit-learn; what encodes, and its features."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,8 @@ from mmpretrain.structures import DataSample
 from sklearn.decomposition import PCA
 from torch.utils.data import DataLoader
 
-from vit_plugins.inference.embedding_report import (
-    Features,
-    analyze,
-    as_table,
-    encode,
-    load_encoder,
-    read_split,
-)
+from vit_plugins.inference.compare import analyze, as_table, load_encoder
+from vit_plugins.inference.features import Features, encode, read_split
 
 N, DIMS = 60, 8
 BACKBONE = dict(

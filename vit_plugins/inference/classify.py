@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpretrain.models.retrievers import BaseRetriever
 from mmpretrain.registry import DATASETS
 
-from .photo_inference import TrainedModel, load_trained, run_on_photos
+from .photos import PhotoModel, load_for_photos, run_on_photos
 
 # classes with their probabilities, highest first; or why the file cannot be read
 Answer = list[tuple[str, float]] | str
@@ -29,7 +29,7 @@ class Classifier:
         classes: The names.
     """
 
-    trained: TrainedModel
+    trained: PhotoModel
     classes: tuple[str, ...]
 
 
@@ -44,7 +44,7 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
     Raises:
         ValueError: If the checkpoint does not fit the config, or the model names no classes.
     """
-    trained = load_trained(cfg, checkpoint, device)
+    trained = load_for_photos(cfg, checkpoint, device)
     if isinstance(trained.model, BaseRetriever):
         raise ValueError(
             f'{checkpoint} is of the retriever {type(trained.model).__name__}, which compares '

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+SUBSETS = ('first', 'random')  # what --fraction keeps of each class
 # Words in the names of configs/_base_/datasets that say how images are augmented, not which.
 AUGMENTATIONS = {'batch', 'deit3', 'folders', 'ft', 'retrieval', 'src', 'trivial', 'vit'}
 

@@ -12,8 +12,8 @@ import pytest
 from mmengine.config import Config
 from mmpretrain.datasets import CIFAR10
 
-from vit_plugins.datasets import presence
-from vit_plugins.datasets.presence import MissingDataError, require_data
+from vit_plugins.config_edits import presence
+from vit_plugins.config_edits.presence import MissingDataError, require_data
 
 
 def config(**dataset) -> Config:

@@ -7,17 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader, Runner
-from mmpretrain import get_model
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
-from ..engine.hooks.fit_pca_hook import collect_features, split_loader
 from ..evaluation.functional.embedding_statistics import (
     SimilarityHistogram,
     components_for,
@@ -29,26 +23,10 @@ from ..evaluation.functional.embedding_statistics import (
 from ..evaluation.functional.pca import fit_pca
 from ..evaluation.functional.retrieval_scores import retrieval_scores
 from ..models.retrievers import EmbeddingRetriever
-from ..weights.loading import load_weights
+from .features import Features
+from .loading import load_trained
 
 ENERGIES = (0.5, 0.9, 0.99)
-
-
-@dataclass(frozen=True)
-class Features:
-    """The images of a split as a model encodes them.
-
-    Attributes:
-        values: Pooled, before PCA and normalisation, (N, D).
-        labels: Their classes, (N,).
-        queries: Which are searched for, bool (N,); all are if the set has no queries of its own.
-        gallery: Which are searched among.
-    """
-
-    values: Tensor
-    labels: np.ndarray
-    queries: np.ndarray
-    gallery: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -79,64 +57,22 @@ def load_encoder(
 
     Args:
         cfg: The config.
-        checkpoint: Its weights; None takes those that a training would start from: the ones that
-            the config names, else random ones by its seed.
+        checkpoint: Its weights; None for those that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
         ValueError: If the model gives no descriptors, or the checkpoint does not fit.
     """
-    torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    model = get_model(cfg, pretrained=False, device=device)
-    if not isinstance(model, EmbeddingRetriever):
-        raise ValueError(
-            f'{cfg.filename}: a {type(model).__name__} gives no descriptors; '
-            'the model must be an EmbeddingRetriever'
-        )
-    if checkpoint is None:
-        model.init_weights()
-    model.head = model.pca = model.momentum_encoder = None
-    if checkpoint is not None:
-        found = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-        load_weights(model, found, f'{checkpoint}, with {cfg.filename},')
-    return model.eval()
 
+    def leave_out(model: BaseModel) -> None:
+        if not isinstance(model, EmbeddingRetriever):
+            raise ValueError(
+                f'{cfg.filename}: a {type(model).__name__} gives no descriptors; '
+                'the model must be an EmbeddingRetriever'
+            )
+        model.head = model.pca = model.momentum_encoder = None
 
-def read_split(cfg: Config, split: str) -> DataLoader:
-    """Build the loader of a split; training images go through the test transforms, in order.
-
-    Args:
-        cfg: The config.
-        split: 'train', 'val' or 'test'.
-
-    Raises:
-        ValueError: If the config has no such split.
-    """
-    loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return Runner.build_dataloader(loader)
-
-
-def encode(model: BaseModel, loader: DataLoader) -> Features:
-    """Encode all images of a loader.
-
-    Args:
-        model: An ``EmbeddingRetriever``.
-        loader: Its images.
-
-    Raises:
-        ValueError: If they have no classes.
-    """
-    found = collect_features(model, loader)
-    if 'gt_label' not in found:
-        raise ValueError(
-            f'the images of {type(loader.dataset).__name__} have no class labels, which tell '
-            'positives from negatives: choose another split or config'
-        )
-    roles = found['role']
-    values = torch.from_numpy(found['embedding'])
-    return Features(values, found['gt_label'], roles != 'gallery', roles != 'query')
+    return load_trained(cfg, checkpoint, device, prepare=leave_out)[0]
 
 
 def analyze(

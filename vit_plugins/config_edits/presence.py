@@ -14,6 +14,8 @@ from mmpretrain.datasets import ImageNet, ImageNet21k
 from mmpretrain.datasets.utils import check_integrity, download_and_extract_archive, rm_suffix
 from mmpretrain.registry import DATASETS
 
+from .walking import leaf_datasets
+
 HOST_SOURCES = {  # of host datasets that do not download; ours have a SOURCE
     'Flowers102': (
         'https://www.robots.ox.ac.uk/~vgg/data/flowers/102/: 102flowers.tgz (md5 '
@@ -53,7 +55,7 @@ def require_data(
         dataset
         for split in splits
         if (loader := cfg.get(f'{split}_dataloader')) is not None
-        for dataset in _leaves(loader['dataset'])
+        for dataset in leaf_datasets(loader['dataset'])
     ]
     failures: dict[str, str] = {}
     if fetch and is_main_process():
@@ -86,16 +88,6 @@ def is_placed(dataset: dict) -> bool:
     """
     kind = dataset['type']
     return hasattr(kind if inspect.isclass(kind) else DATASETS.get(kind), 'SOURCE')
-
-
-def _leaves(dataset: dict) -> Iterator[dict]:
-    """Walk through wrappers such as ``ConcatDataset`` down to the datasets themselves."""
-    inner = dataset.get('datasets') or dataset.get('dataset')
-    if inner is None:
-        yield dataset
-        return
-    for child in inner if isinstance(inner, (list, tuple)) else [inner]:
-        yield from _leaves(child)
 
 
 def _fetch_missing(datasets: list[dict]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +13,21 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
-from mmengine.runner import CheckpointLoader
-from mmpretrain import get_model
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
 from ..config_edits.photos import accept_photos
-from ..config_edits.walking import walk
+from ..config_edits.walking import leaf_datasets
 from ..datasets.folder_scan import describe_skipped, list_images
-from ..datasets.image_check import ImageReport, inspect_image, tracked
+from ..datasets.image_check import ImageReport, inspect_image
 from ..evaluation.functional.finite import first_non_finite
-from ..weights.loading import load_weights
+from ..fileio.progress_bar import tracked
+from .loading import load_trained
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class PhotoModel:
     """A trained model with what it takes to feed it files.
 
     Attributes:
@@ -45,27 +43,24 @@ class TrainedModel:
     meta: dict[str, Any]
 
 
-def load_trained(cfg: Config, checkpoint: str | Path, device: str | None = None) -> TrainedModel:
-    """Build a trained model; the training data need not be there.
+def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = None) -> PhotoModel:
+    """Build a trained model with the transforms that bring photos to it.
 
     Args:
-        cfg: The config it was trained with.
+        cfg: The config it was trained with; the training data need not be there.
         checkpoint: The file.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
-        CheckpointMismatchError: If the checkpoint does not fit the config; the host would go on
-            with the random numbers of a new layer.
+        CheckpointMismatchError: If the checkpoint does not fit the config.
+        ValueError: If there is no such device.
     """
     cfg = accept_photos(cfg.copy())
-    device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-    model = get_model(cfg, pretrained=False, device=device)
-    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-    load_weights(model, loaded, str(checkpoint))
-    dataset = next(node for node in walk(cfg.test_dataloader.dataset) if 'pipeline' in node)
+    model, meta = load_trained(cfg, checkpoint, device)
+    dataset = leaf_datasets(cfg.test_dataloader.dataset)[0]
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         pipeline = Compose([TRANSFORMS.build(t) for t in dataset['pipeline']])
-    return TrainedModel(model, pipeline, dataset, loaded.get('meta', {}))
+    return PhotoModel(model, pipeline, dataset, meta)
 
 
 def gather_images(paths: Iterable[str | os.PathLike]) -> tuple[list[str], list[str]]:
@@ -89,20 +84,6 @@ def gather_images(paths: Iterable[str | os.PathLike]) -> tuple[list[str], list[s
     return images, left_out
 
 
-def require_writable(folder: Path) -> None:
-    """Make the folder of the results, and see that files can be written into it.
-
-    Args:
-        folder: The folder.
-
-    Raises:
-        OSError: If it cannot be made or written into.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b'x')
-
-
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
@@ -115,7 +96,7 @@ def default_workers(num_images: int) -> int:
 
 @torch.no_grad()
 def run_on_photos(
-    trained: TrainedModel,
+    trained: PhotoModel,
     images: Sequence[str],
     *,
     title: str,
