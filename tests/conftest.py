@@ -105,7 +105,8 @@ def pytest_terminal_summary(terminalreporter):
     """Write how many of the passed tests are guards: they say nothing about behaviour."""
     passed = terminalreporter.stats.get('passed', [])
     guards = sum('guard' in report.keywords for report in passed)
-    terminalreporter.write_line(f'{len(passed) - guards} tests and {guards} guards passed')
+    if passed:
+        terminalreporter.write_line(f'{len(passed) - guards} tests and {guards} guards passed')
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from pathlib import Path
 DESCRIPTION = """\
 Fill the tables of a page from the records of the studies that it names, and say what changed.
 
-A table's place is <!-- settings of STUDY.yaml --> or <!-- grid of STUDY.yaml by AXIS -->, up to
-<!-- end -->. Records are docs/evidence/NAME.json, which tools/study.py --records writes.
+A table's place is <!-- settings of STUDY.yaml -->, <!-- grid of STUDY.yaml by AXIS --> or, of a
+study of frozen features, <!-- table NAME of STUDY.yaml -->, up to <!-- end -->. Records are
+docs/evidence/NAME.json, which --records of tools/study.py and tools/frozen_features.py writes.
 """
 
 

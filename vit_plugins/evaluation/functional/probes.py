@@ -135,6 +135,25 @@ def knn_predict(
     return votes.scatter_add_(1, labels[indices], weights).argmax(1)
 
 
+def nearest_mean_predict(
+    queries: Tensor, features: Tensor, labels: Tensor, num_classes: int
+) -> Tensor:
+    """Return the class whose mean is nearest by cosine, of features of unit length.
+
+    Args:
+        queries: (M, D).
+        features: Those to take the means of, (N, D), at least one of each class.
+        labels: Their classes, (N,).
+        num_classes: How many classes there are, K.
+
+    Returns:
+        The class of each query, (M,).
+    """
+    sums = features.new_zeros(num_classes, features.shape[1])
+    sums.index_add_(0, labels, F.normalize(features, dim=1))
+    return (F.normalize(queries, dim=1) @ F.normalize(sums, dim=1).T).argmax(1)
+
+
 def ridge_fit(
     features: Tensor, labels: Tensor, num_classes: int, penalty: float = 1.0
 ) -> LinearClassifier:
