@@ -81,7 +81,7 @@ def test_config_is_found_by(name):
     assert command.find_config(name) == expected
 
 
-# The folders of one method's data sets hold the same recipes: those of one are copied here.
+# The folders of one method's datasets hold the same recipes: those of one are copied here.
 ONE_DATA_SET = [
     file
     for file in command.config_files()

@@ -9,7 +9,7 @@ components) and similarities.png (cosines of positive and negative pairs).
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -17,24 +17,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-
-from mmengine.config import Config
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.datasets.presence import require_data
-from vit_plugins.evaluation.functional.finite import json_text
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.embedding_report import (
-    EmbeddingReport,
-    analyze,
-    as_table,
-    encode,
-    load_encoder,
-    read_split,
-)
-from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
-from vit_plugins.weights.choosing import find_trained
-from vit_plugins.weights.index import resolve_weights
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,8 +64,26 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import require_data
+from vit_plugins.evaluation.functional.finite import json_text
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
+from vit_plugins.inference.features import encode, read_split
+from vit_plugins.visualization.embeddings import plot_energy, plot_similarities
+from vit_plugins.weights.choosing import find_trained
+from vit_plugins.weights.index import resolve_weights
+
+
 def find_model(where: str) -> tuple[Config, str | None]:
-    """Tell which config and which checkpoint are meant.
+    """Return the config and the checkpoint that are meant.
 
     Args:
         where: A work dir, CONFIG, or CONFIG,CHECKPOINT.
@@ -110,7 +110,7 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
 
 
 def as_json(report: EmbeddingReport) -> dict:
-    """Give the numbers of a report, for a file."""
+    """Return the numbers of a report, for a file."""
     return {
         'effective_rank': report.effective_rank,
         'components_at_50_90_99_percent': report.components,
@@ -145,9 +145,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, EmbeddingReport]:
     content = {name: as_json(report) for name, report in reports.items()}
     (args.out / 'statistics.json').write_text(json_text(content, indent=2) + '\n')
     energies = {name: report.energy for name, report in reports.items()}
-    draw_energy(energies).savefig(args.out / 'energy.png')
+    plot_energy(energies).savefig(args.out / 'energy.png')
     histograms = {name: report.similarities for name, report in reports.items()}
-    draw_similarities(histograms).savefig(args.out / 'similarities.png')
+    plot_similarities(histograms).savefig(args.out / 'similarities.png')
     return reports
 
 

@@ -4,11 +4,11 @@ python tools/browse_augment.py CONFIG
 python tools/browse_augment.py CONFIG --show crops --image photo.jpg --out crops.png
 
 A PNG: for each image the original, each member of 3-Augment on its own (where the config has
-it), and draws of the whole training pipeline, with the parameters drawn written below. With
+it), and draws of the whole training pipeline, with the parameters written below. With
 --show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
 """
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -16,18 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-from mmengine.runner import set_random_seed
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.datasets.presence import MissingDataError, require_data
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
-from vit_plugins.visualization.sheets import picture_sheet
+from vit_plugins.command_line.arguments import ConfigOptions
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -44,14 +36,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         metavar='FILE',
         default=[],
-        help="show these instead of the config's data set; sample:china and sample:flower are "
+        help="show these instead of the config's dataset; sample:china and sample:flower are "
         'the photos that come with scikit-learn',
     )
     parser.add_argument(
-        '--data-root', metavar='DIR', help="your own images, or the config's data set"
+        '--data-root', metavar='DIR', help="your own images, or the config's dataset"
     )
     parser.add_argument(
-        '--num-images', type=int, default=4, help='images of the data set; default: 4'
+        '--num-images', type=int, default=4, help='images of the dataset; default: 4'
     )
     parser.add_argument(
         '--num-draws', type=int, default=4, help='draws for each image; default: 4'
@@ -63,13 +55,31 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--palette', action='store_true', help='256 colours: a file a third as large'
     )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in tools/train.py')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=ConfigOptions, help='as in tools/train.py'
+    )
     args = parser.parse_args(argv)
     if args.out and args.out.suffix != '.png':
         parser.error(f'--out must end in .png, got {args.out}')
     if min(args.num_images, args.num_draws) < 1 or args.cell < 32:
         parser.error('--num-images and --num-draws must be 1 or more, --cell 32 or more')
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+from mmengine.runner import set_random_seed
+
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import MissingDataError, require_data
+from vit_plugins.config_edits.recipe_variables import apply_options
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
+from vit_plugins.visualization.sheets import picture_sheet
 
 
 def read_sheet(args: argparse.Namespace) -> AugmentationSheet:

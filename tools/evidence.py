@@ -1,6 +1,6 @@
 """Fill the tables of docs/evidence.md from docs/evidence/*.json: ``python tools/evidence.py``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -8,24 +8,37 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vit_plugins.studies.page import fill_page
-
 DESCRIPTION = """\
 Fill the tables of a page from the records of the studies that it names, and say what changed.
 
-A table's place is <!-- settings of STUDY.yaml --> or <!-- grid of STUDY.yaml by AXIS -->, up to
-<!-- end -->. Records are docs/evidence/NAME.json, which tools/study.py --records writes.
+A table's place is <!-- settings of STUDY.yaml -->, <!-- grid of STUDY.yaml by AXIS --> or, of a
+study of frozen features, <!-- table NAME of STUDY.yaml -->, up to <!-- end -->. Records are
+docs/evidence/NAME.json, which --records of tools/study.py and tools/frozen_features.py writes.
 """
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Rewrite the page, or check that it is up to date."""
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('page', nargs='?', type=Path, help='docs/evidence.md if not given')
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+
+from vit_plugins.studies.page import fill_page
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Rewrite the page, or check that it is up to date."""
+    args = parse_args(argv)
     root = Path(__file__).resolve().parents[1]
     page = args.page or root / 'docs' / 'evidence.md'
     text = page.read_text(encoding='utf-8')

@@ -1,6 +1,6 @@
-"""Train and validate on each fold of a small data set: ``python tools/kfold.py CONFIG``."""
+"""Train and validate on each fold of a small dataset: ``python tools/kfold.py CONFIG``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -8,14 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
-from vit_plugins.config_edits.config_check import check_config
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.resources import resource_root
-from vit_plugins.studies.folds import FoldError, fold_table, run_folds
+from vit_plugins.command_line.arguments import ConfigOptions
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,
@@ -27,7 +20,7 @@ are not named below go to tools/train.py, such as --amp.
 """
 
 
-def parse_args(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what is left goes to ``tools/train.py``."""
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -45,11 +38,26 @@ def parse_args(argv: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         help='settings that replace those of the config, as for tools/train.py',
     )
     return parser.parse_known_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+
+from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.recipe_variables import apply_options
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.resources import resource_root
+from vit_plugins.studies.folds import FoldError, fold_table, run_folds
 
 
 def main(argv: Sequence[str] | None = None) -> None:

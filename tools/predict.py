@@ -5,7 +5,7 @@ python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --ou
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -15,16 +15,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-
-from mmengine.config import Config
-
-from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
-from vit_plugins.datasets.image_check import describe_notes
-from vit_plugins.fileio.printable_text import printable, write_any_character
-from vit_plugins.inference.photo_inference import default_workers, gather_images, require_writable
-from vit_plugins.inference.prediction import Classifier, load_classifier, predict_images
-from vit_plugins.inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
-from vit_plugins.weights.choosing import find_trained
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -55,6 +45,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+
+from vit_plugins.datasets.folder_scan import IMAGE_SUFFIXES
+from vit_plugins.datasets.image_check import describe_notes
+from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.classify import Classifier, load_classifier, predict_images
+from vit_plugins.inference.photos import default_workers, gather_images
+from vit_plugins.inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
+from vit_plugins.weights.choosing import find_trained
+
+
 def prepare_output(out: Path) -> None:
     """Make sure, before any work, that the results can be written.
 
@@ -76,10 +83,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
         SystemExit: In words, if the files are absent or do not fit.
     """
     try:
-        config, checkpoint = args.config, args.checkpoint
-        if config is None or checkpoint is None:
-            found_config, found_checkpoint = find_trained(args.work_dir)
-            config, checkpoint = config or found_config, checkpoint or found_checkpoint
+        config, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
         with redirect_stdout(sys.stderr):  # the host's log would stand in the table
             classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)

@@ -10,38 +10,19 @@ some thousand rows more; --max-per-class takes fewer of large classes.
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.datasets.presence import require_data
-from vit_plugins.evaluation.functional.finite import json_text
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.embedding_report import read_split
-from vit_plugins.inference.photo_inference import require_writable
-from vit_plugins.inference.probe import (
-    as_table,
-    extract_features,
-    load_backbone,
-    probe_few_shot,
-    probe_knn,
-    probe_linear,
-    use_data,
-)
-from vit_plugins.weights.choosing import find_trained
-from vit_plugins.weights.index import resolve_weights
+from vit_plugins.command_line.arguments import ConfigOptions
 
 PROBES = ('knn', 'few-shot', 'linear')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -85,13 +66,39 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         default={},
         help='settings that replace those of the config, as for tools/train.py',
     )
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     parser.add_argument('--out', type=Path, help='JSON file for the scores')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+
+from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import require_data
+from vit_plugins.config_edits.recipe_variables import apply_options
+from vit_plugins.evaluation.functional.finite import json_text
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.features import encode, read_split
+from vit_plugins.inference.loading import load_trained
+from vit_plugins.inference.probe import (
+    as_table,
+    probe_few_shot,
+    probe_knn,
+    probe_linear,
+    use_data,
+)
+from vit_plugins.weights.choosing import find_trained
+from vit_plugins.weights.index import resolve_weights
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -127,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, float]:
             require_writable(args.out.absolute().parent)
         cfg = read_config(args)
         weights = args.checkpoint and resolve_weights(args.checkpoint)
-        model = load_backbone(cfg, weights, args.device)
-        train, test = (extract_features(model, read_split(cfg, s)) for s in ('train', 'test'))
+        model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
+        train, test = (encode(model, read_split(cfg, s)).labelled for s in ('train', 'test'))
         results: dict[str, float] = {}
         if 'knn' in args.probes:
             results |= probe_knn(train, test, args.k)

@@ -6,7 +6,7 @@ python tools/retrieve.py query my_gallery question.jpg --out found
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -15,31 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-
-import numpy as np
-from mmengine.config import Config
-
-from vit_plugins.config_edits.walking import walk
-from vit_plugins.datasets.image_check import describe_notes
-from vit_plugins.fileio.printable_text import printable, write_any_character
-from vit_plugins.inference.gallery import KINDS, Gallery, Photo, Source, faiss
-from vit_plugins.inference.photo_inference import (
-    TrainedModel,
-    default_workers,
-    gather_images,
-    load_trained,
-    require_writable,
-    run_on_photos,
-)
-from vit_plugins.inference.search_page import (
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
-from vit_plugins.weights.choosing import find_trained
-
-SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -60,7 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     index.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
     index.add_argument(
         '--kind',
-        choices=KINDS,
+        choices=['exact', 'approximate'],
         help='exact (default), or approximate for large galleries; fixed when it is made',
     )
     query = commands.add_parser('query', help='find the photos most similar to an image')
@@ -79,6 +54,37 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+import numpy as np
+from mmengine.config import Config
+
+from vit_plugins.config_edits.walking import pipelines_of
+from vit_plugins.datasets.image_check import describe_notes
+from vit_plugins.fileio.printable_text import printable, write_any_character
+from vit_plugins.fileio.writable_folder import require_writable
+from vit_plugins.inference.gallery import Gallery, Photo, Source, faiss
+from vit_plugins.inference.photos import (
+    PhotoModel,
+    default_workers,
+    gather_images,
+    load_for_photos,
+    run_on_photos,
+)
+from vit_plugins.inference.search_page import (
+    answer_queries,
+    write_json,
+    write_page,
+    write_sheets,
+)
+from vit_plugins.weights.choosing import find_trained
+
+SAVE_EVERY = 300  # seconds: what a killed run loses at most
+
+
 def open_gallery(args: argparse.Namespace) -> Gallery:
     """Load the gallery to add to, or begin a new one.
 
@@ -86,9 +92,8 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
         ValueError: If arguments are missing, or contradict the gallery that is there.
     """
     config, checkpoint = args.config, args.checkpoint
-    if args.work_dir is not None and (config is None or checkpoint is None):
-        found_config, found_checkpoint = find_trained(args.work_dir)
-        config, checkpoint = config or found_config, checkpoint or found_checkpoint
+    if args.work_dir is not None:
+        config, checkpoint = find_trained(args.work_dir, config, checkpoint)
         args.checkpoint = checkpoint  # the model of a gallery may have moved with its work dir
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
@@ -114,19 +119,19 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
 
 
 def _same_encoder(*configs: Path) -> bool:
-    """Tell whether configs have the same model and show it images in the same way."""
+    """Return whether configs have the same model and show it images in the same way."""
     first, second = (
         (
             cfg.model,
             cfg.get('data_preprocessor'),
-            [n['pipeline'] for n in walk(cfg.test_dataloader) if 'pipeline' in n],
+            pipelines_of(cfg.test_dataloader),
         )
         for cfg in map(Config.fromfile, configs)
     )
     return first == second
 
 
-def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> TrainedModel:
+def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> PhotoModel:
     """Build the model of a gallery.
 
     Raises:
@@ -140,7 +145,7 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
     if Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
     with redirect_stdout(sys.stderr):  # the host's log
-        trained = load_trained(Config.fromfile(gallery.config), checkpoint, device)
+        trained = load_for_photos(Config.fromfile(gallery.config), checkpoint, device)
     pca = getattr(trained.model, 'pca', None)
     if pca is not None and not getattr(pca, 'is_fitted', True):
         raise ValueError(
@@ -151,9 +156,9 @@ def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) ->
 
 
 def describe(
-    trained: TrainedModel, images: Sequence[str], args: argparse.Namespace
+    trained: PhotoModel, images: Sequence[str], args: argparse.Namespace
 ) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Give each image's descriptor (D,), or why it cannot be read."""
+    """Compute the descriptor (D,) of each image, or why it cannot be read."""
     workers = default_workers(len(images)) if args.workers is None else args.workers
     notes: dict[str, list[str]] = {}
     options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}

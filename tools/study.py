@@ -1,6 +1,6 @@
 """Run a grid of trainings and compare them: ``python tools/study.py STUDY.yaml``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -12,20 +12,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from vit_plugins.config_edits.config_check import check_config
-from vit_plugins.studies.cell_folder import (
-    ENDED,
-    cell_state,
-    describe_change,
-    read_json,
-    remove_cell,
-)
-from vit_plugins.studies.cell_runner import CellRunner
-from vit_plugins.studies.grid import Cell, Study, make_cells, read_study
-from vit_plugins.studies.model_cost import setting_costs
-from vit_plugins.studies.record_file import keep_records, read_record_file, restore_records
-from vit_plugins.studies.report import write_report
 
 DESCRIPTION = """\
 Run a grid of trainings, each in a process and a folder of its own, and compare them.
@@ -39,6 +25,7 @@ the seeds, parameters, 10^9 multiplications for one prediction, time, memory), o
 differences paired by seed, and pictures: learning curves, the metric against an axis (plot) and,
 where settings differ in it, against the multiplications. The tables are there as .csv, too.
 """
+
 STUDY_FILE = """\
 the study file (YAML):
   inherit: other.yaml     start from that file: mappings merge, null removes, the rest replaces
@@ -68,7 +55,7 @@ the study file (YAML):
 """
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=DESCRIPTION,
@@ -111,6 +98,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.only and args.collect:
         parser.error('--collect reports all cells that are finished: not with --only')
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+
+from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.studies.cell_folder import (
+    ENDED,
+    cell_state,
+    describe_change,
+    read_json,
+    remove_cell,
+)
+from vit_plugins.studies.cell_runner import CellRunner
+from vit_plugins.studies.grid import Cell, Study, make_cells, read_study
+from vit_plugins.studies.model_cost import setting_costs
+from vit_plugins.studies.record_file import keep_records, read_record_file, restore_records
+from vit_plugins.studies.report import write_report
 
 
 def select(cells: list[Cell], pattern: str | None) -> list[Cell]:

@@ -1,6 +1,6 @@
 """Test a trained classifier: ``python tools/test.py CONFIG CHECKPOINT`` or ``... WORK_DIR``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -8,32 +8,10 @@ from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 
-import mmengine
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-from mmengine.evaluator import DumpResults
-
-from vit_plugins.config_edits.crop_ratio import set_crop_ratio
-from vit_plugins.config_edits.walking import walk
-from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.launch import (
-    add_own_hooks,
-    add_shared_arguments,
-    build_runner,
-    default_hooks_of,
-    end_ranks,
-    place_data,
-    read_config,
-    set_loader_defaults,
-    set_work_dir,
-)
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.weights.choosing import find_trained, trained_classes
-from vit_plugins.weights.index import resolve_weights
-from vit_plugins.weights.loading import CheckpointMismatchError
+from vit_plugins.command_line.arguments import add_shared_arguments
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Test a trained classifier.')
     parser.add_argument('config', help='config file, or the work dir of a training')
@@ -60,7 +38,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='average over flipped images too')
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
+    parser.add_argument('--interval', type=int, default=1, help='plot every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
     args = parser.parse_args(argv)
     if args.out is None and args.out_item is not None:
@@ -68,6 +46,35 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     if args.checkpoint is None and not Path(args.config).is_dir():
         parser.error('give a checkpoint, or a work dir in place of the config')
     return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+import mmengine
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from vit_plugins.config_edits.crop_ratio import set_crop_ratio
+from vit_plugins.config_edits.walking import pipelines_of
+from vit_plugins.datasets.unfit_data import UnfitDataError
+from vit_plugins.engine.launch import (
+    add_own_hooks,
+    build_runner,
+    default_hooks_of,
+    end_ranks,
+    place_data,
+    read_config,
+    set_loader_defaults,
+    set_work_dir,
+)
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.weights.choosing import find_trained, trained_classes
+from vit_plugins.weights.index import resolve_weights
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -89,7 +96,7 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
-        draw_predictions(cfg, args)
+        plot_predictions(cfg, args)
     if args.crop_ratio is not None:
         crop_centrally(cfg, args.crop_ratio, views=args.tta)
     if args.tta:
@@ -100,8 +107,8 @@ def complete_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Let the host's visualization hook draw."""
+def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
+    """Set that the host's visualization hook writes pictures."""
     hooks = default_hooks_of(cfg)
     hooks.visualization = hooks.get('visualization') or {}
     hooks.visualization.update(
@@ -116,7 +123,7 @@ def draw_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
     """Show the model this share of the short side, also in the config's own views."""
-    pipelines = [n['pipeline'] for n in walk(cfg.test_dataloader.dataset) if 'pipeline' in n]
+    pipelines = pipelines_of(cfg.test_dataloader.dataset)
     if views and 'tta_pipeline' in cfg:
         pipelines.append(cfg.tta_pipeline)
     try:

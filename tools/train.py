@@ -1,45 +1,16 @@
 """Train a classifier from a config: ``python tools/train.py CONFIG [--data-root DIR]``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
-from mmengine.dist import is_main_process
-
-from vit_plugins.config_edits.config_check import check_config
-from vit_plugins.config_edits.pretrained import apply_pretrained
-from vit_plugins.config_edits.recipe_variables import UnusedSettingError
-from vit_plugins.config_edits.recipe_weights import require_weights
-from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.launch import (
-    TRAINED_ANEW,
-    add_own_hooks,
-    add_shared_arguments,
-    build_trainer,
-    end_ranks,
-    place_data,
-    read_config,
-    set_loader_defaults,
-    set_work_dir,
-    use_amp,
-)
-from vit_plugins.engine.one_step_check import check_job
-from vit_plugins.engine.work_folder import (
-    WorkFolderError,
-    claimed_work_dir,
-    folder_to_resume,
-    planned_classes,
-)
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.weights.choosing import resume_from
-from vit_plugins.weights.loading import CheckpointMismatchError
+from vit_plugins.command_line.arguments import add_shared_arguments
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Train a classifier.')
     parser.add_argument('config', help='config file')
@@ -75,6 +46,42 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='dataloader workers start anew each epoch',
     )
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.config_edits.pretrained import apply_pretrained
+from vit_plugins.config_edits.recipe_variables import UnusedSettingError
+from vit_plugins.config_edits.recipe_weights import require_weights
+from vit_plugins.datasets.unfit_data import UnfitDataError
+from vit_plugins.engine.launch import (
+    TRAINED_ANEW,
+    add_own_hooks,
+    build_trainer,
+    end_ranks,
+    place_data,
+    read_config,
+    set_loader_defaults,
+    set_work_dir,
+    use_amp,
+)
+from vit_plugins.engine.one_step_check import check_job
+from vit_plugins.engine.work_folder import (
+    WorkFolderError,
+    claimed_work_dir,
+    folder_to_resume,
+    planned_classes,
+)
+from vit_plugins.fileio.printable_text import write_any_character
+from vit_plugins.weights.choosing import resume_from
+from vit_plugins.weights.loading import CheckpointMismatchError
 
 
 def complete_config(args: argparse.Namespace) -> Config:

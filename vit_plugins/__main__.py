@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import register
+from .benchmarks.arguments import make_parser as make_bench_parser
 from .resources import resource_root
-from .studies.study_file import named_files
 from .weights.index import index_models
 
 TOOLS = {
@@ -73,7 +74,7 @@ def list_entries(pattern: str = '') -> str:
 
     Args:
         pattern: With ``*`` and ``?`` as in a shell, else a part of the name; without one, all
-            that there is, with the folders of a method's data sets as one line each.
+            that there is, with the folders of a method's datasets as one line each.
 
     Raises:
         ValueError: Nothing matches; the message names the nearest.
@@ -99,6 +100,8 @@ def list_entries(pattern: str = '') -> str:
 def _bases(config: Path) -> list[Path]:
     """Read which files a config stands on; ours name them in a literal."""
     if config.suffix == '.yaml':
+        from .studies.study_file import named_files  # torch, which `list` does without
+
         return list(named_files(config))
     for node in ast.parse(config.read_text(encoding='utf-8')).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
@@ -161,6 +164,15 @@ def _run_tool(name: str, arguments: list[str]) -> None:
     runpy.run_path(tool, run_name='__main__')
 
 
+def _bench(arguments: list[str]) -> int:
+    """Measure; wrong arguments are refused before torch is imported."""
+    make_bench_parser().parse_args(arguments)
+    register()
+    from .benchmarks.command import main as bench
+
+    return bench(arguments)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='python -m vit_plugins',
@@ -186,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
 def _answer(args: argparse.Namespace) -> str:
     if args.command == 'list':
         return list_entries(args.pattern)
+    register()  # what reads a config may look its components up
     copied = copy_config(args.name, args.folder, args.force)
     tool = 'study' if copied.suffix == '.yaml' else 'train'
     return f'copied, with the files it stands on. Now:\n  python -m vit_plugins {tool} {copied}'
@@ -202,9 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] == 'bench':
-        from .benchmarks.command import main as bench  # it needs torch, others do not
-
-        return bench(argv[1:])
+        return _bench(argv[1:])
     try:
         if argv and argv[0] in TOOLS:
             arguments = argv[1:]

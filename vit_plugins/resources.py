@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def resource_root() -> Path:
-    """Tell which folder holds ``configs/``, ``tools/`` and ``model-index.yml``.
+    """Return the folder that holds ``configs/``, ``tools/`` and ``model-index.yml``.
 
     A wheel carries them in ``vit_plugins/.mim``, where the host's own tools look too; with an
     editable install or a plain checkout they stand beside the package.

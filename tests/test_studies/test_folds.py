@@ -85,7 +85,7 @@ def test_what_cannot_be_cut():
     wrapped = config()
     leaf = wrapped.train_dataloader.dataset
     wrapped.train_dataloader.dataset = {'type': 'RepeatDataset', 'times': 2, 'dataset': leaf}
-    with pytest.raises(ValueError, match=r'plain data set with a pipeline .* got RepeatDataset'):
+    with pytest.raises(ValueError, match=r'plain dataset with a pipeline .* got RepeatDataset'):
         fold_config(wrapped, 0, 5, 0)
     unseen = config()
     unseen.val_dataloader = None

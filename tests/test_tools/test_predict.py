@@ -351,7 +351,9 @@ def test_checkpoint_of_another_model(predict, trained, photos):
     state = torch.load(work_dir / 'epoch_1.pth')
     del state['state_dict']['head.layers.head.weight']
     torch.save(state, work_dir / 'epoch_1.pth')
-    with pytest.raises(SystemExit, match=r'epoch_1.pth does not fit this .*head.weight'):
+    with pytest.raises(
+        SystemExit, match=r'epoch_1.pth, with .*recipe.py, does not fit this .*head.weight'
+    ):
         predict.main([str(work_dir), str(photos[0])])
 
 

@@ -58,7 +58,7 @@ def test_drawing_needs_no_default_hooks(test_tool):
     for settings in ({}, dict(default_hooks=None), dict(default_hooks=dict(visualization=None))):
         cfg = Config(settings)
         args = test_tool.parse_args(['config', 'checkpoint', '--show-dir', 'drawn'])
-        test_tool.draw_predictions(cfg, args)
+        test_tool.plot_predictions(cfg, args)
         assert cfg.default_hooks.visualization.out_dir == 'drawn'
 
 

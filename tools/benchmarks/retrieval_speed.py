@@ -23,19 +23,36 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+SIZES = ('20000x128', '60502x384')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--sizes', nargs='+', default=SIZES, metavar='NxD', help='vectors and their dimensions'
+    )
+    parser.add_argument('--out', type=Path, help='JSON file for the numbers')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import numpy as np
 import torch
 from torch import Tensor
 
 TOPK = (1, 10, 100, 1000)
-SIZES = ('20000x128', '60502x384')
 HOST_QUERIES = 4
 MOST_EXTRA = 0.5  # GB
 Recalls = dict[str, float]
 
 
 def make_data(n: int, dims: int) -> tuple[Tensor, np.ndarray]:
-    """Draw unit vectors with a weak class signal, and labels in random order."""
+    """Sample unit vectors with a weak class signal, and labels in random order."""
     rng = np.random.default_rng(0)
     sizes = rng.integers(2, 10, n)
     labels = rng.permutation(np.repeat(np.arange(n), sizes)[:n])
@@ -129,7 +146,7 @@ def torch_topk(vectors: Tensor, labels: np.ndarray) -> Recalls:
 
 
 def host(vectors: Tensor, labels: np.ndarray) -> Recalls:
-    """Do what MMPretrain's ``ImageToImageRetriever`` does, for a few queries."""
+    """Compute what MMPretrain's ``ImageToImageRetriever`` does, for a few queries."""
     from mmpretrain.models import ImageToImageRetriever
 
     retriever = ImageToImageRetriever(torch.nn.Identity(), prototype=vectors)
@@ -145,6 +162,8 @@ METHODS: dict[str, Callable[[Tensor, np.ndarray], Recalls]] = {
     'torch matmul + topk': torch_topk,
     'MMPretrain, extrapolated': host,
 }
+
+
 if torch.cuda.is_available():
     METHODS['ours on a GPU'] = ours_on_a_gpu
 
@@ -200,7 +219,7 @@ def run(method: str, n: int, dims: int) -> dict:
 
 
 def report(result: dict, first: dict) -> str:
-    """Give one line of the table."""
+    """Return one line of the table."""
     shown = '/'.join(f'{value:.3f}' for value in result['recalls'].values()) or '-'
     return (
         f'{result["method"]:<25} {result["seconds"]:>10.2f} {result["cpu"]:>10.1f} '
@@ -223,14 +242,7 @@ def judge(results: Sequence[dict]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        '--sizes', nargs='+', default=SIZES, metavar='NxD', help='vectors and their dimensions'
-    )
-    parser.add_argument('--out', type=Path, help='JSON file for the numbers')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     print(f'torch {torch.__version__}, numpy {np.__version__}, {torch.get_num_threads()} threads')
     table = {}
     for size in args.sizes:

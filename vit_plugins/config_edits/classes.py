@@ -49,7 +49,7 @@ def set_classes(cfg: Config, classes: Sequence[str]) -> None:
 
 
 def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
-    """Give rare classes more weight.
+    """Set that rare classes count more.
 
     Args:
         cfg: The config, changed in place.

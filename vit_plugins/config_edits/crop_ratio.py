@@ -6,7 +6,7 @@ from .walking import type_name, walk
 
 
 def set_crop_ratio(pipeline: list[dict], ratio: float) -> None:
-    """Let a test pipeline see ``ratio`` of the short side of an image, at the same input size.
+    """Set the share of the short side that a test pipeline shows, at the same input size.
 
     The short side is resized to ``int(S / ratio)`` before the centre crop of S x S, as the
     official code and timm do: 224 / 0.875 = 256; 1 shows the whole short side.

@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 
 def scaled_epochs(epochs: int, fraction: float) -> int:
-    """Tell how many epochs of a part of the images make as many steps: epochs / fraction.
+    """Compute how many epochs of a part of the images make as many steps: epochs / fraction.
 
     Args:
         epochs: The epochs with all images.

@@ -1,4 +1,4 @@
-"""Read the lists that published data sets come with, and say where one is broken."""
+"""Read the lists that published datasets come with, and say where one is broken."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str,
 
 
 def require_images(paths: Sequence[str], source: Path, most: int = 5) -> None:
-    """Refuse a data set whose list names images that are not on the disk.
+    """Refuse a dataset whose list names images that are not on the disk.
 
     Args:
         paths: The images.
@@ -160,7 +160,7 @@ def dense_labels(names: Sequence[str | int]) -> list[int]:
 
 
 def require_split(split: str, splits: Sequence[str]) -> None:
-    """Refuse a split that a data set does not have.
+    """Refuse a split that a dataset does not have.
 
     Args:
         split: The name given.

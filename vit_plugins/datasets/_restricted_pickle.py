@@ -52,7 +52,7 @@ class _Restricted(AllowListUnpickler):
     buildable = (PlainArray, PlainDtype)
 
     def find_class(self, module: str, name: str) -> Any:
-        """Look up a global of the file."""
+        """Return a global of the file, if it is allowed."""
         try:
             return _GLOBALS[f'{module}.{name}'.replace('__builtin__.', 'builtins.')]
         except KeyError:

@@ -20,7 +20,7 @@ MODES = ('first', 'random')
 def kept_count(
     count: int, fraction: float | None, num_per_class: int | None, allow_fewer: bool = False
 ) -> int:
-    """Tell how many images of a class stay: int(count * fraction), or the number asked for.
+    """Return how many images of a class stay: int(count * fraction), or the number asked for.
 
     Args:
         count: The images of the class.
@@ -95,7 +95,7 @@ def choose_per_class(
 
 @DATASETS.register_module()
 class ClassSubset(DatasetWrapper):
-    """Keep a part of the images of each class of a data set; class numbers stay.
+    """Keep a part of the images of each class of a dataset; class numbers stay.
 
     Source: S. d'Ascoli et al., ConViT, ICML 2021, Table 2, and its code (the first
     ``int(count * fraction)`` files of each class in sorted order).
@@ -104,7 +104,7 @@ class ClassSubset(DatasetWrapper):
     :func:`vit_plugins.config_edits.epochs.scale_epochs` multiplies them by 1 / fraction.
 
     Args:
-        dataset: A data set, or the config of one: any that tells ``get_data_info(i)['gt_label']``.
+        dataset: A dataset, or the config of one: any that tells ``get_data_info(i)['gt_label']``.
         fraction: The part of each class to keep, within (0, 1], rounded down.
         num_per_class: The number of images to keep of each class, in place of ``fraction``.
         mode: 'first' in the order of file names, or 'random'.
@@ -157,7 +157,7 @@ class ClassSubset(DatasetWrapper):
             self.full_init()
 
     def full_init(self) -> None:
-        """Read the data set, unless that is done, and choose."""
+        """Read the dataset, unless that is done, and choose."""
         if self._fully_initialized:
             return
         if hasattr(self.dataset, 'full_init'):
@@ -165,7 +165,7 @@ class ClassSubset(DatasetWrapper):
         infos = (self.dataset.get_data_info(i) for i in range(len(self.dataset)))
         marks = [(info['gt_label'], info.get('img_path', '')) for info in infos]
         if any(np.ndim(label) for label, _ in marks):
-            raise ValueError('ClassSubset needs one class per image, the data set has several')
+            raise ValueError('ClassSubset needs one class per image, the dataset has several')
         labels, names = zip(*marks, strict=True) if marks else ((), ())
         self.indices = choose_per_class(
             labels,
@@ -189,7 +189,7 @@ class ClassSubset(DatasetWrapper):
 
     @force_full_init
     def get_subset(self, indices: Sequence[int]) -> ClassSubset:
-        """Take some of the images, as the host's ``KFoldDataset`` does.
+        """Keep some of the images, as the host's ``KFoldDataset`` does.
 
         Args:
             indices: Which, by their index in the subset.
@@ -221,5 +221,5 @@ class ClassSubset(DatasetWrapper):
 
 
 def _is_a(kind: type, value: Any) -> bool:
-    """Tell numbers from all else: True is no number here, though it is one to Python."""
+    """Return whether a value is a number; True is none here, though it is one to Python."""
     return isinstance(value, kind) and not isinstance(value, bool)

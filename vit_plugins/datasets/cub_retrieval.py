@@ -66,7 +66,7 @@ class CUBRetrieval(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
-        """Tell which lists are read.
+        """Return the lists that are read.
 
         Args:
             data_root: The folder.
@@ -108,7 +108,7 @@ class CUBRetrieval(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 

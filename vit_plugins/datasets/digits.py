@@ -74,7 +74,7 @@ class Digits(BaseDataset):
         ]
 
     def extra_repr(self) -> list[str]:
-        """Tell the split."""
+        """Return the split, to print."""
         return [f'Split: \t{self.split} (seed {self.seed})']
 
 

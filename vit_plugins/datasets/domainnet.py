@@ -90,7 +90,7 @@ class DomainNet(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, domain: str) -> list[Path]:
-        """Tell which lists are read.
+        """Return the lists that are read.
 
         Args:
             data_root: The folder.
@@ -115,7 +115,7 @@ class DomainNet(BaseDataset):
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder, domain and split."""
+        """Return folder, domain and split, to print."""
         return [
             f'Folder: \t{self.data_root}',
             f'Domain: \t{self.domain}',

@@ -91,7 +91,7 @@ class ImageNet100(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
-        """Tell what says which image is of which class: a list, or else the folder.
+        """Return where the class of each image stands: a list, or else the folder.
 
         Args:
             data_root: The folder.
@@ -112,7 +112,7 @@ class ImageNet100(BaseDataset):
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 

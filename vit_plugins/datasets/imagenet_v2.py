@@ -55,7 +55,7 @@ class ImageNetV2(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
-        """Tell what must be there: the folder of the first class.
+        """Return what must be there: the folder of the first class.
 
         Args:
             data_root: The folder.
@@ -77,7 +77,7 @@ class ImageNetV2(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Tell the folder."""
+        """Return the folder, to print."""
         return [f'Folder: \t{self.data_root}']
 
 

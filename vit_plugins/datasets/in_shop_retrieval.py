@@ -36,7 +36,7 @@ class InShopRetrieval(BaseDataset):
     """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
 
     The host's ``InShop`` labels a query with a list of places in the gallery, for score
-    matrices; here query and gallery are one data set with class labels and roles, for metrics
+    matrices; here query and gallery are one dataset with class labels and roles, for metrics
     that read embeddings. On the disk, as published::
 
         In-shop Clothes Retrieval Benchmark/    data_root
@@ -80,7 +80,7 @@ class InShopRetrieval(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
-        """Tell which list is read: the one in ``Eval``, or the one at the root.
+        """Return the list that is read: the one in ``Eval``, or the one at the root.
 
         Args:
             data_root: The folder.
@@ -125,7 +125,7 @@ class InShopRetrieval(BaseDataset):
         return [fields for _, fields in table]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 

@@ -1,4 +1,4 @@
-"""Class folders as a retrieval data set: tested on classes that training never sees."""
+"""Class folders as a retrieval dataset: tested on classes that training never sees."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class RetrievalFolder(BaseDataset):
         ]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split} (seed {self.seed})']
 
 

@@ -87,7 +87,7 @@ class RevisitedOxfordParis(BaseDataset):
     def annotation_files(
         data_root: str, name: str = 'roxford5k', distractors: bool = False
     ) -> list[Path]:
-        """Tell which files are read.
+        """Return the files that are read.
 
         Args:
             data_root: The folder.
@@ -128,7 +128,7 @@ class RevisitedOxfordParis(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Tell which of the sets it is."""
+        """Return which of the sets it is, to print."""
         added = f' with {DISTRACTORS}' if self.distractors else ''
         return [f'Folder: \t{self.data_root}', f'Set: \t{self.name}{added}']
 

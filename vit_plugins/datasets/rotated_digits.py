@@ -63,12 +63,12 @@ class RotatedDigits(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Tell the split."""
+        """Return the split, to print."""
         return [f'Split: \t{self.split} (seed {self.seed})']
 
 
 def split_classes(seed: int = 0) -> dict[str, list[str]]:
-    """Tell the classes of each split.
+    """Return the classes of each split.
 
     Args:
         seed: The seed.

@@ -72,7 +72,7 @@ class SfM120k(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
-        """Tell which file is read.
+        """Return the file that is read.
 
         Args:
             data_root: The folder.
@@ -126,7 +126,7 @@ class SfM120k(BaseDataset):
         return content
 
     def extra_repr(self) -> list[str]:
-        """Tell folder, split and number of pairs."""
+        """Return folder, split and number of pairs, to print."""
         return [
             f'Folder: \t{self.data_root}',
             f'Split: \t{self.split}',
@@ -135,7 +135,7 @@ class SfM120k(BaseDataset):
 
 
 def image_path(cid: str, source: Path) -> str:
-    """Tell where below ``ims`` an image lies.
+    """Return the path of an image below ``ims``.
 
     Args:
         cid: Its name, of six letters at least.

@@ -9,7 +9,7 @@ from hashlib import sha256
 def stratified_split(
     keys: Sequence[str], labels: Sequence[Hashable], fraction: float, seed: int = 0
 ) -> tuple[list[int], list[int]]:
-    """Hold out a fraction of every class.
+    """Split off a fraction of every class.
 
     The members of a class are ranked by a hash of their key, so the split is the same with every
     library version and on every machine, and one more file does not reshuffle the others.
@@ -51,7 +51,7 @@ def stratified_split(
 def hold_out_classes(
     classes: Sequence[str], share: float | int, seed: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Hold out whole classes, as retrieval is tested on classes never trained on.
+    """Split off whole classes, as retrieval is tested on classes never trained on.
 
     Classes are ranked by a hash of their name, as samples are by :func:`stratified_split`.
 
@@ -86,8 +86,3 @@ def hold_out_classes(
         key=lambda name: sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest(),
     )
     return sorted(ranked[share:]), sorted(ranked[:share])
-
-
-def _rank(seed: int, name: str) -> bytes:
-    # a file name that is not UTF-8 comes as surrogates, which stand for its bytes
-    return sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()

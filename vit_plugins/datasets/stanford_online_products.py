@@ -65,7 +65,7 @@ class StanfordOnlineProducts(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
-        """Tell which lists are read.
+        """Return the lists that are read.
 
         Args:
             data_root: The folder.
@@ -87,5 +87,5 @@ class StanfordOnlineProducts(BaseDataset):
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']

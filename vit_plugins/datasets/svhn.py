@@ -65,7 +65,7 @@ class SVHN(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
-        """Tell which file is read.
+        """Return the file that is read.
 
         Args:
             data_root: The folder.
@@ -82,7 +82,7 @@ class SVHN(BaseDataset):
         return [{'img': i, 'gt_label': int(y)} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder and split."""
+        """Return folder and split, to print."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 

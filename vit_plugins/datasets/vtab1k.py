@@ -106,7 +106,7 @@ class VTAB1k(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str, task: str, split: str = 'trainval') -> list[Path]:
-        """Tell which list is read.
+        """Return the list that is read.
 
         Args:
             data_root: The folder.
@@ -134,7 +134,7 @@ class VTAB1k(BaseDataset):
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Tell folder, task and split."""
+        """Return folder, task and split, to print."""
         return [
             f'Folder: \t{self.data_root}',
             f'Task: \t{self.task}',

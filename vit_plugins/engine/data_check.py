@@ -7,7 +7,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 
 def check_images(parts: Iterable[Any], dataset: Any) -> None:
-    """Have metrics or modules look at a dataset, those that say what they need.
+    """Check a dataset by the metrics or modules that say what they need.
 
     Args:
         parts: Any objects; those with a ``check_dataset(dataset)`` are asked.
@@ -22,7 +22,7 @@ def check_images(parts: Iterable[Any], dataset: Any) -> None:
 
 
 def check_scored_images(loop: BaseLoop | None) -> None:
-    """Have the metrics of a validation or test look at its images.
+    """Check the images of a validation or test by its metrics.
 
     Args:
         loop: The loop; None for no validation.

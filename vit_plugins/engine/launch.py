@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import torch.distributed as torch_dist
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import init_dist
 from mmengine.logging import print_log
@@ -20,10 +20,10 @@ from ..config_edits.data_root import (
     hold_nothing_out,
     require_effect,
 )
+from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.recipe_variables import UnusedSettingError, apply_options
 from ..config_edits.schedule_length import follow_training
 from ..config_edits.walking import type_name, walk
-from ..datasets.presence import MissingDataError, require_data
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -34,45 +34,6 @@ TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 
 # What every run of ours has, by their names among the default hooks.
 OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
-
-
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that training and testing have in common.
-
-    Args:
-        parser: The parser of a tool.
-    """
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument(
-        '--data-root',
-        metavar='DIR',
-        help="your own images, one folder per class, or the config's data set; the classes, "
-        'their number and a validation part are found there',
-    )
-    parser.add_argument(
-        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
-    )
-    parser.add_argument(
-        '--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU'
-    )
-    parser.add_argument(
-        '--no-pin-memory', action='store_true', help='dataloaders do not pin memory'
-    )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='settings that replace those of the config, as key.of.setting=value; '
-        'a list as key="[a,b]" or key=a,b',
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what started the ranks',
-    )
-    # torch.distributed.launch spells it either way.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def read_config(args: argparse.Namespace) -> Config:

@@ -41,7 +41,7 @@ class OneStepHook(Hook):
         data_batch: dict[str, Any] | None = None,
         outputs: dict[str, Tensor] | None = None,
     ) -> None:
-        """Note what came out, validate, and leave the loop.
+        """Keep what came out, validate, and leave the loop.
 
         Args:
             runner: The runner.

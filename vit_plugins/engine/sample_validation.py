@@ -99,7 +99,7 @@ def evaluate_sample(evaluator: Evaluator, size: int) -> dict[str, float]:
 
 @contextmanager
 def _noted_errors(metrics: Iterable[Any]) -> Iterator[list[str]]:
-    """Note what ``compute_metrics`` raises instead of raising it."""
+    """Keep what ``compute_metrics`` raises instead of raising it."""
     errors: list[str] = []
 
     def noting(compute):

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
-from ..config_edits.walking import walk
+from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
 from ..fileio.run_record import RECORD, read_record
 from .hooks.strict_load_hook import class_change
@@ -31,8 +31,8 @@ def planned_classes(cfg: Config) -> list[str] | None:
     Args:
         cfg: The config of a training.
     """
-    for node in walk((cfg.get('train_dataloader') or {}).get('dataset') or {}):
-        classes = (node.get('metainfo') or {}).get('classes') if 'pipeline' in node else None
+    for leaf in leaf_datasets((cfg.get('train_dataloader') or {}).get('dataset') or {}):
+        classes = (leaf.get('metainfo') or {}).get('classes')
         if isinstance(classes, list | tuple):
             return list(classes)
     return None
@@ -77,7 +77,7 @@ def folder_to_resume(first: str, checkpoint: str, classes: Sequence[str] | None)
 
 @contextlib.contextmanager
 def claimed_work_dir(cfg: Config, numbered: bool = False) -> Iterator[None]:
-    """Hold the work dir of a config for one run, so that no other run is lost by it.
+    """Lock the work dir of a config for one run, so that no other run is lost by it.
 
     A run goes on in its own folder, or begins in one where no run trains now, none was finished
     and none of other classes was begun. The lock is the operating system's and ends with the

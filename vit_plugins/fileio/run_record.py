@@ -15,7 +15,7 @@ class RunRecord:
 
     Attributes:
         config: The name of its config, a file of the same folder.
-        classes: The classes it is trained on, None if its data set does not name them.
+        classes: The classes it is trained on, None if its dataset does not name them.
         finished: Whether it came to its end.
     """
 

@@ -18,7 +18,7 @@ ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
 
 
 def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
-    """Tell how far a cell is.
+    """Return how far a cell is.
 
     Args:
         cell: The cell.
@@ -41,7 +41,7 @@ def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
 
 
 def describe_change(cell: Cell, folder: Path, data_root: str | None) -> str:
-    """Tell what differs between a cell and what lies in its folder; empty if nothing.
+    """Return what differs between a cell and what lies in its folder; empty if nothing.
 
     Args:
         cell: The cell.
@@ -72,7 +72,7 @@ def remove_cell(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int | None]:
-    """Hold a cell, so that no other study works on it.
+    """Lock a cell, so that no other study works on it.
 
     The lock is the operating system's and passes on to the training process, so that it lasts as
     long as either lives: a study that was killed, and is started again, does not resume a cell

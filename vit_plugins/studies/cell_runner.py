@@ -274,7 +274,7 @@ def _totals(stages: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Tell the commit of this package's code, with '+' if files differ; None without git."""
+    """Return the commit of this package's code, with '+' if files differ; None without git."""
     place = ['git', '-C', str(Path(__file__).parent)]
     try:
         found = [

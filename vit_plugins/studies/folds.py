@@ -1,4 +1,4 @@
-"""Train once per fold of a small data set, and tell mean and deviation over the folds."""
+"""Train once per fold of a small dataset, and tell mean and deviation over the folds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         The config of this fold, without a test.
 
     Raises:
-        ValueError: If there is no such fold, the config does not validate, or its data sets are
+        ValueError: If there is no such fold, the config does not validate, or its datasets are
             wrapped, so that no pipeline can be told.
     """
     if num_splits < 2 or not 0 <= fold < num_splits:
@@ -52,7 +52,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         if not loader or 'pipeline' not in loader['dataset']:
             found = loader['dataset']['type'] if loader else None
             raise ValueError(
-                f'{part}_dataloader.dataset must be a plain data set with a pipeline to be cut '
+                f'{part}_dataloader.dataset must be a plain dataset with a pipeline to be cut '
                 f'into folds, got {found}: wrap KFoldDataset by hand'
             )
     source = cfg.train_dataloader.dataset
@@ -146,7 +146,7 @@ def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    """Let a process of its own find this package, wherever it was started from."""
+    """Return an environment in which a process finds this package, wherever it is started."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get('PYTHONPATH', '')]
     return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
 

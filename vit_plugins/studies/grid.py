@@ -34,7 +34,7 @@ class Study:
         measure: 'test': the metrics of ``tools/test.py``; 'val': of the last validation.
         metrics: The names of the metrics to compare.
         compare: Axis, baseline and perhaps levels of each comparison.
-        plot: The axis to draw the metric against, if any.
+        plot: The axis to plot the metric against, if any.
         tests: Name to settings of several tests of one checkpoint; empty for the usual one.
         train_args: Further arguments of ``tools/train.py``.
         test_args: Further arguments of ``tools/test.py``.

@@ -145,7 +145,7 @@ def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Let attention run as matrix products: not each PyTorch counts its fused kernels."""
+    """Run attention as matrix products: not each PyTorch counts its fused kernels."""
     before = torch.backends.cuda.flash_sdp_enabled()
     torch.backends.cuda.enable_flash_sdp(False)
     try:

@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .frozen.study import read_plan
+from .frozen.tables import TABLES
 from .grid import Study, read_study
 from .record_file import read_record_file
 from .report import difference_rows, markdown_table, summary_rows, with_deviation
 
 MARK = re.compile(
-    r'(<!-- (?P<kind>settings|grid) of (?P<study>\S+\.yaml)(?: by (?P<axis>[\w-]+))? -->\n)'
-    r'.*?(<!-- end -->)',
+    r'(<!-- (?P<kind>settings|grid|table (?P<table>\w+)) of (?P<study>\S+\.yaml)'
+    r'(?: by (?P<axis>[\w-]+))? -->\n)'
+    r'.*?(?P<end><!-- end -->)',
     re.DOTALL,
 )
 KEPT = Path('docs', 'evidence')
@@ -30,12 +33,33 @@ def record_path(root: Path, study: Study) -> Path:
     return root / KEPT / f'{study.name}.json'
 
 
+def frozen_table(root: Path, file: Path, name: str) -> list[str]:
+    """Return a table of the study of frozen features.
+
+    Args:
+        root: The repository.
+        file: The file of the study; its records have the same stem.
+        name: One of `TABLES`.
+
+    Raises:
+        ValueError: If there is no such table, or a record that it needs is missing.
+    """
+    if name not in TABLES:
+        raise ValueError(f'{file}: the table must be one of {", ".join(TABLES)}, got {name}.')
+    kept = root / KEPT / f'{file.stem}.json'
+    try:
+        return TABLES[name](read_plan(file), read_record_file(kept))
+    except KeyError as error:
+        raise ValueError(f'{kept} lacks the record {error}: run {file} to its end.') from None
+
+
 def fill_page(text: str, root: Path) -> str:
     """Return a page whose marked places hold the tables of their studies.
 
     A place is ``<!-- settings of configs/STUDY.yaml -->`` (a row for each setting) or
     ``<!-- grid of configs/STUDY.yaml by AXIS -->`` (a column for each level of the axis, and for
-    each comparison along it), up to ``<!-- end -->``.
+    each comparison along it), up to ``<!-- end -->``. Those of the study of frozen features are
+    ``<!-- table NAME of configs/STUDY.yaml -->``, with the names of `TABLES`.
 
     Args:
         text: The page.
@@ -46,16 +70,20 @@ def fill_page(text: str, root: Path) -> str:
     """
 
     def filled(match: re.Match) -> str:
+        lines = table_lines(match)
+        table = '\n'.join(lines)
+        return f'{match[1]}{table}\n\n{match["end"]}'
+
+    def table_lines(match: re.Match) -> list[str]:
+        if match['table']:
+            return frozen_table(root, root / match['study'], match['table'])
         study = read_study(root / match['study'])
         records = read_record_file(record_path(root, study))
         if not records:
             raise ValueError(f'{match["study"]}: no records in {record_path(root, study)}')
         if match['kind'] == 'settings':
-            lines = settings_table(study, records)
-        else:
-            lines = grid_table(study, records, match['axis'])
-        table = '\n'.join(lines)
-        return f'{match[1]}{table}\n\n{match[5]}'
+            return settings_table(study, records)
+        return grid_table(study, records, match['axis'])
 
     return MARK.sub(filled, text)
 

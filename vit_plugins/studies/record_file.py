@@ -75,7 +75,7 @@ def keep_records(path: Path, cells: Iterable[Cell], folder: Path) -> None:
     """Write the records of all finished cells into the file, beside those that it has.
 
     Args:
-        path: The JSON file; one line a cell, so that a change reads well.
+        path: The JSON file.
         cells: The cells of the study.
         folder: The folder of the study.
     """
@@ -84,8 +84,20 @@ def keep_records(path: Path, cells: Iterable[Cell], folder: Path) -> None:
         if cell_state(cell, folder / cell.name, None) == 'done':
             record = read_json(folder / cell.name / ENDED)
             record.pop('data_root', None)  # a folder of this machine
-            records[cell.name] = _rounded(record)
-    lines = [f'{json.dumps(name)}: {json.dumps(records[name])}' for name in sorted(records)]
+            records[cell.name] = record
+    write_record_file(path, records)
+
+
+def write_record_file(path: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write records, one line each, so that a change reads well.
+
+    Args:
+        path: The JSON file.
+        records: The name of each cell and its record, as :func:`read_record_file` returns them.
+    """
+    lines = [
+        f'{json.dumps(name)}: {json.dumps(_rounded(records[name]))}' for name in sorted(records)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f'.{os.getpid()}')
     part.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')

@@ -180,7 +180,7 @@ def _check_choices(study: dict, axes: dict) -> None:
 
 
 def level_value(name: str, settings: Mapping[str, Any]) -> float:
-    """Tell the number that a level stands for on the x axis: its ``_x_``, else its name.
+    """Return the number that a level stands for on the x axis: its ``_x_``, else its name.
 
     Args:
         name: The name of the level; a percent sign at its end is dropped.

@@ -110,7 +110,7 @@ def missing_keys(keys: Iterable[str], required: Iterable[str]) -> list[str]:
 
 
 def _is_spared(part: str, number: int, own: set[str]) -> bool:
-    """Tell whether a block need not have a part of others."""
+    """Return whether a block need not have a part of others."""
     if part.startswith(SHORTCUT):
         return number > 0
     if part.startswith(PLAIN):

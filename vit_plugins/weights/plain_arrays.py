@@ -82,7 +82,7 @@ def _from_bytes(dtype: PlainDtype, content: bytes | str) -> np.ndarray:
 
 
 def reconstruct(kind: type, *args: object) -> PlainArray:
-    """Stand in for numpy's ``_reconstruct``: return an array without content.
+    """Replace numpy's ``_reconstruct``: return an array without content.
 
     Args:
         kind: ``numpy.ndarray`` as the file names it.
@@ -97,7 +97,7 @@ def reconstruct(kind: type, *args: object) -> PlainArray:
 
 
 def scalar(dtype: PlainDtype, content: bytes | str = b'') -> np.generic:
-    """Stand in for numpy's ``scalar``: return a number or string of numpy.
+    """Replace numpy's ``scalar``: return a number or string of numpy.
 
     Args:
         dtype: Its kind.
@@ -114,7 +114,7 @@ def scalar(dtype: PlainDtype, content: bytes | str = b'') -> np.generic:
 
 
 def latin1(text: str, encoding: str) -> bytes:
-    """Stand in for ``codecs.encode``, with which protocol 2 writes bytes.
+    """Replace ``codecs.encode``, with which protocol 2 writes bytes.
 
     Args:
         text: The bytes as characters.
@@ -129,7 +129,7 @@ def latin1(text: str, encoding: str) -> bytes:
 
 
 def no_bytes(*content: object) -> bytes:
-    """Stand in for ``bytes``, with which protocol 2 writes none, as of an empty array.
+    """Replace ``bytes``, with which protocol 2 writes none, as of an empty array.
 
     Args:
         content: Nothing; a number would fill the memory.

@@ -28,6 +28,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from .allow_list_unpickler import AllowListUnpickler, RefusedError
+from .index import published_digests
 from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
 MapLocation = str | torch.device | dict | Callable | None
@@ -40,12 +41,10 @@ _ZIP_MAGIC = b'PK\x03\x04'
 _CRAFTED = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
 # Names that say nothing of the model: two such downloads must not share a place in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
-# Published weights: address to SHA-256, None where the model index has none.
-PUBLISHED_SHA256: dict[str, str | None] = {}
 
 
 def _history_getattr(obj: object, name: str) -> object:
-    """Stand in for ``builtins.getattr`` while a checkpoint is read."""
+    """Replace ``builtins.getattr`` while a checkpoint is read."""
     if obj is HistoryBuffer and name in _HISTORY_METHODS:
         return getattr(obj, name)
     raise RefusedError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
@@ -58,7 +57,7 @@ def _safe_globals() -> list:
 
 
 def register_safe_globals() -> None:
-    """Let ``torch.load`` read MMEngine's training checkpoints without trusting them.
+    """Register what MMEngine's checkpoints hold, so that ``torch.load`` reads them untrusted.
 
     Nothing happens with torch below 2.6, where ``torch.load`` trusts every file it is given;
     :func:`load_checkpoint_file` has the list there too, but other ways into torch do not.
@@ -68,7 +67,7 @@ def register_safe_globals() -> None:
 
 
 def is_whole_checkpoint(path: str | Path) -> bool:
-    """Tell whether a file is a complete checkpoint, without reading its tensors.
+    """Return whether a file is a complete checkpoint, without reading its tensors.
 
     The table of a zip archive stands at its end, so that a file cut short has none; each record
     is then looked up where the table says it is.
@@ -233,7 +232,7 @@ def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> 
 
 
 def cached_download(url: str, model_dir: str | None = None) -> Path:
-    """Tell where a downloaded checkpoint is kept: torch's own cache, under the file's name.
+    """Return where a downloaded checkpoint is kept: torch's own cache, under the file's name.
 
     Args:
         url: The address of the file.
@@ -268,13 +267,13 @@ def download(url: str, model_dir: str | None = None, progress: bool = False) -> 
                 f'{url} cannot be fetched ({error}). Fetch it on another machine and save it as '
                 f'{path}'
             ) from error
-        if PUBLISHED_SHA256.get(url, '') is None:
+        if published_digests().get(url, '') is None:
             print_log(
                 f'The model index has no SHA-256 of {url}, so {path} is not verified.',
                 logger='current',
                 level=logging.WARNING,
             )
-    expected = PUBLISHED_SHA256.get(url)
+    expected = published_digests().get(url)
     if expected:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:

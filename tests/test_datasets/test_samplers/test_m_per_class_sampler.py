@@ -11,7 +11,7 @@ from vit_plugins.datasets.samplers import m_per_class_sampler
 
 
 class Labelled:
-    """A data set whose item is its label."""
+    """A dataset whose item is its label."""
 
     def __init__(self, *counts: int) -> None:
         self.labels = np.repeat(np.arange(len(counts)), counts)

@@ -92,13 +92,13 @@ def test_fewer_than_asked_for_are_all_taken():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match='needs a data set with pairs, list has none'):
+    with pytest.raises(ValueError, match='needs a dataset with pairs, list has none'):
         DATA_SAMPLERS.build({'type': 'TupleSampler', 'dataset': [1, 2]})
     with pytest.raises(ValueError, match='num_negatives must be at least 1, got 0'):
         build(num_negatives=0)
     short = Pairs()
     short.pop()
-    with pytest.raises(ValueError, match='pairs name image 29, the data set has 29: leave its'):
+    with pytest.raises(ValueError, match='pairs name image 29, the dataset has 29: leave its'):
         build(short)
     with pytest.raises(ValueError, match=r'negatives must be \(4, 3\), got \(4, 2\)'):
         build().set_negatives(torch.zeros(4, 2))

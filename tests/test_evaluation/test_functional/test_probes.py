@@ -11,6 +11,7 @@ from vit_plugins.evaluation.functional.probes import (
     accuracy,
     knn_predict,
     logistic_fit,
+    nearest_mean_predict,
     nearest_neighbors,
     ridge_fit,
 )
@@ -86,3 +87,14 @@ def test_standardizer_as_scikit_learn(data):
     found = Standardizer.of(train)(test)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert (found[:, 5] == 0).all()  # a constant stays finite
+
+
+def test_nearest_mean_by_loops(data):
+    train, labels, test, _ = data
+    unit = train.numpy() / np.linalg.norm(train.numpy(), axis=1, keepdims=True)
+    means = np.stack([unit[labels.numpy() == k].mean(0) for k in range(3)])
+    wanted = [
+        max(range(3), key=lambda k: query @ means[k] / np.linalg.norm(means[k]))
+        for query in test.numpy()
+    ]
+    assert nearest_mean_predict(test, train, labels, 3).tolist() == wanted

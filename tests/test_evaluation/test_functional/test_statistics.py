@@ -8,6 +8,7 @@ from vit_plugins.evaluation.functional.statistics import (
     paired_difference,
     student_quantile,
     summarize,
+    wilson_interval,
 )
 
 VALUES = {0: 35.1, 1: 36.4, 2: 34.9, 3: 37.0, 4: 36.2}
@@ -79,3 +80,14 @@ def test_interval_covers_as_often_as_it_says():
     intervals = [paired_difference(dict(enumerate(d)), dict.fromkeys(range(3), 0)) for d in draws]
     covered = sum(found.low < 1 < found.high for found in intervals)
     assert abs(covered - 950) < 5 * (1000 * 0.95 * 0.05) ** 0.5
+
+
+@pytest.mark.parametrize(('successes', 'n'), [(0, 7), (7, 7), (1, 3), (410, 505)])
+def test_share_by_scipy(successes, n):
+    wanted = stats.binomtest(successes, n).proportion_ci(0.95, method='wilson')
+    assert wilson_interval(successes, n) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+
+
+def test_no_share_is_an_error():
+    with pytest.raises(ValueError, match='4 of 3 is no share'):
+        wilson_interval(4, 3)

@@ -142,7 +142,7 @@ def test_it_tells_its_settings():
 
 
 class Labelled(list):
-    """A data set of (label, role), or of labels alone."""
+    """A dataset of (label, role), or of labels alone."""
 
     def get_data_info(self, index):
         label, *role = self[index] if isinstance(self[index], tuple) else (self[index],)

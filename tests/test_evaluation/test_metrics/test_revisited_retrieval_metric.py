@@ -51,7 +51,7 @@ def test_ties_are_told():
 
 def test_messages():
     samples, _ = make_samples()
-    with pytest.raises(ValueError, match="needs the data set's metainfo 'revisited_gnd'"):
+    with pytest.raises(ValueError, match="needs the dataset's metainfo 'revisited_gnd'"):
         evaluate(samples, dict(classes=['a']))
     with pytest.raises(ValueError, match='image_idx of 7 images are not 0 to 6, each once'):
         evaluate(samples[:2] + samples[3:], dict(revisited_gnd=GND))

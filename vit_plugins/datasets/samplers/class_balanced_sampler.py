@@ -35,7 +35,7 @@ class ClassBalancedSampler(DefaultSampler):
     sequence and each takes its share.
 
     Args:
-        dataset: A data set with ``get_gt_labels`` or ``get_cat_ids``.
+        dataset: A dataset with ``get_gt_labels`` or ``get_cat_ids``.
         power: 1: classes are drawn equally often; 0: samples are; in between, in between.
         shuffle: Only True, as the dataloaders of configs say; there is no order to keep.
         seed: The seed, the same on all ranks. Default: one that the ranks agree on.
@@ -57,7 +57,7 @@ class ClassBalancedSampler(DefaultSampler):
         self.weights = sample_weights(_labels(dataset), power)
 
     def __iter__(self) -> Iterator[int]:
-        """Draw the indices of this rank."""
+        """Sample the indices of this rank."""
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         drawn = self.weights.multinomial(self.total_size, replacement=True, generator=generator)
         return iter(drawn[self.rank : self.total_size : self.world_size].tolist())

@@ -17,51 +17,51 @@ from ..unfit_data import UnfitDataError
 from .class_balanced_sampler import _labels
 
 
-class Deck:
-    """Deals cards in random order; each comes once before any comes again.
+class _WithoutReplacement:
+    """Samples items in random order; each comes once before any comes again.
 
     Args:
-        cards: What to deal.
+        items: What to sample from.
         generator: The random stream.
     """
 
-    def __init__(self, cards: Sequence[int], generator: random.Random) -> None:
-        self.cards = list(cards)
+    def __init__(self, items: Sequence[int], generator: random.Random) -> None:
+        self.items = list(items)
         self.generator = generator
-        self.left = []
+        self.remaining = []
 
-    def deal(self, number: int) -> list[int]:
-        """Deal distinct cards; more than there are come with repeats.
+    def sample(self, number: int) -> list[int]:
+        """Sample distinct items; more than there are come with repeats.
 
         Args:
             number: How many.
         """
-        if number > len(self.cards):
-            extra = self.generator.choices(self.cards, k=number - len(self.cards))
-            return self.deal(len(self.cards)) + extra
-        if number > len(self.left):
-            # The last ones of the old deck come first, and go back into the new one.
-            hand, held = self.left, set(self.left)
-            fresh = [card for card in self.cards if card not in held]
+        if number > len(self.items):
+            extra = self.generator.choices(self.items, k=number - len(self.items))
+            return self.sample(len(self.items)) + extra
+        if number > len(self.remaining):
+            # The last ones of this round come first, and take part in the next round, too.
+            last, last_set = self.remaining, set(self.remaining)
+            fresh = [item for item in self.items if item not in last_set]
             self.generator.shuffle(fresh)
-            needed = number - len(hand)
-            self.left = fresh[needed:] + hand
-            self.generator.shuffle(self.left)
-            return hand + fresh[:needed]
-        hand, self.left = self.left[:number], self.left[number:]
-        return hand
+            missing = number - len(last)
+            self.remaining = fresh[missing:] + last
+            self.generator.shuffle(self.remaining)
+            return last + fresh[:missing]
+        sampled, self.remaining = self.remaining[:number], self.remaining[number:]
+        return sampled
 
 
 @DATA_SAMPLERS.register_module()
 class MPerClassSampler(DefaultSampler):
     """Fill each batch with ``samples_per_class`` images of different classes.
 
-    Classes are drawn equally often, each once before any again; so are the images of a class. An
+    Classes are sampled equally often, each once before any again; so are the images of a class. An
     image comes twice in a batch only where its class has fewer images than the batch takes, which
     is reported. On several ranks the classes of a batch are distinct over all ranks, and each
     takes its share; if there are too few for that, they are distinct on each rank, and a class
-    that several ranks have comes with different images. An epoch has as many batches as the data
-    set fills, at least one::
+    that several ranks have comes with different images. An epoch has as many batches as the
+    dataset fills, at least one::
 
         train_dataloader = dict(
             batch_size=64,
@@ -69,7 +69,7 @@ class MPerClassSampler(DefaultSampler):
         )
 
     Args:
-        dataset: A data set with ``get_gt_labels`` or ``get_cat_ids``.
+        dataset: A dataset with ``get_gt_labels`` or ``get_cat_ids``.
         batch_size: That of the dataloader, of one rank.
         samples_per_class: m. Published recipes with a memory: 2; 4 for XBM.
         infinite: Go on without end, epoch after epoch: an iteration-based loop need not start
@@ -92,7 +92,7 @@ class MPerClassSampler(DefaultSampler):
         seed: int | None = None,
     ) -> None:
         if not shuffle:
-            raise ValueError('MPerClassSampler draws at random: shuffle must be True')
+            raise ValueError('MPerClassSampler samples at random: shuffle must be True')
         if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:
             raise ValueError(
                 f'batch_size ({batch_size}) must be a multiple of samples_per_class '
@@ -129,29 +129,32 @@ class MPerClassSampler(DefaultSampler):
             )
 
     def __iter__(self) -> Iterator[int]:
-        """Draw the indices of this rank."""
+        """Sample the indices of this rank."""
         for epoch in itertools.count(self.epoch) if self.infinite else [self.epoch]:
-            yield from self._draw(epoch)
+            yield from self._sample_epoch(epoch)
 
-    def _draw(self, epoch: int) -> Iterator[int]:
+    def _sample_epoch(self, epoch: int) -> Iterator[int]:
         generator = random.Random(self.seed + epoch)
-        classes = Deck(list(self.members), generator)
-        images = {label: Deck(indices, generator) for label, indices in self.members.items()}
+        classes = _WithoutReplacement(list(self.members), generator)
+        images = {
+            label: _WithoutReplacement(indices, generator)
+            for label, indices in self.members.items()
+        }
         m, share = self.samples_per_class, self.classes_per_rank
         for _ in range(self.batches):
-            drawn = self._deal_classes(classes)
+            labels = self._sample_classes(classes)
             # All images of a class at once, so that no two ranks get the same one.
-            number = Counter(drawn)
-            hands = {label: iter(images[label].deal(m * number[label])) for label in number}
-            groups = [list(itertools.islice(hands[label], m)) for label in drawn]
+            number = Counter(labels)
+            indices = {label: iter(images[label].sample(m * number[label])) for label in number}
+            groups = [list(itertools.islice(indices[label], m)) for label in labels]
             yield from itertools.chain(*groups[self.rank * share : (self.rank + 1) * share])
 
-    def _deal_classes(self, classes: Deck) -> list[int]:
-        """Deal the classes of the batch of all ranks, rank after rank."""
+    def _sample_classes(self, classes: _WithoutReplacement) -> list[int]:
+        """Sample the classes of the batch of all ranks, rank after rank."""
         share, number = self.classes_per_rank, self.world_size * self.classes_per_rank
         if number <= len(self.members):
-            return classes.deal(number)
-        return [label for _ in range(self.world_size) for label in classes.deal(share)]
+            return classes.sample(number)
+        return [label for _ in range(self.world_size) for label in classes.sample(share)]
 
     def __repr__(self) -> str:
         return (

@@ -138,7 +138,7 @@ class SeededBatches(Sampler):
 
 
 def seed_batches(loader: DataLoader, seed: int) -> SeededBatches:
-    """Have a dataloader load its images with draws of their own.
+    """Set that a dataloader samples random numbers anew for each image.
 
     Its dataset, sampler and workers stay what they are.
 

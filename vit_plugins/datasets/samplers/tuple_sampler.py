@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 
 @dataclass(frozen=True)
 class EpochDraw:
-    """What was drawn for an epoch, as indices of the data set.
+    """What was drawn for an epoch, as indices of the dataset.
 
     Attributes:
         pairs: Query and positive (Q, 2).
@@ -28,7 +28,7 @@ class EpochDraw:
 
 
 def draw_epoch(pairs: Tensor, images: int, num_pairs: int, pool_size: int, seed: int) -> EpochDraw:
-    """Draw pairs and a pool, both without replacement.
+    """Sample pairs and a pool, both without replacement.
 
     Args:
         pairs: All pairs (N, 2).
@@ -57,14 +57,14 @@ class TupleSampler(Sampler):
     Annotation, TPAMI 2019, section 5.1, and its code.
 
     Args:
-        dataset: A data set with ``pairs`` (N, 2) and ``get_gt_labels``, such as ``SfM120k``.
+        dataset: A dataset with ``pairs`` (N, 2) and ``get_gt_labels``, such as ``SfM120k``.
         num_pairs: How many pairs make up an epoch, at most.
         pool_size: In how many images to look for negatives, at most.
         num_negatives: How many negatives a tuple has.
         seed: The seed, the same on all ranks. Default: one that the ranks agree on.
 
     Raises:
-        ValueError: If the data set has no pairs, or a number is not positive.
+        ValueError: If the dataset has no pairs, or a number is not positive.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class TupleSampler(Sampler):
     ) -> None:
         if not len(getattr(dataset, 'pairs', ())):
             raise ValueError(
-                f'TupleSampler needs a data set with pairs, {type(dataset).__name__} has none: '
+                f'TupleSampler needs a dataset with pairs, {type(dataset).__name__} has none: '
                 'use SfM120k without wrapper and without lazy_init'
             )
         sizes = {'num_pairs': num_pairs, 'pool_size': pool_size, 'num_negatives': num_negatives}
@@ -88,7 +88,7 @@ class TupleSampler(Sampler):
         self.images = len(dataset)
         if int(self.pairs.max()) >= self.images:
             raise ValueError(
-                f'the pairs name image {int(self.pairs.max())}, the data set has {self.images}: '
+                f'the pairs name image {int(self.pairs.max())}, the dataset has {self.images}: '
                 'leave its indices unset'
             )
         self.models = torch.as_tensor(dataset.get_gt_labels())
@@ -100,7 +100,7 @@ class TupleSampler(Sampler):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw pairs and pool of an epoch; its negatives have then to be found.
+        """Sample pairs and pool of an epoch; its negatives have then to be found.
 
         Args:
             epoch: The number of the epoch.
@@ -117,7 +117,7 @@ class TupleSampler(Sampler):
         """Complete the tuples of this epoch.
 
         Args:
-            negatives: Indices of the data set (Q, n), in the order of ``draw.pairs``.
+            negatives: Indices of the dataset (Q, n), in the order of ``draw.pairs``.
 
         Raises:
             ValueError: If the shape is another one.
@@ -128,7 +128,7 @@ class TupleSampler(Sampler):
         self.tuples = torch.cat([self.draw.pairs, negatives.cpu()], dim=1)  # (Q, 2 + n)
 
     def __iter__(self) -> Iterator[int]:
-        """Give the indices of this rank, a tuple after another."""
+        """Return the indices of this rank, one tuple after another."""
         if self.tuples is None:
             raise RuntimeError(
                 f'the negatives of epoch {self.epoch} are not known: put '

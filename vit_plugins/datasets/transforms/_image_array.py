@@ -28,7 +28,7 @@ def check_image(img: np.ndarray, name: str) -> None:
 
 
 def lay_out(img: np.ndarray) -> np.ndarray:
-    """Give the image in memory whose strides are positive and whose pixels are packed.
+    """Return the image in memory whose strides are positive and whose pixels are packed.
 
     The host's ``RandomFlip`` returns a view with a negative stride. NumPy copies such a view
     pixel by pixel; OpenCV's flip of the array behind the view is some thirty times faster.

@@ -11,7 +11,7 @@ TRUNCATE = -0.49995
 
 
 def to_grey(img: np.ndarray) -> np.ndarray:
-    """Give Pillow's ``L`` of a BGR image, shape (H, W); an image of one channel is its own.
+    """Compute Pillow's ``L`` of a BGR image, shape (H, W); an image of one channel is its own.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3).

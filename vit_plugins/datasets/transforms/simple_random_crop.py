@@ -37,7 +37,7 @@ class SimpleRandomCropParams:
     size: int
 
     def source_box(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """Give the part of the source image that is shown, reflections not counted.
+        """Return the box of the source image that is shown, reflections not counted.
 
         Args:
             height: Height of the source image.
@@ -57,7 +57,7 @@ class SimpleRandomCropParams:
 
 
 def scale_short_side(height: int, width: int, size: int) -> tuple[int, int]:
-    """Give the shape whose short side is ``size``; the long side is rounded down.
+    """Compute the shape whose short side is ``size``; the long side is rounded down.
 
     >>> scale_short_side(375, 500, 224)
     (224, 298)
@@ -158,7 +158,7 @@ class SimpleRandomCrop(BaseTransform):
 
     @cache_randomness
     def draw(self, height: int, width: int) -> SimpleRandomCropParams:
-        """Draw for one image, from numpy's global stream as the host's transforms do.
+        """Sample for one image, from numpy's global stream as the host's transforms do.
 
         Args:
             height: Height of the image.

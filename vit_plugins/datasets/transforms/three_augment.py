@@ -189,7 +189,7 @@ class ThreeAugment(BaseTransform):
 
     @cache_randomness
     def draw(self) -> ThreeAugmentParams:
-        """Draw for one image, from numpy's global stream as the host's transforms do.
+        """Sample for one image, from numpy's global stream as the host's transforms do.
 
         Takes seven numbers from it whatever the settings and the outcome.
         """

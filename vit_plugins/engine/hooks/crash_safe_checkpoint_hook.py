@@ -67,7 +67,7 @@ class CrashSafeCheckpointHook(CheckpointHook):
         return due and done != runner.message_hub.get_info('step_validated')
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Note that this step is validated, then save the best as the host does.
+        """Keep that this step is validated, then save the best as the host does.
 
         Args:
             runner: The runner.

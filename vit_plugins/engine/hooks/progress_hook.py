@@ -87,7 +87,7 @@ class ProgressHook(Hook):
         self._progress.update(self._task, completed=runner.iter + 1)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Say that the time goes into validation.
+        """Print that the time goes into validation.
 
         Args:
             runner: The runner.

@@ -63,7 +63,7 @@ class RunRecordHook(Hook):
             runner.write_config()
 
     def after_train(self, runner: Runner) -> None:
-        """Note that the run came to its end.
+        """Write that the run came to its end.
 
         Args:
             runner: The runner.

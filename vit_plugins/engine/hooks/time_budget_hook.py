@@ -74,7 +74,7 @@ class TimeBudgetHook(Hook):
         self._measured_from: tuple[int, float] | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Note the full length, and how far the schedules are.
+        """Keep the full length, and how far the schedules are.
 
         Args:
             runner: The runner.

@@ -42,7 +42,7 @@ class Standardizer:
         return cls(mean.to(features), scale.to(features))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Bring other features to the same scale.
+        """Scale other features in the same way.
 
         Args:
             features: (M, D).
@@ -63,7 +63,7 @@ class LinearClassifier:
     bias: Tensor
 
     def predict(self, features: Tensor) -> Tensor:
-        """Tell the class of each feature, (M,).
+        """Return the class of each feature, (M,).
 
         Args:
             features: (M, D).
@@ -114,7 +114,7 @@ def knn_predict(
     k: int = 20,
     temperature: float | None = 0.07,
 ) -> Tensor:
-    """Let the k nearest by cosine vote.
+    """Return the class that most of the k nearest by cosine have.
 
     Args:
         queries: (M, D).
@@ -133,6 +133,25 @@ def knn_predict(
     weights = torch.ones_like(cosines) if temperature is None else (weights / temperature).exp()
     votes = weights.new_zeros(len(queries), int(labels.max()) + 1)
     return votes.scatter_add_(1, labels[indices], weights).argmax(1)
+
+
+def nearest_mean_predict(
+    queries: Tensor, features: Tensor, labels: Tensor, num_classes: int
+) -> Tensor:
+    """Return the class whose mean is nearest by cosine, of features of unit length.
+
+    Args:
+        queries: (M, D).
+        features: Those to take the means of, (N, D), at least one of each class.
+        labels: Their classes, (N,).
+        num_classes: How many classes there are, K.
+
+    Returns:
+        The class of each query, (M,).
+    """
+    sums = features.new_zeros(num_classes, features.shape[1])
+    sums.index_add_(0, labels, F.normalize(features, dim=1))
+    return (F.normalize(queries, dim=1) @ F.normalize(sums, dim=1).T).argmax(1)
 
 
 def ridge_fit(
@@ -218,7 +237,7 @@ def _chunks(features: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Tell how many are right, in percent.
+    """Compute the share of right answers, in percent.
 
     Args:
         predicted: (M,).

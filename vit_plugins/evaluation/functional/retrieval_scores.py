@@ -92,7 +92,7 @@ def retrieval_scores(
     if not queries:
         raise ValueError(
             f'none of the {len(embeddings)} queries has a reference of its label: are labels and '
-            'gallery_labels of the same data set, and has each class two images?'
+            'gallery_labels of the same dataset, and has each class two images?'
         )
     means = [{name: value / queries for name, value in total.items()} for total in sums]
     return RetrievalScores(*means, queries, len(embeddings) - queries)

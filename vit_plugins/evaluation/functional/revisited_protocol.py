@@ -148,6 +148,6 @@ def _read_lists(entry: dict[str, Any], number: int, images: int) -> dict[str, np
         if len(indices) and not (indices.min() >= 0 and indices.max() < images):
             raise ValueError(
                 f'{name!r} of query {number} names image {indices.max()}, there are {images}: do '
-                'the gallery and gnd belong to the same data set?'
+                'the gallery and gnd belong to the same dataset?'
             )
     return lists

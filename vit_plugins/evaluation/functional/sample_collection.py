@@ -12,7 +12,7 @@ ROLES = ('query', 'gallery')
 
 
 def pack_batch(samples: Sequence[Mapping[str, Any]], *fields: str) -> dict[str, np.ndarray]:
-    """Take embeddings and numbers out of a batch of samples.
+    """Return embeddings and numbers of a batch of samples.
 
     Args:
         samples: What the model returned, each with ``'embedding'``, ``'sample_idx'`` and the
@@ -49,7 +49,7 @@ def merge_batches(batches: Sequence[Mapping[str, np.ndarray]], size: int) -> dic
 
     Args:
         batches: What :func:`pack_batch` made, of all ranks.
-        size: How many samples the data set has.
+        size: How many samples the dataset has.
 
     Returns:
         The same arrays of all samples, sorted by index.
@@ -59,7 +59,7 @@ def merge_batches(batches: Sequence[Mapping[str, np.ndarray]], size: int) -> dic
             same index.
     """
     if not batches:
-        raise ValueError('no sample has come: is the data set empty?')
+        raise ValueError('no sample has come: is the dataset empty?')
     index = np.concatenate([batch['sample_idx'] for batch in batches])
     kept, first, inverse = np.unique(index, return_index=True, return_inverse=True)
     merged = {}
@@ -75,8 +75,8 @@ def merge_batches(batches: Sequence[Mapping[str, np.ndarray]], size: int) -> dic
 
 def _collision(what: str) -> str:
     return (
-        f'{what}: a data set made of others (ConcatDataset, RepeatDataset) counts each of them '
-        'from 0; use one data set whose samples have a role instead'
+        f'{what}: a dataset made of others (ConcatDataset, RepeatDataset) counts each of them '
+        'from 0; use one dataset whose samples have a role instead'
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def student_quantile(degrees: int, level: float = 0.95) -> float:
-    """Tell within how many standard errors of the mean the truth lies, with this certainty.
+    """Return how many standard errors around the mean hold the truth with this certainty.
 
     Args:
         degrees: The degrees of freedom, n - 1.
@@ -111,3 +112,27 @@ def paired_difference(
     if found.n > 1:
         half = student_quantile(found.n - 1) * found.std / math.sqrt(found.n)
     return PairedDifference(found.n, found.mean, found.std, found.mean - half, found.mean + half)
+
+
+def wilson_interval(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a share by E. B. Wilson (1927), within 0 and 1.
+
+    Args:
+        successes: How many of the trials succeeded.
+        n: How many trials there were.
+        level: The probability of the two-sided interval.
+
+    Raises:
+        ValueError: If there are no trials, or fewer than successes.
+
+    >>> low, high = wilson_interval(50, 100)
+    >>> round(low, 4), round(high, 4)
+    (0.4038, 0.5962)
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f'{successes} of {n} is no share: it takes 1 trial or more')
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share = successes / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -43,7 +43,7 @@ def read_real_labels(path: str | Path) -> list[list[int]]:
 
 
 def image_number(path: str) -> int:
-    """Tell which image of ImageNet's validation part a file is, from 1.
+    """Return the number of a file among ImageNet's validation images, from 1.
 
     Args:
         path: Its path.
@@ -67,7 +67,7 @@ def image_number(path: str) -> int:
 def real_accuracy(
     predicted: Sequence[int], numbers: Sequence[int], labels: Sequence[Sequence[int]]
 ) -> float:
-    """Tell how many of the images with labels were given one of these.
+    """Compute the share of the images with labels that were given one of these.
 
     Args:
         predicted: The class predicted for each of N images.

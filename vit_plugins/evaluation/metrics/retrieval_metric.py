@@ -112,7 +112,7 @@ class RetrievalMetric(BaseMetric):
         """Score all samples of all ranks.
 
         Args:
-            size: Number of samples in the data set.
+            size: Number of samples in the dataset.
 
         Returns:
             The metrics by name, on each rank.

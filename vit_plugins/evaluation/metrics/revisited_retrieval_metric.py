@@ -22,8 +22,8 @@ class RevisitedRetrievalMetric(BaseMetric):
     """MAP and mP@k of the protocols Easy, Medium and Hard, in percent.
 
     Reads of each sample ``embedding``, ``sample_idx``, ``role`` and ``image_idx``, its place in
-    the data set's list of queries or of images. What each query is to find comes from the data
-    set's metainfo ``revisited_gnd``: a list of one dict per query, of ``easy``, ``hard`` and
+    the dataset's list of queries or of images. What each query is to find comes from the
+    dataset's metainfo ``revisited_gnd``: a list of one dict per query, of ``easy``, ``hard`` and
     ``junk``, indices of images. The measures: :func:`revisited_scores`. Ties are decided against
     the model; where the other decision gives more, that is reported as ``hard/mAP_optimistic``.
 
@@ -74,7 +74,7 @@ class RevisitedRetrievalMetric(BaseMetric):
         """Score all samples of all ranks.
 
         Args:
-            size: Number of samples in the data set.
+            size: Number of samples in the dataset.
 
         Returns:
             The metrics by name, on each rank.
@@ -95,8 +95,8 @@ class RevisitedRetrievalMetric(BaseMetric):
         gnd = (self.dataset_meta or {}).get('revisited_gnd')
         if gnd is None:
             raise ValueError(
-                "RevisitedRetrievalMetric needs the data set's metainfo 'revisited_gnd': use it "
-                'with a data set of the Revisited benchmark, and RetrievalMetric with others'
+                "RevisitedRetrievalMetric needs the dataset's metainfo 'revisited_gnd': use it "
+                'with a dataset of the Revisited benchmark, and RetrievalMetric with others'
             )
         samples = merge_batches(results, self._size)
         roles = split_roles(samples['role'])
@@ -145,6 +145,6 @@ def in_list_order(embeddings: np.ndarray, places: np.ndarray, name: str) -> np.n
     if not np.array_equal(places[order], np.arange(len(places))):
         raise ValueError(
             f'the image_idx of {len(places)} {name} are not 0 to {len(places) - 1}, each once: '
-            'the whole benchmark must be evaluated, in one data set'
+            'the whole benchmark must be evaluated, in one dataset'
         )
     return embeddings[order]

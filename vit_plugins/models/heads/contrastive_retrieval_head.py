@@ -194,7 +194,7 @@ class ContrastiveRetrievalHead(BaseModule):
         )
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return (
             f'batch_weight={self.batch_weight}, memory_weight={self.memory_weight}, '
             f'keep_self_positive={self.keep_self_positive}, '

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def gather_sizes(rows: Tensor) -> list[int]:
-    """Tell how many rows each rank has.
+    """Return how many rows each rank has.
 
     Args:
         rows: Those of this rank, (n, ...).

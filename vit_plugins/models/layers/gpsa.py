@@ -354,7 +354,7 @@ class GPSA(BaseModule):
         return q, k, self.v(x).unflatten(2, (self.num_heads, -1))
 
     def extra_repr(self) -> str:
-        """Tell the settings that the child modules do not."""
+        """Return the settings that the child modules do not print."""
         return (
             f'heads={self.num_heads}, mode={self.mode}, gate={self.gate}, frozen={self.frozen}, '
             f'locality_strength={self.locality_strength}, use_local_init={self.use_local_init}, '

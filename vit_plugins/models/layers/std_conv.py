@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def standardize(weight: Tensor, eps: float = 1e-8) -> Tensor:
-    """Bring each filter to mean 0 and variance 1 (`Qiao et al. <https://arxiv.org/abs/1903.10520>`_).
+    """Standardize each filter to mean 0 and variance 1 (`Qiao et al. <https://arxiv.org/abs/1903.10520>`_).
 
     Args:
         weight: Filters, shape (O, I, H, W); statistics are in float32 or better.

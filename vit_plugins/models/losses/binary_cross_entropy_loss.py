@@ -37,9 +37,9 @@ def class_targets(
             ((label >= 0) & (label < num_classes)).all(),
             lambda: (
                 f'The labels lie between {label.min()} and {label.max()}, the scores are of '
-                f'{num_classes} classes: num_classes of the head and the data set disagree.'
+                f'{num_classes} classes: num_classes of the head and the dataset disagree.'
             ),
-            'a label is none of the classes: num_classes of the head and the data set disagree',
+            'a label is none of the classes: num_classes of the head and the dataset disagree',
         )
         target = F.one_hot(label.long(), num_classes).float()
     elif label.ndim == 2 and label.shape[1] == num_classes:
@@ -136,7 +136,7 @@ class BinaryCrossEntropyLoss(nn.Module):
         return self.loss_weight * weight_reduce_loss(loss, weight, reduction, avg_factor)
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return (
             f'target_threshold={self.target_threshold}, label_smooth_val={self.label_smooth_val}, '
             f'reduction={self.reduction}, loss_weight={self.loss_weight}'

@@ -11,7 +11,7 @@ REDUCTIONS = ('sum_per_anchor', 'mean_active')
 def pair_masks(
     anchor_labels: Tensor, reference_labels: Tensor, self_index: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Tell which pairs are positive and which negative.
+    """Compute which pairs are positive and which negative.
 
     Args:
         anchor_labels: Shape (N,).
@@ -182,7 +182,7 @@ class ContrastiveLoss(nn.Module):
         }
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return (
             f'margin={self.margin}, similarity={self.similarity}, reduction={self.reduction}, '
             f'loss_weight={self.loss_weight}'

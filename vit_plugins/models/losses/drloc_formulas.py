@@ -18,7 +18,7 @@ def sample_pairs(
     generator: torch.Generator | None = None,
     exclude_identical: bool = False,
 ) -> Tensor:
-    """Draw pairs of grid cells uniformly, with replacement, anew for each image.
+    """Sample pairs of grid cells uniformly, with replacement, anew for each image.
 
     Args:
         num_pairs: Pairs per image, m.
@@ -100,7 +100,7 @@ def relative_targets(
 
 
 def lowest_class(k: int, preset: str = 'paper', signed: bool = True) -> int:
-    """Give the smallest offset that has a class on an axis of ``k`` cells.
+    """Return the smallest offset that has a class on an axis of ``k`` cells.
 
     Args:
         k: Cells along the axis.

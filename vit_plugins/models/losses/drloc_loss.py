@@ -268,7 +268,7 @@ class DRLocLoss(BaseModule):
         return grid
 
     def extra_repr(self) -> str:
-        """Tell the settings that the sub-modules do not show."""
+        """Return the settings that the sub-modules do not print."""
         return (
             f'preset={self.preset}, mode={self.mode}, signed={self.signed}, '
             f'num_pairs={self.num_pairs}, loss_weight={self.loss_weight}, '

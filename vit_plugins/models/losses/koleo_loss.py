@@ -109,5 +109,5 @@ class KoLeoLoss(nn.Module):
             return self.loss_weight * koleo_loss(full, self.min_distance)
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return f'loss_weight={self.loss_weight}, min_distance={self.min_distance}'

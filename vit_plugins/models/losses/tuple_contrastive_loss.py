@@ -116,7 +116,7 @@ class TupleContrastiveLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return (
             f'tuple_size={self.tuple_size}, margin={self.margin}, loss_weight={self.loss_weight}'
         )

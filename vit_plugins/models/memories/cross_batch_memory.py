@@ -56,7 +56,7 @@ class CrossBatchMemory(nn.Module):
         self._is_loaded = False
 
     def __len__(self) -> int:
-        """Tell how many embeddings there are."""
+        """Return how many embeddings there are."""
         return self._count
 
     def __deepcopy__(self, memo: dict) -> 'CrossBatchMemory':
@@ -94,7 +94,7 @@ class CrossBatchMemory(nn.Module):
 
     @torch.no_grad()
     def store(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Take in a batch in the place of the oldest; of more than fit, the last ones.
+        """Store a batch in place of the oldest embeddings; of more than fit, the last ones.
 
         To be called once per iteration: it counts them.
 
@@ -134,7 +134,7 @@ class CrossBatchMemory(nn.Module):
         self._labels = self._labels.to(like.device)
 
     def _forget_another_run(self) -> None:
-        """Tell resuming from ``load_from``, which is not told to modules, by the iteration."""
+        """Clear the memory of another run: modules see only the iteration, not ``load_from``."""
         if self._is_loaded and MessageHub.get_current_instance().get_info('iter') == 0:
             print_log(f'Memory: {self._count} embeddings of another run are dropped.', 'current')
             self.clear()
@@ -188,5 +188,5 @@ class CrossBatchMemory(nn.Module):
         self._is_loaded = True
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         return f'size={self.size}, start_iter={self.start_iter}'

