@@ -73,6 +73,7 @@ from mmengine.config import Config
 
 from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.config_edits.presence import require_data
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.inference.compare import EmbeddingReport, analyze, as_table, load_encoder
@@ -90,9 +91,9 @@ def find_model(where: str) -> tuple[Config, str | None]:
     """
     if Path(where).is_dir():
         config, checkpoint = find_trained(where)
-        return Config.fromfile(config), str(checkpoint)
+        return read_config_file(config), str(checkpoint)
     config, _, checkpoint = where.partition(',')
-    return Config.fromfile(config), resolve_weights(checkpoint) if checkpoint else None
+    return read_config_file(config), resolve_weights(checkpoint) if checkpoint else None
 
 
 def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:

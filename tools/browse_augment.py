@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments, run_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,9 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="show these instead of the config's dataset; sample:china and sample:flower are "
         'the photos that come with scikit-learn',
     )
-    parser.add_argument(
-        '--data-root', metavar='DIR', help="your own images, or the config's dataset"
-    )
+    add_data_arguments(parser)
     parser.add_argument(
         '--num-images', type=int, default=4, help='images of the dataset; default: 4'
     )
@@ -71,11 +70,12 @@ if __name__ == '__main__':
 
 vit_plugins.register()
 
-from mmengine.config import Config
 from mmengine.runner import set_random_seed
 
+from vit_plugins.config_edits.data import apply_data
 from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.config_edits.presence import MissingDataError, require_data
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
@@ -84,9 +84,11 @@ from vit_plugins.visualization.sheets import picture_sheet
 
 def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
     """Build the pipeline, and find the images."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg = apply_options(cfg, args.cfg_options)
+    options = args.cfg_options or {}
+    cfg = apply_options(read_config_file(args.config), options)
+    if args.data is not None:
+        cfg = apply_data(cfg, args.data)
+        cfg.merge_from_dict(options)
     photos = args.image
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False)
@@ -107,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the sheet."""
     write_any_character()
     args = parse_args(argv)
-    out = args.out or Path(f'{Path(args.config).stem}_{args.show}.png')
+    out = args.out or Path(f'{run_name(args)}_{args.show}.png')
     try:
         sheet = read_sheet(args)
         set_random_seed(args.seed)

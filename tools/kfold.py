@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments, run_name
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,
@@ -31,7 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     parser.add_argument(
         '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
     )
-    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    add_data_arguments(parser)
     parser.add_argument(
         '--no-verify', action='store_true', help='with --data-root: do not open every image first'
     )
@@ -50,10 +51,11 @@ if __name__ == '__main__':
 
 vit_plugins.register()
 
-from mmengine.config import Config
 
 from vit_plugins.config_edits.config_check import check_config
+from vit_plugins.config_edits.data import apply_data
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.fileio.printable_text import write_any_character
 from vit_plugins.resources import resource_root
@@ -64,11 +66,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the folds that are not done and print what all of them say."""
     write_any_character()
     args, options = parse_args(argv)
-    folder = args.work_dir or Path('work_dirs/kfold') / Path(args.config).stem
+    folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     try:
-        cfg = Config.fromfile(args.config)
-        cfg = apply_options(cfg, args.cfg_options)
+        cfg = apply_options(read_config_file(args.config), args.cfg_options)
+        if args.data is not None:
+            cfg = apply_data(cfg, args.data)
+            cfg.merge_from_dict(args.cfg_options)
         check_config(cfg)
         if args.data_root is not None:
             cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments
 
 PROBES = ('knn', 'few-shot', 'linear')
 
@@ -34,8 +35,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='weights: a file or a name of the model index; left out: those of the work dir, or '
         'those that a training would start from',
     )
-    parser.add_argument('--data', metavar='CONFIG', help='images of another config')
-    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    add_data_arguments(parser)
     parser.add_argument('--probes', nargs='+', choices=PROBES, default=PROBES, help='all if none')
     parser.add_argument('--k', type=int, default=20, help='neighbors that vote; 20')
     parser.add_argument(
@@ -82,8 +82,10 @@ vit_plugins.register()
 
 from mmengine.config import Config
 
+from vit_plugins.config_edits.data import apply_data
 from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.config_edits.presence import require_data
+from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.config_edits.recipe_variables import apply_options
 from vit_plugins.evaluation.functional.finite import json_text
 from vit_plugins.fileio.printable_text import write_any_character
@@ -95,7 +97,6 @@ from vit_plugins.inference.probe import (
     probe_few_shot,
     probe_knn,
     probe_linear,
-    use_data,
 )
 from vit_plugins.weights.choosing import find_trained
 from vit_plugins.weights.index import resolve_weights
@@ -106,10 +107,10 @@ def read_config(args: argparse.Namespace) -> Config:
     if Path(args.config).is_dir():
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
-    cfg = Config.fromfile(args.config)
+    cfg = apply_options(read_config_file(args.config), args.cfg_options)
     if args.data is not None:
-        cfg = use_data(cfg, Config.fromfile(args.data))
-    cfg = apply_options(cfg, args.cfg_options)
+        cfg = apply_data(cfg, args.data, trained=True)
+        cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False)
     else:

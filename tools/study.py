@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.data_arguments import add_data_arguments
+
 DESCRIPTION = """\
 Run a grid of trainings, each in a process and a folder of its own, and compare them.
 
@@ -32,10 +34,12 @@ the study file (YAML):
   name, about             of the report; the name is that of the file if not given
   define                  anything: a place for YAML anchors
   base: config.py         what the cells vary; relative to the study file
+  data: NAME              as --data
   data_root: DIR          as --data-root
   options                 settings of every cell: {deep.path.of.setting: value}
   axes                    {axis: {level: settings}}: every combination is a cell. A level may have
                             _base_: other.py       another base config
+                            _data_: svhn           another dataset
                             _stages_: [settings]   trainings that start from the weights of the
                                                    one before; the last one is measured
                             _scale_epochs_: 0.1    epochs / 0.1, for a tenth of the images
@@ -66,7 +70,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--work-dir', type=Path, help='folder of cells and report; work_dirs/studies/NAME'
     )
-    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    add_data_arguments(parser)
     parser.add_argument('--jobs', type=int, default=1, metavar='N', help='cells at a time')
     parser.add_argument('--threads', type=int, metavar='N', help='OMP_NUM_THREADS of each cell')
     parser.add_argument(
@@ -222,11 +226,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run, list or collect a study."""
     args = parse_args(argv)
     try:
-        study = read_study(args.study)
+        study = read_study(args.study, args.data)
         cells = make_cells(study)
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
-    folder = args.work_dir or Path('work_dirs/studies') / study.name
+    other = f'_{Path(args.data).stem}' if args.data else ''
+    folder = args.work_dir or Path('work_dirs/studies') / f'{study.name}{other}'
     data_root = args.data_root or study.data_root
     data_root = data_root and str(Path(data_root).expanduser().resolve())
     chosen = select(cells, args.only)

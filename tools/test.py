@@ -9,6 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import add_shared_arguments
+from vit_plugins.command_line.data_arguments import run_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -79,13 +80,14 @@ from vit_plugins.weights.loading import CheckpointMismatchError
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
-    default_work_dir = f'work_dirs/{Path(args.config).stem}/test'
-    if Path(args.config).is_dir():
+    default_work_dir = f'work_dirs/{run_name(args)}/test'
+    trained = Path(args.config).is_dir()
+    if trained:
         default_work_dir = f'{args.config}/test'
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
-    cfg = read_config(args)
+    cfg = read_config(args, trained=trained)
     # A folder of its own: the runner writes its config there, and that of the training must stay.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)

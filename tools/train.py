@@ -1,13 +1,13 @@
-"""Train a classifier from a config: ``python tools/train.py CONFIG [--data-root DIR]``."""
+"""Train a classifier from a config: ``python tools/train.py CONFIG [--data NAME]``."""
 
 import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from vit_plugins.command_line.arguments import add_shared_arguments
+from vit_plugins.command_line.data_arguments import SUBSETS, run_name
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,6 +28,20 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='FILE',
         help='start from these weights (official, timm or OpenMMLab file, or a name of the model '
         'index) with a new classifier',
+    )
+    parser.add_argument(
+        '--fraction',
+        type=float,
+        metavar='F',
+        help='train on this part of each class, in 1 / F as many epochs: 0.05 is the twentieth '
+        'of the images of ConViT, Table 2',
+    )
+    parser.add_argument(
+        '--subset',
+        choices=SUBSETS,
+        default='first',
+        help='which images --fraction keeps: the first in the order of names (as ConViT), or some '
+        'at random; default: first',
     )
     parser.add_argument(
         '--check', action='store_true', help='build all, train one step, validate a batch, stop'
@@ -120,7 +134,7 @@ def complete_config(args: argparse.Namespace) -> Config:
 def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
     """Set the work dir: the one that was named, or the default, or the run to go on with."""
     args.numbered = not (args.work_dir or cfg.get('work_dir'))
-    default = f'work_dirs/{Path(args.config).stem}'
+    default = f'work_dirs/{run_name(args)}'
     if args.numbered and args.resume is not None:
         default = folder_to_resume(default, args.resume, planned_classes(cfg))
     set_work_dir(cfg, args, default)

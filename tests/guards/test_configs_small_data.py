@@ -40,7 +40,8 @@ def build(model):
 
 
 def test_the_table_knows_every_recipe():
-    assert {file.stem for file in FOLDER.glob('*.py')} == set(TABLE)
+    found = {file.stem for file in FOLDER.glob('*.py')}
+    assert found - {'small_data_best'} == set(TABLE)  # one that stays for comparison
 
 
 @recipes

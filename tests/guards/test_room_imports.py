@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[2] / 'vit_plugins'
 ROOMS = [
     *('resources', 'command_line', 'host', 'fileio', 'structures', 'evaluation.functional'),
     *('weights', 'datasets', 'models', 'evaluation.metrics', 'config_edits', 'visualization'),
-    *('engine', 'inference', 'studies', 'benchmarks'),
+    *('engine', 'inference', 'studies', 'recipes', 'benchmarks'),
 ]
 ROOF = ('__init__', '__main__')  # the package as a whole, and its command line
 
