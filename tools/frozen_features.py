@@ -12,7 +12,7 @@ measured again. On one core, encoding takes about half an hour and the cells abo
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
+import vit_plugins  # first: how threads wait is set before torch is loaded
 
 # isort: split
 import argparse
@@ -21,14 +21,10 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-import torch
-
-from vit_plugins.studies.frozen.encoders import check_vit, load_cnn, load_vit
-from vit_plugins.studies.frozen.features import Features, cached, extract
-from vit_plugins.studies.frozen.study import PARTS, FrozenStudy, colour_vectors, read_plan
+PARTS = ('off_the_shelf', 'pooling', 'rates', 'projection', 'photos')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -52,6 +48,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--threads', type=int, default=1, help='of torch; 1')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
+vit_plugins.register()
+
+import torch
+
+from vit_plugins.studies.frozen.encoders import check_vit, load_cnn, load_vit
+from vit_plugins.studies.frozen.features import Features, cached, extract
+from vit_plugins.studies.frozen.study import FrozenStudy, colour_vectors, read_plan
 
 
 def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Features]:

@@ -410,7 +410,7 @@ def test_weights_of_another_model_are_neither_tested_nor_trained_on(
 
 def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
     renamed = "train_dataloader['dataset']['metainfo'] = dict(classes=('light', 'grey', 'dark'))"
-    told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
+    told = r"other classes \(their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
     with pytest.raises(SystemExit, match=told):
         train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])
 

@@ -12,6 +12,7 @@ TOOLS = (
     'browse_augment',
     'convert_checkpoint',
     'evidence',
+    'frozen_features',
     'kfold',
     'predict',
     'probe',

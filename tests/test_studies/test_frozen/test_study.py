@@ -68,6 +68,14 @@ def test_cells_choose_by_training_classes_and_are_measured_once(study):
     other = FrozenStudy(replace(PLAN, test_share=0.5), features, study.file)
     other.run('photos', told.append)
     assert 'photos: 8 cells, 8 to do' in told
+    fewer = FrozenStudy(replace(PLAN, photo_sizes=[8], test_share=0.5), features, study.file)
+    fewer.run('photos', told.append)
+    assert 'photos: 6 cells, 0 to do' in told
+    fewer = FrozenStudy(replace(PLAN, photo_sizes=[8]), features, study.file)
+    fewer.run('photos', told.append)
+    names = read_record_file(study.file)
+    assert sum(name.startswith('photos/') for name in names) == 6
+    assert len(names) == len(records) - 2
 
 
 def test_tables_say_what_the_records_say(study):

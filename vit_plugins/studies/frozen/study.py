@@ -140,7 +140,12 @@ class FrozenStudy:
             log: Where to write.
         """
         steps = list(getattr(self, part)())
-        records = read_record_file(self.file)
+        planned = {step.name for step in steps}
+        records = {  # without cells that the plan no longer has
+            name: record
+            for name, record in read_record_file(self.file).items()
+            if name in planned or not name.startswith(f'{part}/')
+        }
         todo = [s for s in steps if records.get(s.name, {}).get('fingerprint') != s.fingerprint]
         log(f'{part}: {len(steps)} cells, {len(todo)} to do')
         for number, step in enumerate(todo):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vit_plugins.datasets.samplers.hard_negatives import mine_hard_negatives
+from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 
 def mine_slowly(queries, pool, query_models, pool_models, count):
