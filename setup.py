@@ -1,9 +1,13 @@
-"""Metadata, and the copying of configs, tools and model index into the wheel."""
+"""Metadata, and the copying of configs, tools and model index into the wheel.
+
+The version is that of the git tag (see ``pyproject.toml``).
+"""
 
 import re
 import shutil
 from pathlib import Path
 
+import setuptools_scm  # noqa: F401  (without it setuptools would build version 0.0.0 in silence)
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
@@ -33,16 +37,20 @@ EXTRAS = {
         'pytorch-metric-learning>=2.9',  # of retrieval's, as faiss; the oldest that was tried
         'tensorboard>=2.14',
         'setuptools>=70.1',  # builds wheels without the wheel package
+        'setuptools-scm>=8.1',  # as in pyproject.toml, for builds without isolation
     ],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
+# What a trained model needs and what the tests need. Heavy tools that few people use (export,
+# documentation, browsers) get extras of their own and stay out of it.
 EXTRAS['all'] = EXTRAS['host'] + EXTRAS['retrieval'] + EXTRAS['test']
 
 
-def version() -> str:
-    """Read the version without importing the package, which needs the host."""
-    source = (ROOT / 'vit_plugins' / '__init__.py').read_text(encoding='utf-8')
-    return re.search(r"__version__ = '(.+)'", source)[1]
+def description() -> str:
+    """Return the README for a package index, which shows no other files of the repository."""
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    text = re.sub(r'!\[[^]]*]\((?!https?:)[^)]+\)\n*', '', text)  # pictures
+    return re.sub(r'\[([^]]+)]\((?!https?:)[^)]+\)', r'\1', text)  # links keep their words
 
 
 class BuildWithResources(build_py):
@@ -66,11 +74,23 @@ class BuildWithResources(build_py):
 
 setup(
     name='vit-plugins',
-    version=version(),
     description='Vision transformers that learn from little data, as a plugin of MMPretrain',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description=description(),
     long_description_content_type='text/markdown',
+    author='The contributors of vit_plugins',
     license='Apache-2.0',
+    keywords=['vision transformer', 'mmpretrain', 'openmmlab', 'small data', 'image retrieval'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Intended Audience :: Developers',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     # 3.14 has no `pkgutil.find_loader`, which MMEngine 0.10 calls; no 3.14 was at hand to prove
     # that a shim is all it takes.
     python_requires='>=3.10,<3.14',

@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import itertools
+import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,4 +105,22 @@ def pytest_terminal_summary(terminalreporter):
     """Write how many of the passed tests are guards: they say nothing about behaviour."""
     passed = terminalreporter.stats.get('passed', [])
     guards = sum('guard' in report.keywords for report in passed)
-    terminalreporter.write_line(f'{len(passed) - guards} tests and {guards} guards passed')
+    if passed:
+        terminalreporter.write_line(f'{len(passed) - guards} tests and {guards} guards passed')
+
+
+@pytest.fixture
+def listed_folders(monkeypatch):
+    """Count the listings of folders, whoever makes them."""
+    counts = Counter()
+
+    def counted(function):
+        def call(path='.'):
+            counts[str(path)] += 1
+            return function(path)
+
+        return call
+
+    monkeypatch.setattr(os, 'scandir', counted(os.scandir))
+    monkeypatch.setattr(os, 'listdir', counted(os.listdir))
+    return counts

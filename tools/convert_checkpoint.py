@@ -1,18 +1,14 @@
 """Convert a checkpoint: ``python tools/convert_checkpoint.py official.pth converted.pth``."""
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
-
-# isort: split
 import argparse
-import pickle
-import sys
 from collections.abc import Sequence
 
-from vit_plugins.weights.converting import ARCHS, convert_checkpoint
+# Names of vit_plugins.weights.converting.ARCHS.
+ARCH_NAMES = ['convit', 'cvt', 'deit', 'deit3', 'hybrid-vit', 't2t', 'vit', 'keep']
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line and convert."""
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Write the weights of an official or timm checkpoint under the names of an '
         'MMPretrain classifier. Foreign objects in the file are left out, never run. Files of '
@@ -22,16 +18,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('dst', help='.pth file to write')
     parser.add_argument(
         '--arch',
-        choices=list(ARCHS),
+        choices=ARCH_NAMES,
         default='convit',
         help='whose names the file has; "keep" only takes foreign objects out (default: convit)',
     )
-    args = parser.parse_args(argv)
-    try:
-        number = convert_checkpoint(args.src, args.dst, args.arch)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    print(f'{args.dst}: {number} tensors')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Convert a file."""
+    args = parse_args(argv)
+    from vit_plugins.command_line.commands.convert_checkpoint import run  # it takes seconds
+
+    run(args)
 
 
 if __name__ == '__main__':

@@ -1,15 +1,41 @@
-"""Vision transformers that learn from little data, as a plugin of MMPretrain."""
+"""Vision transformers that learn from little data, as a plugin of MMPretrain.
 
+Importing the package registers its parts with MMPretrain. The commands of this package alone do
+that later, after they have read their arguments, as it takes seconds.
+"""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from .command_line.own_process import is_own_command
+from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
-from .host.check import check_host
 
-check_host()
+moved_modules.install()
 
-from . import datasets, engine, evaluation, fileio, models  # noqa: E402, F401  (registration)
-from .weights import fitted, index, reading  # noqa: E402
+try:
+    __version__ = version('vit-plugins')
+except PackageNotFoundError:  # a copy of the files that is not installed
+    __version__ = '0+unknown'
 
-reading.register()
-fitted.register()
-index.register_models()
 
-__version__ = '0.1.0'
+def register() -> None:
+    """Register all parts with MMPretrain; a second call changes nothing.
+
+    Raises:
+        HostError: MMPretrain or what it needs is missing or unfit.
+    """
+    from .host.check import check_host
+
+    check_host()
+
+    from . import datasets, engine, evaluation, fileio, models  # noqa: F401  (registration)
+    from .weights import fitted, index, reading
+
+    reading.register()
+    fitted.register()
+    index.register_models()
+
+
+if not is_own_command(sys.argv, sys.orig_argv):
+    register()

@@ -36,6 +36,8 @@ before = state()
 cfg = Config.fromfile('config.py')
 assert state() == before
 assert 'vit_plugins' in sys.modules
+from mmpretrain import ModelHub
+assert not ModelHub._models_dict  # read when a model is asked for
 
 cfg.model.type = 'mmpretrain.' + cfg.model.type
 with DefaultScope.overwrite_default_scope('mmseg'):

@@ -7,13 +7,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
+from contextlib import contextmanager
+from email import message_from_string
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
-from vit_plugins import __version__
 from vit_plugins.host.check import host_problem
 
 ROOT = Path(__file__).parents[2]
@@ -48,11 +52,48 @@ def test_ruff_is_pinned_alike():
     assert setup_constant('EXTRAS')['lint'] == [f'ruff=={pinned}']
 
 
-def test_changelog_has_the_version():
-    assert f'## [{__version__}]' in (ROOT / 'CHANGELOG.md').read_text()
+def test_builds_without_isolation_have_what_builds_with_it_have():
+    text = (ROOT / 'pyproject.toml').read_text()
+    needed = re.findall(r'"(.+?)"', re.search(r'^requires = \[(.+)]$', text, re.M)[1])
+    assert len(needed) == 2
+    assert set(needed) <= set(setup_constant('EXTRAS')['test'])
+
+
+def git(*words, cwd=ROOT):
+    done = subprocess.run(['git', *words], cwd=cwd, capture_output=True, text=True)
+    return done.stdout.splitlines() if done.returncode == 0 else []
+
+
+def test_changelog_has_a_section_for_each_release():
+    first, *others = re.findall(r'^## (.+)$', (ROOT / 'CHANGELOG.md').read_text(), re.M)
+    assert first == '[Unreleased]'
+    sections = [re.fullmatch(r'\[(\d+)\.(\d+)\.(\d+)] - (\d{4}-\d\d-\d\d)', o) for o in others]
+    assert all(sections), others
+    versions = [tuple(map(int, section.groups()[:3])) for section in sections]
+    dates = [section[4] for section in sections]
+    assert versions == sorted(set(versions), reverse=True)
+    assert dates == sorted(dates, reverse=True)
+    released = [tag[1:] for tag in git('tag', '--list', 'v*')]
+    assert set(released) <= {'.'.join(map(str, version)) for version in versions}
+
+
+def test_citation_names_the_papers_of_the_model_index():
+    citation = yaml.safe_load((ROOT / 'CITATION.cff').read_text(encoding='utf-8'))
+    cited = {reference['title']: reference['url'] for reference in citation['references']}
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    papers = {}
+    for file in index['Import']:
+        for collection in yaml.safe_load((ROOT / file).read_text())['Collections']:
+            paper = (
+                collection['Paper'] if 'Paper' in collection else collection['Metadata']['Paper']
+            )
+            papers[paper['Title']] = paper['URL']
+    assert papers == cited
 
 
 def can_build_wheels():
+    if find_spec('setuptools_scm') is None:
+        return False
     major, minor = map(int, metadata.version('setuptools').split('.')[:2])
     return (major, minor) >= (70, 1) or any(d.name == 'wheel' for d in metadata.distributions())
 
@@ -73,24 +114,104 @@ def run(*words, cwd, **variables):
 def checkout(tmp_path_factory):
     """A copy to build from: the checkout stays as it is."""
     if not can_build_wheels():
-        pytest.skip('needs setuptools >= 70.1: pip install -e ".[test]"')
+        pytest.skip('needs setuptools >= 70.1 and setuptools-scm: pip install -e ".[test]"')
     copy = tmp_path_factory.mktemp('copy') / 'checkout'
     ignore = shutil.ignore_patterns(
-        '.*', 'work_dirs', 'data', 'build', 'dist', '*.egg-info', '__pycache__'
+        '.git',
+        '.*_cache',
+        '.venv*',
+        'work_dirs',
+        'data',
+        'build',
+        'dist',
+        '*.egg-info',
+        '__pycache__',
     )
     return shutil.copytree(ROOT, copy, ignore=ignore)
 
 
 @pytest.fixture(scope='module')
-def wheel(checkout, tmp_path_factory):
-    """A wheel built from the sdist."""
-    folder = tmp_path_factory.mktemp('build')
+def sdist(checkout, tmp_path_factory):
+    """An sdist of the commit that has the tag v9.8.7."""
+    folder = tmp_path_factory.mktemp('sdist')
     build = 'import setuptools.build_meta as b, sys; b.build_sdist(sys.argv[1])'
-    run('-c', build, str(folder), cwd=checkout)
-    (sdist,) = folder.glob('*.tar.gz')
+    with tagged(checkout, 'v9.8.7'):
+        run('-c', build, str(folder), cwd=checkout)
+    (path,) = folder.glob('*.tar.gz')
+    return path
+
+
+@contextmanager
+def tagged(folder, tag=None):
+    """Make a folder a repository of one commit for a while."""
+    user = ('-c', 'user.name=test', '-c', 'user.email=test@localhost')
+    git('init', '-q', cwd=folder)
+    git('add', '-A', cwd=folder)
+    git(*user, 'commit', '-q', '--no-verify', '-m', 'all', cwd=folder)
+    if tag:
+        git(*user, 'tag', tag, cwd=folder)
+    yield
+    shutil.rmtree(folder / '.git')
+
+
+@pytest.fixture(scope='module')
+def wheel(sdist, tmp_path_factory):
+    """A wheel built from the sdist."""
+    folder = tmp_path_factory.mktemp('wheel')
     run(*PIP, 'wheel', *OFFLINE, '-w', str(folder), str(sdist), cwd=folder)
     (path,) = folder.glob('*.whl')
     return path
+
+
+def version_of(folder):
+    return run('setup.py', '--quiet', '--version', cwd=folder).split()[-1]
+
+
+@pytest.mark.slow
+def test_version_is_that_of_the_tag(checkout):
+    assert version_of(checkout) == '0.0.dev0'  # no git at all
+    with tagged(checkout):
+        assert re.fullmatch(r'0\.\d\.dev1\+g\w+', version_of(checkout))  # as in a shallow clone
+    with tagged(checkout, 'v1.2.3'):
+        assert version_of(checkout) == '1.2.3'
+
+
+@pytest.mark.slow
+def test_sdist_is_complete(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition('/')[2] for name in archive.getnames()}
+    folders = ('.ci', 'configs', 'docs', 'tests', 'tools', 'vit_plugins')
+    files = [path for folder in folders for path in (ROOT / folder).rglob('*')]
+    files += [*ROOT.glob('*.*'), ROOT / 'LICENSE', ROOT / '.pre-commit-config.yaml']
+    ours = {
+        str(path.relative_to(ROOT))
+        for path in files
+        if path.is_file() and path.suffix != '.pyc' and path.name != '.git'
+    }
+    not_for_users = {name for name in ours if name in ('.gitignore', '.gitattributes')}
+    assert ours - names == not_for_users
+
+
+@pytest.mark.slow
+def test_metadata_of_the_wheel(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (file,) = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+        about = message_from_string(archive.read(file).decode())
+        (scripts,) = (n for n in archive.namelist() if n.endswith('.dist-info/entry_points.txt'))
+        assert 'vit-plugins = vit_plugins.__main__:main' in archive.read(scripts).decode()
+    assert (about['Name'], about['Version']) == ('vit-plugins', '9.8.7')
+    assert set(about['Requires-Python'].split(',')) == {'>=3.10', '<3.14'}
+    assert about['License'] == 'Apache-2.0'
+    assert about['License-File'] == 'LICENSE'
+    assert about['Description-Content-Type'] == 'text/markdown'
+    text = about.get_payload()
+    assert '# vit_plugins' in text
+    assert re.findall(r'\]\((?!https?://)', text) == []  # links that lead nowhere on an index
+    extras = {
+        extra: {line.split(';')[0] for line in about.get_all('Requires-Dist') if extra in line}
+        for extra in about.get_all('Provides-Extra')
+    }
+    assert extras['all'] == extras['host'] | extras['retrieval'] | extras['test']
 
 
 @pytest.mark.slow

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from vit_plugins.benchmarks import PARTS
+from vit_plugins.benchmarks.arguments import SIZES
 from vit_plugins.benchmarks.comparison import check_equal_outputs
-from vit_plugins.benchmarks.setting import SIZES, Setting
+from vit_plugins.benchmarks.setting import Setting
 
 TOY = Setting(size='toy')
 SIDES = {

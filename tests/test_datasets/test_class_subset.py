@@ -7,8 +7,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATA_SAMPLERS, DATASETS
 
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.presence import MissingDataError, require_data
 from vit_plugins.datasets.class_subset import choose_per_class
-from vit_plugins.datasets.presence import MissingDataError, require_data
 
 LABELS = [1, 0, 1, 0, 1, 1, 0, 1]
 NAMES = list('hgfedcba')

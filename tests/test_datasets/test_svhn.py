@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
 from vit_plugins.config_edits.data_root import apply_data_root, is_retrieval
+from vit_plugins.config_edits.presence import MissingDataError, require_data
 from vit_plugins.datasets._annotations import AnnotationError
-from vit_plugins.datasets.presence import MissingDataError, require_data
 from vit_plugins.datasets.svhn import PUBLISHED
 
 # MAT-File Format, The MathWorks, chapter 1 (version 5), little endian, written down by hand:

@@ -54,12 +54,12 @@ def check_free_batch(model):
     model.eval()
     batch = torch.export.Dim('batch', min=1, max=64)
     program = torch.export.export(
-        model, (torch.randn(2, 3, 32, 32),), dynamic_shapes=(({0: batch},)), strict=False
+        model, (torch.randn(2, 3, 32, 48),), dynamic_shapes=(({0: batch},)), strict=False
     )
     exported = program.module()
-    traced = torch.jit.trace(model, torch.randn(2, 3, 32, 32), check_trace=False)
+    traced = torch.jit.trace(model, torch.randn(2, 3, 32, 48), check_trace=False)
     for size in (1, 3, 5):
-        images = torch.randn(size, 3, 32, 32)
+        images = torch.randn(size, 3, 32, 48)
         with torch.no_grad():
             expected = model(images)
             torch.testing.assert_close(exported(images), expected, atol=1e-5, rtol=1e-5)
@@ -152,7 +152,7 @@ def test_retriever_with_each_backbone(name, mode):
 
 
 def test_unfitted_projection_is_refused_by_the_exported_program():
-    model, images = MODELS.build(RETRIEVERS['gem, projected']).eval(), torch.randn(2, 3, 32, 32)
+    model, images = MODELS.build(RETRIEVERS['gem, projected']).eval(), torch.randn(2, 3, 32, 48)
     exported = torch.export.export(model, (images,), strict=False).module()
     with pytest.raises(RuntimeError):
         exported(images)

@@ -4,10 +4,10 @@ import pytest
 
 from vit_plugins.studies.pictures import cost_series, counted, joined_curve
 from vit_plugins.visualization.curves import (
-    draw_against,
-    draw_against_cost,
-    draw_learning_curves,
     mean_curve,
+    plot_against,
+    plot_against_cost,
+    plot_mean_curves,
 )
 
 
@@ -30,7 +30,7 @@ def test_curves_of_stages_are_joined():
 def test_what_curves_count(losses, unit):
     stage = {'curves': {'loss': losses}, 'steps': 8}
     assert counted({('a',): {0: {'stages': [stage]}}}) == unit
-    figure = draw_learning_curves({'a': [[(1, 2.0)]]}, 'top1', unit)
+    figure = plot_mean_curves({'a': [[(1, 2.0)]]}, 'top1', unit)
     assert figure.axes[0].get_xlabel() == unit
 
 
@@ -45,7 +45,7 @@ def test_learning_curves_are_told_apart(tmp_path):
     """Ten settings share a legend inside; thirty get one below, and no two lines look alike."""
     for number in (10, 30):
         names = [f'convit, 3 of 4 layers, {i}%' for i in range(number)]
-        figure = draw_learning_curves({name: [[(1, 2.0), (2, 3.0)]] for name in names}, 'top1')
+        figure = plot_mean_curves({name: [[(1, 2.0), (2, 3.0)]] for name in names}, 'top1')
         (axes,) = figure.axes
         looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
         assert len(looks) == number
@@ -61,10 +61,10 @@ def test_learning_curves_are_told_apart(tmp_path):
 
 
 def test_figures_hold_the_numbers():
-    figure = draw_learning_curves({'a': [[(1, 2.0), (2, 3.0)]]}, 'accuracy/top1')
+    figure = plot_mean_curves({'a': [[(1, 2.0), (2, 3.0)]]}, 'accuracy/top1')
     (line,) = figure.axes[0].lines
     assert line.get_xydata().tolist() == [[1, 2], [2, 3]]
-    figure = draw_against({'a': {100: [60.0, 62.0], 5: [30.0]}}, 'data', 'top1')
+    figure = plot_against({'a': {100: [60.0, 62.0], 5: [30.0]}}, 'data', 'top1')
     axes = figure.axes[0]
     assert axes.get_xscale() == 'log'
     assert axes.lines[0].get_xydata().tolist() == [[5, 30], [100, 61]]
@@ -72,7 +72,7 @@ def test_figures_hold_the_numbers():
 
 
 def test_marks_on_the_axis_do_not_run_into_each_other():
-    axes = draw_against({'': {5000: [1.0], 5010: [2.0], 50000: [3.0]}}, 'images', 'top1').axes[0]
+    axes = plot_against({'': {5000: [1.0], 5010: [2.0], 50000: [3.0]}}, 'images', 'top1').axes[0]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ['5000', '50000']
 
 
@@ -113,7 +113,7 @@ def test_lines_of_a_single_axis_and_of_no_pair():
 
 
 def test_picture_against_the_cost():
-    figure = draw_against_cost(series_of(LEVELS), 'top1')
+    figure = plot_against_cost(series_of(LEVELS), 'top1')
     (axes,) = figure.axes
     lines = {line.get_linestyle() for line in axes.lines}
     joined = [line.get_xydata().tolist() for line in axes.lines if line.get_linestyle() == '-']
@@ -130,7 +130,7 @@ def test_picture_against_the_cost():
 
 
 def test_picture_against_the_cost_of_models_alone():
-    figure = draw_against_cost({'': {'a': (0.1, [1.0]), 'b': (0.9, [2.0])}}, 'top1')
+    figure = plot_against_cost({'': {'a': (0.1, [1.0]), 'b': (0.9, [2.0])}}, 'top1')
     (axes,) = figure.axes
     assert axes.get_legend() is None
     assert axes.get_xscale() == 'log'

@@ -65,6 +65,11 @@ def retrieve_tool() -> ModuleType:
 
 
 @pytest.fixture(scope='session')
+def frozen_tool() -> ModuleType:
+    return load_tool('frozen_features')
+
+
+@pytest.fixture(scope='session')
 def analyze_tool() -> ModuleType:
     return load_tool('analyze_embeddings')
 

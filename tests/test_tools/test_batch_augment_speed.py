@@ -71,12 +71,17 @@ def test_from_start_to_end(tool, monkeypatch, tmp_path, capsys):
     [
         (['--rounds', '0'], '--rounds and --batch must be 1 or more'),
         (['--batch', '0'], '--rounds and --batch must be 1 or more'),
-        (['--device', 'cuda'], 'torch finds no GPU; use --device cpu'),
     ],
 )
 def test_options_that_cannot_be_met_are_refused(tool, monkeypatch, capsys, options, message):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr('sys.argv', [FILE.name, *options])
     with pytest.raises(SystemExit):
         tool.main()
     assert message in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there_is_refused(tool, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr('sys.argv', [FILE.name, '--device', 'cuda'])
+    with pytest.raises(SystemExit, match='torch finds no GPU; use --device cpu'):
+        tool.main()

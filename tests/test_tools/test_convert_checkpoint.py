@@ -323,3 +323,7 @@ def test_tool_runs_as_a_program(tmp_path, timms):
     command = [sys.executable, str(file), str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')]
     subprocess.run(command, check=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
     assert (tmp_path / 'b.pth').exists()
+
+
+def test_names_of_the_help_are_those_of_the_converter(tool):
+    assert list(conversion.ARCHS) == tool.ARCH_NAMES

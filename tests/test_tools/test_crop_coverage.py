@@ -1,4 +1,4 @@
-"""The share that crops keep: of a drawn set, against counted pixels."""
+"""The share that crops keep: of a sampled set, against counted pixels."""
 
 import importlib.util
 from pathlib import Path
@@ -21,26 +21,26 @@ def tool():
     return module
 
 
-def test_drawn_set_is_what_it_says(tool):
-    drawn = tool.draw_set(4000, 1.0, seed=0)
-    heights, widths = drawn.shapes.T
-    assert drawn.shapes.min() >= 240
-    assert drawn.shapes.min(1).max() <= 640
+def test_sampled_set_is_what_it_says(tool):
+    sampled = tool.sample_set(4000, 1.0, seed=0)
+    heights, widths = sampled.shapes.T
+    assert sampled.shapes.min() >= 240
+    assert sampled.shapes.min(1).max() <= 640
     assert abs((heights > widths).mean() - 0.375) < 0.04  # a quarter is square
-    assert (drawn.boxes[:, :2] >= 0).all()
-    assert (drawn.boxes[:, 2:] <= drawn.shapes[:, ::-1]).all()
-    shares = drawn.object_shares()
+    assert (sampled.boxes[:, :2] >= 0).all()
+    assert (sampled.boxes[:, 2:] <= sampled.shapes[:, ::-1]).all()
+    shares = sampled.object_shares()
     assert 0.0199 < shares.min() < 0.022
     assert 0.5 < shares.max() <= 0.6001
-    again, other = (tool.draw_set(4000, 1.0, seed=seed) for seed in (0, 1))
-    np.testing.assert_array_equal(drawn.boxes, again.boxes)
-    assert (drawn.boxes != other.boxes).any()
+    again, other = (tool.sample_set(4000, 1.0, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(sampled.boxes, again.boxes)
+    assert (sampled.boxes != other.boxes).any()
 
 
 def test_objects_come_nearer_to_the_middle(tool):
     def distance(concentration):
-        drawn = tool.draw_set(2000, concentration, seed=0)
-        centre = (drawn.boxes[:, :2] + drawn.boxes[:, 2:]) / 2 / drawn.shapes[:, ::-1]
+        sampled = tool.sample_set(2000, concentration, seed=0)
+        centre = (sampled.boxes[:, :2] + sampled.boxes[:, 2:]) / 2 / sampled.shapes[:, ::-1]
         return abs(centre - 0.5).mean()
 
     assert distance(4.0) < 0.6 * distance(1.0)
@@ -50,7 +50,7 @@ def test_shares_are_those_of_counted_pixels(tool):
     transform = RandomResizedCrop(32)
     shapes = np.array([[30, 40], [40, 30], [20, 50]])
     boxes = np.array([[3, 4, 20, 25], [0, 0, 30, 5], [41, 10, 50, 20]], float)
-    found = tool.measure(transform, tool.DrawnSet(shapes, boxes), draws=20, seed=3)
+    found = tool.measure(transform, tool.SampledSet(shapes, boxes), draws=20, seed=3)
     set_random_seed(3)
     expected = []
     for (height, width), box in zip(shapes, boxes.astype(int), strict=True):
@@ -67,8 +67,8 @@ def test_shares_are_those_of_counted_pixels(tool):
 
 
 def test_simple_random_crop_keeps_a_square_whole(tool):
-    drawn = tool.DrawnSet(np.array([[50, 50]]), np.array([[10.0, 10, 20, 20]]))
-    found = tool.measure(SimpleRandomCrop(32, padding=0), drawn, draws=5, seed=0)
+    sampled = tool.SampledSet(np.array([[50, 50]]), np.array([[10.0, 10, 20, 20]]))
+    found = tool.measure(SimpleRandomCrop(32, padding=0), sampled, draws=5, seed=0)
     assert found.image.tolist() == found.box.tolist() == found.stretch.tolist() == [1.0] * 5
 
 

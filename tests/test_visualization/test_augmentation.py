@@ -11,8 +11,8 @@ from vit_plugins.visualization.augmentation import (
     COLOURS,
     AugmentationSheet,
     break_line,
-    draw_boxes,
     find_photo,
+    plot_boxes,
     to_picture,
 )
 from vit_plugins.visualization.crops import Crop
@@ -145,8 +145,8 @@ def test_crops_of_both_kinds(photo):
     assert set(COLOURS[:3]) <= whole
 
 
-def test_boxes_are_drawn_where_they_lie():
-    boxed = draw_boxes(Image.new('RGB', (200, 100)), [Crop((100.0, 50.0, 200.0, 100.0), 1.0)], 100)
+def test_boxes_are_plotted_where_they_lie():
+    boxed = plot_boxes(Image.new('RGB', (200, 100)), [Crop((100.0, 50.0, 200.0, 100.0), 1.0)], 100)
     inked = np.argwhere(np.asarray(boxed).any(-1))
     assert boxed.size == (100, 50)
     assert inked.min(0).tolist() == [25, 50]

@@ -12,8 +12,8 @@ from vit_plugins.visualization.crops import (
     Crop,
     crop_of,
     describe_crop,
-    draw_crop,
     kept_share,
+    sample_crop,
 )
 
 
@@ -41,7 +41,7 @@ def test_box_is_what_random_resized_crop_shows():
     transform = RandomResizedCrop(400, interpolation='nearest')  # enlarges: no pixel is left out
     for seed, (height, width) in enumerate([(150, 200), (200, 150), (90, 250), (250, 60)] * 5):
         set_random_seed(seed)
-        crop = draw_crop(transform, height, width)
+        crop = sample_crop(transform, height, width)
         set_random_seed(seed)
         shown = transform({'img': coordinates(height, width)})['img'].reshape(-1, 3)
         assert crop.box[:2] == tuple(shown.min(0)[:2])
@@ -53,7 +53,7 @@ def test_box_is_what_simple_random_crop_shows(axes):
     transform = SimpleRandomCrop(60, padding=0, axes=axes, backend='cv2')
     for seed, (height, width) in enumerate([(120, 240), (240, 120), (180, 180), (61, 250)] * 5):
         set_random_seed(seed)
-        crop = draw_crop(transform, height, width)
+        crop = sample_crop(transform, height, width)
         set_random_seed(seed)
         shown = transform({'img': coordinates(height, width)})['img'].mean((0, 1))
         x1, y1, x2, y2 = crop.box
@@ -64,7 +64,7 @@ def test_box_is_what_simple_random_crop_shows(axes):
 def test_shares_are_those_of_torchvisions_crop():
     set_random_seed(0)
     transform, size = RandomResizedCrop(224), (300, 500)
-    ours = [kept_share(draw_crop(transform, *size).box, (0, 0, 500, 300)) for _ in range(4000)]
+    ours = [kept_share(sample_crop(transform, *size).box, (0, 0, 500, 300)) for _ in range(4000)]
     blank = np.zeros((3, *size), np.uint8)
     params = TorchvisionCrop.get_params
     theirs = np.array(
@@ -95,10 +95,10 @@ def test_stretch_of_other_outputs_than_squares():
 
 
 def test_simple_random_crop_keeps_proportions_up_to_a_pixel():
-    crop = draw_crop(SimpleRandomCrop(224), 375, 500)
+    crop = sample_crop(SimpleRandomCrop(224), 375, 500)
     assert crop.stretch == pytest.approx((298 / 500) / (224 / 375))
 
 
 def test_other_transforms_are_refused():
     with pytest.raises(ValueError, match='RandomResizedCrop or SimpleRandomCrop is needed, got C'):
-        draw_crop(CenterCrop(8), 20, 20)
+        sample_crop(CenterCrop(8), 20, 20)

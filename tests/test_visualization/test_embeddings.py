@@ -3,12 +3,12 @@
 import numpy as np
 
 from vit_plugins.evaluation.functional.embedding_statistics import SimilarityHistogram
-from vit_plugins.visualization.embeddings import draw_energy, draw_similarities
+from vit_plugins.visualization.embeddings import plot_energy, plot_similarities
 
 
 def test_energy_is_a_curve_for_each_model_over_a_log_axis(tmp_path):
     energies = {'a': np.array([0.5, 0.75, 1.0]), 'b': np.array([0.9, 1.0])}
-    figure = draw_energy(energies)
+    figure = plot_energy(energies)
     (axes,) = figure.axes
     assert axes.get_xscale() == 'log'
     assert axes.get_xlabel() == 'principal components'
@@ -25,7 +25,7 @@ def test_similarities_are_shares_of_positives_and_of_negatives_in_a_panel_for_ea
         'a': SimilarityHistogram(edges, np.array([0, 1, 3]), np.array([60, 30, 10])),
         'b': SimilarityHistogram(edges, np.array([0, 0, 0]), np.array([1, 0, 0])),
     }
-    figure = draw_similarities(histograms)
+    figure = plot_similarities(histograms)
     assert [axes.get_ylabel() for axes in figure.axes] == ['a', 'b']
     shown = [{p.get_label(): p.get_data() for p in axes.patches} for axes in figure.axes]
     np.testing.assert_allclose(shown[0]['positives'].values, [0, 0.25, 0.75])

@@ -1,4 +1,4 @@
-"""What transforms drew, heard without disturbing them."""
+"""What transforms sampled, heard without disturbing them."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from mmengine.runner import set_random_seed
 from mmpretrain.registry import TRANSFORMS
 
 from vit_plugins.visualization.sampled_parameters import (
-    describe_draws,
+    describe_sampled,
     describe_value,
-    record_draws,
+    record_sampled,
 )
 
 PIPELINE = [
@@ -47,12 +47,12 @@ def test_listening_changes_nothing_and_ends(image):
     set_random_seed(0)
     lines = []
     for before in expected:
-        with record_draws(pipeline) as draws:
+        with record_sampled(pipeline) as sampled:
             np.testing.assert_array_equal(run(pipeline, image), before)
-        lines += describe_draws(draws)
-    heard = len(draws)
+        lines += describe_sampled(sampled)
+    heard = len(sampled)
     run(pipeline, image)
-    assert len(draws) == heard
+    assert len(sampled) == heard
     names = {line.split()[0] for line in lines}
     assert {'RandomResizedCrop', 'RandomFlip', 'ThreeAugment', 'RandomErasing'} <= names
     assert not {'RandAugment', 'RandomApply'} & names  # they only pick
@@ -60,9 +60,9 @@ def test_listening_changes_nothing_and_ends(image):
 
 def test_crop_and_flip_tell_what_the_image_shows(image):
     pipeline = build({'type': 'RandomCrop', 'crop_size': 10}, {'type': 'RandomFlip', 'prob': 1.0})
-    with record_draws(Compose(pipeline)) as draws:
+    with record_sampled(Compose(pipeline)) as sampled:
         shown = run(pipeline, image)
-    crop, flip = describe_draws(draws)
+    crop, flip = describe_sampled(sampled)
     assert flip == 'RandomFlip horizontal'
     name, size, _, place = crop.split()
     left, top = map(int, place.split(','))
@@ -74,32 +74,32 @@ def test_magnitudes_have_their_sign_and_what_is_switched_off_is_silent(image):
     turn = {'type': 'Rotate', 'magnitude_range': (0, 30), 'magnitude_level': 5}
     (always,) = build({**turn, 'prob': 1.0, 'random_negative_prob': 1.0})
     (never,) = build({**turn, 'prob': 0.0})
-    with record_draws([always, [never]]) as draws:
+    with record_sampled([always, [never]]) as sampled:
         run([always, never, always], image)
-    assert describe_draws(draws) == ['Rotate -15', 'Rotate -15']
+    assert describe_sampled(sampled) == ['Rotate -15', 'Rotate -15']
 
 
 def test_a_transform_without_parameters_is_named(image):
     pipeline = build({'type': 'Invert', 'prob': 1.0})
-    with record_draws(pipeline) as draws:
+    with record_sampled(pipeline) as sampled:
         run(pipeline, image)
-    assert describe_draws(draws) == ['Invert']
+    assert describe_sampled(sampled) == ['Invert']
 
 
 def test_three_augment_tells_member_and_jitter(image):
     pipeline = build({'type': 'ThreeAugment', 'members': ['blur'], 'blur_radius': (1.5, 1.5)})
-    with record_draws(pipeline) as draws:
+    with record_sampled(pipeline) as sampled:
         run(pipeline, image)
-    member, jitter = describe_draws(draws)[0].splitlines()
+    member, jitter = describe_sampled(sampled)[0].splitlines()
     assert member == 'ThreeAugment blur 1.5'
     assert sorted(word[0] for word in jitter.split()[1:]) == ['b', 'c', 's']
 
 
 def test_simple_random_crop_tells_its_place(image):
     (crop,) = build({'type': 'SimpleRandomCrop', 'crop_size': 12, 'padding': 0, 'axes': 'x'})
-    with record_draws(crop) as draws:
+    with record_sampled(crop) as sampled:
         run([crop], image)
-    assert describe_draws(draws) == [f'SimpleRandomCrop at {draws[0].value.left},0 of 16x12']
+    assert describe_sampled(sampled) == [f'SimpleRandomCrop at {sampled[0].value.left},0 of 16x12']
 
 
 def test_torchvision_is_heard(image):
@@ -108,10 +108,10 @@ def test_torchvision_is_heard(image):
         {'type': 'torchvision/RandomAffine', 'degrees': (7, 7), 'scale': (1, 1)},
         {'type': 'PILToNumpy'},
     )
-    with record_draws(pipeline) as draws:
+    with record_sampled(pipeline) as sampled:
         run(pipeline, image)
-    assert describe_draws(draws) == ['RandomAffine 7 0 0 1 0 0']
-    assert 'get_params' not in vars(draws[0].transform)
+    assert describe_sampled(sampled) == ['RandomAffine 7 0 0 1 0 0']
+    assert 'get_params' not in vars(sampled[0].transform)
 
 
 @dataclass(frozen=True)

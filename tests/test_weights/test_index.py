@@ -10,7 +10,7 @@ from mmpretrain import ModelHub
 
 from vit_plugins.resources import resource_root
 from vit_plugins.weights import reading as checkpoints
-from vit_plugins.weights.index import register_models, resolve_weights
+from vit_plugins.weights.index import published_digests, register_models, resolve_weights
 
 ROOT = resource_root()
 INDEX = yaml.safe_load((ROOT / 'model-index.yml').read_text())
@@ -55,7 +55,7 @@ def test_names_files_and_addresses_resolve(tmp_path):
     assert resolve_weights('https://host/a.pth') == 'https://host/a.pth'
     url = resolve_weights('convit-tiny_3rdparty_in1k')
     assert url.startswith('https://huggingface.co/timm/convit_tiny.fb_in1k/')
-    assert checkpoints.PUBLISHED_SHA256[url].startswith('31bf3d57')
+    assert published_digests()[url].startswith('31bf3d57')
 
 
 def test_unknown_name_gets_the_near_ones():
@@ -88,12 +88,12 @@ def cache(tmp_path, monkeypatch):
 def test_right_digest_passes(cache, monkeypatch):
     path = checkpoints.download(URL)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setitem(checkpoints.PUBLISHED_SHA256, URL, digest)
+    monkeypatch.setitem(published_digests(), URL, digest)
     assert checkpoints.load_from_http(URL)['w'] == 1
 
 
 def test_wrong_digest_is_refused(cache, monkeypatch):
-    monkeypatch.setitem(checkpoints.PUBLISHED_SHA256, URL, '0' * 64)
+    monkeypatch.setitem(published_digests(), URL, '0' * 64)
     with pytest.raises(RuntimeError, match=r'convit.pth is not the file published at https://'):
         checkpoints.load_from_http(URL)
 
@@ -101,7 +101,7 @@ def test_wrong_digest_is_refused(cache, monkeypatch):
 @pytest.mark.parametrize(('url', 'count'), [(URL, 1), ('https://host/mine.pth', 0)])
 def test_missing_digest_is_said_once(url, count, cache, monkeypatch):
     lines = []
-    monkeypatch.setitem(checkpoints.PUBLISHED_SHA256, URL, None)
+    monkeypatch.setitem(published_digests(), URL, None)
     monkeypatch.setattr(checkpoints, 'print_log', lambda text, **_: lines.append(text))
     checkpoints.load_from_http(url)
     checkpoints.load_from_http(url)

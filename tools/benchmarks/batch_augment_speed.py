@@ -27,6 +27,28 @@ from itertools import count
 from pathlib import Path
 from statistics import median
 
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('--device', default='cpu', choices=['cpu', 'cuda'], help='default: cpu')
+    add('--size', type=int, nargs='+', default=[32, 224], choices=[32, 224], help='in pixels')
+    add('--batch', type=int, help='images a batch (default: 512 of 32 px, 64 of 224 px)')
+    add('--rounds', type=int, default=3, help='default: 3')
+    add('--seconds', type=float, default=1.0, help='of each turn (default: 1)')
+    add('--out', type=Path, help='JSON file to write')
+    args = parser.parse_args()
+    if min(args.rounds, 1 if args.batch is None else args.batch) < 1:
+        parser.error('--rounds and --batch must be 1 or more')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import cv2
 import numpy as np
 import torch
@@ -44,7 +66,6 @@ SOURCES = {32: 32, 224: 256}  # size of the result: of the source
 BATCHES = {32: 512, 224: 64}
 GOALS = {32: 100_000, 224: 10_000}
 MAIN = 'batch: SRC + flip + 3-Augment'
-
 Side = Callable[[Tensor], object]
 RAND = {
     'type': 'BatchRandAugment',
@@ -186,29 +207,11 @@ def report(size: int, speeds: dict[str, float], device: str) -> None:
         print(f'{size:>4} {name:<46} {speed:>11,.0f} {goal}'.rstrip(), flush=True)
 
 
-def arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add('--device', default='cpu', choices=['cpu', 'cuda'], help='default: cpu')
-    add('--size', type=int, nargs='+', default=[32, 224], choices=[32, 224], help='in pixels')
-    add('--batch', type=int, help='images a batch (default: 512 of 32 px, 64 of 224 px)')
-    add('--rounds', type=int, default=3, help='default: 3')
-    add('--seconds', type=float, default=1.0, help='of each turn (default: 1)')
-    add('--out', type=Path, help='JSON file to write')
-    args = parser.parse_args()
-    if min(args.rounds, 1 if args.batch is None else args.batch) < 1:
-        parser.error('--rounds and --batch must be 1 or more')
-    if args.device == 'cuda' and not torch.cuda.is_available():
-        parser.error('--device cuda: torch finds no GPU; use --device cpu')
-    return args
-
-
 def main() -> None:
     """Print the table and write the file."""
-    args = arguments()
+    args = parse_args()
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        raise SystemExit('--device cuda: torch finds no GPU; use --device cpu')
     if args.device == 'cpu':
         torch.set_num_threads(1)
         cv2.setNumThreads(0)

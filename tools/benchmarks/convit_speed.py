@@ -15,6 +15,19 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from statistics import median
 
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--quick', action='store_true', help='two short rounds instead of five')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import timm
 import torch
 from mmpretrain.registry import MODELS
@@ -150,11 +163,7 @@ def measure(number: int, quick: bool) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--quick', action='store_true', help='two short rounds instead of five')
-    quick = parser.parse_args().quick
+    quick = parse_args().quick
     print(f'torch {torch.__version__}, timm {timm.__version__}, fp32, 1 thread, CPU time per call')
     print('measured                what               batch        ours        timm  ratio  goal')
     sys.stdout.flush()

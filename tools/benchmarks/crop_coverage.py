@@ -2,7 +2,7 @@
 
     python tools/benchmarks/crop_coverage.py
 
-A drawn test set: shapes of photos and a box for one object in each, from a seed. Each crop's own
+A random test set: shapes of photos and a box for one object in each, from a seed. Each crop's own
 random function says what it would cut. Objects lie anywhere, then near the middle, where a
 photographer puts them. Takes seconds; no pixel is touched. Columns:
 
@@ -17,13 +17,32 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--size', type=int, default=224, help='side of the crop')
+    parser.add_argument('--num-images', type=int, default=2000)
+    parser.add_argument('--num-draws', type=int, default=10, help='crops of each image')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args(argv)
+    if min(args.size, args.num_images, args.num_draws) < 1:
+        parser.error('--size, --num-images and --num-draws must be 1 or more')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.runner import set_random_seed
 from mmpretrain.datasets import RandomResizedCrop
 
 from vit_plugins.datasets.transforms import SimpleRandomCrop
-from vit_plugins.visualization.crops import draw_crop, kept_share
+from vit_plugins.visualization.crops import kept_share, sample_crop
 
 ASPECTS = (1, 4 / 3, 3 / 2, 16 / 9)  # of photos; on end as often as lying
 SHORT_SIDES = (240, 640)
@@ -31,13 +50,11 @@ OBJECT_SHARES = (0.02, 0.6)  # of the image's area, log-uniform
 OBJECT_ASPECTS = (0.5, 2.0)  # log-uniform
 SMALL = 0.1  # share of the image below which an object counts as small
 PLACES = {'anywhere': 1.0, 'near the middle': 4.0}  # parameter of a symmetric beta distribution
-
-
 COLUMNS = ('image', '10 %', 'box', '<10 %', '<half', 'small', 'stretch', 'max')
 
 
 @dataclass(frozen=True)
-class DrawnSet:
+class SampledSet:
     """Images of which only the geometry is there.
 
     Attributes:
@@ -71,13 +88,13 @@ class Coverage:
     small: np.ndarray
 
 
-def draw_set(number: int, concentration: float, seed: int) -> DrawnSet:
+def sample_set(number: int, concentration: float, seed: int) -> SampledSet:
     """Sample shapes of images, and an object in each.
 
     Args:
         number: How many.
         concentration: 1 puts objects anywhere, more puts them nearer to the middle.
-        seed: Of the drawing.
+        seed: Of the random numbers.
     """
     rng = np.random.default_rng(seed)
     short = rng.uniform(*SHORT_SIDES, number)
@@ -88,29 +105,29 @@ def draw_set(number: int, concentration: float, seed: int) -> DrawnSet:
     size = np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], 1)  # (width, height)
     size = np.minimum(size, shapes[:, ::-1])
     corner = rng.beta(concentration, concentration, (number, 2)) * (shapes[:, ::-1] - size)
-    return DrawnSet(shapes, np.concatenate([corner, corner + size], 1))
+    return SampledSet(shapes, np.concatenate([corner, corner + size], 1))
 
 
-def measure(transform: BaseTransform, drawn: DrawnSet, draws: int, seed: int) -> Coverage:
+def measure(transform: BaseTransform, sampled: SampledSet, draws: int, seed: int) -> Coverage:
     """Crop each image of the set a number of times.
 
     Args:
         transform: RandomResizedCrop or SimpleRandomCrop.
-        drawn: The set.
+        sampled: The set.
         draws: Crops of each image.
         seed: Of the crops.
     """
     set_random_seed(seed)
-    shapes = drawn.shapes.repeat(draws, 0)
-    crops = [draw_crop(transform, int(height), int(width)) for height, width in shapes]
+    shapes = sampled.shapes.repeat(draws, 0)
+    crops = [sample_crop(transform, int(height), int(width)) for height, width in shapes]
     boxes = np.array([crop.box for crop in crops])
     images = np.concatenate([np.zeros_like(shapes), shapes[:, ::-1]], 1)
     stretch = np.array([crop.stretch for crop in crops])
     return Coverage(
         kept_share(boxes, images),
-        kept_share(boxes, drawn.boxes.repeat(draws, 0)),
+        kept_share(boxes, sampled.boxes.repeat(draws, 0)),
         np.maximum(stretch, 1 / stretch),
-        drawn.object_shares().repeat(draws) < SMALL,
+        sampled.object_shares().repeat(draws) < SMALL,
     )
 
 
@@ -133,16 +150,7 @@ def table_row(name: str, found: Coverage) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('--size', type=int, default=224, help='side of the crop')
-    parser.add_argument('--num-images', type=int, default=2000)
-    parser.add_argument('--num-draws', type=int, default=10, help='crops of each image')
-    parser.add_argument('--seed', type=int, default=0)
-    args = parser.parse_args(argv)
-    if min(args.size, args.num_images, args.num_draws) < 1:
-        parser.error('--size, --num-images and --num-draws must be 1 or more')
+    args = parse_args(argv)
     crops = {
         'RandomResizedCrop 0.08 to 1': RandomResizedCrop(args.size),
         'SimpleRandomCrop': SimpleRandomCrop(args.size),
@@ -150,12 +158,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     }
     print(f'{args.num_images} images, {args.num_draws} crops each, seed {args.seed}')
     for place, concentration in PLACES.items():
-        drawn = draw_set(args.num_images, concentration, args.seed)
-        small = (drawn.object_shares() < SMALL).mean()
+        sampled = sample_set(args.num_images, concentration, args.seed)
+        small = (sampled.object_shares() < SMALL).mean()
         print(f'\nobjects {place}; {small:.0%} are small, below {SMALL:.0%} of the image')
         print(f'{"":<27}' + ''.join(f'{column:>9}' for column in COLUMNS))
         for name, transform in crops.items():
-            print(table_row(name, measure(transform, drawn, args.num_draws, args.seed)))
+            print(table_row(name, measure(transform, sampled, args.num_draws, args.seed)))
 
 
 if __name__ == '__main__':

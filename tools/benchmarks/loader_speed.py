@@ -32,6 +32,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / 'configs' / 'deit3' / 'deit3-small-p16_8xb256-800e_in1k.py'
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', nargs='?', default=str(CONFIG), help=f'default: {CONFIG.name}')
+    parser.add_argument('--data-root', metavar='DIR', help='class folders, or train and val')
+    parser.add_argument('--num-images', type=int, default=192, help='to make for the run')
+    parser.add_argument('--batch-size', type=int, default=32)
+    parser.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2, 4])
+    parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument(
+        '--config-model', action='store_true', help="the config's model on a CPU, too"
+    )
+    parser.add_argument(
+        '--collate', action='store_true', help='only what collating costs the main process'
+    )
+    parser.add_argument('--cfg-options', nargs='+', default=[], help='as in tools/train.py')
+    args = parser.parse_args(argv)
+    if min(args.batch_size, args.rounds) < 1 or min(args.workers) < 0:
+        parser.error('--batch-size and --rounds must be 1 or more, --workers 0 or more')
+    own = args.data_root is None and not args.collate
+    if own and args.num_images < args.batch_size:
+        parser.error(f'--num-images {args.num_images} do not fill a batch of {args.batch_size}')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import numpy as np
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
@@ -42,11 +76,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.walking import type_name, walk
+from vit_plugins.config_edits.walking import leaf_datasets, type_name
 from vit_plugins.engine.launch import build_runner, set_loader_defaults
 
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / 'configs' / 'deit3' / 'deit3-small-p16_8xb256-800e_in1k.py'
 CROPS = ('RandomResizedCrop', 'SimpleRandomCrop')
 SMALL_MODEL = {
     'type': 'ImageClassifier',
@@ -164,6 +196,17 @@ def _stock_three_augment(node: dict) -> list[dict]:
     return nodes
 
 
+def read_options(words: Sequence[str]) -> dict:
+    """Return what ``--cfg-options`` sets, read as the host reads it.
+
+    Args:
+        words: As ``key=value``.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument('options', nargs='+', action=DictAction)
+    return parser.parse_args(words).options
+
+
 def complete_config(args: argparse.Namespace, data_root: Path, work_dir: Path) -> Config:
     """Turn the arguments into a config, as tools/train.py does.
 
@@ -176,8 +219,8 @@ def complete_config(args: argparse.Namespace, data_root: Path, work_dir: Path) -
     if not (args.config_model or torch.cuda.is_available()):
         head = cfg.model.get('train_cfg') or {}
         cfg.model = ConfigDict(deepcopy(SMALL_MODEL), train_cfg=head)
-    if args.cfg_options is not None:
-        cfg.merge_from_dict(args.cfg_options)
+    if args.cfg_options:
+        cfg.merge_from_dict(read_options(args.cfg_options))
     cfg.train_dataloader.batch_size = args.batch_size
     cfg = apply_data_root(cfg, data_root, verify=False)
     cfg.train_dataloader.persistent_workers = True
@@ -195,7 +238,7 @@ def build_loader(cfg: Config, contender: Contender) -> DataLoader:
         contender: The pipeline and the workers.
     """
     loader = deepcopy(cfg.train_dataloader)
-    dataset = next(node for node in walk(loader.dataset) if 'pipeline' in node)
+    dataset = leaf_datasets(loader.dataset)[0]
     pipeline = with_crop(dataset['pipeline'], contender.crop)
     dataset['pipeline'] = stock_pipeline(pipeline) if contender.stock else pipeline
     loader.num_workers = contender.workers
@@ -373,33 +416,6 @@ def collate_table(workers: Sequence[int], batch_size: int, rounds: int) -> str:
         cost, speed = (median(values) for values in zip(*figures, strict=True))
         lines.append(f'{name:<18} {number:>7} {cost:>9.1f} {speed:>9.0f}')
     return '\n'.join(lines)
-
-
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', nargs='?', default=str(CONFIG), help=f'default: {CONFIG.name}')
-    parser.add_argument('--data-root', metavar='DIR', help='class folders, or train and val')
-    parser.add_argument('--num-images', type=int, default=192, help='to make for the run')
-    parser.add_argument('--batch-size', type=int, default=32)
-    parser.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2, 4])
-    parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument(
-        '--config-model', action='store_true', help="the config's model on a CPU, too"
-    )
-    parser.add_argument(
-        '--collate', action='store_true', help='only what collating costs the main process'
-    )
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in tools/train.py')
-    args = parser.parse_args(argv)
-    if min(args.batch_size, args.rounds) < 1 or min(args.workers) < 0:
-        parser.error('--batch-size and --rounds must be 1 or more, --workers 0 or more')
-    own = args.data_root is None and not args.collate
-    if own and args.num_images < args.batch_size:
-        parser.error(f'--num-images {args.num_images} do not fill a batch of {args.batch_size}')
-    return args
 
 
 def main(argv: Sequence[str] | None = None) -> None:

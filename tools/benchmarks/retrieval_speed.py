@@ -23,12 +23,29 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+SIZES = ('20000x128', '60502x384')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        '--sizes', nargs='+', default=SIZES, metavar='NxD', help='vectors and their dimensions'
+    )
+    parser.add_argument('--out', type=Path, help='JSON file for the numbers')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # help and wrong arguments end here, before imports that take seconds
+
 import numpy as np
 import torch
 from torch import Tensor
 
 TOPK = (1, 10, 100, 1000)
-SIZES = ('20000x128', '60502x384')
 HOST_QUERIES = 4
 MOST_EXTRA = 0.5  # GB
 Recalls = dict[str, float]
@@ -145,6 +162,8 @@ METHODS: dict[str, Callable[[Tensor, np.ndarray], Recalls]] = {
     'torch matmul + topk': torch_topk,
     'MMPretrain, extrapolated': host,
 }
+
+
 if torch.cuda.is_available():
     METHODS['ours on a GPU'] = ours_on_a_gpu
 
@@ -223,14 +242,7 @@ def judge(results: Sequence[dict]) -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        '--sizes', nargs='+', default=SIZES, metavar='NxD', help='vectors and their dimensions'
-    )
-    parser.add_argument('--out', type=Path, help='JSON file for the numbers')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     print(f'torch {torch.__version__}, numpy {np.__version__}, {torch.get_num_threads()} threads')
     table = {}
     for size in args.sizes:

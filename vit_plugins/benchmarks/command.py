@@ -21,9 +21,9 @@ from typing import Any
 
 import torch
 
-from . import PARTS
+from .arguments import make_parser
 from .measuring import measure
-from .setting import DTYPES, SIZES, Setting
+from .setting import Setting
 
 PACKAGES = (
     'torch', 'numpy', 'mmengine', 'mmcv-lite', 'mmpretrain', 'timm', 'faiss-cpu',
@@ -31,32 +31,6 @@ PACKAGES = (
 )  # fmt: skip
 # Imported once, before the processes of the cases are forked; it computes nothing.
 PRELOADED = ['vit_plugins.benchmarks.command', 'vit_plugins', 'timm.models']
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command."""
-    parser = argparse.ArgumentParser(
-        prog='python -m vit_plugins bench',
-        description='Measure time and memory against peers, after a check that the outputs are '
-        'equal. Each case has a process of its own, in which the sides take turns.',
-        epilog='parts: ' + '; '.join(f'{name}: {about}' for name, about in PARTS.items()),
-    )
-    parser.add_argument('parts', nargs='+', choices=[*PARTS], metavar='PART', help='see below')
-    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
-    parser.add_argument(
-        '--dtype', choices=[*DTYPES], help='bf16 on a GPU and fp32 on a CPU if not given'
-    )
-    parser.add_argument(
-        '--size',
-        choices=SIZES,
-        help='toy takes seconds; by default the one that suits the device',
-    )
-    parser.add_argument('--rounds', type=int, default=5, help='turns of each side; 5')
-    parser.add_argument('--turn', type=float, default=2.0, help='seconds of a turn; 2')
-    parser.add_argument('--threads', type=int, default=1, help='threads on the CPU; 1')
-    parser.add_argument('--compile', action='store_true', help='torch.compile the modules')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
-    return parser
 
 
 def read_setting(args: argparse.Namespace) -> Setting:

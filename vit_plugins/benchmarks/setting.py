@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-SIZES = ('toy', 'cpu', 'gpu', 'large')
+from .arguments import DTYPES
 
 
 @dataclass(frozen=True)
@@ -54,4 +53,4 @@ class Setting:
         """Return the context in which modules compute."""
         if self.dtype == 'fp32':
             return nullcontext()
-        return torch.autocast(torch.device(self.device).type, DTYPES[self.dtype])
+        return torch.autocast(torch.device(self.device).type, getattr(torch, DTYPES[self.dtype]))

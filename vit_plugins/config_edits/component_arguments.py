@@ -36,6 +36,7 @@ from torch.utils.data import DataLoader
 
 from ..models.heads.drloc_head import DRLocHead
 from ..models.losses.drloc_loss import DRLocLoss
+from .walking import walk_named
 
 NEAR = 0.8  # how alike two names are of which one is taken for the other misspelt
 
@@ -196,7 +197,7 @@ def unknown_settings(cfg: Mapping[str, Any]) -> Iterator[str]:
         What stands where, and what is meant perhaps.
     """
     for key in sorted(RUNNER_KEYS & cfg.keys()):
-        for path, node in _dicts(cfg[key], key):
+        for path, node in walk_named(cfg[key], key):
             known = _known(path, node, cfg)
             for name in () if known is None else node.keys() - known - ALWAYS:
                 owner = node.get('type', '')
@@ -211,18 +212,6 @@ def _advice(name: str, known: Collection[str]) -> str:
     if other := nearest(name, known):
         return f'; {other!r} is meant?'
     return f'; it has {", ".join(sorted(known))}' if len(known) <= 30 else ''
-
-
-def _dicts(node: Any, path: str) -> Iterator[tuple[str, Mapping]]:
-    if isinstance(node, Mapping):
-        yield path, node
-        children = node.items()
-    elif isinstance(node, list | tuple):
-        children = enumerate(node)
-    else:
-        return
-    for key, child in children:
-        yield from _dicts(child, f'{path}.{key}')
 
 
 def _known(path: str, node: Mapping, cfg: Mapping) -> set[str] | None:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def image_size(cfg: Config) -> int | tuple[int, int]:
     """Find the size of the images that a model is trained on.
 
     Args:
-        cfg: A config with pipelines and model.
+        cfg: A config with pipelines, transforms of whole batches or a model.
 
     Raises:
         ValueError: If neither pipelines nor model tell.
     """
-    for node in walk([p for p in walk_pipelines(cfg) if p]):
-        name = type_name(node)
-        key = 'crop_size' if name.endswith('Crop') and 'crop_size' in node else 'scale'
-        if key in node and ('Crop' in name or name == 'Resize'):
-            # these two write (width, height)
-            return _size(node[key], swap=name in ('CenterCrop', 'Resize'))
-    img_size = cfg.model.get('backbone', {}).get('img_size')
+    for steps in (*walk_pipelines(cfg), preprocessor_of(cfg).get('batch_transforms')):
+        if sizes := list(_sizes(steps)):
+            return sizes[-1]
+    img_size = (cfg.get('model') or {}).get('backbone', {}).get('img_size')
     if img_size:
         return _size(img_size)
     raise ValueError(
@@ -38,7 +37,7 @@ def preprocessor_of(cfg: Config) -> dict:
     Args:
         cfg: A config; it gets an empty ``data_preprocessor`` if it has none.
     """
-    for holder in (cfg.model, cfg):
+    for holder in (cfg.get('model') or {}, cfg):
         if holder.get('data_preprocessor') is not None:
             return holder['data_preprocessor']
     cfg['data_preprocessor'] = {}
@@ -51,12 +50,57 @@ def walk(node: Any) -> Iterator[dict]:
     Args:
         node: Where to begin.
     """
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            yield from walk(child)
+    return (found for _, found in walk_named(node))
+
+
+def walk_named(node: Any, name: str = '') -> Iterator[tuple[str, Mapping]]:
+    """Visit every dict within nested dicts and lists, with the name of its place.
+
+    Args:
+        node: Where to begin.
+        name: The name of that place.
+
+    Yields:
+        Names such as ``'model.backbone'`` or ``'custom_hooks.0'`` and the dicts.
+    """
+    children: Any = ()
+    if isinstance(node, Mapping):
+        yield name, node
+        children = list(node.items())
+    elif isinstance(node, list | tuple):
+        children = enumerate(node)
+    for key, child in children:
+        yield from walk_named(child, f'{name}.{key}' if name else str(key))
+
+
+def inner_datasets(dataset: Mapping) -> list[dict]:
+    """List the datasets that a wrapper, such as ``ConcatDataset``, is directly made of.
+
+    Args:
+        dataset: The config of a dataset; one that wraps no other gives an empty list.
+    """
+    inner = dataset.get('datasets') or dataset.get('dataset') or []
+    return list(inner) if isinstance(inner, list | tuple) else [inner]
+
+
+def leaf_datasets(dataset: Mapping) -> list[dict]:
+    """List the datasets within all wrappers: those that read images.
+
+    Args:
+        dataset: The config of a dataset; one that wraps no other is its own leaf.
+    """
+    inner = inner_datasets(dataset)
+    return [leaf for child in inner for leaf in leaf_datasets(child)] if inner else [dataset]
+
+
+def all_leaf_datasets(cfg: Config) -> list[dict]:
+    """List the datasets that read the images of training, validation and test.
+
+    Args:
+        cfg: A config.
+    """
+    loaders = [cfg[loader] for loader in LOADERS if cfg.get(loader)]
+    return [leaf for loader in loaders for leaf in leaf_datasets(loader['dataset'])]
 
 
 def walk_pipelines(cfg: Config) -> Iterator[list]:
@@ -65,13 +109,21 @@ def walk_pipelines(cfg: Config) -> Iterator[list]:
     Args:
         cfg: A config.
     """
-    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        for node in walk(cfg.get(loader)):
-            if isinstance(node.get('pipeline'), list):
-                yield node['pipeline']
+    for loader in LOADERS:
+        yield from pipelines_of(cfg.get(loader))
     for node in walk(cfg.get('custom_hooks')):
         if isinstance(node.get('train_pipeline'), list):
             yield node['train_pipeline']
+
+
+def pipelines_of(dataset: Any) -> list[list]:
+    """List the pipelines within a dataset or a loader.
+
+    Args:
+        dataset: The config of a dataset or of a loader.
+    """
+    nodes = walk(dataset)
+    return [node['pipeline'] for node in nodes if isinstance(node.get('pipeline'), list)]
 
 
 def type_name(node: dict) -> str:
@@ -82,6 +134,26 @@ def type_name(node: dict) -> str:
     """
     kind = node.get('type', '')
     return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _sizes(steps: Any) -> Iterator[int | tuple[int, int]]:
+    """Yield what transforms make of the size of an image, one after the other."""
+    for node in walk(steps):
+        name = type_name(node)
+        key = 'crop_size' if name.endswith('Crop') and 'crop_size' in node else 'scale'
+        if key in node and ('Crop' in name or name == 'Resize'):
+            # these two write (width, height)
+            yield _size(node[key], swap=name in ('CenterCrop', 'Resize'))
+
+
+def is_a(node: dict, cls: type) -> bool:
+    """Return whether a config dict names this class, with or without a scope.
+
+    Args:
+        node: A config dict.
+        cls: The class.
+    """
+    return type_name(node) == cls.__name__
 
 
 def _size(value: int | list | tuple, swap: bool = False) -> int | tuple[int, int]:

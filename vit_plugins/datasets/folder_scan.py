@@ -6,33 +6,42 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from mmengine.dist import is_main_process
 
 from ..fileio.printable_text import log_line, printable
+from ._folder_tree import IMAGE_SUFFIXES, is_skipped_folder, list_images, read_tree
+from .splitting import stratified_split
 from .unfit_data import UnfitDataError
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 # pictures, too, which neither training nor prediction reads
 OTHER_PICTURES = (
     *('.heic', '.heif', '.avif', '.gif', '.jfif', '.jpe', '.jp2', '.j2k', '.jxl', '.ico', '.tga'),
     *('.apng', '.pbm', '.pnm', '.psd', '.svg', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf'),
     *('.rw2', '.raf', '.raw', '.exr', '.hdr'),
 )
-# made by file servers and operating systems, in lower case; those with a dot are hidden anyway
-SYSTEM_FOLDERS = (
-    *('__macosx', '@eadir', '@tmp', '@synoresource', '@recycle', '@recently-snapshot'),
-    *('#recycle', '#snapshot', '$recycle.bin', 'system volume information'),
-    *('lost+found', 'network trash folder', 'temporary items', 'found.000'),
-)
-SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini')
 PART_NAMES = {
     'train': ('train', 'training'),
     'val': ('val', 'valid', 'validation'),
     'test': ('test', 'testing'),
 }
+
+
+__all__ = [
+    'IMAGE_SUFFIXES',
+    'FolderError',
+    'FolderScan',
+    'compare_classes',
+    'describe_skipped',
+    'find_parts',
+    'find_unlabelled',
+    'list_images',
+    'log_skipped',
+    'scan_class_folders',
+]
 
 
 class FolderError(UnfitDataError):
@@ -49,12 +58,44 @@ class FolderScan:
         samples: Path below ``root`` (with ``/``) and class number of every image.
         skipped: How many files were left out, by suffix, and how many system and hidden folders,
             by name and ``/``.
+        splits: The splits that were asked for, see :meth:`part`.
     """
 
     root: Path
     classes: tuple[str, ...]
     samples: tuple[tuple[str, int], ...]
     skipped: Counter[str]
+    splits: dict[tuple[float, int], tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
+        """Pick the images of a part; the folder is split once, however many datasets ask.
+
+        Args:
+            name: 'all', 'train' or 'val'.
+            val_fraction: How much of each class is for validation.
+            seed: The seed of the split.
+
+        Returns:
+            Indices of ``samples``, ascending.
+
+        Raises:
+            ValueError: If ``val_fraction`` is not within [0, 1), or 0 for 'val'.
+        """
+        if name == 'val' and val_fraction == 0:
+            raise ValueError(
+                'val_fraction=0: no image is held out, so there is none to validate or test on; '
+                'name a folder with images to test on'
+            )
+        if name == 'all' or val_fraction == 0:
+            return list(range(len(self.samples)))
+        if (val_fraction, seed) not in self.splits:
+            paths, labels = zip(*self.samples, strict=True)
+            parts = stratified_split(paths, labels, val_fraction, seed)
+            train, val = (np.array(part, np.int32) for part in parts)
+            self.splits[val_fraction, seed] = train, val
+        return self.splits[val_fraction, seed][name == 'val'].tolist()
 
     def counts(self) -> list[int]:
         """Count the images of each class."""
@@ -123,7 +164,8 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
     """List the images below the class folders of a folder.
 
     A class folder may hold further folders. Links are followed, once. Hidden folders and those
-    that file servers and operating systems make (``SYSTEM_FOLDERS``) are skipped and counted.
+    that file servers and operating systems make are skipped and counted. A folder that has not
+    changed since it was listed is not listed again, see ``_folder_tree.py``.
 
     Args:
         root: The folder that holds the class folders.
@@ -134,51 +176,36 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
         FolderError: If there are fewer than two class folders, one holds no image, or its name
             is not UTF-8.
     """
-    folders = _folders(root)
-    if not folders:
+    try:
+        tree = read_tree(root)
+    except OSError as error:
+        raise FolderError(f'{root} cannot be opened: {error.strerror}') from None
+    if not tree.names:
         raise FolderError(
             f'{root} holds no class folders: put the images of each class into a folder of its '
             f'own, as in {root / "cat" / "1.jpg"} and {root / "dog" / "1.jpg"}'
         )
-    if len(folders) == 1 and complete:
+    if len(tree.names) == 1 and complete:
         raise FolderError(
-            f'{root} holds one class only, {folders[0].name!r}: a classifier needs two or more'
+            f'{root} holds one class only, {tree.names[0]!r}: a classifier needs two or more'
         )
-    _require_utf8(folders)
-    skipped = Counter(kind for entry in os.scandir(root) if (kind := _kind_beside(entry)))
+    _require_utf8([root / name for name in tree.names])
     samples = []
     classes = []
     empty = []
-    for folder in folders:
-        images, more = list_images(folder)
-        skipped += more
-        if images:
-            samples += [(f'{folder.name}/{image}', len(classes)) for image in images]
-            classes.append(folder.name)
+    for number, name in enumerate(tree.names):
+        if images := tree.images_of(number):
+            samples += [(f'{name}/{image}', len(classes)) for image in images]
+            classes.append(name)
         else:
-            empty.append(f'{folder.name!r} ({_listed(more) or "nothing"} in it)')
+            empty.append(f'{name!r} ({_listed(tree.skipped[number]) or "nothing"} in it)')
     if empty and (complete or not classes):
         raise FolderError(
             f'no image in {len(empty)} of the class folders of {root}: {_some(empty)}; fill or '
             f'remove them (images end in {", ".join(IMAGE_SUFFIXES)})'
         )
-    return FolderScan(root, tuple(classes), tuple(samples), skipped)
-
-
-def list_images(folder: Path) -> tuple[list[str], Counter[str]]:
-    """Return the images anywhere below a folder, sorted, and count what is left out.
-
-    Args:
-        folder: Where to look.
-
-    Returns:
-        Paths relative to ``folder``, with ``/``, and the count of other files by suffix, of
-        system and hidden folders by name and ``/``.
-    """
-    images: list[str] = []
-    skipped: Counter[str] = Counter()
-    _walk(folder, '', (os.path.realpath(folder),), images, skipped)
-    return sorted(images), skipped
+    skipped = sum(tree.skipped, tree.beside)
+    return FolderScan(root, tuple(classes), tuple(samples), skipped, tree.splits)
 
 
 def describe_skipped(folder: str | os.PathLike, skipped: Mapping[str, int]) -> str:
@@ -237,54 +264,6 @@ def compare_classes(
             f'the classes of {where} differ from those of the training part: it '
             + ' and '.join(told)
         )
-
-
-def _walk(
-    folder: Path, prefix: str, above: tuple[str, ...], images: list[str], skipped: Counter[str]
-) -> None:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        skipped[f'folder that cannot be opened ({error.strerror})'] += 1
-        return
-    for entry in entries:
-        if entry.is_dir():
-            real = os.path.realpath(entry.path)
-            if is_skipped_folder(entry.name):
-                skipped[f'{entry.name}/'] += 1
-            elif real not in above:  # a link to a folder that we are inside of would never end
-                _walk(Path(entry.path), f'{prefix}{entry.name}/', (*above, real), images, skipped)
-        elif _suffix(entry) in IMAGE_SUFFIXES:
-            images.append(prefix + entry.name)
-        else:
-            skipped[_suffix(entry)] += 1
-
-
-def is_skipped_folder(name: str) -> bool:
-    """Return whether a folder of this name is hidden, or made by a file server or system.
-
-    Args:
-        name: The name, without its path.
-    """
-    return name.startswith('.') or name.lower() in SYSTEM_FOLDERS
-
-
-def _suffix(entry: os.DirEntry) -> str:
-    if entry.name.startswith('.'):
-        return '(hidden)'
-    if not entry.is_file():
-        return '(broken link)'
-    if entry.name.lower() in SYSTEM_FILES:
-        return entry.name
-    return Path(entry.name).suffix.lower() or '(no suffix)'
-
-
-def _kind_beside(entry: os.DirEntry) -> str:
-    """Return what to call an entry beside the class folders; empty for a class folder."""
-    if entry.is_dir():
-        return f'{entry.name}/' if is_skipped_folder(entry.name) else ''
-    suffix = _suffix(entry)
-    return f'{suffix} beside the class folders' if suffix in IMAGE_SUFFIXES else suffix
 
 
 def _listed(skipped: Mapping[str, int]) -> str:

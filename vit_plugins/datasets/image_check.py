@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from ..fileio.printable_text import log_line, printable
+from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
 from .photo_decoding import DAMAGE, decode_photo
 
@@ -131,23 +131,6 @@ def cache_file(root: Path) -> Path:
     base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     digest = sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
     return base / 'vit_plugins' / 'inspected_images' / f'{digest}.json'
-
-
-def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
-    """Show a progress bar on stderr while items pass.
-
-    Args:
-        found: What to go through.
-        total: How many there are.
-        title: What is being done.
-        progress: Whether to draw it. Default: if a person watches.
-    """
-    if not (sys.stderr.isatty() if progress is None else progress) or not total:
-        return found
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(found, title, total, console=Console(stderr=True))
 
 
 def _mark(path: Path) -> list[int] | None:

@@ -10,7 +10,6 @@ from mmpretrain.registry import DATASETS
 
 from ..datasets.transforms.load_photo import use_load_photo
 from .folder_scan import FolderError, compare_classes, log_skipped, scan_class_folders
-from .splitting import stratified_split
 
 
 @DATASETS.register_module()
@@ -62,7 +61,7 @@ class ImageFolder(CustomDataset):
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
         self._metainfo['classes'] = tuple(order)
         samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]
-        chosen = part_indices(samples, self.part, self.val_fraction, self.seed)
+        chosen = scan.part(self.part, self.val_fraction, self.seed)
         if not chosen:
             raise FolderError(
                 f'No image of {self.img_prefix} is left to validate on: each of its '
@@ -78,29 +77,3 @@ class ImageFolder(CustomDataset):
             f'Folder: \t{self.img_prefix}',
             f'Part: \t{self.part} (val_fraction {self.val_fraction}, seed {self.seed})',
         ]
-
-
-def part_indices(
-    samples: list[tuple[str, int]], part: str, val_fraction: float, seed: int
-) -> list[int]:
-    """Pick the samples of a part.
-
-    Args:
-        samples: Path and class of every image.
-        part: 'all', 'train' or 'val'.
-        val_fraction: How much of each class is for validation.
-        seed: The seed of the split.
-
-    Raises:
-        ValueError: If ``val_fraction`` is not within [0, 1), or 0 for 'val'.
-    """
-    if part == 'val' and val_fraction == 0:
-        raise ValueError(
-            'val_fraction=0: no image is held out, so there is none to validate or test on; name '
-            'a folder with images to test on'
-        )
-    if part == 'all' or val_fraction == 0:
-        return list(range(len(samples)))
-    paths, labels = zip(*samples, strict=True)
-    train, val = stratified_split(paths, labels, val_fraction, seed)
-    return train if part == 'train' else val

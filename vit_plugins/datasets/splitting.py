@@ -86,8 +86,3 @@ def hold_out_classes(
         key=lambda name: sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest(),
     )
     return sorted(ranked[share:]), sorted(ranked[:share])
-
-
-def _rank(seed: int, name: str) -> bytes:
-    # a file name that is not UTF-8 comes as surrogates, which stand for its bytes
-    return sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()

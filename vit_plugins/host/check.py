@@ -175,7 +175,7 @@ def check_host() -> None:
         raise HostError(problem)
     conflict = host_conflict(installed)
     if conflict:
-        warnings.warn(conflict, stacklevel=3)
+        warnings.warn(conflict, stacklevel=4)  # the line that imports the package
     try:
         with warnings.catch_warnings():
             # mmcv-lite reminds of the one compiled operator on each import; nothing here uses it.

@@ -18,13 +18,11 @@ A step of ``configs/convit_drloc_digits.py`` (torch 2.14, two threads on two cor
 The library reads the variable when it is loaded, hence before torch is imported.
 """
 
-import itertools
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
-from pathlib import Path
+from collections.abc import MutableMapping
 
-from ..resources import resource_root
+from ..command_line.own_process import is_own_command
 
 SPINS = '1000'
 CHOICES = ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')
@@ -38,19 +36,6 @@ def spin_briefly(environment: MutableMapping[str, str]) -> None:
     """
     if not any(name in environment for name in CHOICES):
         environment['GOMP_SPINCOUNT'] = SPINS
-
-
-def is_own_command(argv: Sequence[str], words: Sequence[str]) -> bool:
-    """Return whether this process is a command of this package, not someone's program.
-
-    Args:
-        argv: ``sys.argv``; during the import by ``python -m`` it begins with ``-m``.
-        words: ``sys.orig_argv``, the words that Python was started with.
-    """
-    if argv[:1] == ['-m']:
-        return ('-m', 'vit_plugins') in itertools.pairwise(words)
-    script = Path(argv[0] if argv else '').resolve()
-    return script.parent == resource_root() / 'tools' or script.stem == 'vit-plugins'
 
 
 if is_own_command(sys.argv, sys.orig_argv):

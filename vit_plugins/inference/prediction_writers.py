@@ -7,7 +7,7 @@ import json
 from typing import Any, TextIO
 
 from ..fileio.printable_text import printable, spreadsheet_cell, spreadsheet_path
-from .prediction import Answer
+from .classify import Answer
 
 
 class CsvWriter:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..visualization.curves import (
-    draw_against,
-    draw_against_cost,
-    draw_learning_curves,
+    plot_against,
+    plot_against_cost,
+    plot_mean_curves,
 )
 from .grid import Study
 from .model_cost import ModelCost
@@ -19,10 +19,10 @@ Group = tuple[str, ...]
 Groups = Mapping[Group, Mapping[int, Mapping[str, Any]]]
 
 
-def draw_pictures(
+def plot_pictures(
     study: Study, groups: Groups, costs: Mapping[Group, ModelCost], folder: Path
 ) -> list[Path]:
-    """Draw what the study holds, metric by metric.
+    """Plot what the study holds, metric by metric.
 
     Args:
         study: The study.
@@ -43,13 +43,13 @@ def draw_pictures(
         }
         curves = {name: found for name, found in curves.items() if all(found)}
         if curves:
-            figures[f'curves_{stem}'] = draw_learning_curves(curves, metric, counted(groups))
+            figures[f'curves_{stem}'] = plot_mean_curves(curves, metric, counted(groups))
         if study.plot:
             series = level_series(study, groups, metric)
             label = study.plot.get('label') or study.plot['x']
-            figures[f'{stem}_against_{study.plot["x"]}'] = draw_against(series, label, metric)
+            figures[f'{stem}_against_{study.plot["x"]}'] = plot_against(series, label, metric)
         if len(set(gmacs.values())) > 1:
-            figures[f'{stem}_against_gmacs'] = draw_against_cost(
+            figures[f'{stem}_against_gmacs'] = plot_against_cost(
                 cost_series(groups, gmacs, metric), metric
             )
     for stem, figure in figures.items():

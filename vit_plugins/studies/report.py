@@ -11,7 +11,7 @@ from typing import Any
 from ..evaluation.functional.statistics import paired_difference, summarize
 from .grid import Study
 from .model_cost import ModelCost
-from .pictures import Group, draw_pictures
+from .pictures import Group, plot_pictures
 
 Records = Mapping[str, Mapping[str, Any]]
 Costs = Mapping[Group, ModelCost]
@@ -138,7 +138,7 @@ def write_report(
     _write_csv(_cell_rows(study, records), folder / 'cells.csv')
     _write_csv(summary, folder / 'summary.csv')
     _write_csv(differences, folder / 'differences.csv')
-    pictures = draw_pictures(study, group_records(study, records), costs or {}, folder)
+    pictures = plot_pictures(study, group_records(study, records), costs or {}, folder)
     about = [study.about.strip(), ''] if study.about else []
     lines = [f'# {study.name}', '', *about, f'`{command}`', '']
     lines += ['Mean ± standard deviation (n - 1) over seeds.', '', *_summary_table(study, summary)]

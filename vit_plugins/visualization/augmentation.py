@@ -1,4 +1,4 @@
-"""Look at a config's augmentation: pictures before and after, with what was drawn."""
+"""Look at a config's augmentation: pictures before and after, with what was sampled."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..config_edits.photos import accept_photos
-from ..config_edits.walking import image_size, preprocessor_of, type_name, walk
+from ..config_edits.walking import image_size, leaf_datasets, preprocessor_of, type_name, walk
 from ..datasets.image_check import image_problem
 from .crops import Crop, crop_of, describe_crop
-from .sampled_parameters import describe_draws, describe_value, record_draws
+from .sampled_parameters import describe_sampled, describe_value, record_sampled
 from .sheets import FONT_SIZE, Picture
 
 SAMPLES = ('china', 'flower')
@@ -58,7 +58,8 @@ class AugmentationSheet:
     ) -> None:
         self.config = accept_photos(cfg.copy()) if photos else cfg
         loader = cfg.get('train_dataloader') or {}
-        dataset = next((n for n in walk(loader.get('dataset')) if n.get('pipeline')), None)
+        leaves = leaf_datasets(loader.get('dataset') or {})
+        dataset = next((leaf for leaf in leaves if leaf.get('pipeline')), None)
         if dataset is None:
             raise ValueError('the config has no train_dataloader with a pipeline: nothing to show')
         self.settings: list[dict] = list(dataset['pipeline'])
@@ -95,13 +96,13 @@ class AugmentationSheet:
                 image, words = self._centre(image), f'{words}, its middle'
             row = [self._picture(image, 'original', [words])]
             for title, transform in members:
-                with record_draws(transform) as found:
+                with record_sampled(transform) as found:
                     changed = transform({'img': image})['img']
                 row.append(self._picture(changed, title, _member_settings(found[0].value)))
             for k in range(draws):
-                with record_draws(self.pipeline) as found:
+                with record_sampled(self.pipeline) as found:
                     result = self._run(source)
-                row.append(self._picture(result, f'draw {k + 1}', describe_draws(found)))
+                row.append(self._picture(result, f'draw {k + 1}', describe_sampled(found)))
             rows.append(row)
         return rows
 
@@ -122,14 +123,14 @@ class AugmentationSheet:
             for transform in self._crops():
                 crops, pictures = [], []
                 for k in range(draws):
-                    with record_draws(transform) as found:
+                    with record_sampled(transform) as found:
                         output = transform({'img': image})['img']
                     crop = crop_of(transform, found[0].value, *image.shape[:2])
                     words = describe_crop(crop, *image.shape[:2])
                     colour = COLOURS[k % len(COLOURS)]
                     crops.append(crop)
                     pictures.append(Picture(self._image(output), words, colour))
-                boxed = draw_boxes(to_picture(image, self.bgr), crops, self.cell)
+                boxed = plot_boxes(to_picture(image, self.bgr), crops, self.cell)
                 rows.append([Picture(boxed, _crop_title(transform)), *pictures])
         return rows
 
@@ -250,8 +251,8 @@ def to_picture(image: Any, bgr: bool) -> Image.Image:
     return Image.fromarray(image.reshape(image.shape[:2])).convert('RGB')
 
 
-def draw_boxes(picture: Image.Image, crops: Sequence[Crop], side: int) -> Image.Image:
-    """Draw where crops lie, one colour each.
+def plot_boxes(picture: Image.Image, crops: Sequence[Crop], side: int) -> Image.Image:
+    """Plot where crops lie, one colour each.
 
     Args:
         picture: The image that was cropped.
@@ -261,10 +262,10 @@ def draw_boxes(picture: Image.Image, crops: Sequence[Crop], side: int) -> Image.
     factor = side / max(picture.size)
     size = [max(round(length * factor), 1) for length in picture.size]
     result = picture.resize(size, Image.BICUBIC)
-    draw = ImageDraw.Draw(result)
+    pen = ImageDraw.Draw(result)
     for k, crop in enumerate(crops):
         x1, y1, x2, y2 = (round(edge * factor) for edge in crop.box)
-        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=COLOURS[k % len(COLOURS)], width=2)
+        pen.rectangle((x1, y1, x2 - 1, y2 - 1), outline=COLOURS[k % len(COLOURS)], width=2)
     return result
 
 
@@ -299,6 +300,6 @@ def _crop_title(transform: BaseTransform) -> str:
 
 
 def _member_settings(params: Any) -> list[str]:
-    """Write what was drawn for one member of 3-Augment, whose name stands above."""
+    """Write what was sampled for one member of 3-Augment, whose name stands above."""
     settings = {'threshold': params.threshold, 'radius': params.radius, **dict(params.jitter)}
     return [f'{k} {describe_value(v)}' for k, v in settings.items() if v is not None]

@@ -25,8 +25,8 @@ class Crop:
     stretch: float
 
 
-def draw_crop(transform: BaseTransform, height: int, width: int) -> Crop:
-    """Let a transform draw a crop, as it does in training, and look where it lies.
+def sample_crop(transform: BaseTransform, height: int, width: int) -> Crop:
+    """Sample a crop, as a transform does in training, and return where it lies.
 
     Args:
         transform: A ``RandomResizedCrop`` of the host or a ``SimpleRandomCrop``.
@@ -45,10 +45,10 @@ def draw_crop(transform: BaseTransform, height: int, width: int) -> Crop:
 
 
 def crop_of(transform: BaseTransform, params: Any, height: int, width: int) -> Crop:
-    """Tell where a crop lies that a transform has drawn.
+    """Tell where a crop lies that a transform has sampled.
 
     Args:
-        transform: As in :func:`draw_crop`.
+        transform: As in :func:`sample_crop`.
         params: What its random method returned.
         height: Height of the image.
         width: Width of it.

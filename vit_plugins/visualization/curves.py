@@ -1,4 +1,4 @@
-"""Pictures of a study: arrays in, figure out."""
+"""Curves of a run and of a study: arrays in, figure out. No global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -20,6 +20,37 @@ DASHES = ('-', '--', ':', '-.')
 MARKERS = 'os^Dv<>pP*XhH8d'
 
 
+def plot_learning_curve(
+    losses: Mapping[str, Curve], metrics: Mapping[str, Curve], xlabel: str = 'epoch'
+) -> Figure:
+    """Plot how losses fell and metrics rose.
+
+    Args:
+        losses: Name to (step, value) points, for the upper panel.
+        metrics: The same, for the lower panel; the last value is written beside the name. A
+            panel without curves is left out.
+        xlabel: What a step is.
+
+    Returns:
+        The figure; ``figure.savefig(file)`` writes it, with or without a display.
+    """
+    from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
+
+    panels = [(n, c) for n, c in (('training loss', losses), ('validation', metrics)) if c]
+    figure = Figure(figsize=(7, 1 + 2.5 * len(panels)), layout='constrained')
+    rows = figure.subplots(max(len(panels), 1), sharex=True, squeeze=False)[:, 0]
+    for axes, (title, curves) in zip(rows, panels, strict=False):
+        for name, points in curves.items():
+            steps, values = zip(*points, strict=True)
+            marker = '.' if len(steps) < 30 else ''
+            axes.plot(steps, values, marker=marker, label=f'{name} {values[-1]:.4g}')
+        axes.set_ylabel(title)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize='small')
+    rows[-1].set_xlabel(xlabel)
+    return figure
+
+
 def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Average the curves of several seeds, at the steps that all have.
 
@@ -36,10 +67,10 @@ def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndar
     return np.array(steps), np.array([summary.mean for summary in found]), deviations
 
 
-def draw_learning_curves(
+def plot_mean_curves(
     groups: Mapping[str, Sequence[Curve]], metric: str, counted: str = 'epoch'
 ) -> Figure:
-    """Draw mean and deviation over the seeds of each setting.
+    """Plot mean and deviation over the seeds of each setting.
 
     Args:
         groups: Name of a setting to the curves of its seeds.
@@ -70,10 +101,10 @@ def draw_learning_curves(
     return figure
 
 
-def draw_against(
+def plot_against(
     series: Mapping[str, Mapping[float, Sequence[float]]], xlabel: str, metric: str
 ) -> Figure:
-    """Draw a metric against a number, with one standard deviation over the seeds.
+    """Plot a metric against a number, with one standard deviation over the seeds.
 
     Args:
         series: Name of each line to x to the values of its seeds.
@@ -103,15 +134,15 @@ def draw_against(
     return figure
 
 
-def draw_against_cost(
+def plot_against_cost(
     series: Mapping[str, Mapping[str, tuple[float, Sequence[float]]]], metric: str
 ) -> Figure:
-    """Draw a metric against the multiplications, with one standard deviation over the seeds.
+    """Plot a metric against the multiplications, with one standard deviation over the seeds.
 
     Colours tell the lines, markers the models along them: two may cost the same.
 
     Args:
-        series: Name of each line (empty for a single one, which is not drawn through) to the name
+        series: Name of each line (empty for a single one, without a line) to the name
             of each point to its GMACs and the values of its seeds.
         metric: What the values are.
     """

@@ -1,4 +1,4 @@
-"""What the random transforms of a pipeline drew, in words."""
+"""What the random transforms of a pipeline sampled, in words."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PICKS = ('random_policy_indices', 'random_pipeline_index', 'random_apply')
 
 
 @dataclass(frozen=True)
-class Draw:
+class SampledParameter:
     """One random decision.
 
     Attributes:
         transform: The transform that made it, one of mmcv or of torchvision.
-        method: Its method that drew.
+        method: Its random method.
         value: What came out.
     """
 
@@ -37,20 +37,20 @@ class Draw:
 
 
 @contextmanager
-def record_draws(transforms: Any) -> Iterator[list[Draw]]:
-    """Note what transforms draw while the context lasts.
+def record_sampled(transforms: Any) -> Iterator[list[SampledParameter]]:
+    """Note what transforms sample while the context lasts.
 
     Every method that a transform marks as random (mmcv's ``cache_randomness``) is heard, and the
-    ``get_params`` of torchvision's transforms; one that draws elsewhere is not. Nothing of the
+    ``get_params`` of torchvision's transforms; one that samples elsewhere is not. Nothing of the
     random stream changes.
 
     Args:
         transforms: A transform, or any nesting of lists and of transforms that hold others.
 
     Yields:
-        The list of draws, in their order; it grows as the transforms run.
+        The list of what was sampled, in its order; it grows as the transforms run.
     """
-    draws: list[Draw] = []
+    sampled: list[SampledParameter] = []
     heard = []
 
     def listen(transform: BaseTransform | torch.nn.Module, name: str) -> None:
@@ -58,7 +58,7 @@ def record_draws(transforms: Any) -> Iterator[list[Draw]]:
 
         def note(*args: Any, **kwargs: Any) -> Any:
             value = method(*args, **kwargs)
-            draws.append(Draw(transform, name, value))
+            sampled.append(SampledParameter(transform, name, value))
             return value
 
         setattr(transform, name, note)
@@ -69,24 +69,24 @@ def record_draws(transforms: Any) -> Iterator[list[Draw]]:
             if hasattr(transform, name):  # a class shares the list with its relatives
                 listen(transform, name)
     try:
-        yield draws
+        yield sampled
     finally:
         for transform, name in heard:
             delattr(transform, name)
 
 
-def describe_draws(draws: Sequence[Draw]) -> list[str]:
-    """Write draws as short lines, one per transform that did something.
+def describe_sampled(sampled: Sequence[SampledParameter]) -> list[str]:
+    """Write what was sampled as short lines, one per transform that did something.
 
     Args:
-        draws: As recorded.
+        sampled: As recorded.
 
     Returns:
-        Lines such as ``'Rotate -21'`` or ``'RandomFlip horizontal'``; a transform that a draw
+        Lines such as ``'Rotate -21'`` or ``'RandomFlip horizontal'``; a transform that chance
         switched off, or that only picks among others, has none.
     """
     lines = []
-    for transform, found in _calls(draws):
+    for transform, found in _calls(sampled):
         if found.pop('random_disable', False):
             continue
         if 'random_negative' in found:  # the magnitude with its sign
@@ -99,7 +99,7 @@ def describe_draws(draws: Sequence[Draw]) -> list[str]:
 
 
 def describe_value(value: Any, method: str = '') -> str:
-    """Write what was drawn, numbers to three digits; nothing for None and False.
+    """Write what was sampled, numbers to three digits; nothing for None and False.
 
     Args:
         value: A number, text, sequence or dataclass.
@@ -127,15 +127,15 @@ def describe_value(value: Any, method: str = '') -> str:
     return str(value)
 
 
-def _calls(draws: Sequence[Draw]) -> list[tuple[Any, dict[str, Any]]]:
-    """Put together what a transform drew for one image; it may run more than once."""
+def _calls(sampled: Sequence[SampledParameter]) -> list[tuple[Any, dict[str, Any]]]:
+    """Group what a transform sampled for one image; it may run more than once."""
     calls: list[tuple[Any, dict[str, Any]]] = []
-    for draw in draws:
-        found = [values for transform, values in calls if transform is draw.transform]
-        if not found or draw.method in found[-1]:
+    for parameter in sampled:
+        found = [values for transform, values in calls if transform is parameter.transform]
+        if not found or parameter.method in found[-1]:
             found.append({})
-            calls.append((draw.transform, found[-1]))
-        found[-1][draw.method] = draw.value
+            calls.append((parameter.transform, found[-1]))
+        found[-1][parameter.method] = parameter.value
     return calls
 
 

@@ -51,7 +51,7 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
     step_x, step_y = cell + 2 * MARGIN, cell + text + 2 * MARGIN
     columns = max(len(row) for row in rows)
     sheet = Image.new('RGB', (columns * step_x, len(rows) * step_y), PAPER)
-    draw = ImageDraw.Draw(sheet)
+    pen = ImageDraw.Draw(sheet)
     for j, row in enumerate(rows):
         for i, picture in enumerate(row):
             if picture is None:
@@ -62,10 +62,10 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
             sheet.paste(fitted, (x, y))
             if picture.frame:
                 box = (x - 3, y - 3, x + fitted.width + 2, y + fitted.height + 2)
-                draw.rectangle(box, outline=picture.frame, width=3)
+                pen.rectangle(box, outline=picture.frame, width=3)
             for k, words in enumerate(picture.caption.splitlines()):
                 words = _cut(printable(words), cell, font)
-                draw.text((left, top + cell + 2 + k * line), words, INK, font)
+                pen.text((left, top + cell + 2 + k * line), words, INK, font)
     return sheet
 
 

@@ -62,11 +62,15 @@ def checkpoint_fault(path: str | Path) -> str | None:
     return f'holds weights that are not finite (such as {names[0]})' if names else None
 
 
-def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
+def find_trained(
+    work_dir: str | Path, config: Path | None = None, checkpoint: Path | None = None
+) -> tuple[Path, Path]:
     """Find what a training left: its config and the checkpoint to use.
 
     Args:
         work_dir: The work dir of a training.
+        config: The config to use, if it is known.
+        checkpoint: The checkpoint to use, if it is known.
 
     Returns:
         The config, and the best checkpoint (by validation) if the run kept one, else the newest.
@@ -74,6 +78,10 @@ def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
     Raises:
         FileNotFoundError: If the folder holds no config, several, or no whole checkpoint.
     """
+    return config or _config_of(work_dir), checkpoint or _checkpoint_of(work_dir)
+
+
+def _config_of(work_dir: str | Path) -> Path:
     record = read_record(work_dir)
     configs = sorted(Path(work_dir).glob('*.py'))
     if record is not None and (named := Path(work_dir, record.config)).is_file():
@@ -82,12 +90,16 @@ def find_trained(work_dir: str | Path) -> tuple[Path, Path]:
         raise FileNotFoundError(
             f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'
         )
+    return configs[0]
+
+
+def _checkpoint_of(work_dir: str | Path) -> Path:
     best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime_ns)
     whole = [path for path in reversed(best) if checkpoint_fault(path) is None]
     checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
     if checkpoint is None:
         raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')
-    return configs[0], checkpoint
+    return checkpoint
 
 
 def trained_classes(checkpoint: str) -> tuple[str, ...] | None:

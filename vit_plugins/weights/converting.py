@@ -16,10 +16,11 @@ from .names.convit import CONVIT_NAMES
 from .names.cvt import CVT_NAMES
 from .names.deit import DEIT_NAMES
 from .names.deit3 import DEIT3_NAMES
-from .names.google import VIT_NAMES, load_google
+from .names.google import GOOGLE_NAMES, load_google
 from .names.hybrid import HYBRID_NAMES
-from .names.official import OfficialNames, is_official, unwrap_training_state
+from .names.official import OfficialNames
 from .names.t2t import T2T_NAMES
+from .official_files import is_official, unwrap_training_state
 from .plain_arrays import unwrap
 from .reading import load_checkpoint_file
 
@@ -159,7 +160,7 @@ ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
     'deit3': partial(convert_official, DEIT3_NAMES),
     'hybrid-vit': partial(convert_official, HYBRID_NAMES),
     't2t': partial(convert_official, T2T_NAMES),
-    'vit': partial(convert_official, VIT_NAMES),
+    'vit': partial(convert_official, GOOGLE_NAMES),
     'keep': OrderedDict,
 }
 

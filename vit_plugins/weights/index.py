@@ -1,35 +1,68 @@
-"""The model index: names for configs and published weights, known to MMPretrain as its own."""
+"""The model index: names for configs and published weights, known to MMPretrain as its own.
+
+MMPretrain is imported where it is used: ``python -m vit_plugins list`` answers without it.
+"""
+
+from __future__ import annotations
 
 import difflib
+import functools
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmpretrain import ModelHub, list_models
-from modelindex.load_model_index import load
-from modelindex.models.Model import Model
-
+from ..host.check import check_host
 from ..resources import resource_root
-from .reading import PUBLISHED_SHA256
+
+if TYPE_CHECKING:
+    from modelindex.models.Model import Model
 
 
 def index_models() -> dict[str, Model]:
-    """Read our part of the model index: name to entry, paths relative to ``resource_root()``."""
+    """Read our part of the model index: name to entry, paths relative to ``resource_root()``.
+
+    Raises:
+        HostError: MMPretrain, which brings the reader, is missing.
+    """
+    if find_spec('modelindex') is None:
+        check_host()
+    from modelindex.load_model_index import load
+
     models = load(str(resource_root() / 'model-index.yml')).models
     return {model.name: model for model in sorted(models, key=lambda model: model.name)}
 
 
-def register_models() -> None:
-    """Enter our models into ``ModelHub``, for ``get_model``, ``list_models`` and inferencers.
+@functools.cache
+def published_digests() -> dict[str, str | None]:
+    """Return the SHA-256 of published weights by their address; None where it is not known."""
+    models = index_models().values()
+    return {m.weights: m.metadata.data.get('Weights SHA256') for m in models if m.weights}
 
+
+@functools.cache
+def register_models() -> None:
+    """Let ``get_model``, ``list_models`` and inferencers of MMPretrain know our models.
+
+    MMPretrain reads its own index when a model is first asked for; ours is read right after it.
     A second call changes nothing.
     """
+    from mmpretrain import ModelHub
+
+    register_host_models = ModelHub._register_mmpretrain_models
+
+    def register_all_models() -> None:
+        register_host_models()
+        _enter_models()
+
+    ModelHub._register_mmpretrain_models = staticmethod(register_all_models)
+
+
+@functools.cache
+def _enter_models() -> None:
+    from mmpretrain import ModelHub
+
     root = resource_root()
-    models = index_models()
-    if all(ModelHub.has(name) for name in models):
-        return
     ModelHub.register_model_index(root / 'model-index.yml', config_prefix=root)
-    for model in models.values():
-        if model.weights:
-            PUBLISHED_SHA256[model.weights] = model.metadata.data.get('Weights SHA256')
 
 
 def resolve_weights(name_or_path: str | Path) -> str:
@@ -47,6 +80,8 @@ def resolve_weights(name_or_path: str | Path) -> str:
     Raises:
         ValueError: There is no such file and no such model, or the model has no weights.
     """
+    from mmpretrain import ModelHub, list_models
+
     text = str(name_or_path)
     path = Path(text).expanduser()
     if path.is_file():

@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
+from .bare_model import bare_model
 from .fitted import CONSTANT
 
 # Of training alone: testing does without, and training begins with its own.
@@ -45,8 +45,7 @@ def load_weights(
         CheckpointMismatchError: If anything else differs; it names keys and shapes. The model
             then holds weights of both.
     """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+    model = bare_model(model)
     report = load_report(model, checkpoint.get('state_dict', checkpoint))
 
     def matters(name: str) -> bool:

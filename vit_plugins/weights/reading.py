@@ -28,6 +28,7 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from .allow_list_unpickler import AllowListUnpickler, RefusedError
+from .index import published_digests
 from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
 MapLocation = str | torch.device | dict | Callable | None
@@ -40,8 +41,6 @@ _ZIP_MAGIC = b'PK\x03\x04'
 _CRAFTED = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
 # Names that say nothing of the model: two such downloads must not share a place in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
-# Published weights: address to SHA-256, None where the model index has none.
-PUBLISHED_SHA256: dict[str, str | None] = {}
 
 
 def _history_getattr(obj: object, name: str) -> object:
@@ -268,13 +267,13 @@ def download(url: str, model_dir: str | None = None, progress: bool = False) -> 
                 f'{url} cannot be fetched ({error}). Fetch it on another machine and save it as '
                 f'{path}'
             ) from error
-        if PUBLISHED_SHA256.get(url, '') is None:
+        if published_digests().get(url, '') is None:
             print_log(
                 f'The model index has no SHA-256 of {url}, so {path} is not verified.',
                 logger='current',
                 level=logging.WARNING,
             )
-    expected = PUBLISHED_SHA256.get(url)
+    expected = published_digests().get(url)
     if expected:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:

@@ -14,15 +14,11 @@ from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.utils import register_all_modules
 from torch import nn
 
-from vit_plugins.engine.hooks.fit_pca_hook import (
-    FitPCAHook,
-    collect_features,
-    matching_pairs,
-    split_loader,
-    weights_digest,
-)
+from vit_plugins.engine.hooks.fit_pca_hook import FitPCAHook
 from vit_plugins.engine.launch import end_ranks
-from vit_plugins.evaluation.functional.pca import fit_pca
+from vit_plugins.evaluation.functional.encoding import collect_features
+from vit_plugins.evaluation.functional.pca import fit_pca, matching_pairs
+from vit_plugins.weights.digest import weights_digest
 
 
 class TinyRetriever(BaseModel):
@@ -227,30 +223,6 @@ def test_mode_of_the_model_is_kept():
         first['embedding'], collect_features(model.eval(), data)['embedding']
     )
     assert not model.training
-
-
-def test_loader_of_a_split_sees_it_as_evaluation_does():
-    inner = dict(type='Digits', split='train', pipeline=FLIP)
-    wrapped = dict(
-        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[inner, inner])
-    )
-    cfg = Config(
-        dict(
-            train_dataloader=dict(batch_size=7, dataset=wrapped, sampler=dict(type='Other')),
-            val_dataloader=dict(
-                batch_size=5, drop_last=True, dataset=dict(dataset=inner | dict(pipeline=PACK))
-            ),
-        )
-    )
-    made = split_loader(cfg, 'train', cfg.val_dataloader)
-    assert made['dataset']['dataset']['datasets'][1]['pipeline'] == PACK
-    assert (made['batch_size'], made['sampler']) == (5, dict(type='DefaultSampler', shuffle=False))
-    assert 'drop_last' not in made
-    assert cfg.train_dataloader.dataset.dataset.datasets[0].pipeline == FLIP  # untouched
-    with pytest.raises(ValueError, match='the config has no test_dataloader to encode'):
-        split_loader(cfg, 'test', cfg.val_dataloader)
-    with pytest.raises(ValueError, match='no val_dataloader or test_dataloader'):
-        split_loader(cfg, 'train', None)
 
 
 def test_digest_is_that_of_the_encoder_alone():

@@ -1,4 +1,4 @@
-"""The learning curve: right points, whole after a resume, drawn without a display."""
+"""The learning curve: right points, whole after a resume, plotted without a display."""
 
 from types import SimpleNamespace
 
@@ -6,7 +6,7 @@ import pytest
 from mmengine.logging import MessageHub
 
 from vit_plugins.engine.hooks import LearningCurveHook
-from vit_plugins.visualization.embeddings import draw_learning_curve
+from vit_plugins.visualization.curves import plot_learning_curve
 
 
 @pytest.fixture
@@ -46,19 +46,19 @@ def test_points_are_epoch_means_and_survive_a_resume(runner, tmp_path):
     assert (tmp_path / 'learning_curve.png').read_bytes().startswith(b'\x89PNG')
 
 
-def test_short_epochs_are_not_slowed_but_the_end_is_drawn(runner, monkeypatch):
-    drawn = []
+def test_short_epochs_are_not_slowed_but_the_end_is_plotted(runner, monkeypatch):
+    plotted = []
     monkeypatch.setattr(
-        'vit_plugins.engine.hooks.learning_curve_hook.draw_learning_curve',
+        'vit_plugins.engine.hooks.learning_curve_hook.plot_learning_curve',
         lambda losses, metrics, xlabel: (
-            drawn.append(len(losses['loss'])) or draw_learning_curve(losses, metrics, xlabel)
+            plotted.append(len(losses['loss'])) or plot_learning_curve(losses, metrics, xlabel)
         ),
     )
     hook = LearningCurveHook(min_seconds=1000)
     for _ in range(3):
         epoch(hook, runner, 1.0, 1.0)
     hook.after_train(runner)
-    assert drawn == [1, 3]
+    assert plotted == [1, 3]
 
 
 def test_a_validation_on_its_own_has_no_curve(runner, tmp_path):
@@ -70,13 +70,13 @@ def test_a_validation_on_its_own_has_no_curve(runner, tmp_path):
 def test_figure_holds_the_curves_and_leaves_pyplot_alone():
     import matplotlib.pyplot as plt
 
-    figure = draw_learning_curve({'loss': [(1, 0.5), (2, 0.25)]}, {'top1': [(2, 90.0)]})
+    figure = plot_learning_curve({'loss': [(1, 0.5), (2, 0.25)]}, {'top1': [(2, 90.0)]})
     losses, metrics = figure.axes
     assert losses.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.25]]
     assert metrics.get_legend().get_texts()[0].get_text() == 'top1 90'
     assert metrics.get_xlabel() == 'epoch'
-    assert len(draw_learning_curve({}, {'top1': [(1, 1.0)]}).axes) == 1
-    assert len(draw_learning_curve({}, {}).axes) == 1
+    assert len(plot_learning_curve({}, {'top1': [(1, 1.0)]}).axes) == 1
+    assert len(plot_learning_curve({}, {}).axes) == 1
     assert plt.get_fignums() == []
 
 

@@ -1,74 +1,24 @@
+"""What only CvT does; test_contract.py holds what all backbones do."""
+
 import copy
 import math
 import re
+from functools import partial
 
 import pytest
+import small_backbones
 import torch
-import torch.multiprocessing as mp
-from mmengine.registry import MODELS as ROOT_MODELS
 from mmengine.runner import load_checkpoint
-from mmengine.utils import digit_version
 from mmpretrain.registry import MODELS
+from small_backbones import CVT_ARCH, meta_classifier, official_weights, randomised
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from vit_plugins.engine.launch import end_ranks
 from vit_plugins.models.backbones.cvt import CvT
 
-ARCH = dict(embed_dims=(8, 16, 24), num_heads=(1, 2, 3), depths=(1, 2, 2))
 BOTH = pytest.mark.parametrize('style', ['official', 'gap'])
-GAP_SLOW = pytest.mark.parametrize(
-    'style', ['official', pytest.param('gap', marks=pytest.mark.slow)]
-)
-SWITCHES = {
-    'default': {},
-    'gap': dict(style='gap'),
-    'gap raw': dict(style='gap', out_type='raw'),
-    'feature map': dict(out_type='featmap'),
-    'feature maps': dict(out_type='featmap', out_indices=(0, 1, 2)),
-    'average': dict(out_type='avg_featmap'),
-    'raw': dict(out_type='raw'),
-    'first stage': dict(out_type='raw', out_indices=0),
-    'drop path': dict(drop_path_rate=0.2),
-    'attention dropout': dict(attn_drop_rate=0.2),
-    'checkpointing': dict(with_cp=True),
-    'stem frozen': dict(frozen_stages=0),
-    'stages frozen': dict(frozen_stages=2),
-}
-
-
-def small(**kwargs) -> CvT:
-    return CvT(**{'arch': ARCH, **kwargs})
-
-
-def small_classifier(head: str = 'LinearClsHead', **backbone) -> nn.Module:
-    head = dict(type=head, num_classes=10, in_channels=24)
-    backbone = dict(type='CvT', **{'arch': ARCH, **backbone})
-    return MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head))
-
-
-def randomised(model: nn.Module) -> nn.Module:
-    """Give each weight, and each statistic of a batch norm, a value that shows when it is lost."""
-    for name, value in model.state_dict().items():
-        if name.endswith('running_var'):
-            value.uniform_(0.5, 2)
-        elif name.endswith('num_batches_tracked'):
-            value.fill_(7)
-        elif value.ndim > 1:
-            value.normal_(std=0.5)
-        else:
-            value.normal_(std=0.3).add_(1 if re.search(r'(norm\d?|bn)\.weight', name) else 0)
-    return model.eval()
-
-
-def official_weights(**kwargs) -> dict:
-    """Weights with the names of the official files, which are ours without ``backbone.``."""
-    weights = randomised(small_classifier(**kwargs)).state_dict()
-    return {
-        key.replace('head.fc.', 'head.').removeprefix('backbone.'): value
-        for key, value in weights.items()
-        if not key.startswith('data_preprocessor')
-    }
+small = partial(small_backbones.small, 'CvT')
+classifier = partial(small_backbones.classifier, 'CvT')
 
 
 def holds(model: CvT, weights: dict) -> bool:
@@ -112,7 +62,7 @@ def conv_tokens(grid, w, name, stride, training):
     return (x - mean) / (var + 1e-5).sqrt() * w[f'{name}.bn.weight'] + w[f'{name}.bn.bias']
 
 
-def reference(weights, images, style='official', training=False, arch=ARCH):
+def reference(weights, images, style='official', training=False, arch=CVT_ARCH):
     """Return the map (B, D, H, W) of each stage and the class token, not normalised."""
     w = {name: value.double() for name, value in weights.items()}
     gap, x, maps, cls = style == 'gap', images.double(), [], None
@@ -258,10 +208,10 @@ def test_equals_transformers(training):
     cvt = pytest.importorskip('transformers').models.cvt
     settings = dict(embed_dim=[8, 16, 24], num_heads=[1, 2, 3], depth=[1, 2, 3], num_labels=10)
     theirs = cvt.CvtForImageClassification(cvt.CvtConfig(**settings, drop_path_rate=[0.0] * 3))
-    arch = {**ARCH, 'depths': (1, 2, 3)}  # theirs needs no fewer blocks in the last stage
-    weights = official_weights(arch=arch)
+    arch = {**CVT_ARCH, 'depths': (1, 2, 3)}  # theirs needs no fewer blocks in the last stage
+    weights = official_weights('CvT', arch=arch)
     theirs.load_state_dict({transformers_name(key): value for key, value in weights.items()})
-    ours = small_classifier(arch=arch)
+    ours = classifier(arch=arch)
     ours.load_state_dict(weights)
     for stage in theirs.cvt.encoder.stages:  # transformers' exact GELU is not the official one
         for layer in stage.layers:
@@ -319,19 +269,11 @@ def test_gap_style_equals_vit_pytorch(training):
     stages |= {f's{i + 1}_heads': heads for i, heads in enumerate(arch['num_heads'])}
     stages |= {f's{i + 1}_depth': depth for i, depth in enumerate(arch['depths'])}
     theirs = cvt.CvT(num_classes=10, **stages)
-    ours = MODELS.build(
-        dict(
-            type='ImageClassifier',
-            backbone=dict(type='CvT', arch=arch, style='gap'),
-            head=dict(type='LinearClsHead', num_classes=10, in_channels=192),
-        )
+    ours, weights = (
+        classifier(arch=arch, style='gap'),
+        official_weights('CvT', arch=arch, style='gap'),
     )
-    randomised(ours)
-    weights = {
-        key.replace('head.fc.', 'head.').removeprefix('backbone.'): value
-        for key, value in ours.state_dict().items()
-        if not key.startswith('data_preprocessor')
-    }
+    ours.load_state_dict(weights)
     theirs.load_state_dict(vit_pytorch_weights(weights))
     images = torch.randn(2, 3, 64, 48).double()
     out = ours.double().train(training)(images)
@@ -352,18 +294,8 @@ def test_gap_style_equals_vit_pytorch(training):
     ],
 )
 def test_parameters_of_the_architectures(arch, style, params, keys):
-    with torch.device('meta'):
-        model = MODELS.build(
-            dict(
-                type='ImageClassifier',
-                backbone=dict(type='CvT', arch=arch, style=style),
-                head=dict(
-                    type='LinearClsHead',
-                    num_classes=1000,
-                    in_channels=CvT.arch_zoo[arch]['embed_dims'][-1],
-                ),
-            )
-        )
+    width = CvT.arch_zoo[arch]['embed_dims'][-1]
+    model = meta_classifier('CvT', width, 'LinearClsHead', arch=arch, style=style)
     assert sum(param.numel() for param in model.parameters()) == params
     assert all(param.requires_grad for param in model.parameters())
     if keys:
@@ -447,15 +379,6 @@ def test_gap_style_has_no_norm_before_the_mean():
     torch.testing.assert_close(model(images)[0], featmap.mean((2, 3)))
 
 
-def test_out_indices_in_the_order_given():
-    model = small(out_type='avg_featmap', out_indices=(2, 0)).eval()
-    images = torch.randn(1, 3, 32, 32)
-    outs = model(images)
-    model.out_indices = (0, 2)
-    for out, other in zip(outs, reversed(model(images)), strict=True):
-        assert torch.equal(out, other)
-
-
 def test_class_token_and_map_do_not_mix_in_the_convolutions():
     """The convolutions see the grid only: the token before it changes none of their outputs."""
     attn = randomised(small()).stage2.blocks[0].attn
@@ -476,80 +399,12 @@ def test_keys_and_values_are_squeezed():
 # --- arguments ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    'change',
-    [
-        dict(arch={**ARCH, 'depths': (1, 1, 2)}),
-        dict(style='gap'),
-        dict(patch_sizes=(5, 3, 3), paddings=(2, 1, 1)),
-        dict(strides=(2, 2, 2)),
-        dict(paddings=(3, 1, 1)),
-        dict(kv_stride=1),
-        dict(mlp_ratio=2),
-        dict(out_type='avg_featmap'),
-        dict(out_type='featmap', out_indices=1),
-        dict(drop_rate=0.3),
-        dict(attn_drop_rate=0.3),
-        dict(drop_path_rate=0.5),
-        dict(norm_cfg=dict(type='LN', eps=0.1)),
-        dict(frozen_stages=1),
-        dict(init_cfg=dict(type='Constant', layer='Linear', val=0.01)),
-    ],
-    ids=lambda change: '-'.join(change),
-)
-def test_each_argument_changes_output_gradient_or_state(change):
-    seen = []
-    for kwargs in ({}, change):
-        torch.manual_seed(0)
-        model = small(**kwargs)
-        model.init_weights()
-        model.train()
-        torch.manual_seed(1)
-        out = model(torch.randn(4, 3, 32, 48))[-1]
-        out.square().sum().backward()
-        trained = {n: tuple(p.shape) for n, p in model.named_parameters() if p.grad is not None}
-        seen.append((out, trained))
-    (out, trained), (other, other_trained) = seen
-    same_output = out.shape == other.shape and torch.allclose(out, other, atol=1e-5)
-    assert not same_output or trained != other_trained
-
-
-def test_in_channels():
-    assert small(in_channels=1).eval()(torch.randn(1, 1, 32, 32))[0].shape == (1, 24)
-
-
-def test_with_cp_recomputes_changes_no_gradient_and_counts_a_batch_once():
-    images = torch.randn(2, 3, 32, 32)
-    grads, calls, buffers = [], [], []
-    for with_cp in (False, True):
-        torch.manual_seed(0)
-        model = small(with_cp=with_cp, drop_rate=0.2, drop_path_rate=0.2).train()
-        count = []
-        model.stage1.blocks[0].mlp.act.register_forward_hook(lambda *_, n=count: n.append(1))
-        torch.manual_seed(1)
-        model(images)[0].square().sum().backward()
-        calls.append(len(count))
-        grads.append([p.grad for p in model.parameters()])
-        buffers.append(dict(model.named_buffers()))
-    assert calls == [1, 2]
-    torch.testing.assert_close(*grads)
-    torch.testing.assert_close(*buffers)
-
-
 @BOTH
 def test_drop_path_grows_linearly_in_the_last_stage(style):
     with torch.device('meta'):
         model = CvT(style=style, drop_path_rate=0.1)
     rates = [[block.drop_path.drop_prob for block in stage.blocks] for stage in model.stages]
     assert rates == [[0.0], [0.0, 0.0], [pytest.approx(0.1 * j / 9) for j in range(10)]]
-
-
-@pytest.mark.parametrize('settings', SWITCHES.values(), ids=SWITCHES)
-def test_every_trained_parameter_gets_a_gradient(settings):
-    model = small(**settings).train()
-    sum(out.square().sum() for out in model(torch.randn(2, 3, 32, 32))).backward()
-    for name, param in model.named_parameters():
-        assert (param.grad is not None) == param.requires_grad, name
 
 
 @BOTH
@@ -574,31 +429,6 @@ def test_frozen_stages(style, stages):
         torch.testing.assert_close(model(images), model(images))
 
 
-def test_train_and_eval_can_be_chained():
-    assert small().eval().training is False
-    assert small().train().training is True
-
-
-@pytest.mark.parametrize(
-    ('name', 'depth'),
-    [
-        ('backbone.stage0.patch_embed.proj.weight', 0),
-        ('backbone.stage0.blocks.0.attn.conv_proj_q.bn.bias', 1),
-        ('backbone.stage1.patch_embed.norm.weight', 1),
-        ('backbone.stage1.blocks.1.norm1.weight', 3),
-        ('backbone.stage2.cls_token', 3),
-        ('backbone.stage2.blocks.0.mlp.fc1.weight', 4),
-        ('backbone.stage2.blocks.1.mlp.fc2.bias', 5),
-        ('backbone.norm.weight', 6),
-        ('head.fc.weight', 6),
-    ],
-)
-def test_layer_depth(name, depth):
-    assert small_classifier().get_layer_depth(name) == (depth, 7)
-    if name.startswith('backbone.'):
-        assert small().get_layer_depth(name.removeprefix('backbone.')) == (depth, 7)
-
-
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
@@ -606,20 +436,20 @@ def test_layer_depth(name, depth):
         (dict(arch=14), 'arch 14 is none of 13, 21, w24'),
         (dict(style='mean'), "style 'mean' is none of official, gap"),
         (dict(arch=dict(embed_dims=(8,))), 'lacks num_heads, depths'),
-        (dict(arch={**ARCH, 'depths': (1, 1)}), 'lists of the arch dict are of different lengths'),
-        (dict(arch={**ARCH, 'num_heads': (1, 3, 3)}), r'embed_dims \(16\) must be a multiple'),
+        (
+            dict(arch={**CVT_ARCH, 'depths': (1, 1)}),
+            'lists of the arch dict are of different length',
+        ),
+        (dict(arch={**CVT_ARCH, 'num_heads': (1, 3, 3)}), r'embed_dims \(16\) must be a multip'),
         (dict(kv_stride=0), r'kv_stride \(0\) must be at least 1'),
         (dict(strides=(4, 0, 2)), r'strides \(4, 0, 2\) must be at least 1 each'),
         (dict(paddings=(2, 1, -1)), r'paddings \(2, 1, -1\) must be at least 0 each'),
         (dict(strides=(4, 2)), r'strides \(4, 2\) must have one number for each of the 3 stages'),
         (dict(patch_sizes=(7,)), 'patch_sizes'),
         (dict(paddings=(1, 1, 1, 1)), 'paddings'),
-        (dict(out_type='tokens'), "out_type 'tokens' is none of cls_token, featmap"),
-        (dict(out_indices=3), r'out_indices \[3\] must name stages between -3 and 2'),
-        (dict(out_indices=()), 'out_indices'),
         (dict(out_indices=(1, 2)), "out_type='cls_token' with .*only the last stage .*'featmap'"),
         (dict(style='gap', out_type='cls_token'), "style='gap': there is none .*'avg_featmap'"),
-        (dict(frozen_stages=4), r'frozen_stages \(4\) must be between -1 and 3'),
+        (dict(out_indices=3), r'out_indices \[3\] must name stages between -3 and 2'),
     ],
 )
 def test_refuses(settings, message):
@@ -689,14 +519,7 @@ def expected_names(depths) -> set[str]:
 
 @pytest.mark.parametrize(('arch', 'keys'), [('13', 459), ('21', 731), ('w24', 833)])
 def test_all_keys_of_the_real_sizes(arch, keys):
-    with torch.device('meta'):
-        model = MODELS.build(
-            dict(
-                type='ImageClassifier',
-                backbone=dict(type='CvT', arch=arch),
-                head=dict(type='LinearClsHead', num_classes=1000, in_channels=1024),
-            )
-        )
+    model = meta_classifier('CvT', 1024, 'LinearClsHead', arch=arch)
     names = expected_names(CvT.arch_zoo[arch]['depths'])
     assert len(names) == keys
     renamed = dict.fromkeys(names)
@@ -704,36 +527,18 @@ def test_all_keys_of_the_real_sizes(arch, keys):
     assert renamed.keys() == model.state_dict().keys()
 
 
-def save(tmp_path, content, suffix='.pth') -> str:
-    file = tmp_path / f'weights{suffix}'
-    if suffix == '.safetensors':
-        from safetensors.torch import save_file
-
-        save_file(content, file)
-    else:
-        torch.save(content, file)
-    return str(file)
-
-
-FILES = {
-    'raw': (lambda weights: weights, '.pth'),
-    'training': (lambda weights: {'model': weights, 'optimizer': {}, 'epoch': 3}, '.pth'),
-    'parallel': (lambda w: {'model': {f'module.{k}': v for k, v in w.items()}}, '.pth'),
-    'state_dict': (lambda weights: {'state_dict': weights}, '.pth'),
-    'safetensors': (lambda weights: weights, '.safetensors'),
-}
-
-
-@pytest.mark.parametrize('kind', FILES)
-def test_official_files_load_strictly_into_a_classifier(tmp_path, kind):
-    wrap, suffix = FILES[kind]
-    weights, model = official_weights(), small_classifier()
-    load_checkpoint(model, save(tmp_path, wrap(weights), suffix), strict=True)
-    assert holds(model.backbone, weights)
+def test_official_weights_compute_what_the_reference_does():
+    weights, model = official_weights('CvT'), classifier()
+    model.load_state_dict(weights)
     weights = {name: value.double() for name, value in weights.items()}
     _, cls = reference(weights, images := torch.randn(1, 3, 32, 32).double())
     expected = linear(layer_norm(cls[:, 0], weights, 'norm'), weights, 'head')
     torch.testing.assert_close(model.eval().double()(images), expected, atol=1e-11, rtol=0)
+
+
+def save(tmp_path, content) -> str:
+    torch.save(content, tmp_path / 'weights.pth')
+    return str(tmp_path / 'weights.pth')
 
 
 def test_official_files_load_strictly_into_drloc(tmp_path):
@@ -742,9 +547,9 @@ def test_official_files_load_strictly_into_drloc(tmp_path):
         in_channels=24,
         head=dict(type='LinearClsHead', num_classes=10, in_channels=24),
     )
-    backbone = dict(type='CvT', arch=ARCH, out_type='raw')
+    backbone = dict(type='CvT', arch=CVT_ARCH, out_type='raw')
     model = MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head))
-    weights, plain = official_weights(), small_classifier().eval()
+    weights, plain = official_weights('CvT'), classifier().eval()
     file = save(tmp_path, weights)
     load_checkpoint(model, file, strict=True)
     load_checkpoint(plain, file, strict=True)
@@ -753,52 +558,8 @@ def test_official_files_load_strictly_into_drloc(tmp_path):
     assert torch.equal(model.eval()(images), plain(images))
 
 
-@pytest.mark.parametrize('kind', [*FILES, 'mmpretrain'])
-def test_files_load_into_a_bare_backbone(tmp_path, kind):
-    weights = official_weights()
-    if kind == 'mmpretrain':
-        classifier = small_classifier()
-        classifier.load_state_dict(weights)
-        content, suffix = {'state_dict': classifier.state_dict(), 'meta': {}}, '.pth'
-    else:
-        wrap, suffix = FILES[kind]
-        content = wrap(weights)
-    file = save(tmp_path, content, suffix)
-    model = small(init_cfg=dict(type='Pretrained', checkpoint=file))
-    model.init_weights()
-    assert holds(model, weights)
-    strict = small()
-    load_checkpoint(strict, file, strict=True)
-    assert holds(strict, weights)
-
-
-@BOTH
-@pytest.mark.parametrize('bare', [False, True])
-def test_own_files_load_strictly(tmp_path, style, bare):
-    model = randomised((small if bare else small_classifier)(style=style))
-    twin = (small if bare else small_classifier)(style=style)
-    load_checkpoint(twin, save(tmp_path, {'state_dict': model.state_dict()}), strict=True)
-    assert holds(twin, model.state_dict())
-
-
-def test_load_from_of_the_runner(tmp_path):
-    from mmengine.runner import Runner
-
-    weights = official_weights()
-    runner = Runner(
-        model=small_classifier(),
-        work_dir=str(tmp_path),
-        load_from=save(tmp_path, weights),
-        experiment_name='cvt_load_from',
-        default_scope='mmpretrain',
-    )
-    runner.load_or_resume()
-    assert holds(runner.model.backbone, weights)
-    assert torch.equal(runner.model.head.fc.weight, weights['head.weight'])
-
-
 def test_the_vit_head_takes_the_backbone_and_names_what_is_left(tmp_path):
-    weights, model = official_weights(), small_classifier('VisionTransformerClsHead')
+    weights, model = official_weights('CvT'), classifier('VisionTransformerClsHead')
     file = save(tmp_path, weights)
     load_checkpoint(model, file)
     assert holds(model.backbone, weights)
@@ -807,33 +568,17 @@ def test_the_vit_head_takes_the_backbone_and_names_what_is_left(tmp_path):
         load_checkpoint(model, file, strict=True)
 
 
-@pytest.mark.parametrize('bare', [False, True])
-def test_unknown_and_missing_keys_are_named(tmp_path, bare):
-    weights = official_weights()
-    weights['stage0.surprise'] = weights.pop('stage2.cls_token')
-    model = small() if bare else small_classifier()
-    missing = ('' if bare else 'backbone.') + r'stage2\.cls_token'
-    with pytest.raises(RuntimeError, match=rf'(?s)stage0\.surprise.*{missing}'):
-        load_checkpoint(model, save(tmp_path, weights), strict=True)
+def test_a_position_embedding_in_a_file_is_named():
+    weights = {**small().state_dict(), 'pos_embed': torch.zeros(1, 17, 24)}
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "pos_embed"'):
+        small().load_state_dict(weights)
 
 
 def test_the_other_style_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match=r'(?s)conv_proj_k\.conv.*conv_proj_kv\.conv'):
         load_checkpoint(
-            small_classifier(style='gap'), save(tmp_path, official_weights()), strict=True
+            classifier(style='gap'), save(tmp_path, official_weights('CvT')), strict=True
         )
-
-
-@pytest.mark.parametrize('bare', [False, True])
-@pytest.mark.parametrize('keys', [('layer1.0.conv1.weight', 'fc.weight'), ('blocks.0.norm1',)])
-def test_a_file_of_which_nothing_matches_is_an_error(tmp_path, bare, keys):
-    model = small() if bare else small_classifier()
-    file = save(tmp_path, dict.fromkeys(keys, torch.zeros(1)))
-    message = (
-        rf'None of the {len(keys)} keys .* stage0\.blocks\.0\.attn\.conv_proj_q\.conv\.weight'
-    )
-    with pytest.raises(RuntimeError, match=message):
-        load_checkpoint(model, file)
 
 
 # --- with the localization loss -----------------------------------------------------------------
@@ -842,7 +587,7 @@ def test_a_file_of_which_nothing_matches_is_an_error(tmp_path, bare, keys):
 def drloc_classifier(backbone: dict, **settings) -> nn.Module:
     cls_head = dict(type='LinearClsHead', num_classes=10, in_channels=24)
     head = dict(type='DRLocHead', in_channels=24, num_pairs=8, hidden_dims=(16,), head=cls_head)
-    backbone = dict(type='CvT', arch=ARCH, **backbone)
+    backbone = dict(type='CvT', arch=CVT_ARCH, **backbone)
     model = MODELS.build(
         dict(type='ImageClassifier', backbone=backbone, head={**head, **settings})
     )
@@ -884,76 +629,17 @@ def test_drloc_gets_the_map_as_it_leaves_the_last_block(backbone, settings, size
 # --- in other people's tools --------------------------------------------------------------------
 
 
-def test_builds_through_another_registry():
-    assert isinstance(ROOT_MODELS.build(dict(type='mmpretrain.CvT', arch=ARCH)), CvT)
-
-
 def test_sync_batch_norm_of_the_runner():
     from mmengine.model import convert_sync_batchnorm
 
     model = convert_sync_batchnorm(small())
     norms = [m for m in model.modules() if isinstance(m, nn.SyncBatchNorm)]
-    assert len(norms) == 3 * sum(ARCH['depths'])
+    assert len(norms) == 3 * sum(CVT_ARCH['depths'])
 
 
-def test_deepcopy_and_dtype_after_a_forward():
-    model, images = randomised(small()), torch.randn(1, 3, 32, 48)
-    (expected,) = model(images)
-    twin = copy.deepcopy(model).double()
-    torch.testing.assert_close(twin(images.double())[0].float(), expected, atol=1e-4, rtol=1e-4)
-    twin.load_state_dict(model.state_dict())
-    assert twin.stage0.blocks[0].attn.proj.weight is not model.stage0.blocks[0].attn.proj.weight
-
-
-@GAP_SLOW
-@pytest.mark.skipif(
-    digit_version(torch.__version__) < digit_version('2.5'),
-    reason='old torch cannot export host transformers',
-)
-def test_export_of_the_model(style):
-    model, images = small(style=style).eval(), torch.randn(2, 3, 32, 48)
-    program = torch.export.export(model, (images,))
-    torch.testing.assert_close(program.module()(images), model(images))
-
-
-@GAP_SLOW
-@pytest.mark.filterwarnings('ignore::torch.jit.TracerWarning')
-@pytest.mark.filterwarnings('ignore::FutureWarning')
-@pytest.mark.filterwarnings('ignore::DeprecationWarning')
-def test_trace_of_the_model(style):
-    model, images = small(style=style).eval(), torch.randn(2, 3, 32, 48)
-    traced = torch.jit.trace(model, images)
-    other = torch.randn(2, 3, 32, 48)
-    torch.testing.assert_close(traced(other), model(other))
-
-
-@BOTH
-def test_bfloat16_autocast_is_close(style):
-    model, images = small(style=style).eval(), torch.randn(2, 3, 32, 32)
+def test_bfloat16_autocast_of_the_gap_style_is_close():
+    model, images = small(style='gap').eval(), torch.randn(2, 3, 32, 32)
     (expected,) = model(images)
     with torch.autocast('cpu', torch.bfloat16):
         (out,) = model(images)
     assert (out - expected).abs().mean() < 0.02 * expected.std()
-
-
-def train_one_step(rank: int, port: int) -> None:
-    import os
-
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
-    for settings in SWITCHES.values():
-        model = nn.parallel.DistributedDataParallel(small(**settings).train())
-        for _ in range(2):  # the second step fails where the first left a parameter unused
-            outs = model(torch.randn(2, 3, 32, 32))
-            sum(out.square().sum() for out in outs).backward()
-    end_ranks()
-
-
-@pytest.mark.slow
-def test_distributed_training_has_no_unused_parameter():
-    import socket
-
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(train_one_step, (port,), nprocs=2)

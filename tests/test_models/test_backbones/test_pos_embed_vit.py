@@ -153,13 +153,6 @@ def test_without_positions_patches_can_be_permuted(kind, blind):
 # --- weights ------------------------------------------------------------------------------------
 
 
-@KINDS
-def test_state_dict_round_trip(kind):
-    one, other, images = small(kind), small(kind), torch.randn(1, 3, 12, 20)
-    other.load_state_dict(one.state_dict())
-    assert torch.equal(one(images)[0], other(images)[0])
-
-
 @pytest.mark.parametrize('size', [(20, 20), (8, 28)])
 def test_weights_of_another_size_are_resized(size):
     one, other = small(), small(img_size=size)
@@ -206,16 +199,6 @@ def test_frozen_stages_freeze_positions(kind, stages):
     names = {n: p.requires_grad for n, p in model.named_parameters() if n.startswith('pos_embed')}
     assert set(names.values()) <= {stages < 0}
     assert any(param.requires_grad for param in model.parameters()) == (stages < 2)
-
-
-@KINDS
-def test_positions_are_of_the_first_depth(kind):
-    model = small(kind)
-    for name, _ in model.named_parameters():
-        if name.startswith('pos_embed'):
-            assert model.get_layer_depth(f'backbone.{name}', 'backbone.') == (0, 4)
-    assert model.get_layer_depth('backbone.layers.1.ln1.weight', 'backbone.') == (2, 4)
-    assert model.get_layer_depth('head.layers.head.weight', 'backbone.') == (3, 4)
 
 
 @KINDS

@@ -50,10 +50,6 @@ def test_tokens_are_made_by_performers():
     assert isinstance(module.attention2, TokenPerformer)
 
 
-def test_train_and_eval_can_be_chained():
-    assert T2TViTPerformer(**SMALL).eval().training is False
-
-
 def test_out_indices():
     model = T2TViTPerformer(**SMALL, out_type='featmap', out_indices=(0, -1))
     assert len(model(torch.randn(1, 3, 32, 32))) == 2

@@ -8,7 +8,7 @@ from mmpretrain import ImageRetrievalInferencer
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from vit_plugins.inference.photo_inference import load_trained, run_on_photos
+from vit_plugins.inference.photos import load_for_photos, run_on_photos
 from vit_plugins.models.retrievers.prototypes import encode_prototypes
 
 RECIPE = dict(
@@ -64,7 +64,7 @@ def test_inferencer_finds_what_our_search_finds(recipe, photos, tmp_path):
     inferencer = ImageRetrievalInferencer(
         cfg, str(tmp_path / 'photos'), prototype_cache=cache, pretrained=weights, device='cpu'
     )
-    trained = load_trained(cfg, weights, 'cpu')
+    trained = load_for_photos(cfg, weights, 'cpu')
     answers = run_on_photos(trained, photos, title='', progress=False)
     ours = torch.stack([answer.embedding for _, answer in answers])
     names = [inferencer.prototype_dataset.get_data_info(i)['img_path'] for i in range(len(photos))]

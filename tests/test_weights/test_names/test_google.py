@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
-from test_hybrid_vit import ARCH, SMALL, small_timm
+from small_backbones import HYBRID_ARCH, SETTINGS, timm_hybrid
 from timm.models.vision_transformer import VisionTransformer as TimmViT
 from timm.models.vision_transformer import _load_weights
 
@@ -74,9 +74,9 @@ def plain_timm(**kwargs) -> TimmViT:
 
 
 def classifier(hybrid: bool = False, img_size: int = 32, num_classes: int = 10, **head):
-    backbone = dict(type='VisionTransformer', arch=ARCH, patch_size=8)
+    backbone = dict(type='VisionTransformer', arch=HYBRID_ARCH, patch_size=8)
     if hybrid:
-        backbone = dict(type='HybridViT', **SMALL)
+        backbone = dict(type='HybridViT', **SETTINGS['HybridViT'])
     head |= dict(type='VisionTransformerClsHead', num_classes=num_classes, in_channels=32)
     backbone['img_size'] = img_size
     return MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head)).eval()
@@ -97,7 +97,7 @@ def test_converted_files_equal_what_timm_reads(tmp_path, hybrid, wrap):
     if wrap == 'opt/target/':
         wrapped |= {'opt/state/step': np.array(3), 'opt/state/cls/momentum': arrays['cls']}
     file = converted(tmp_path, wrapped, 'hybrid-vit' if hybrid else 'vit')
-    timms, ours = small_timm() if hybrid else plain_timm(), classifier(hybrid)
+    timms, ours = timm_hybrid() if hybrid else plain_timm(), classifier(hybrid)
     np.savez(tmp_path / 'plain.npz', **arrays)  # timm reads "params/" as another layout
     with torch.no_grad():
         _load_weights(timms, str(tmp_path / 'plain.npz'))
@@ -228,9 +228,9 @@ def test_names_that_are_none():
 @pytest.mark.parametrize('hybrid', [False, True])
 def test_pretrained_takes_them_as_they_are(tmp_path, hybrid):
     np.savez(tmp_path / 'google.npz', **vit_arrays(hybrid=hybrid))
-    backbone = dict(type='VisionTransformer', arch=ARCH, patch_size=8, img_size=32)
+    backbone = dict(type='VisionTransformer', arch=HYBRID_ARCH, patch_size=8, img_size=32)
     if hybrid:
-        backbone = dict(type='HybridViT', **SMALL)
+        backbone = dict(type='HybridViT', **SETTINGS['HybridViT'])
     head = dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32)
     model = dict(type='ImageClassifier', backbone=backbone, head=head)
     cfg = Config(dict(model=model, optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1))))

@@ -1,11 +1,11 @@
 """Connect a head that wants tokens from inside the backbone with that backbone."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from vit_plugins.models.heads.drloc_head import DRLocHead
+from ...models.heads.drloc_head import DRLocHead
+from ...weights.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -26,9 +26,7 @@ class DRLocSourceHook(Hook):
         Raises:
             TypeError: If the model's head is no DRLocHead.
         """
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
+        model = bare_model(runner.model)
         head = getattr(model, 'head', None)
         if not isinstance(head, DRLocHead):
             raise TypeError(

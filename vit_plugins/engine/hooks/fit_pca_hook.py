@@ -1,28 +1,22 @@
 """Keep a model's PCA fitted to its weights."""
 
-import hashlib
-from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import ConfigDict
-from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner, save_checkpoint
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmpretrain.registry import HOOKS
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from vit_plugins.datasets.image_check import tracked
-from vit_plugins.evaluation.functional.pca import label_pairs
-from vit_plugins.evaluation.functional.sample_collection import merge_batches, pack_batch
-from vit_plugins.models.necks.pca_projection import PCAProjection
-
-ENCODER = ('backbone.', 'neck.')
+from ...config_edits.split_loader import split_loader
+from ...evaluation.functional.encoding import collect_features
+from ...evaluation.functional.pca import matching_pairs
+from ...models.necks.pca_projection import PCAProjection
+from ...weights.bare_model import bare_model
+from ...weights.digest import weights_digest
 
 
 @HOOKS.register_module()
@@ -81,11 +75,12 @@ class FitPCAHook(Hook):
         Args:
             runner: The runner.
         """
-        pca = getattr(_bare(runner.model), 'pca', None)
+        model = bare_model(runner.model)
+        pca = getattr(model, 'pca', None)
         if not isinstance(pca, PCAProjection):
             raise TypeError(
                 f"FitPCAHook needs pca=dict(type='PCAProjection', ...) in the model, that of "
-                f'{type(_bare(runner.model)).__name__} is {type(pca).__name__}: set it, or remove '
+                f'{type(model).__name__} is {type(pca).__name__}: set it, or remove '
                 'the hook from custom_hooks'
             )
 
@@ -121,7 +116,7 @@ class FitPCAHook(Hook):
             runner: The runner.
         """
         if self.out_file is not None and is_main_process():
-            state = weights_to_cpu(get_state_dict(_bare(runner.model)))
+            state = weights_to_cpu(get_state_dict(bare_model(runner.model)))
             save_checkpoint({'state_dict': state, 'meta': {}}, self.out_file)
             runner.logger.info(f'The model with its PCA: {self.out_file}')
 
@@ -162,7 +157,7 @@ class FitPCAHook(Hook):
             state['pca.fitted'] = torch.zeros_like(state['pca.fitted'])
 
     def _refresh(self, runner: Runner, evaluation: ConfigDict | None) -> None:
-        model = _bare(runner.model)
+        model = bare_model(runner.model)
         digest = weights_digest(model.state_dict())
         decision = [not model.pca.is_fitted or digest != self._fitted_to]
         broadcast_object_list(decision)  # buffers may differ between ranks
@@ -180,122 +175,3 @@ class FitPCAHook(Hook):
                 f'{"its own loader" if self.dataloader else self.split}: {model.pca}'
             )
         self._fitted_to = digest
-
-
-@torch.no_grad()
-def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarray]:
-    """Encode a dataset, each image once, on all ranks together.
-
-    Args:
-        model: With ``data_preprocessor`` and ``extract_feat``; its mode is kept.
-        loader: The data, a part of them on each rank.
-
-    Returns:
-        On each rank ``'embedding'``, the features (N, D), ``'sample_idx'``, ``'role'`` and, if
-        there are any, ``'gt_label'`` of all samples, sorted by index.
-    """
-    training = model.training
-    model.eval()
-    batches = []
-    for batch in tracked(loader, len(loader), 'Encoding', None if is_main_process() else False):
-        batch = model.data_preprocessor(batch, False)
-        features = model.extract_feat(batch['inputs'])
-        samples = [
-            {**sample.to_dict(), 'embedding': feature}
-            for sample, feature in zip(batch['data_samples'], features, strict=True)
-        ]
-        batches.append(pack_batch(samples, *({'gt_label'} & samples[0].keys())))
-    model.train(training)
-    gathered = [part for parts in all_gather_object(batches) for part in parts]
-    return merge_batches(gathered, len(loader.dataset))
-
-
-def matching_pairs(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
-    """Find pairs of images that show the same, as indices of shape (n, 2).
-
-    Args:
-        dataset: With an attribute ``pairs``, or not.
-        labels: Of each image; needed without that attribute.
-
-    Raises:
-        ValueError: If there is neither.
-    """
-    pairs = getattr(dataset, 'pairs', None)
-    if pairs is None and labels is None:
-        raise ValueError(
-            f"{type(dataset).__name__} has neither pairs nor labels for mode='supervised' of "
-            'PCAProjection: choose another split, dataloader or mode'
-        )
-    return label_pairs(labels) if pairs is None else np.asarray(pairs)
-
-
-def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None) -> dict[str, Any]:
-    """Make a loader config that reads each image of a split once, as evaluation would.
-
-    Args:
-        cfg: The config of the run.
-        split: Which of its datasets.
-        evaluation: The loader config of the evaluation; its pipeline and batch size are taken.
-
-    Raises:
-        ValueError: If the config has no such split, or no evaluation to take the pipeline from.
-    """
-    source = cfg.get(f'{split}_dataloader')
-    evaluation = evaluation or cfg.get('test_dataloader')
-    if not source or not evaluation:
-        missing = f'{split}_dataloader' if not source else 'val_dataloader or test_dataloader'
-        raise ValueError(
-            f'the config has no {missing} to encode images of: choose another split, or take a '
-            'config that has it'
-        )
-    dataset = deepcopy(source['dataset'])
-    pipeline = _find_pipeline(evaluation['dataset'])
-    _set_pipeline(dataset, pipeline)
-    kept = ('batch_size', 'num_workers', 'persistent_workers', 'pin_memory', 'collate_fn')
-    return {
-        **{name: deepcopy(evaluation[name]) for name in kept if name in evaluation},
-        'dataset': dataset,
-        'sampler': {'type': 'DefaultSampler', 'shuffle': False},
-    }
-
-
-def _inner(dataset: Mapping) -> list[Mapping]:
-    """List the datasets that one is made of."""
-    return list(dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else []))
-
-
-def _find_pipeline(dataset: Mapping) -> list:
-    while 'pipeline' not in dataset:
-        dataset = _inner(dataset)[0]
-    return deepcopy(dataset['pipeline'])
-
-
-def _set_pipeline(dataset: dict, pipeline: list) -> None:
-    for part in _inner(dataset):
-        _set_pipeline(part, pipeline)
-    if not _inner(dataset):
-        dataset['pipeline'] = pipeline
-
-
-def weights_digest(state: Mapping[str, Any]) -> str:
-    """Sum up in a few letters the weights that features depend on.
-
-    Args:
-        state: State dict of the model.
-
-    Returns:
-        A digest: equal for equal weights, wherever they are, and only for those.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(state):
-        if name.startswith(ENCODER) and isinstance(state[name], Tensor):
-            digest.update(name.encode())
-            value = state[name].detach().cpu().contiguous().flatten()
-            digest.update(value.view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    while is_model_wrapper(model):
-        model = model.module
-    return model

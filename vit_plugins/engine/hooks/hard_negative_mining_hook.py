@@ -5,18 +5,15 @@ from __future__ import annotations
 from copy import copy
 
 import torch
-from mmengine.dataset import Compose, pseudo_collate
-from mmengine.dist import all_gather, get_dist_info
+from mmengine.dataset import Compose
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TRANSFORMS
-from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset, Subset
 
-from ...datasets.samplers.hard_negatives import mine_hard_negatives
 from ...datasets.samplers.tuple_sampler import TupleSampler
+from ...evaluation.functional.encoding import collect_descriptors
+from ...evaluation.functional.hard_negatives import mine_hard_negatives
+from ...weights.bare_model import bare_model
 
 
 @HOOKS.register_module()
@@ -69,15 +66,13 @@ class HardNegativeMiningHook(Hook):
                 f'{type(sampler).__name__}: set train_dataloader.sampler or remove the hook'
             )
         sampler.set_epoch(runner.epoch)
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
         queries, pool = sampler.draw.pairs[:, 0], sampler.draw.pool
         view = copy(loader.dataset)
         view.pipeline = Compose(self.pipeline)
         view.test_mode = True  # an unreadable image is an error here, not another image
-        features = encode(
-            model, view, torch.cat([queries, pool]).tolist(), self.batch_size, self.num_workers
+        indices = torch.cat([queries, pool]).tolist()
+        features = collect_descriptors(
+            bare_model(runner.model), view, indices, self.batch_size, self.num_workers
         )
         models = sampler.models.to(features.device)
         places = mine_hard_negatives(
@@ -93,41 +88,3 @@ class HardNegativeMiningHook(Hook):
             f'Epoch {runner.epoch + 1}: hard negatives of {len(queries)} queries among '
             f'{len(pool)} images; mean cosine of the hardest {nearest.mean():.4f}'
         )
-
-
-@torch.no_grad()
-def encode(
-    model: nn.Module, dataset: Dataset, indices: list[int], batch_size: int, num_workers: int
-) -> Tensor:
-    """Encode images in evaluation mode, each rank a share of them; all get all descriptors.
-
-    Args:
-        model: With ``data_preprocessor`` and ``extract_feat``, such as an
-            ``EmbeddingRetriever``; its mode of training is kept.
-        dataset: The images.
-        indices: Which of them, in this order.
-        batch_size: How many at once.
-        num_workers: How many processes load them.
-
-    Returns:
-        Descriptors (N, D), l2-normalised, in float32.
-    """
-    rank, world_size = get_dist_info()
-    count = len(indices)
-    padded = [indices[i % count] for i in range(-(-count // world_size) * world_size)]
-    loader = DataLoader(
-        Subset(dataset, padded[rank::world_size]),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=pseudo_collate,
-    )
-    training = model.training
-    model.eval()
-    parts = []
-    for batch in loader:
-        data = model.data_preprocessor(batch, False)
-        # as the loss compares them: no PCA, which is fitted after training
-        parts.append(F.normalize(model.extract_feat(data['inputs']).float(), dim=1))
-    model.train(training)
-    shares = torch.stack(all_gather(torch.cat(parts)))  # (W, N / W, D)
-    return shares.transpose(0, 1).flatten(0, 1)[:count]  # (N, D), in the order of indices

@@ -11,22 +11,22 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...fileio.atomic_backend import AtomicLocalBackend
-from ...visualization.embeddings import draw_learning_curve
+from ...visualization.curves import plot_learning_curve
 
 NOT_METRICS = ('time', 'data_time')
 
 
 @HOOKS.register_module()
 class LearningCurveHook(Hook):
-    """Draw training losses and validation metrics into ``learning_curve.png``.
+    """Plot training losses and validation metrics into ``learning_curve.png``.
 
-    The points live in the runner's message hub, hence in every checkpoint: a resumed run draws
+    The points live in the runner's message hub, hence in every checkpoint: a resumed run plots
     the whole curve, and nothing of epochs that a crash took back.
 
     Args:
         filename: The picture, in the work dir.
-        min_seconds: Pause between two drawings, so that short epochs are not slowed; the last
-            state is always drawn.
+        min_seconds: Pause between two plots, so that short epochs are not slowed; the last
+            state is always plotted.
     """
 
     priority = 'LOW'  # before the checkpoint is written, so that it holds the point
@@ -34,7 +34,7 @@ class LearningCurveHook(Hook):
     def __init__(self, filename: str = 'learning_curve.png', min_seconds: float = 15) -> None:
         self.filename = filename
         self.min_seconds = min_seconds
-        self._last_drawn = float('-inf')
+        self._last_plotted = float('-inf')
 
     def __repr__(self) -> str:
         return f'LearningCurveHook(filename={self.filename!r}, min_seconds={self.min_seconds})'
@@ -49,7 +49,7 @@ class LearningCurveHook(Hook):
             return  # its one epoch is the whole training: see after_val_epoch
         self._add_losses(runner, runner.epoch + 1, len(runner.train_dataloader))
         if runner.val_loop is None:
-            self._draw_now_and_then(runner)
+            self._plot_now_and_then(runner)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Add the metrics of the validation.
@@ -68,7 +68,7 @@ class LearningCurveHook(Hook):
         for name, value in (metrics or {}).items():
             if isinstance(value, Real) and name not in NOT_METRICS:
                 self._add(runner, 'metrics', name, step, float(value))
-        self._draw_now_and_then(runner)
+        self._plot_now_and_then(runner)
 
     def after_train(self, runner: Runner) -> None:
         """Plot the whole curve.
@@ -76,7 +76,7 @@ class LearningCurveHook(Hook):
         Args:
             runner: The runner.
         """
-        self._draw(runner)
+        self._plot(runner)
 
     def _add_losses(self, runner: Runner, step: int, window: int) -> None:
         for key, history in runner.message_hub.log_scalars.items():
@@ -91,18 +91,18 @@ class LearningCurveHook(Hook):
         points[:] = [point for point in points if point[0] < step] + [[step, value]]
         runner.message_hub.update_info('learning_curve', curves)
 
-    def _draw_now_and_then(self, runner: Runner) -> None:
-        if time.monotonic() - self._last_drawn >= self.min_seconds:
-            self._draw(runner)
+    def _plot_now_and_then(self, runner: Runner) -> None:
+        if time.monotonic() - self._last_plotted >= self.min_seconds:
+            self._plot(runner)
 
     @master_only
-    def _draw(self, runner: Runner) -> None:
+    def _plot(self, runner: Runner) -> None:
         curves = runner.message_hub.get_info('learning_curve')
         if not curves:
             return
         by_iter = isinstance(runner.train_loop, IterBasedTrainLoop)
-        figure = draw_learning_curve(**curves, xlabel='iteration' if by_iter else 'epoch')
+        figure = plot_learning_curve(**curves, xlabel='iteration' if by_iter else 'epoch')
         picture = io.BytesIO()
         figure.savefig(picture, format='png')
         AtomicLocalBackend().put(picture.getvalue(), Path(runner.work_dir, self.filename))
-        self._last_drawn = time.monotonic()
+        self._last_plotted = time.monotonic()

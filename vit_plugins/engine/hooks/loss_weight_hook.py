@@ -1,10 +1,11 @@
 """Let the weight of a loss depend on the epoch."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch import nn
+
+from ...weights.bare_model import bare_model
 
 
 def scheduled_weight(
@@ -110,10 +111,7 @@ class LossWeightHook(Hook):
         runner.message_hub.update_scalar(f'train/{name}_weight', module.loss_weight)
 
     def _modules(self, runner: Runner) -> list[nn.Module]:
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
-        module = model.get_submodule(self.module)
+        module = bare_model(runner.model).get_submodule(self.module)
         modules = list(module) if isinstance(module, nn.ModuleList) else [module]
         if not all(hasattr(m, 'loss_weight') for m in modules):
             raise AttributeError(

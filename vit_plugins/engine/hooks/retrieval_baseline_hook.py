@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, MODELS
-from mmpretrain.structures import DataSample
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from torch.utils.data import DataLoader
 
+from ...evaluation.functional.embedding_baselines import score_embeddings
 from ..data_check import check_scored_images
 
 
@@ -75,7 +72,7 @@ def baseline_scores(
     model = untrained_model(runner)
     scores = {}
     for title, encoder in (('raw_pixels', None), ('untrained', model)):
-        measured = score(dataloader, evaluator, encoder)
+        measured = score_embeddings(dataloader, evaluator, encoder)
         scores |= {f'{title}/{name.rpartition("/")[2]}': v for name, v in measured.items()}
     return scores
 
@@ -98,29 +95,3 @@ def untrained_model(runner: Runner) -> nn.Module:
     if getattr(model, 'pca', None) is not None:
         model.pca = None  # fitted to other weights, or not at all
     return model.to(get_device()).eval()
-
-
-@torch.no_grad()
-def score(
-    dataloader: Iterable[dict], evaluator: Evaluator, model: nn.Module | None
-) -> dict[str, float]:
-    """Evaluate embeddings of a model, or raw pixels.
-
-    Args:
-        dataloader: Batches of ``inputs`` and ``data_samples``.
-        evaluator: Metrics on embeddings.
-        model: The model; raw pixels if None.
-    """
-    for batch in dataloader:
-        if model is None:
-            samples = [_with_pixels(*pair) for pair in zip(*batch.values(), strict=True)]
-        else:
-            samples = model.test_step(batch)
-        evaluator.process(data_samples=samples, data_batch=batch)
-    return evaluator.evaluate(len(dataloader.dataset))
-
-
-def _with_pixels(image: Tensor, sample: DataSample) -> DataSample:
-    sample = sample.clone()
-    sample.set_field(F.normalize(image.flatten().float(), dim=0), 'embedding', dtype=Tensor)
-    return sample

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from torch import Tensor
@@ -24,6 +23,7 @@ from ...evaluation.functional.finite import (
     read_flags,
 )
 from ...structures.data_sample_batch import DataSampleBatch
+from ...weights.bare_model import bare_model
 from ..data_check import check_images, check_scored_images
 
 
@@ -171,10 +171,7 @@ class TrainingGuardHook(Hook):
             FloatingPointError: If the weights are not finite.
         """
         self._look()
-        model = runner.model
-        while is_model_wrapper(model):
-            model = model.module
-        self._refuse(non_finite_weights(model.state_dict()), runner.iter)
+        self._refuse(non_finite_weights(bare_model(runner.model).state_dict()), runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Save no weights that are not finite: those that are saved are of use.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from .embedding_statistics import CHUNK, covariance
 
@@ -114,6 +115,25 @@ def label_pairs(labels: Tensor | np.ndarray) -> np.ndarray:
     order = np.argsort(labels, kind='stable')
     same = labels[order[:-1]] == labels[order[1:]]
     return np.stack((order[:-1], order[1:]), axis=1)[same]
+
+
+def matching_pairs(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
+    """Find pairs of images that show the same, as indices of shape (n, 2).
+
+    Args:
+        dataset: With an attribute ``pairs``, or not.
+        labels: Of each image; needed without that attribute.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    pairs = getattr(dataset, 'pairs', None)
+    if pairs is None and labels is None:
+        raise ValueError(
+            f"{type(dataset).__name__} has neither pairs nor labels for mode='supervised' of "
+            'PCAProjection: choose another split, dataloader or mode'
+        )
+    return label_pairs(labels) if pairs is None else np.asarray(pairs)
 
 
 def _checked(features: Tensor | np.ndarray, dims: int) -> Tensor:

@@ -3,35 +3,22 @@
 import math
 from collections.abc import Sequence
 
-import torch
 from mmengine.model import BaseModule, ModuleList
-from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
-from mmpretrain.models.utils import build_norm_layer, resize_pos_embed
+from mmpretrain.models.utils import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...weights.names.convit import CONVIT_NAMES
-from ...weights.names.official import (
-    record_grid,
-    rename_for_backbone,
-    rename_for_classifier,
-)
 from ..layers.gpsa import GPSA
-from .plain_vit import (
-    OUT_TYPES,
+from ._token_backbone import TokenBackbone
+from ._vit_parts import (
     arch_settings,
     build_patch_embed,
-    check_choices,
-    format_output,
-    freeze_stages,
-    freeze_unused,
-    frozen_modules,
-    layer_depth,
-    output_layers,
+    drop_path_rates,
+    normal_parameter,
+    vit_arch,
 )
 
 
@@ -56,7 +43,7 @@ class ConViTLayer(TransformerEncoderLayer):
 
 
 @MODELS.register_module()
-class ConViT(BaseBackbone):
+class ConViT(TokenBackbone):
     """`ConViT <https://arxiv.org/abs/2103.10697>`_ for images of any height and width.
 
     The first ``num_local_layers`` layers attend through GPSA among the patches; then the class
@@ -97,23 +84,15 @@ class ConViT(BaseBackbone):
     """
 
     arch_zoo = {
-        name: {
-            'embed_dims': dims,
-            'num_layers': 12,
-            'num_heads': heads,
-            'feedforward_channels': 4 * dims,
-        }
-        for name, dims, heads in (
-            ('tiny', 192, 4),
-            ('tiny-plus', 256, 4),
-            ('small', 432, 9),
-            ('small-plus', 576, 9),
-            ('base', 768, 16),
-            ('base-plus', 1024, 16),
-        )
+        'tiny': vit_arch(192, 12, 4),
+        'tiny-plus': vit_arch(256, 12, 4),
+        'small': vit_arch(432, 12, 9),
+        'small-plus': vit_arch(576, 12, 9),
+        'base': vit_arch(768, 12, 16),
+        'base-plus': vit_arch(1024, 12, 16),
     }
-    OUT_TYPES = OUT_TYPES
-    num_extra_tokens = 1  # the class token
+    names = CONVIT_NAMES
+    layers_take_grid = True
 
     def __init__(
         self,
@@ -142,22 +121,25 @@ class ConViT(BaseBackbone):
         patch_cfg: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
+        settings = arch_settings(arch, self.arch_zoo)
+        depth = settings['num_layers']
         super().__init__(
+            depth,
+            out_type,
+            out_indices,
+            frozen_stages,
+            interpolate_mode,
+            with_cp,
             init_cfg
             or [
                 dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
                 dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-            ]
+            ],
         )
-        settings = arch_settings(arch, self.arch_zoo)
         self.embed_dims = settings['embed_dims']
-        self.num_layers = settings['num_layers']
+        self.num_layers = depth
         self.num_local_layers = num_local_layers
-        self.out_type = out_type
-        self.interpolate_mode = interpolate_mode
-        self.frozen_stages = frozen_stages
-        self.with_cp = with_cp
-        self.out_indices = self._check_settings(out_indices)
+        self._check_where_the_class_token_joins()
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
         self.patch_embed = build_patch_embed(
@@ -169,18 +151,15 @@ class ConViT(BaseBackbone):
             input_size=to_2tuple(img_size),
         )
         self.patch_resolution = self.patch_embed.init_out_size
-        # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
-        self.cls_token = nn.Parameter(trunc_normal_(torch.empty(1, 1, self.embed_dims), std=0.02))
+        self.cls_token = normal_parameter(1, 1, self.embed_dims)
         self.pos_embed = None
         if use_pos_embed:
-            shape = (1, math.prod(self.patch_resolution), self.embed_dims)
-            self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(shape), std=0.02))
+            self.pos_embed = normal_parameter(1, math.prod(self.patch_resolution), self.embed_dims)
         self.drop_after_pos = nn.Dropout(drop_rate)
 
         self.layers = ModuleList()
-        for i in range(self.num_layers):
-            common = dict(embed_dims=self.embed_dims, num_heads=settings['num_heads'])
-            drop_path = drop_path_rate * i / max(self.num_layers - 1, 1)
+        common = dict(embed_dims=self.embed_dims, num_heads=settings['num_heads'])
+        for i, drop_path in enumerate(drop_path_rates(drop_path_rate, depth)):
             gpsa = dict(
                 **common,
                 locality_strength=locality_strength,
@@ -206,40 +185,27 @@ class ConViT(BaseBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
-        self._register_state_dict_hook(record_grid)
-        freeze_stages(self)
-        freeze_unused(self)
+        self.freeze()
         if max(self.out_indices) < num_local_layers:
             self.cls_token.requires_grad = False
 
-    def _check_settings(self, out_indices: int | Sequence[int]) -> tuple[int, ...]:
-        """Check what can be wrong by itself; return the output layers counted from 0."""
-        depth, local = self.num_layers, self.num_local_layers
-        if not 0 <= local < depth:
+    def _check_where_the_class_token_joins(self) -> None:
+        local, indices = self.num_local_layers, self.out_indices
+        if not 0 <= local < self.num_layers:
             raise ValueError(
                 f'num_local_layers ({local}) must be at least 0 and smaller than the number of '
-                f'layers ({depth}): the class token joins after the GPSA layers, and needs a '
-                f'layer to read the patches in.'
+                f'layers ({self.num_layers}): the class token joins after the GPSA layers, and '
+                f'needs a layer to read the patches in.'
             )
-        check_choices(depth, self.out_type, self.interpolate_mode, self.frozen_stages)
-        indices = output_layers(out_indices, depth)
         if self.out_type == 'cls_token' and min(indices) < local:
             raise ValueError(
-                f"out_type='cls_token' with out_indices={out_indices}: the class token joins "
-                f'after num_local_layers={local} layers, so layers 0 to {local - 1} have none. '
-                f"Set out_type to 'avg_featmap', 'featmap' or 'raw', or choose later layers."
+                f"out_type='cls_token' with out_indices={indices}: the class token joins after "
+                f'num_local_layers={local} layers, so layers 0 to {local - 1} have none. Set '
+                f"out_type to 'avg_featmap', 'featmap' or 'raw', or choose later layers."
             )
-        return indices
 
-    def train(self, mode: bool = True) -> 'ConViT':
-        """Set the training mode; frozen stages stay in evaluation mode."""
-        super().train(mode)
-        for module in frozen_modules(self):
-            module.eval()
-        return self
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the patches (B, N, D) with their positions, and their grid.
 
         Args:
             x: Images, shape (B, C, H, W).
@@ -247,41 +213,19 @@ class ConViT(BaseBackbone):
         x, grid = self.patch_embed(x)  # (B, N, D)
         x = x.contiguous()  # else the convolution's layout spreads, and each LayerNorm copies
         if self.pos_embed is not None:
-            x = x + resize_pos_embed(
-                self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0
-            )
-        x = self.drop_after_pos(x)
+            x = self.add_positions(x, grid)
+        return self.drop_after_pos(x), grid
 
-        outs = {}
-        for i, layer in enumerate(self.layers):
-            if i == self.num_local_layers:
-                x = torch.cat(
-                    (self.cls_token.expand(x.shape[0], -1, -1), x), dim=1
-                )  # (B, 1 + N, D)
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(layer, x, grid, use_reentrant=False)
-            else:
-                x = layer(x, grid)
-            if i == self.num_layers - 1:
-                x = self.ln1(x)
-            if i in self.out_indices:
-                outs[i] = format_output(x, grid, self.out_type)
-            if i == max(self.out_indices):
-                break
-        return tuple(outs[i] for i in self.out_indices)
-
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
+    def run_layer(
+        self, index: int, x: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Run a layer; before the first one of plain attention the class token joins.
 
         Args:
-            param_name: Name of the parameter.
-            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
+            index: Number of the layer.
+            x: Tokens (B, N, D), or (B, 1 + N, D) after the class token has joined.
+            grid: Rows and columns of the patches.
         """
-        return layer_depth(param_name, prefix, self.num_layers)
-
-    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
-        rename_for_classifier(self, CONVIT_NAMES, state_dict, prefix)
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        rename_for_backbone(self, CONVIT_NAMES, state_dict, prefix, local_metadata)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        if index == self.num_local_layers:
+            x = self.prepend_cls_token(x)
+        return super().run_layer(index, x, grid)

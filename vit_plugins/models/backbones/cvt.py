@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import ModuleList
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.utils import QuickGELU, build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.cvt import CVT_NAMES
-from ...weights.names.official import rename_for_backbone, rename_for_classifier
+from ._token_backbone import TokenBackbone, format_output
+from ._vit_parts import drop_path_rates
 from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
-from .plain_vit import OUT_TYPES, format_output, output_layers
 
 STYLES = ('official', 'gap')
 
 
 @MODELS.register_module()
-class CvT(BaseBackbone):
+class CvT(TokenBackbone):
     """`CvT <https://arxiv.org/abs/2103.15808>`_ for images of any height and width.
 
     Overlapping patches take the place of position embeddings. The class token joins in the last
@@ -68,7 +67,8 @@ class CvT(BaseBackbone):
             ('w24', (192, 768, 1024), (3, 12, 16), (2, 2, 20)),
         )
     }
-    OUT_TYPES = OUT_TYPES
+    names = CVT_NAMES
+    layer_word = 'stages'
 
     def __init__(
         self,
@@ -96,21 +96,27 @@ class CvT(BaseBackbone):
                 dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
                 dict(type='Constant', layer=['LayerNorm', 'BatchNorm2d'], val=1.0, bias=0.0),
             ]
-        super().__init__(init_cfg)
+        dims, heads, depths = self._settings(arch, style)
+        super().__init__(
+            len(dims),
+            out_type or ('cls_token' if official else 'avg_featmap'),
+            out_indices,
+            frozen_stages,
+            with_cp=with_cp,
+            init_cfg=init_cfg,
+        )
         self.style = style
-        self.out_type = out_type or ('cls_token' if official else 'avg_featmap')
-        self.frozen_stages = frozen_stages
-        dims, heads, self.depths = self._settings(arch)
+        self.depths = depths
         self.num_stages = len(dims)
         self.embed_dims = dims[-1]
         self.num_extra_tokens = int(official)  # the class token
         paddings = paddings or (2 if official else 3, 1, 1)
         if kv_stride < 1:
             raise ValueError(f'kv_stride ({kv_stride}) must be at least 1.')
-        self.out_indices = self._check_settings(out_indices, patch_sizes, strides, paddings)
+        self._check_settings(patch_sizes, strides, paddings)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)
 
-        for i, (width, depth) in enumerate(zip(dims, self.depths, strict=True)):
+        for i, (width, depth) in enumerate(zip(dims, depths, strict=True)):
             last = i == self.num_stages - 1
             embed = ConvEmbed(
                 in_channels, width, patch_sizes[i], strides[i], paddings[i], norm_cfg
@@ -121,7 +127,7 @@ class CvT(BaseBackbone):
                     mlp_ratio=mlp_ratio,
                     act=QuickGELU if official else nn.GELU,
                     drop_rate=drop_rate,
-                    drop_path_rate=drop_path_rate * j / max(depth - 1, 1) if last else 0.0,
+                    drop_path_rate=drop_path,
                     norm_cfg=norm_cfg,
                     with_cp=with_cp,
                     num_heads=heads[i],
@@ -131,18 +137,18 @@ class CvT(BaseBackbone):
                     scale=(width if official else width // heads[i]) ** -0.5,
                     attn_drop=attn_drop_rate,
                 )
-                for j in range(depth)
+                for drop_path in drop_path_rates(drop_path_rate if last else 0.0, depth)
             )
             self.add_module(f'stage{i}', CvTStage(embed, blocks, last and official, drop_rate))
             in_channels = width
         self.norm = build_norm_layer(norm_cfg, self.embed_dims) if official else nn.Identity()
 
-        self._freeze()
+        self.freeze()
 
-    def _settings(self, arch: str | dict) -> list[Sequence[int]]:
+    def _settings(self, arch: str | dict, style: str) -> list[Sequence[int]]:
         """Look up widths, heads and depths."""
-        if self.style not in STYLES:
-            raise ValueError(f'style {self.style!r} is none of {", ".join(STYLES)}.')
+        if style not in STYLES:
+            raise ValueError(f'style {style!r} is none of {", ".join(STYLES)}.')
         if not isinstance(arch, dict):
             name = str(arch).lower()  # --cfg-options turns 13 into a number
             if name not in self.arch_zoo:
@@ -161,10 +167,7 @@ class CvT(BaseBackbone):
                 )
         return settings
 
-    def _check_settings(
-        self, out_indices: int | Sequence[int], *embeddings: Sequence[int]
-    ) -> tuple[int, ...]:
-        """Check what can be wrong by itself; return the output stages counted from 0."""
+    def _check_settings(self, *embeddings: Sequence[int]) -> None:
         names = {'patch_sizes': 1, 'strides': 1, 'paddings': 0}  # and the least of each
         for (name, least), values in zip(names.items(), embeddings, strict=True):
             if len(values) != self.num_stages:
@@ -174,71 +177,61 @@ class CvT(BaseBackbone):
                 )
             if min(values) < least:
                 raise ValueError(f'{name} {tuple(values)} must be at least {least} each.')
-        if not -1 <= self.frozen_stages <= self.num_stages:
-            raise ValueError(
-                f'frozen_stages ({self.frozen_stages}) must be between -1 and {self.num_stages}.'
-            )
-        if self.out_type not in OUT_TYPES:
-            raise ValueError(f'out_type {self.out_type!r} is none of {", ".join(OUT_TYPES)}.')
-        indices = output_layers(out_indices, self.num_stages, 'stages')
         if self.out_type == 'cls_token':
             if self.style == 'gap':
                 raise ValueError(
                     "out_type='cls_token' with style='gap': there is none to return. Set out_type "
                     "to 'avg_featmap', 'featmap' or 'raw'."
                 )
-            if min(indices) < self.num_stages - 1:
+            if min(self.out_indices) < self.num_stages - 1:
                 raise ValueError(
-                    f"out_type='cls_token' with out_indices={out_indices}: only the last stage "
-                    f"has one. Set out_type to 'avg_featmap', 'featmap' or 'raw'."
+                    f"out_type='cls_token' with out_indices={self.out_indices}: only the last "
+                    f"stage has one. Set out_type to 'avg_featmap', 'featmap' or 'raw'."
                 )
-        return indices
+
+    @property
+    def stem(self) -> list[nn.Module]:
+        """The first embedding and the dropout after it."""
+        return [self.stage0.patch_embed, self.stage0.drop]
 
     @property
     def stages(self) -> list[CvTStage]:
         """The stages, whose names are the official ones."""
         return [getattr(self, f'stage{i}') for i in range(self.num_stages)]
 
-    def _frozen_modules(self) -> list[nn.Module]:
-        if self.frozen_stages < 0:
-            return []
-        last = [self.norm] if self.frozen_stages == self.num_stages else []
-        first = [self.stage0.patch_embed, self.stage0.drop]
-        return [*first, *self.stages[: self.frozen_stages], *last]
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm of what a classifier reads."""
+        return self.norm
 
-    def _freeze(self) -> None:
-        """Freeze what is to be frozen, and what no output depends on: DDP would wait for it."""
-        for module in self._frozen_modules():
-            module.eval().requires_grad_(False)
-        end = max(self.out_indices) + 1
-        for stage in self.stages[end:]:
-            stage.requires_grad_(False)
-        if end < self.num_stages or self.out_type == 'featmap':
+    def freeze(self) -> None:
+        """Freeze what is to be frozen, the norm also where a map is returned without it."""
+        super().freeze()
+        if self.out_type == 'featmap':
             self.norm.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> 'CvT':
-        """Set the training mode; frozen stages stay in evaluation mode."""
-        super().train(mode)
-        for module in self._frozen_modules():
-            module.eval()
-        return self
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the images as they are: each stage embeds what it is given.
 
         Args:
             x: Images, shape (B, C, H, W).
         """
-        outs = {}
-        for i, stage in enumerate(self.stages[: max(self.out_indices) + 1]):
-            tokens, grid = stage(x)
-            if i in self.out_indices:
-                last = i == self.num_stages - 1
-                outs[i] = format_output(
-                    self._normalise(tokens) if last else tokens, grid, self.out_type
-                )
-            x = format_output(tokens, grid, 'featmap')
-        return tuple(outs[i] for i in self.out_indices)
+        return x, tuple(x.shape[2:])
+
+    def run_layer(
+        self, index: int, x: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (B, N, D) after one stage and their grid.
+
+        Args:
+            index: Number of the stage.
+            x: Images (B, C, H, W), or the tokens of the stage before.
+            grid: Rows and columns of ``x``.
+        """
+        if index:
+            x = format_output(x, grid, 'featmap')
+        x, grid = self.stages[index](x)
+        return self._normalise(x) if index == self.num_stages - 1 else x, grid
 
     def _normalise(self, tokens: Tensor) -> Tensor:
         """Apply the final norm to what a classifier reads of the last stage."""
@@ -263,10 +256,3 @@ class CvT(BaseBackbone):
         before = sum(self.depths[: int(stage.removeprefix('stage'))])
         # As in the host's Swin, what joins two stages is as deep as the last block before it.
         return before + (int(number) + 1 if part == 'blocks' else 0), num_depths
-
-    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
-        rename_for_classifier(self, CVT_NAMES, state_dict, prefix)
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        rename_for_backbone(self, CVT_NAMES, state_dict, prefix, local_metadata)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)

@@ -3,35 +3,16 @@
 import math
 from collections.abc import Sequence
 
-import torch
 from mmengine.model import BaseModule, ModuleList
-from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
-from mmpretrain.models.utils import build_norm_layer, resize_pos_embed
+from mmpretrain.models.utils import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...weights.names.deit3 import DEIT3_NAMES
-from ...weights.names.official import (
-    record_grid,
-    rename_for_backbone,
-    rename_for_classifier,
-)
-from .plain_vit import (
-    OUT_TYPES,
-    arch_settings,
-    build_patch_embed,
-    check_choices,
-    format_output,
-    freeze_stages,
-    freeze_unused,
-    frozen_modules,
-    layer_depth,
-    output_layers,
-)
+from ._token_backbone import TokenBackbone
+from ._vit_parts import arch_settings, build_patch_embed, normal_parameter, vit_arch
 
 
 class DeiT3Layer(TransformerEncoderLayer):
@@ -43,7 +24,7 @@ class DeiT3Layer(TransformerEncoderLayer):
 
 
 @MODELS.register_module()
-class DeiT3ViT(BaseBackbone):
+class DeiT3ViT(TokenBackbone):
     """The ViT of `DeiT III <https://arxiv.org/abs/2204.07118>`_ as its authors train it.
 
     Its weights have the names of the host's ``DeiT3``, so that OpenMMLab's released files load;
@@ -82,13 +63,7 @@ class DeiT3ViT(BaseBackbone):
     """
 
     arch_zoo = {
-        name: {
-            'embed_dims': dims,
-            'num_layers': depth,
-            'num_heads': heads,
-            'feedforward_channels': 4 * dims,
-            'patch_size': patch,
-        }
+        name: vit_arch(dims, depth, heads, patch_size=patch)
         for names, dims, depth, heads, patch in (
             (('t', 'tiny'), 192, 12, 3, 16),
             (('s', 'small'), 384, 12, 6, 16),
@@ -100,8 +75,7 @@ class DeiT3ViT(BaseBackbone):
         )
         for name in names
     }
-    OUT_TYPES = OUT_TYPES
-    num_extra_tokens = 1  # the class token
+    names = DEIT3_NAMES
 
     def __init__(
         self,
@@ -125,22 +99,22 @@ class DeiT3ViT(BaseBackbone):
         layer_cfgs: dict | Sequence[dict] | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
+        settings = arch_settings(arch, self.arch_zoo)
         super().__init__(
+            settings['num_layers'],
+            out_type,
+            out_indices,
+            frozen_stages,
+            interpolate_mode,
+            with_cp,
             init_cfg
             or [
                 dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
                 dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-            ]
+            ],
         )
-        settings = arch_settings(arch, self.arch_zoo)
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
-        self.out_type = out_type
-        self.interpolate_mode = interpolate_mode
-        self.frozen_stages = frozen_stages
-        self.with_cp = with_cp
-        check_choices(self.num_layers, out_type, interpolate_mode, frozen_stages)
-        self.out_indices = output_layers(out_indices, self.num_layers)
         if layer_scale_init_value < 0:
             raise ValueError(f'layer_scale_init_value ({layer_scale_init_value}) must be >= 0.')
         if out_type == 'cls_token' and not with_cls_token:
@@ -163,15 +137,9 @@ class DeiT3ViT(BaseBackbone):
         self.patch_resolution = self.patch_embed.init_out_size
         if min(self.patch_resolution) < 1:
             raise ValueError(f'img_size ({img_size}) is smaller than a patch ({patch_size}).')
-        # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
-        self.cls_token = None
-        if with_cls_token:
-            token = torch.empty(1, 1, self.embed_dims)
-            self.cls_token = nn.Parameter(trunc_normal_(token, std=0.02))
-        else:
-            self.num_extra_tokens = 0
-        shape = (1, math.prod(self.patch_resolution), self.embed_dims)
-        self.pos_embed = nn.Parameter(trunc_normal_(torch.empty(shape), std=0.02))
+        self.num_extra_tokens = int(with_cls_token)
+        self.cls_token = normal_parameter(1, 1, self.embed_dims) if with_cls_token else None
+        self.pos_embed = normal_parameter(1, math.prod(self.patch_resolution), self.embed_dims)
         self.drop_after_pos = nn.Dropout(drop_rate)
 
         self.layers = ModuleList()
@@ -192,9 +160,7 @@ class DeiT3ViT(BaseBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
-        self._register_state_dict_hook(record_grid)
-        freeze_stages(self)
-        freeze_unused(self)
+        self.freeze()
 
     def _layer_cfgs(self, given: dict | Sequence[dict] | None) -> Sequence[dict]:
         if given is None or isinstance(given, dict):
@@ -203,52 +169,13 @@ class DeiT3ViT(BaseBackbone):
             raise ValueError(f'layer_cfgs has {len(given)} dicts for {self.num_layers} layers.')
         return given
 
-    def train(self, mode: bool = True) -> 'DeiT3ViT':
-        """Set the training mode; frozen stages stay in evaluation mode."""
-        super().train(mode)
-        for module in frozen_modules(self):
-            module.eval()
-        return self
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (B, 1 + N, D), the patches with their positions, and the grid.
 
         Args:
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
         x = x.contiguous()  # else the convolution's layout spreads, and each LayerNorm copies
-        x = x + resize_pos_embed(
-            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 0
-        )
-        x = self.drop_after_pos(x)
-        if self.cls_token is not None:
-            x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
-
-        outs = {}
-        for i, layer in enumerate(self.layers[: max(self.out_indices) + 1]):
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(layer, x, use_reentrant=False)
-            else:
-                x = layer(x)
-            if i == self.num_layers - 1:
-                x = self.ln1(x)
-            if i in self.out_indices:
-                outs[i] = format_output(x, grid, self.out_type)
-        return tuple(outs[i] for i in self.out_indices)
-
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
-
-        Args:
-            param_name: Name of the parameter.
-            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
-        """
-        return layer_depth(param_name, prefix, self.num_layers)
-
-    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
-        rename_for_classifier(self, DEIT3_NAMES, state_dict, prefix)
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        rename_for_backbone(self, DEIT3_NAMES, state_dict, prefix, local_metadata)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        x = self.drop_after_pos(self.add_positions(x, grid))
+        return x if self.cls_token is None else self.prepend_cls_token(x), grid

@@ -5,31 +5,15 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule, ModuleList
-from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
-from mmpretrain.models.utils import build_norm_layer, resize_pos_embed
+from mmpretrain.models.utils import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ...weights.names.hybrid import HYBRID_NAMES
-from ...weights.names.official import (
-    record_grid,
-    rename_for_backbone,
-    rename_for_classifier,
-)
 from ..layers.hybrid_patch_embed import HybridPatchEmbed
-from .plain_vit import (
-    OUT_TYPES,
-    arch_settings,
-    check_choices,
-    format_output,
-    freeze_stages,
-    freeze_unused,
-    frozen_modules,
-    layer_depth,
-    output_layers,
-)
+from ._token_backbone import TokenBackbone
+from ._vit_parts import arch_settings, drop_path_rates, vit_arch
 from .resnet_stem import ResNetStem
 
 
@@ -51,7 +35,7 @@ class HybridViTLayer(TransformerEncoderLayer):
 
 
 @MODELS.register_module()
-class HybridViT(BaseBackbone):
+class HybridViT(TokenBackbone):
     """The hybrid of the `ViT paper <https://arxiv.org/abs/2010.11929>`_ for images of any size.
 
     A ResNet with GroupNorm and weight standardisation (BiT) makes a feature map whose cells are
@@ -94,12 +78,7 @@ class HybridViT(BaseBackbone):
     """
 
     arch_zoo = {
-        name: {
-            'embed_dims': dims,
-            'num_layers': depth,
-            'num_heads': heads,
-            'feedforward_channels': 4 * dims,
-        }
+        name: vit_arch(dims, depth, heads)
         for names, dims, depth, heads in (
             (('s', 'small'), 384, 12, 6),
             (('b', 'base'), 768, 12, 12),
@@ -108,8 +87,7 @@ class HybridViT(BaseBackbone):
         for name in names
     }
     stem_zoo = {'r26-s32': (2, 2, 2, 2), 'r50-s32': (3, 4, 6, 3), 'r50-s16': (3, 4, 9)}
-    OUT_TYPES = OUT_TYPES
-    num_extra_tokens = 1  # the class token
+    names = HYBRID_NAMES
 
     def __init__(
         self,
@@ -131,22 +109,22 @@ class HybridViT(BaseBackbone):
         layer_cfgs: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ):
+        settings = arch_settings(arch, self.arch_zoo)
         super().__init__(
+            settings['num_layers'],
+            out_type,
+            out_indices,
+            frozen_stages,
+            interpolate_mode,
+            with_cp,
             init_cfg
             or [
                 dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear'),
                 dict(type='Xavier', layer='Linear', distribution='uniform'),
-            ]
+            ],
         )
-        settings = arch_settings(arch, self.arch_zoo)
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
-        self.out_type = out_type
-        self.interpolate_mode = interpolate_mode
-        self.frozen_stages = frozen_stages
-        self.with_cp = with_cp
-        check_choices(self.num_layers, out_type, interpolate_mode, frozen_stages)
-        self.out_indices = output_layers(out_indices, self.num_layers)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
         resnet = ResNetStem(self._stem_blocks(stem), stem_channels, in_channels, with_cp)
@@ -154,14 +132,14 @@ class HybridViT(BaseBackbone):
             resnet, embed_dims=self.embed_dims, kernel_size=resnet.stride, input_size=img_size
         )
         self.patch_resolution = self.patch_embed.init_out_size
-        # Here and not in init_weights(): no init_cfg reaches bare parameters, a checkpoint may.
+        # Here and not in init_weights(): see normal_parameter().
         self.cls_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         shape = (1, 1 + math.prod(self.patch_resolution), self.embed_dims)
         self.pos_embed = nn.Parameter(torch.empty(shape).normal_(std=0.02))
         self.drop_after_pos = nn.Dropout(drop_rate)
 
         self.layers = ModuleList()
-        for i in range(self.num_layers):
+        for drop_path in drop_path_rates(drop_path_rate, self.num_layers):
             layer = HybridViTLayer(
                 **{
                     'paper_init': init_cfg is None,
@@ -169,7 +147,7 @@ class HybridViT(BaseBackbone):
                     'num_heads': settings['num_heads'],
                     'feedforward_channels': settings['feedforward_channels'],
                     'drop_rate': drop_rate,
-                    'drop_path_rate': drop_path_rate * i / max(self.num_layers - 1, 1),
+                    'drop_path_rate': drop_path,
                     'qkv_bias': qkv_bias,
                     'norm_cfg': norm_cfg,
                     **(layer_cfgs or {}),
@@ -178,9 +156,7 @@ class HybridViT(BaseBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
-        self._register_state_dict_hook(record_grid)
-        freeze_stages(self)
-        freeze_unused(self)
+        self.freeze()
 
     def _stem_blocks(self, stem: str | Sequence[int]) -> Sequence[int]:
         if isinstance(stem, str):
@@ -195,50 +171,11 @@ class HybridViT(BaseBackbone):
             )
         return stem
 
-    def train(self, mode: bool = True) -> 'HybridViT':
-        """Set the training mode; frozen stages stay in evaluation mode."""
-        super().train(mode)
-        for module in frozen_modules(self):
-            module.eval()
-        return self
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Return the tokens (B, 1 + N, D) with their positions, and the grid of the patches.
 
         Args:
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
-        x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
-        x = x + resize_pos_embed(
-            self.pos_embed, self.patch_resolution, grid, self.interpolate_mode, 1
-        )
-        x = self.drop_after_pos(x)
-
-        outs = {}
-        for i, layer in enumerate(self.layers[: max(self.out_indices) + 1]):
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(layer, x, use_reentrant=False)
-            else:
-                x = layer(x)
-            if i == self.num_layers - 1:
-                x = self.ln1(x)
-            if i in self.out_indices:
-                outs[i] = format_output(x, grid, self.out_type)
-        return tuple(outs[i] for i in self.out_indices)
-
-    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
-
-        Args:
-            param_name: Name of the parameter.
-            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
-        """
-        return layer_depth(param_name, prefix, self.num_layers)
-
-    def _checkpoint_filter(self, state_dict: dict, prefix: str, *args) -> None:
-        rename_for_classifier(self, HYBRID_NAMES, state_dict, prefix)
-
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        rename_for_backbone(self, HYBRID_NAMES, state_dict, prefix, local_metadata)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+        return self.drop_after_pos(self.add_positions(self.prepend_cls_token(x), grid)), grid

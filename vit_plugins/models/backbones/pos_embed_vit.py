@@ -7,7 +7,7 @@ from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from .plain_vit import build_patch_embed
+from ._vit_parts import build_patch_embed
 
 POS_EMBEDS = ('1d', '2d', 'none')
 
@@ -147,7 +147,7 @@ class PosEmbedViT(VisionTransformer):
                     state_dict[key] = self._resized(state_dict[key], number)
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Tell a parameter's depth and the number of depths, for layer-wise learning rates.
+        """Return a parameter's depth and the number of depths, for layer-wise learning rates.
 
         Args:
             param_name: Name of the parameter.

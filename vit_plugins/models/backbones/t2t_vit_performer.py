@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 from torch.nn.functional import scaled_dot_product_attention
 
 from ..layers.token_performer import TokenPerformer
-from .plain_vit import output_layers
+from ._token_backbone import freeze_unused, output_layers
 
 
 @MODELS.register_module()
@@ -81,10 +81,7 @@ class T2TViTPerformer(T2T_ViT):
             layer.attn.scaled_dot_product_attention = partial(
                 scaled_dot_product_attention, scale=settings.get('qk_scale')
             )
-        last = max(out_indices)
-        if last < len(self.encoder) - 1:  # DDP waits for the gradient of any other parameter
-            self.encoder[last + 1 :].requires_grad_(False)
-            self.norm.requires_grad_(False)
+        freeze_unused(self.encoder, self.norm, out_indices)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
         """Set the training mode; the host's returns None, so that ``eval()`` does."""

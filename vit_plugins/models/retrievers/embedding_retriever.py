@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...weights.names.deit import DEIT_NAMES
-from ...weights.names.official import is_official, unwrap_training_state
+from ...weights.official_files import is_official, unwrap_training_state
 from ..memories.cross_batch_memory import OLD_KEY
 from .prototypes import encode_prototypes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from mmengine.model import BaseModel
@@ -10,8 +10,9 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ...evaluation.functional.encoding import encode_batches
 
-@torch.no_grad()
+
 def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor | None) -> Tensor:
     """Return the descriptors of the images to be found.
 
@@ -39,17 +40,14 @@ def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor
     return _encode(model, Runner.build_dataloader(source))
 
 
-def _encode(model: Callable, loader: DataLoader) -> Tensor:
-    model.eval()
+def _encode(model: BaseModel, loader: DataLoader) -> Tensor:
     found: dict[int, Tensor] = {}
-    for batch in loader:
-        data = model.data_preprocessor(batch, False)
-        samples = data['data_samples']
+    encode = partial(model, mode='tensor')
+    for descriptors, samples in encode_batches(model, loader, encode):
         if any('sample_idx' not in sample for sample in samples):
             raise ValueError(
                 "The images to be found do not say which they are: add 'sample_idx' to the "
                 'meta_keys of PackInputs in their pipeline'
             )
-        descriptors = model(data['inputs'], mode='tensor')  # (B, D)
         found.update(zip((int(s.sample_idx) for s in samples), descriptors, strict=True))
     return torch.stack([found[index] for index in sorted(found)])

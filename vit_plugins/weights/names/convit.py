@@ -1,6 +1,7 @@
 """What ConViT checkpoints call their weights."""
 
-from .official import VIT_KEYS, OfficialNames
+from .official import OfficialNames
+from .vit import VIT_KEYS
 
 CONVIT_NAMES = OfficialNames(
     model='ConViT',

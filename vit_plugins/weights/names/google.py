@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .official import VIT_KEYS, OfficialNames
+from .official import OfficialNames
+from .vit import VIT_KEYS
 
 # For the host's VisionTransformer. Files of ImageNet-21k have a hidden layer before the head.
-VIT_NAMES = OfficialNames(
+GOOGLE_NAMES = OfficialNames(
     model='VisionTransformer',
     keys=(*VIT_KEYS, (r'pre_logits\.fc\.(weight|bias)', r'head.layers.pre_logits.\1')),
     example='attn.qkv.weight',

@@ -1,16 +1,40 @@
-"""What official and timm files of ViT, DeiT and MAE call their weights."""
+"""What official and timm files of ViT, DeiT and MAE call their weights; others build on it."""
 
-from .deit3 import DEIT3_NAMES
 from .official import OfficialNames
 
-# For the host's VisionTransformer and what derives from it. DeiT III adds LayerScale, distilled
-# DeiT a second token; ViTs that average their patches normalise behind the average.
+# Names in the files of facebookresearch (convit, deit) and timm -> names in an ImageClassifier
+# with VisionTransformerClsHead.
+VIT_KEYS = (
+    (r'(cls_token|pos_embed)', r'backbone.\1'),
+    (r'patch_embed\.proj\.(weight|bias)', r'backbone.patch_embed.projection.\1'),
+    (r'blocks\.(\d+)\.norm([12])\.(weight|bias)', r'backbone.layers.\1.ln\2.\3'),
+    (r'blocks\.(\d+)\.mlp\.fc1\.(weight|bias)', r'backbone.layers.\1.ffn.layers.0.0.\2'),
+    (r'blocks\.(\d+)\.mlp\.fc2\.(weight|bias)', r'backbone.layers.\1.ffn.layers.1.\2'),
+    (r'blocks\.(\d+)\.attn\.(qkv|proj)\.(weight|bias)', r'backbone.layers.\1.attn.\2.\3'),
+    (r'norm\.(weight|bias)', r'backbone.ln1.\1'),
+    (r'head\.(weight|bias)', r'head.layers.head.\1'),
+)
+# LayerScale in the files of facebookresearch/deit, then in those of timm.
+LAYER_SCALE_KEYS = (
+    (r'blocks\.(\d+)\.gamma_1', r'backbone.layers.\1.attn.gamma1.weight'),
+    (r'blocks\.(\d+)\.gamma_2', r'backbone.layers.\1.ffn.gamma2.weight'),
+    (r'blocks\.(\d+)\.ls1\.gamma', r'backbone.layers.\1.attn.gamma1.weight'),
+    (r'blocks\.(\d+)\.ls2\.gamma', r'backbone.layers.\1.ffn.gamma2.weight'),
+)
+# The second token of a distilled DeiT.
+DISTILLATION_KEYS = (
+    (r'dist_token', r'backbone.dist_token'),
+    (r'head_dist\.(weight|bias)', r'head.layers.head_dist.\1'),
+)
+
+# For the host's VisionTransformer and what derives from it. ViTs that average their patches
+# normalise behind the average.
 VIT_NAMES = OfficialNames(
     model='VisionTransformer',
     keys=(
-        *DEIT3_NAMES.keys,
-        (r'dist_token', r'backbone.dist_token'),
-        (r'head_dist\.(weight|bias)', r'head.layers.head_dist.\1'),
+        *VIT_KEYS,
+        *LAYER_SCALE_KEYS,
+        *DISTILLATION_KEYS,
         (r'fc_norm\.(weight|bias)', r'backbone.ln2.\1'),
         (r'norm_pre\.(weight|bias)', r'backbone.pre_norm.\1'),
     ),

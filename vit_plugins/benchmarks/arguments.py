@@ -1,0 +1,35 @@
+"""The arguments of ``python -m vit_plugins bench``, which are read before torch is imported."""
+
+import argparse
+from pathlib import Path
+
+from . import PARTS
+
+DTYPES = {'fp32': 'float32', 'bf16': 'bfloat16', 'fp16': 'float16'}  # as torch calls them
+SIZES = ('toy', 'cpu', 'gpu', 'large')
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    parser = argparse.ArgumentParser(
+        prog='python -m vit_plugins bench',
+        description='Measure time and memory against peers, after a check that the outputs are '
+        'equal. Each case has a process of its own, in which the sides take turns.',
+        epilog='parts: ' + '; '.join(f'{name}: {about}' for name, about in PARTS.items()),
+    )
+    parser.add_argument('parts', nargs='+', choices=[*PARTS], metavar='PART', help='see below')
+    parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
+    parser.add_argument(
+        '--dtype', choices=[*DTYPES], help='bf16 on a GPU and fp32 on a CPU if not given'
+    )
+    parser.add_argument(
+        '--size',
+        choices=SIZES,
+        help='toy takes seconds; by default the one that suits the device',
+    )
+    parser.add_argument('--rounds', type=int, default=5, help='turns of each side; 5')
+    parser.add_argument('--turn', type=float, default=2.0, help='seconds of a turn; 2')
+    parser.add_argument('--threads', type=int, default=1, help='threads on the CPU; 1')
+    parser.add_argument('--compile', action='store_true', help='torch.compile the modules')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
+    return parser

@@ -1,0 +1,57 @@
+"""The arguments that several tools share."""
+
+import argparse
+from collections.abc import Sequence
+
+from .data_arguments import add_data_arguments
+
+
+class ConfigOptions(argparse.Action):
+    """MMEngine's ``DictAction``, imported where the option is used: MMEngine imports torch."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Write the settings into the namespace as a dict."""
+        from mmengine.config import DictAction
+
+        action = DictAction(self.option_strings, self.dest, nargs=self.nargs)
+        action(parser, namespace, values, option_string)
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that training and testing have in common.
+
+    Args:
+        parser: The parser of a tool.
+    """
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    add_data_arguments(parser)
+    parser.add_argument(
+        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
+    )
+    parser.add_argument(
+        '--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU'
+    )
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='dataloaders do not pin memory'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        help='settings that replace those of the config, as key.of.setting=value; '
+        'a list as key="[a,b]" or key=a,b',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the ranks',
+    )
+    # torch.distributed.launch spells it either way.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

@@ -1,0 +1,38 @@
+"""Whether this process is a command of this package."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..resources import resource_root
+
+# Files of tools/. A script that somebody else puts there is a program of theirs.
+TOOLS = (
+    'analyze_embeddings',
+    'browse_augment',
+    'convert_checkpoint',
+    'evidence',
+    'frozen_features',
+    'kfold',
+    'predict',
+    'probe',
+    'retrieve',
+    'study',
+    'test',
+    'train',
+)
+
+
+def is_own_command(argv: Sequence[str], words: Sequence[str]) -> bool:
+    """Return whether this process is a command of this package, not someone's program.
+
+    Args:
+        argv: ``sys.argv``; during the import by ``python -m`` it begins with ``-m``.
+        words: ``sys.orig_argv``, the words that Python was started with.
+    """
+    if argv[:1] == ['-m']:
+        return ('-m', 'vit_plugins') in itertools.pairwise(words)
+    script = Path(argv[0] if argv else '').resolve()
+    if script.stem == 'vit-plugins':
+        return True
+    return script.stem in TOOLS and script.parent == resource_root() / 'tools'

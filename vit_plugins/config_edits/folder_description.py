@@ -1,0 +1,87 @@
+"""Say what was found in a folder of class folders, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..datasets.folder_scan import FolderScan, find_parts, find_unlabelled
+
+
+def describe(
+    scans: dict[str, FolderScan],
+    counts: list[int],
+    val_fraction: float,
+    seed: int,
+    balance: str,
+    *,
+    validate: bool = True,
+) -> Iterator[str]:
+    """Tell what was found and how it is used, a line at a time.
+
+    Args:
+        scans: What lies in the parts.
+        counts: The number of images to train on, by class.
+        val_fraction: The fraction split off.
+        seed: The seed of the split.
+        balance: What is done about rare classes.
+        validate: Whether there is a validation.
+    """
+    train = scans['train']
+    yield (
+        f'{len(train.classes)} classes in {train.root}: '
+        + ', '.join(f'{c} ({n})' for c, n in zip(train.classes[:20], counts, strict=False))
+        + (f' and {len(counts) - 20} more' if len(counts) > 20 else '')
+    )
+    total = sum(counts)
+    if not validate:
+        unused = f'; the {len(scans["val"].samples)} of val are not used' if 'val' in scans else ''
+        yield f'training on {total} images, none held out for a validation{unused}'
+    elif 'val' in scans:
+        yield f'training on {total} images, validation on {len(scans["val"].samples)} of val'
+    else:
+        yield (
+            f'training on {total} images, validation on the {len(train.samples) - total} others '
+            f'({val_fraction:.0%} of each class, split off by seed {seed})'
+        )
+        single = [c for c, n in zip(train.classes, train.counts(), strict=True) if n == 1]
+        if single:
+            yield f'with one image, hence in training only: {", ".join(single)}'
+    if 'test' in scans:
+        yield f'test on {len(scans["test"].samples)} images of test, used for nothing else'
+    elif val_fraction > 0 or 'val' in scans:
+        yield 'no test folder: test means the validation images'
+    else:
+        yield 'no test folder and no validation images: there is nothing to test on'
+    if max(counts) > 5 * min(counts) and balance == 'none':
+        yield (
+            f'the largest class has {max(counts)} images and the smallest {min(counts)}: '
+            "balance='sampler' or balance='loss' gives rare classes more weight"
+        )
+
+
+def describe_parts(
+    root: Path, scans: dict[str, FolderScan], classes: Sequence[str]
+) -> Iterator[str]:
+    """Return a line for each part that has no labels, or lacks classes.
+
+    Args:
+        root: The folder.
+        scans: What lies in the parts that are used.
+        classes: What the model tells apart.
+    """
+    every = {**find_parts(root), **find_unlabelled(root)}
+    for part, folder in every.items():
+        if part not in scans:
+            yield (
+                f'{folder} holds no folders of the classes, so its images have no labels: it is '
+                f'not used for {part}. To name what is on them: tools/predict.py WORK_DIR {folder}'
+            )
+            continue
+        missing = sorted(set(classes) - set(scans[part].classes))
+        if missing:
+            more = f' and {len(missing) - 10} more' if len(missing) > 10 else ''
+            yield (
+                f'{scans[part].root} has no image of {", ".join(missing[:10])}{more}: it says '
+                'nothing about these classes, and their F1 counts as 0 in a mean'
+            )

@@ -1,0 +1,109 @@
+"""Read a folder of class folders before a run, and refuse what cannot be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import torch.distributed as torch_dist
+from mmengine.config import Config
+from mmengine.dist import is_distributed, is_main_process
+
+from ..datasets._folder_tree import known_trees, remember_trees
+from ..datasets.folder_scan import (
+    FolderError,
+    FolderScan,
+    compare_classes,
+    find_parts,
+    log_skipped,
+    scan_class_folders,
+)
+from ..datasets.image_check import require_readable
+from .walking import leaf_datasets, type_name
+
+T = TypeVar('T')
+
+
+def read_folder(
+    root: Path, cfg: Config, *, verify: bool, classes: Sequence[str] | None = None
+) -> dict[str, FolderScan]:
+    """Look through the folder and refuse what cannot be trained on.
+
+    Args:
+        root: The folder.
+        cfg: The config, for the message.
+        verify: Whether to read every image (done by the first rank only).
+        classes: What a trained model tells apart.
+
+    Returns:
+        What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
+
+    Raises:
+        FolderError: If something does not fit.
+    """
+    try:
+        parts = find_parts(root)
+        train = scan_class_folders(parts.pop('train'), complete=classes is None)
+        scans = {'train': train}
+        for part, folder in parts.items():
+            scan = scan_class_folders(folder, complete=False)
+            if not _holds_one_foreign_folder(scan, train):
+                scans[part] = scan
+    except FolderError as error:
+        name = type_name(leaf_datasets(cfg.train_dataloader.dataset)[0])
+        raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
+    for part, scan in scans.items():
+        log_skipped(scan)
+        compare_classes(train.classes, scan.classes, f'{part} ({scan.root})', complete=False)
+    if classes is not None:
+        compare_classes(classes, train.classes, str(root), complete=False)
+    if verify and is_main_process():
+        for scan in scans.values():
+            require_readable(scan.root, [path for path, _ in scan.samples])
+    return scans
+
+
+def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:
+    """Return whether a part is unlabelled, as ``test/images/*.jpg`` is."""
+    return len(scan.classes) == 1 and scan.classes[0] not in train.classes
+
+
+def on_all_ranks(read: Callable[[], T]) -> T:
+    """Read folders on every rank and, where one fails, fail on every rank.
+
+    The first rank lists the files; the others take its listing where they see the same folders,
+    as on a network disk, and list their own where the disk is another one.
+
+    Args:
+        read: What to do.
+
+    Raises:
+        FolderError: That of the first rank that failed.
+    """
+    if not is_distributed():
+        return read()
+    # gloo waits as long as it takes to read the images; NCCL would give up
+    group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
+    found, message, trees = None, None, [{}]
+    if is_main_process():
+        found, message = _attempt(read)
+        trees = [known_trees()]
+    torch_dist.broadcast_object_list(trees, group=group)
+    if not is_main_process():
+        remember_trees(trees[0])
+        found, message = _attempt(read)
+    messages = [None] * torch_dist.get_world_size()
+    torch_dist.all_gather_object(messages, message, group=group)
+    # The group stays until the ranks end: see end_ranks in engine/launch.py.
+    if message := next((m for m in messages if m), None):
+        raise FolderError(message)
+    return found
+
+
+def _attempt(read: Callable[[], T]) -> tuple[T | None, str | None]:
+    try:
+        return read(), None
+    except FolderError as error:
+        return None, str(error)

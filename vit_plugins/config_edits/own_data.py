@@ -1,0 +1,87 @@
+"""Find out whether a folder holds the dataset that a config names, such as CIFAR archives."""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from inspect import signature
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmpretrain.datasets import CustomDataset, ImageNet, ImageNet21k
+from mmpretrain.registry import DATASETS
+
+from ..datasets.digits import Digits
+from ..fileio.printable_text import log_line
+from .presence import require_data
+from .walking import LOADERS, leaf_datasets
+
+WORDNET_ID = re.compile(r'n\d{8}')
+
+
+def own_data_root(cfg: Config, root: Path) -> Path | None:
+    """Tell where the config's own data set lies, None if the folder does not hold it.
+
+    Args:
+        cfg: The config.
+        root: The folder that a person named.
+
+    Returns:
+        The ``data_root`` to set: the folder, or its parent if the archive's folder was named.
+    """
+    leaf = leaf_datasets(cfg.train_dataloader.dataset)[0]
+    kind = leaf['type']
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if cls is None:
+        raise ValueError(f'no data set is registered under the name {kind!r}')
+    if issubclass(cls, ImageNet | ImageNet21k):
+        train = root / 'train'
+        ids = train.is_dir() and len([d for d in train.iterdir() if WORDNET_ID.match(d.name)])
+        known = (root / 'meta' / 'train.txt').is_file()
+        return root if known or ids == len(cls.METAINFO.get('classes', ())) else None
+    if issubclass(cls, CustomDataset | Digits):
+        return None  # any class folders will do; needs none
+    if root.name == getattr(cls, 'base_folder', None):
+        root = root.parent
+    if hasattr(cls, 'tgz_md5') and (root / cls.filename).is_file():
+        return root
+    return root if _can_read(leaf, cls, root) else None
+
+
+def use_own_data(cfg: Config, root: Path) -> Config:
+    """Make a config read its own dataset from a folder.
+
+    Args:
+        cfg: The config, changed in place.
+        root: What :func:`own_data_root` found.
+
+    Returns:
+        The same config.
+    """
+    for loader in LOADERS:
+        for leaf in leaf_datasets(cfg[loader].dataset):
+            leaf['data_root'] = str(root)
+    require_data(cfg)
+    if is_main_process():
+        log_line(f"{root} holds the config's own data set")
+    return cfg
+
+
+def _can_read(leaf: dict, cls: type, root: Path) -> bool:
+    trial = {
+        **deepcopy(leaf),
+        **{'data_root': str(root), 'pipeline': [], 'lazy_init': True, 'serialize_data': False},
+    }
+    if 'download' in signature(cls).parameters:
+        trial['download'] = False
+    try:
+        dataset = DATASETS.build(trial)
+        # sets that download meet at a barrier while loading, which a rank that fails never reaches
+        for check in ('_check_integrity', '_check_exists'):  # CIFAR, MNIST
+            if hasattr(dataset, check):
+                return getattr(dataset, check)()
+        dataset.full_init()
+        return len(dataset) > 0
+    except Exception:  # whatever the host raises for files that are not there
+        return False

@@ -1,0 +1,87 @@
+"""Point a retrieval config, tested on classes that training does not see, at a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmpretrain.registry import DATASETS
+
+from ..datasets.folder_scan import find_unlabelled
+from ..datasets.image_check import require_readable
+from ..datasets.retrieval_folder import RetrievalFolder
+from ..datasets.rotated_digits import RotatedDigits
+from ..fileio.printable_text import log_line
+from .folder_reading import on_all_ranks
+from .photos import accept_photos
+from .presence import is_placed
+from .walking import all_leaf_datasets, is_a
+
+
+def is_retrieval(cfg: Config) -> bool:
+    """Tell whether a config is tested on classes that training does not see.
+
+    Data sets with a layout of their own are, unless they say ``IS_CLASSIFICATION``.
+
+    Args:
+        cfg: The config.
+    """
+    leaves = all_leaf_datasets(cfg)
+    placed = [leaf for leaf in leaves if is_placed(leaf) and not _is_classification(leaf)]
+    return bool(placed) or any(is_a(leaf, RotatedDigits) for leaf in leaves)
+
+
+def _is_classification(leaf: dict) -> bool:
+    kind = leaf['type']
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    return getattr(cls, 'IS_CLASSIFICATION', False)
+
+
+def use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
+    """Make a retrieval config read the images of a folder.
+
+    Args:
+        cfg: The config, changed in place.
+        root: The folder.
+        verify: Whether to read every image once (what was read is remembered).
+
+    Returns:
+        The same config.
+
+    Raises:
+        FolderError: On every rank, if folders, classes or images are not as they should be.
+    """
+    leaves = all_leaf_datasets(cfg)
+    for leaf in leaves:
+        if is_a(leaf, RotatedDigits):
+            leaf['type'] = 'RetrievalFolder'
+        leaf['data_root'] = str(root)
+    own = [leaf for leaf in leaves if is_a(leaf, RetrievalFolder)]
+    if own:  # published sets keep the pipelines of their recipes
+        accept_photos(cfg)
+
+    def check_folders() -> None:
+        names = set()
+        for leaf in own:
+            dataset = DATASETS.build({**leaf, 'pipeline': []})
+            names |= {dataset.get_data_info(i)['img_path'] for i in range(len(dataset))}
+        if verify and is_main_process():
+            require_readable(root, [os.path.relpath(name, root) for name in sorted(names)])
+
+    on_all_ranks(check_folders)
+    if is_main_process():
+        for line in _describe_retrieval(root) if own else ():
+            log_line(line)
+        log_line(f'retrieval data are taken from {root}')
+    return cfg
+
+
+def _describe_retrieval(root: Path) -> Iterator[str]:
+    for part, folder in find_unlabelled(root).items():
+        yield (
+            f'{folder} holds no class folders, so its images have no labels: classes for {part} '
+            'are taken from train'
+        )

@@ -1,0 +1,20 @@
+"""Folders that results can be written into, made sure of before any work."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+
+def require_writable(folder: Path) -> None:
+    """Make the folder of the results, and see that files can be written into it.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        OSError: If it cannot be made or written into.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b'x')

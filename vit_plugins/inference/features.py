@@ -1,0 +1,121 @@
+"""Features of the images of a config's splits, as a trained model encodes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+from mmpretrain.models import ImageClassifier
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ..config_edits.split_loader import split_loader
+from ..evaluation.functional.encoding import encode_batches
+from ..fileio.progress_bar import tracked
+
+
+@dataclass(frozen=True)
+class Features:
+    """The images of a split as a model encodes them.
+
+    Attributes:
+        values: Pooled, before PCA and normalisation, float32 on the CPU, (N, D).
+        labels: Their classes, (N,).
+        queries: Which are searched for, bool (N,); all are if the set has no queries of its own.
+        gallery: Which are searched among.
+    """
+
+    values: Tensor
+    labels: np.ndarray
+    queries: np.ndarray
+    gallery: np.ndarray
+
+    @property
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        """Features (N, D) and labels (N,), as probes take them."""
+        return self.values, torch.from_numpy(self.labels)
+
+
+def read_split(cfg: Config, split: str) -> DataLoader:
+    """Build the loader of a split; training images go through the test transforms, in order.
+
+    Args:
+        cfg: The config.
+        split: 'train', 'val' or 'test'.
+
+    Raises:
+        ValueError: If the config has no such split.
+    """
+    loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return Runner.build_dataloader(loader)
+
+
+def encode(model: BaseModel, loader: DataLoader) -> Features:
+    """Encode all images of a loader, in its order.
+
+    Of raw tokens, as backbones under ``DRLocHead`` give, the class token is taken: what the
+    classifier reads, and what the same model without that head gives.
+
+    Args:
+        model: A classifier, of which backbone and neck are used, or a retriever.
+        loader: Its images.
+
+    Raises:
+        ValueError: If there are no images, or they have no classes.
+    """
+    has_token = getattr(model.backbone, 'num_extra_tokens', 0) > 0
+    stage = {'stage': 'neck'} if isinstance(model, ImageClassifier) else {}
+    values = None
+    labels: list[int] = []
+    roles: list[str] = []
+    batches = tracked(loader, len(loader), 'Encoding')
+    for found, samples in encode_batches(
+        model, batches, lambda inputs: pool(model.extract_feat(inputs, **stage), has_token)
+    ):
+        if any('gt_label' not in sample for sample in samples):
+            raise ValueError(
+                f'the images of {type(loader.dataset).__name__} have no class labels: choose '
+                'another split, config or dataset whose images have them'
+            )
+        if values is None:  # one place for all: no second copy in the end
+            values = torch.empty(len(loader.dataset), found.shape[1])
+        values[len(labels) : len(labels) + len(found)] = found.float().cpu()
+        labels += [sample.gt_label.item() for sample in samples]
+        roles += [sample.get('role') or '' for sample in samples]
+    if values is None:
+        raise ValueError('the loader holds no image')
+    role = np.array(roles)
+    return Features(values[: len(labels)], np.array(labels), role != 'gallery', role != 'query')
+
+
+def pool(outputs: Tensor | Sequence, has_token: bool = False) -> Tensor:
+    """Make one vector per image of what a backbone or a neck returns.
+
+    Args:
+        outputs: The last of several counts, and in it the class token of (patches, token); maps
+            (B, D, H, W) and tokens (B, N, D) are averaged.
+        has_token: Whether tokens (B, 1 + N, D) begin with a class token, which then stands for
+            all.
+
+    Raises:
+        ValueError: If it is of another shape.
+
+    >>> pool([torch.zeros(2, 8, 4, 4)]).shape
+    torch.Size([2, 8])
+    """
+    while not isinstance(outputs, Tensor):
+        outputs = outputs[-1]
+    if outputs.dim() == 4:
+        return outputs.mean((2, 3))  # (B, D, H, W) -> (B, D)
+    if outputs.dim() == 3:
+        return outputs[:, 0] if has_token else outputs.mean(1)  # (B, N, D) -> (B, D)
+    if outputs.dim() != 2:
+        raise ValueError(f'features of shape {tuple(outputs.shape)} cannot be pooled to (B, D)')
+    return outputs

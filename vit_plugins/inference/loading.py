@@ -1,0 +1,68 @@
+"""Build the model of a config with trained weights: for photos, probes and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.runner import CheckpointLoader
+from mmpretrain import get_model
+
+from ..weights.loading import load_weights
+
+
+def load_trained(
+    cfg: Config,
+    checkpoint: str | Path | None,
+    device: str | None = None,
+    *,
+    may_differ: Sequence[str] = (),
+    prepare: Callable[[BaseModel], None] | None = None,
+) -> tuple[BaseModel, dict[str, Any]]:
+    """Build a trained model; its data need not be there.
+
+    Args:
+        cfg: The config.
+        checkpoint: Its weights, a file; None for those that a training would start from: the ones
+            that the config names, else random ones by its seed.
+        device: Where to run. Default: a GPU if there is one.
+        may_differ: Beginnings of the names of weights that need not fit, such as ``'head.'``.
+        prepare: Called with the model before a checkpoint is loaded, to refuse it or to leave
+            parts out.
+
+    Returns:
+        The model in evaluation mode, and what the checkpoint tells about itself.
+
+    Raises:
+        CheckpointMismatchError: If the checkpoint does not fit the config; the host would go on
+            with the random numbers of a new layer.
+        ValueError: If there is no such device.
+    """
+    device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    if checkpoint is None:
+        torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
+    model = get_model(cfg, pretrained=False, device=device)
+    if checkpoint is None:
+        model.init_weights()
+    if prepare is not None:
+        prepare(model)
+    if checkpoint is None:
+        return model.eval(), {}
+    content = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    state = content if 'state_dict' in content else content.get('model', content)
+    where = f'{checkpoint}, with {cfg.filename},' if cfg.filename else str(checkpoint)
+    load_weights(model, state, where, may_differ)
+    return model.eval(), content.get('meta', {})
+
+
+def _usable(device: str) -> str:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
+        told = str(error).splitlines()[0]
+        raise ValueError(f'device {device!r} cannot be used: {told}') from None
+    return device

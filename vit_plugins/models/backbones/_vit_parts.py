@@ -1,0 +1,86 @@
+"""What the constructors of the backbones share."""
+
+from collections.abc import Mapping
+
+import torch
+from mmcv.cnn.bricks.transformer import PatchEmbed
+from mmengine.model.weight_init import trunc_normal_
+from mmpretrain.registry import MODELS
+from torch import nn
+
+ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
+
+
+def vit_arch(embed_dims: int, num_layers: int, num_heads: int, **more: int) -> dict[str, int]:
+    """Return the settings of a ViT, whose FFN is four times as wide as its tokens.
+
+    Args:
+        embed_dims: Width of the tokens.
+        num_layers: Number of layers.
+        num_heads: Number of heads.
+        **more: Further settings.
+    """
+    sizes = dict(embed_dims=embed_dims, num_layers=num_layers, num_heads=num_heads)
+    return {**sizes, 'feedforward_channels': 4 * embed_dims, **more}
+
+
+def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
+    """Look up an architecture.
+
+    Args:
+        arch: A name, in any case, or the settings themselves.
+        zoo: The settings of each name.
+
+    Raises:
+        ValueError: The name is unknown, or the settings lack something or contradict each other.
+    """
+    if isinstance(arch, str):
+        if arch.lower() not in zoo:
+            raise ValueError(f'arch {arch!r} is none of {", ".join(zoo)}.')
+        arch = zoo[arch.lower()]
+    if missing := set(ARCH_KEYS) - arch.keys():
+        raise ValueError(f'The arch dict lacks {", ".join(sorted(missing))}.')
+    dims, heads = arch['embed_dims'], arch['num_heads']
+    if dims % heads:
+        raise ValueError(f'embed_dims ({dims}) must be a multiple of num_heads ({heads}).')
+    return arch
+
+
+def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **settings) -> nn.Module:
+    """Build the patch embedding of a backbone: mmcv's, or the one that ``type`` names.
+
+    Any embedding has ``init_out_size``, the rows and columns of its usual grid, and maps images
+    (B, C, H, W) to tokens (B, N, D) and their grid.
+
+    Args:
+        patch_cfg: Its arguments, which come before the backbone's own settings.
+        plain: Settings for mmcv's alone.
+        **settings: What the backbone says to any: ``in_channels``, ``embed_dims``,
+            ``kernel_size`` and ``stride`` (of a patch, in pixels), ``input_size``.
+    """
+    patch_cfg = patch_cfg or {}
+    if 'type' not in patch_cfg:
+        patch_cfg = {'type': PatchEmbed, **(plain or {}), **patch_cfg}
+    return MODELS.build({**settings, **patch_cfg})
+
+
+def normal_parameter(*shape: int) -> nn.Parameter:
+    """Return a parameter of truncated normal values with std 0.02.
+
+    A backbone calls this in its constructor and not in ``init_weights``: no ``init_cfg`` reaches
+    a bare parameter, and a checkpoint may have set it by then.
+
+    Args:
+        *shape: Its shape.
+    """
+    return nn.Parameter(trunc_normal_(torch.empty(shape), std=0.02))
+
+
+def drop_path_rates(last: float, depth: int) -> list[float]:
+    """Return the stochastic depth rate of each layer, which grows linearly from 0.
+
+    Args:
+        last: Rate of the last layer.
+        depth: Number of layers.
+    """
+    return [last * i / max(depth - 1, 1) for i in range(depth)]
