@@ -97,10 +97,5 @@ def photos_to_check(
             yield list(map(str, photos)), f'{len(photos)} images of the test set'
             return
     with generated_photos() as photos:
-        yield (
-            list(map(str, photos)),
-            (
-                f"{len(photos)} generated images (the run's test images are not there; --images names "
-                'others)'
-            ),
-        )
+        told = "generated images (the run's test images are not there; --images names others)"
+        yield list(map(str, photos)), f'{len(photos)} {told}'
