@@ -30,7 +30,7 @@ COMMANDS = {
 }
 CARD = """# {name}
 
-{what}
+{what}.
 
 | | |
 |---|---|
@@ -258,7 +258,7 @@ def write_card(
     rows = [f'| {key} | {value:.6g} |' for key, value in metrics.items()]
     return CARD.format(
         **facts,
-        what=f'{type(model).__name__} with the backbone {backbone}, trained with MMPretrain and vit_plugins.',
+        what=f'{type(model).__name__} with the backbone {backbone}, by vit_plugins',
         data=describe_data(cfg),
         classes=f'{len(classes)}: {shown}' if classes else 'not named',
         weights=weights.name,
