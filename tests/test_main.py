@@ -5,11 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmengine import Config
 
 from vit_plugins import __main__ as command
 from vit_plugins.resources import resource_root
-from vit_plugins.studies.study_file import load_study_file
 
 
 def test_help_names_every_command(capsys):
@@ -35,21 +33,11 @@ def test_list_shows_models_and_configs(capsys):
     assert '_base_' not in text.split('configs (in', 1)[1].split('):', 1)[1]
 
 
-def test_list_without_a_pattern_folds_the_folders_of_data_sets(capsys):
-    assert command.main(['list']) == 0
-    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
-    assert 'drloc/svhn/ (35; list drloc/svhn)' in lines
-    assert command.main(['list', 'drloc/svhn']) == 0
-    text = capsys.readouterr().out
-    assert 'drloc/svhn/swin-tiny_8xb128-100e_svhn.py' in text
-    assert 'cifar' not in text.split('configs (in', 1)[1].split('):', 1)[1]
-
-
-@pytest.mark.parametrize('pattern', ['swin', 'swin*', 'drloc/cifar100/swin*'])
+@pytest.mark.parametrize('pattern', ['swin', 'swin*', 'drloc/swin*'])
 def test_list_takes_parts_and_globs(pattern, capsys):
     assert command.main(['list', pattern]) == 0
     text = capsys.readouterr().out
-    assert 'swin-tiny-drloc_8xb128-100e_cifar100.py' in text
+    assert 'swin-tiny-drloc_8xb128-100e.py' in text
     assert 'deit' not in text
 
 
@@ -64,47 +52,6 @@ def test_unknown_name_gets_suggestions(words, capsys):
 def test_name_far_from_all(capsys):
     assert command.main(['list', '@@@']) == 2
     assert 'see the list' in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    'name',
-    [
-        'convit-tiny_4xb256_in1k',
-        'convit-tiny_4xb256_in1k.py',
-        'convit/convit-tiny_4xb256_in1k.py',
-        'configs/convit/convit-tiny_4xb256_in1k.py',
-        'convit-tiny_3rdparty_in1k',
-    ],
-)
-def test_config_is_found_by(name):
-    expected = resource_root() / 'configs/convit/convit-tiny_4xb256_in1k.py'
-    assert command.find_config(name) == expected
-
-
-# The folders of one method's datasets hold the same recipes: those of one are copied here.
-ONE_DATA_SET = [
-    file
-    for file in command.config_files()
-    if file.parent.parent.name != 'drloc' or file.parent.name == 'cifar100'
-]
-
-
-@pytest.mark.parametrize('config', ONE_DATA_SET, ids=str)
-def test_copied_config_is_the_same_config(config, tmp_path):
-    copied = command.copy_config(str(config), tmp_path)
-    assert copied == tmp_path / config
-    original = resource_root() / 'configs' / config
-    if config.suffix == '.yaml':
-        study = load_study_file(copied)
-        study['base'] = str(
-            resource_root() / 'configs' / Path(study['base']).relative_to(tmp_path)
-        )
-        assert study == load_study_file(original)
-    else:
-        Config.fromfile(copied)  # all that it stands on is there, and is the same:
-        for file in tmp_path.rglob('*.py'):
-            there = resource_root() / 'configs' / file.relative_to(tmp_path)
-            assert file.read_bytes() == there.read_bytes()
 
 
 def test_copy_replaces_no_edited_file(tmp_path, capsys):
@@ -171,6 +118,24 @@ def test_a_copied_study_is_run_by_the_study_tool(tmp_path, capsys):
     assert found in capsys.readouterr().out
     assert (tmp_path / 'retrieval/study_photos64.yaml').is_file()
     assert (tmp_path / '_base_/studies/photos64_retrieval.py').is_file()
+
+
+def test_data_in_a_file_are_no_recipe(calls, tmp_path):
+    assert command.main(['train', 'convit_drloc_digits', '--data', 'mine.py']) == 0
+    assert calls[0][2][2:] == ['--data', 'mine.py']
+
+
+def test_a_recipe_that_is_gone_runs_nothing(calls, capsys):
+    gone = 'configs/drloc/svhn/swin-tiny_8xb128-100e_svhn.py'
+    assert command.main(['train', gone]) == 2
+    told = f'{gone} is gone: use configs/drloc/swin-tiny_8xb128-100e.py --data svhn'
+    assert told in capsys.readouterr().err
+    assert calls == []
+
+
+def test_a_dataset_is_no_recipe(capsys):
+    assert command.main(['list', 'svhn']) == 2
+    assert 'svhn is a dataset: put it into a recipe with --data svhn' in capsys.readouterr().err
 
 
 def test_unknown_config_runs_nothing(calls, capsys):

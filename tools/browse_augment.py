@@ -8,15 +8,12 @@ it), and draws of the whole training pipeline, with the parameters written below
 --show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
 """
 
-import vit_plugins  # first: how threads wait is set before torch is loaded
-
-# isort: split
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,9 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="show these instead of the config's dataset; sample:china and sample:flower are "
         'the photos that come with scikit-learn',
     )
-    parser.add_argument(
-        '--data-root', metavar='DIR', help="your own images, or the config's dataset"
-    )
+    add_data_arguments(parser)
     parser.add_argument(
         '--num-images', type=int, default=4, help='images of the dataset; default: 4'
     )
@@ -66,60 +61,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return args
 
 
-if __name__ == '__main__':
-    parse_args()  # help and wrong arguments end here, before imports that take seconds
-
-vit_plugins.register()
-
-from mmengine.config import Config
-from mmengine.runner import set_random_seed
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.presence import MissingDataError, require_data
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
-from vit_plugins.visualization.sheets import picture_sheet
-
-
-def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
-    """Build the pipeline, and find the images."""
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        cfg = apply_options(cfg, args.cfg_options)
-    photos = args.image
-    if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False)
-    elif not photos:
-        try:
-            require_data(cfg, ['train'], fetch=False)
-        except MissingDataError as error:
-            print(f'{error}, or --image FILE\nShown: sample photos', file=sys.stderr)
-            photos = [f'sample:{sample}' for sample in SAMPLES]
-    if any(name.startswith('sample:') for name in photos):
-        print(CREDIT, file=sys.stderr)
-    return AugmentationSheet(
-        cfg, photos, num_images=args.num_images, seed=args.seed, cell=args.cell
-    )
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the sheet."""
-    write_any_character()
     args = parse_args(argv)
-    out = args.out or Path(f'{Path(args.config).stem}_{args.show}.png')
-    try:
-        sheet = read_sheet(args)
-        set_random_seed(args.seed)
-        rows = (sheet.rows if args.show == 'augment' else sheet.crop_rows)(args.num_draws)
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        sys.exit(str(error))
-    picture = picture_sheet(rows, args.cell)
-    if args.palette:
-        picture = picture.quantize(palette=picture.quantize(256))  # dithers, given the palette
-    out.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(out, optimize=True)
-    print(f'{len(sheet.sources)} images, {args.num_draws} draws each: {out}')
+    from vit_plugins.command_line.commands.browse_augment import run  # it takes seconds
+
+    run(args)
 
 
 if __name__ == '__main__':

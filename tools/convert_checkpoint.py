@@ -1,11 +1,6 @@
 """Convert a checkpoint: ``python tools/convert_checkpoint.py official.pth converted.pth``."""
 
-import vit_plugins  # first: how threads wait is set before torch is loaded
-
-# isort: split
 import argparse
-import pickle
-import sys
 from collections.abc import Sequence
 
 # Names of vit_plugins.weights.converting.ARCHS.
@@ -30,23 +25,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-if __name__ == '__main__':
-    parse_args()  # help and wrong arguments end here, before imports that take seconds
-
-vit_plugins.register()
-
-
-from vit_plugins.weights.converting import convert_checkpoint
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert a file."""
     args = parse_args(argv)
-    try:
-        number = convert_checkpoint(args.src, args.dst, args.arch)
-    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    print(f'{args.dst}: {number} tensors')
+    from vit_plugins.command_line.commands.convert_checkpoint import run  # it takes seconds
+
+    run(args)
 
 
 if __name__ == '__main__':

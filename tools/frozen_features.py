@@ -12,23 +12,14 @@ measured again. On one core, encoding takes about half an hour and the cells abo
 
 from __future__ import annotations
 
-import vit_plugins  # noqa: F401  (first: how threads wait is set before torch is loaded)
-
-# isort: split
 import argparse
-import sys
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from vit_plugins.studies.frozen.encoders import check_vit, load_cnn, load_vit
-from vit_plugins.studies.frozen.features import Features, cached, extract
-from vit_plugins.studies.frozen.study import PARTS, FrozenStudy, colour_vectors, read_plan
+PARTS = ('off_the_shelf', 'pooling', 'rates', 'projection', 'photos')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -54,51 +45,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Features]:
-    """Return what gives the features of an encoder, a dataset and a size."""
-    loaders = {
-        'vit': lambda: load_vit(needed(args.vit, '--vit')),
-        'cnn': lambda: load_cnn(needed(args.cnn, '--cnn')),
-        'colours': lambda: colour_vectors,
-    }
-    encoders = {name: cache(load) for name, load in loaders.items()}
-
-    @cache
-    def features(encoder: str, dataset: str, size: int) -> Features:
-        def compute() -> Features:
-            if dataset == 'photos':
-                folder = needed(args.photos, '--photos')
-            else:
-                folder = needed(args.search, '--search') / dataset
-            print(f'{encoder} encodes {folder} at {size} px', flush=True)
-            return extract(encoders[encoder](), folder, size)
-
-        return cached(args.cache / f'{encoder}-{dataset}-{size}.npz', compute)
-
-    return features
-
-
-def needed(value: Path | None, option: str) -> Path:
-    """Return a path that an option names."""
-    if value is None:
-        raise ValueError(f'{option} is needed: it is not in the cache.')
-    return value
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure the parts of the study."""
     args = parse_args(argv)
-    torch.set_num_threads(args.threads)
-    records = args.records or args.cache / 'records.json'
-    try:
-        if args.check:
-            print(f'largest difference of a token: {check_vit(needed(args.vit, "--vit")):.2g}')
-            return
-        study = FrozenStudy(read_plan(args.plan), feature_source(args), records)
-        for part in args.parts:
-            study.run(part, lambda line: print(line, flush=True))
-    except (ValueError, OSError, ImportError) as error:  # in words: no traceback needed
-        sys.exit(str(error))
+    from vit_plugins.command_line.commands.frozen_features import run  # it takes seconds
+
+    run(args)
 
 
 if __name__ == '__main__':

@@ -1,14 +1,11 @@
 """Train and validate on each fold of a small dataset: ``python tools/kfold.py CONFIG``."""
 
-import vit_plugins  # first: how threads wait is set before torch is loaded
-
-# isort: split
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,
@@ -31,7 +28,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     parser.add_argument(
         '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
     )
-    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    add_data_arguments(parser)
     parser.add_argument(
         '--no-verify', action='store_true', help='with --data-root: do not open every image first'
     )
@@ -45,37 +42,12 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     return parser.parse_known_args(argv)
 
 
-if __name__ == '__main__':
-    parse_args()  # help and wrong arguments end here, before imports that take seconds
-
-vit_plugins.register()
-
-from mmengine.config import Config
-
-from vit_plugins.config_edits.config_check import check_config
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.resources import resource_root
-from vit_plugins.studies.folds import FoldError, fold_table, run_folds
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the folds that are not done and print what all of them say."""
-    write_any_character()
     args, options = parse_args(argv)
-    folder = args.work_dir or Path('work_dirs/kfold') / Path(args.config).stem
-    train = [sys.executable, str(resource_root() / 'tools/train.py')]
-    try:
-        cfg = Config.fromfile(args.config)
-        cfg = apply_options(cfg, args.cfg_options)
-        check_config(cfg)
-        if args.data_root is not None:
-            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
-        results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
-    except (FoldError, ValueError, FileNotFoundError) as error:  # in words: no traceback needed
-        raise SystemExit(str(error)) from None
-    print(f'\n{fold_table(results)}')
+    from vit_plugins.command_line.commands.kfold import run  # it takes seconds
+
+    run(args, options)
 
 
 if __name__ == '__main__':

@@ -10,14 +10,12 @@ some thousand rows more; --max-per-class takes fewer of large classes.
 
 from __future__ import annotations
 
-import vit_plugins  # first: how threads wait is set before torch is loaded
-
-# isort: split
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.data_arguments import add_data_arguments
 
 PROBES = ('knn', 'few-shot', 'linear')
 
@@ -34,8 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='weights: a file or a name of the model index; left out: those of the work dir, or '
         'those that a training would start from',
     )
-    parser.add_argument('--data', metavar='CONFIG', help='images of another config')
-    parser.add_argument('--data-root', metavar='DIR', help='images, as for tools/train.py')
+    add_data_arguments(parser)
     parser.add_argument('--probes', nargs='+', choices=PROBES, default=PROBES, help='all if none')
     parser.add_argument('--k', type=int, default=20, help='neighbors that vote; 20')
     parser.add_argument(
@@ -75,81 +72,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-if __name__ == '__main__':
-    parse_args()  # help and wrong arguments end here, before imports that take seconds
-
-vit_plugins.register()
-
-from mmengine.config import Config
-
-from vit_plugins.config_edits.data_root import apply_data_root
-from vit_plugins.config_edits.presence import require_data
-from vit_plugins.config_edits.recipe_variables import apply_options
-from vit_plugins.evaluation.functional.finite import json_text
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.fileio.writable_folder import require_writable
-from vit_plugins.inference.features import encode, read_split
-from vit_plugins.inference.loading import load_trained
-from vit_plugins.inference.probe import (
-    as_table,
-    probe_few_shot,
-    probe_knn,
-    probe_linear,
-    use_data,
-)
-from vit_plugins.weights.choosing import find_trained
-from vit_plugins.weights.index import resolve_weights
-
-
-def read_config(args: argparse.Namespace) -> Config:
-    """Turn the arguments into the config of the model with the images asked for."""
-    if Path(args.config).is_dir():
-        args.config, found = find_trained(args.config)
-        args.checkpoint = args.checkpoint or found
-    cfg = Config.fromfile(args.config)
-    if args.data is not None:
-        cfg = use_data(cfg, Config.fromfile(args.data))
-    cfg = apply_options(cfg, args.cfg_options)
-    if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False)
-    else:
-        require_data(cfg, ['train', 'test'])
-    if args.max_per_class is not None:
-        cfg.train_dataloader.dataset = dict(
-            type='ClassSubset',
-            dataset=cfg.train_dataloader.dataset,
-            num_per_class=args.max_per_class,
-            mode='random',
-            allow_fewer=True,
-        )
-    return cfg
-
-
-def main(argv: Sequence[str] | None = None) -> dict[str, float]:
+def main(argv: Sequence[str] | None = None) -> object:
     """Encode the images and print what the probes say."""
-    write_any_character()
     args = parse_args(argv)
-    try:
-        if args.out:
-            require_writable(args.out.absolute().parent)
-        cfg = read_config(args)
-        weights = args.checkpoint and resolve_weights(args.checkpoint)
-        model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
-        train, test = (encode(model, read_split(cfg, s)).labelled for s in ('train', 'test'))
-        results: dict[str, float] = {}
-        if 'knn' in args.probes:
-            results |= probe_knn(train, test, args.k)
-        if 'few-shot' in args.probes:
-            results |= probe_few_shot(train, test, args.shots, args.seeds, args.ridge)
-        if 'linear' in args.probes:
-            results |= probe_linear(train, test, args.penalties)
-    except (ValueError, OSError) as error:  # in words: no traceback needed
-        raise SystemExit(str(error)) from None
-    print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
-    print(as_table(results))
-    if args.out:
-        args.out.write_text(json_text(results, indent=1), encoding='utf-8')
-    return results
+    from vit_plugins.command_line.commands.probe import run  # it takes seconds
+
+    return run(args)
 
 
 if __name__ == '__main__':

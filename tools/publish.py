@@ -5,12 +5,8 @@ python tools/publish.py work_dirs/convit_drloc_folder published/flowers --licens
 
 from __future__ import annotations
 
-import vit_plugins  # first: how threads wait is set before torch is loaded
-
-# isort: split
 import argparse
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 
@@ -42,37 +38,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-if __name__ == '__main__':
-    parse_args()  # help and wrong arguments end here, before imports that take seconds
-
-vit_plugins.register()
-
-from vit_plugins.fileio.printable_text import write_any_character
-from vit_plugins.inference.publish import Published, publish_model
-from vit_plugins.weights.choosing import find_trained
-
-
-def main(argv: list[str] | None = None) -> Published:
-    """Publish a model and print what was written.
-
-    Args:
-        argv: The arguments. Default: those of the process.
-    """
-    write_any_character()
+def main(argv: list[str] | None = None) -> int:
+    """Publish a model and print what was written."""
     args = parse_args(argv)
-    try:
-        config, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
-        settings = {'licence': args.license, 'name': args.name, 'raw': args.raw}
-        with redirect_stdout(sys.stderr):  # the host's log
-            published = publish_model(config, checkpoint, args.out_dir, **settings)
-    except (ValueError, OSError) as error:
-        sys.exit(str(error))
-    before, after = (path.stat().st_size / 1e6 for path in (checkpoint, published.weights))
-    print(f'{published.weights}: {after:.2f} MB, {before:.2f} MB with the state of the training')
-    print(f'{published.folder}: README.md, {published.name}.py, model-index.yml')
-    print(f'try it: python -m vit_plugins predict {published.folder} PHOTO')
-    return published
+    from vit_plugins.command_line.commands.publish import run  # it takes seconds
+
+    return run(args)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -8,7 +8,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from .command_line.own_process import is_own_command
+from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
+
+moved_modules.install()
 
 try:
     __version__ = version('vit-plugins')

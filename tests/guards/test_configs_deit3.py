@@ -25,6 +25,8 @@ from mmpretrain.structures import DataSample
 from timm.optim import Lamb
 from timm.scheduler import CosineLRScheduler
 
+from vit_plugins.config_edits.data import apply_data
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'deit3'
 
@@ -100,12 +102,12 @@ TABLE = {
     'base-p16_in21k-pre_32xb64-50e_in1k': from_21k(3e-4, 50, (32, 64), 0.15),
     'large-p16_in21k-pre_32xb64-50e_in1k': from_21k(3e-4, 50, (32, 64), 0.4),
     'huge-p14_in21k-pre_32xb64-50e_in1k': from_21k(3e-4, 50, (32, 64), 0.45),
-    'small-p16_in1k-pre_8xb96-1000e_cifar10': transferred(10),
-    'small-p16_in1k-pre_8xb96-1000e_cifar100': transferred(100),
-    'small-p16_in1k-pre_8xb96-1000e_flowers102': transferred(102),
-    'small-p16_in1k-pre_8xb96-1000e_stanford-cars': transferred(196),
-    'small-p16_in1k-pre_8xb96-1000e_inat2018': transferred(8142),
-    'small-p16_in1k-pre_8xb96-1000e_inat2019': transferred(1010),
+    'small-p16_in1k-pre_8xb96-1000e --data cifar10': transferred(10),
+    'small-p16_in1k-pre_8xb96-1000e --data cifar100': transferred(100),
+    'small-p16_in1k-pre_8xb96-1000e --data flowers102': transferred(102),
+    'small-p16_in1k-pre_8xb96-1000e --data stanford-cars': transferred(196),
+    'small-p16_in1k-pre_8xb96-1000e --data inat2018': transferred(8142),
+    'small-p16_in1k-pre_8xb96-1000e --data inat2019': transferred(1010),
 }
 # width, layers, heads, patch (DeiT III, Table 1), and the tensors that are not decayed: ten in a
 # layer, final norm, class token, position embedding, biases of patches and head.
@@ -116,7 +118,7 @@ ARCHES = {
     'huge': (1280, 32, 16, 14, 326),
 }
 recipes = pytest.mark.parametrize('name', TABLE)
-file_of = {name: FOLDER / f'deit3-{name}.py' for name in TABLE}
+file_of = {name: FOLDER / f'deit3-{name.split()[0]}.py' for name in TABLE}
 
 
 @pytest.fixture(scope='module')
@@ -127,6 +129,8 @@ def config_of():
     def get(name):
         if name not in read:
             read[name] = Config.fromfile(file_of[name])
+            if '--data' in name:
+                read[name] = apply_data(read[name], name.split()[-1])
         return read[name].copy()
 
     return get
@@ -453,7 +457,7 @@ def test_randaugment_is_timms_m9_mstd05_inc1(config_of):
     }.items():
         assert tuple(by_name[name].magnitude_range) == limits
     assert by_name['Rotate'].pad_val == (104, 116, 124)  # BGR
-    cifar = config_of('small-p16_in1k-pre_8xb96-1000e_cifar10')
+    cifar = config_of('small-p16_in1k-pre_8xb96-1000e --data cifar10')
     assert steps(cifar, 'train')['RandAugment']['hparams']['pad_val'] == [124, 116, 104]  # RGB
 
 
@@ -567,10 +571,10 @@ def test_lists_of_imagenet21k_are_made_as_the_config_says(tmp_path, monkeypatch,
     ('name', 'kind', 'splits'),
     [
         ('small-p16_8xb256-800e_in1k', ImageNet, ('train', 'val')),
-        ('small-p16_in1k-pre_8xb96-1000e_cifar10', CIFAR10, ('train', 'test')),
-        ('small-p16_in1k-pre_8xb96-1000e_cifar100', CIFAR100, ('train', 'test')),
-        ('small-p16_in1k-pre_8xb96-1000e_flowers102', Flowers102, ('trainval', 'test')),
-        ('small-p16_in1k-pre_8xb96-1000e_stanford-cars', StanfordCars, ('train', 'test')),
+        ('small-p16_in1k-pre_8xb96-1000e --data cifar10', CIFAR10, ('train', 'test')),
+        ('small-p16_in1k-pre_8xb96-1000e --data cifar100', CIFAR100, ('train', 'test')),
+        ('small-p16_in1k-pre_8xb96-1000e --data flowers102', Flowers102, ('trainval', 'test')),
+        ('small-p16_in1k-pre_8xb96-1000e --data stanford-cars', StanfordCars, ('train', 'test')),
     ],
 )
 def test_data_sets_are_the_hosts(name, kind, splits, config_of):
@@ -587,7 +591,7 @@ def test_inaturalist_reads_class_folders(year, tmp_path, config_of):
         for label in ('17', '5'):
             (tmp_path / part / label).mkdir(parents=True)
             (tmp_path / part / label / 'a.jpg').touch()
-    config = config_of(f'small-p16_in1k-pre_8xb96-1000e_inat{year}')
+    config = config_of(f'small-p16_in1k-pre_8xb96-1000e --data inat{year}')
     for part in ('train', 'val'):
         settings = config[f'{part}_dataloader'].dataset
         assert settings.data_root == f'data/inat{year}'

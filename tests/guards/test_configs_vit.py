@@ -12,6 +12,8 @@ from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from vit_plugins.config_edits.data import apply_data
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'vit'
 
@@ -56,9 +58,15 @@ TABLE = {
         for data in ('in1k', 'in21k')
     },
     **{
-        f'vit-{m}-p16_in21k-pre_8xb64-{steps}_{data}-384px': fine_tuned(f'vit-{m}-p16', data)
+        f'vit-{m}-p16_in21k-pre_8xb64-{rest}': fine_tuned(f'vit-{m}-p16', rest.split()[-1])
         for m in ('base', 'large')
-        for steps, data in (('10k', 'cifar10'), ('10k', 'cifar100'), ('500', 'flowers102'))
+        for rest in ('10k-384px --data cifar10', '10k-384px --data cifar100')
+    },
+    **{
+        f'vit-{m}-p16_in21k-pre_8xb64-500_flowers102-384px': fine_tuned(
+            f'vit-{m}-p16', 'flowers102'
+        )
+        for m in ('base', 'large')
     },
     'r50-vit-base-p16_in21k-pre_8xb64-20k_in1k-384px': fine_tuned('r50-vit-base-p16', 'in1k'),
 }
@@ -66,7 +74,9 @@ recipes = pytest.mark.parametrize('name', TABLE)
 
 
 def read(name):
-    return Config.fromfile(FOLDER / f'{name}.py')
+    file, _, data = name.partition(' --data ')
+    config = Config.fromfile(FOLDER / f'{file}.py')
+    return apply_data(config, data) if data else config
 
 
 def build(config):
@@ -87,7 +97,7 @@ def shrink(config):
 
 
 def test_the_table_knows_every_recipe():
-    assert {file.stem for file in FOLDER.glob('*.py')} == set(TABLE)
+    assert {file.stem for file in FOLDER.glob('*.py')} == {name.split()[0] for name in TABLE}
 
 
 @recipes
@@ -204,7 +214,7 @@ def test_fine_tuning_starts_from_the_backbone_and_a_head_of_zeros(name, tmp_path
     [
         'vit-base-p32_64xb64-300e_in1k',
         'vit-base-p16_64xb64-90e_in21k',
-        'vit-large-p16_in21k-pre_8xb64-10k_cifar10-384px',
+        'vit-large-p16_in21k-pre_8xb64-10k-384px --data cifar10',
         'r50-vit-base-p16_in21k-pre_8xb64-20k_in1k-384px',
     ],
 )

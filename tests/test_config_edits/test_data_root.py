@@ -47,7 +47,7 @@ def paths(dataset):
         OUR_CONFIGS / 'convit_drloc_folder.py',
         OUR_CONFIGS / 'convit_drloc_folder_finetune.py',
         OUR_CONFIGS / 'convit/convit-tiny-plus_8xb64-1000e_cifar100.py',
-        OUR_CONFIGS / 'drloc/cifar100/swin-tiny-drloc_8xb128-100e_cifar100.py',
+        OUR_CONFIGS / 'drloc/swin-tiny-drloc_8xb128-100e.py',
     ],
     ids=lambda path: path.stem,
 )

@@ -1,5 +1,6 @@
 """``--data-root`` and the search for absent data, with retrieval configs."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,14 @@ def test_what_is_left_out_or_shown_otherwise_is_said(photos, capsys):
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     assert len(dataset) == 6  # two of the four classes of train
     assert cfg.test_dataloader.dataset.pipeline[0].type == 'LoadPhoto'
+
+
+def test_each_class_folder_is_listed_once(photos, listed_folders):
+    root = photos(**{name: 3 for name in ('a', 'b', 'c', 'd', 'e')})
+    for folder, _, _ in os.walk(root):
+        os.utime(folder, (1e9, 1e9))  # as folders that nobody is filling
+    listed_folders.clear()
+    cfg = apply_data_root(Config.fromfile(FOLDER), root)
+    for loader in LOADERS:
+        assert len(DATASETS.build({**cfg[loader].dataset, 'pipeline': []})) > 0
+    assert [listed_folders[str(root / name)] for name in 'abcde'] == [1] * 5

@@ -1,5 +1,6 @@
 """Ranks, loaders and mixed precision, chosen by what the machine has."""
 
+import argparse
 import copy
 import os
 import socket
@@ -14,6 +15,7 @@ from mmengine.config import Config
 from vit_plugins.engine import launch
 from vit_plugins.engine.hooks import TrainingGuardHook
 from vit_plugins.engine.optim_wrappers import AutocastOptimWrapper
+from vit_plugins.resources import resource_root
 
 
 @pytest.fixture
@@ -218,3 +220,55 @@ def test_hooks_without_any_default_one():
     cfg = Config(dict(default_hooks=None))
     launch.add_own_hooks(cfg)
     assert set(cfg.default_hooks) == set(launch.OWN_HOOKS)
+
+
+CONFIGS = resource_root() / 'configs'
+
+
+def read_digits(options=None, trained=False, **more):
+    """Read the recipe of the digits as the tools do."""
+    args = argparse.Namespace(
+        config=str(CONFIGS / 'convit_drloc_digits.py'), local_rank=0, launcher='none', data=None
+    )
+    vars(args).update(cfg_options=options, **more)
+    return launch.read_config(args, trained=trained)
+
+
+@pytest.fixture
+def letters(tmp_path):
+    """Write a file with loaders, of four classes."""
+    data = Config.fromfile(CONFIGS / '_base_/datasets/digits.py')
+    data.data_preprocessor.num_classes = 4
+    data.test_dataloader.dataset.split = 'trainval'
+    data.dump(tmp_path / 'letters.py')
+    return str(tmp_path / 'letters.py')
+
+
+def test_options_are_the_last_word_on_other_data(letters):
+    cfg = read_digits({'test_dataloader.dataset.split': 'val'}, data=letters)
+    assert cfg.model.head.head.num_classes == 4
+    assert cfg.test_dataloader.dataset.split == 'val'
+    assert read_digits(data=letters).test_dataloader.dataset.split == 'trainval'
+
+
+def test_a_part_of_the_images_from_the_command_line():
+    whole, half = read_digits(), read_digits(fraction=0.5, subset='random')
+    assert half.train_dataloader.dataset.mode == 'random'
+    assert half.train_cfg.max_epochs == 2 * whole.train_cfg.max_epochs
+
+
+def test_a_trained_model_is_tested_on_data_of_its_classes(letters):
+    with pytest.raises(SystemExit, match='has 4 classes and the model tells 10 apart'):
+        read_digits(data=letters, trained=True)
+    assert read_digits(data='digits', trained=True).test_dataloader.dataset.type == 'Digits'
+    with pytest.raises(SystemExit, match='dataset for retrieval'):
+        read_digits(data='cub_retrieval_224', trained=True)
+
+
+def test_what_is_not_there_is_told_in_words():
+    with pytest.raises(SystemExit, match='did you mean digits'):
+        read_digits(data='digit')
+    with pytest.raises(SystemExit, match='--fraction must lie within'):
+        read_digits(fraction=2.0, subset='first')
+    with pytest.raises(SystemExit, match=r'is gone: use configs/drloc/resnet50_8xb128-100e\.py'):
+        read_digits(config='configs/drloc/svhn/resnet50_8xb128-100e_svhn.py')

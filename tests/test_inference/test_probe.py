@@ -2,11 +2,11 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from vit_plugins.config_edits.data import use_data
 from vit_plugins.inference.probe import (
     probe_few_shot,
     probe_knn,
     probe_linear,
-    use_data,
 )
 
 
@@ -25,7 +25,7 @@ def test_images_of_another_config_and_their_channel_order(config):
     data = Config(dict(data_preprocessor=dict(mean=[1] * 3, to_rgb=True)))
     for part in ('train', 'val', 'test'):
         data[f'{part}_dataloader'] = dict(dataset=dict(type='SVHN'))
-    use_data(cfg, data)
+    use_data(cfg, data, trained=True)
     assert cfg.test_dataloader.dataset.type == 'SVHN'
     assert dict(cfg.data_preprocessor) == dict(mean=[100] * 3, std=[50] * 3, to_rgb=True)
 

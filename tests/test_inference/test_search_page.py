@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from vit_plugins.datasets.photo_decoding import decode_photo
+from vit_plugins.inference import search_page
 from vit_plugins.inference.gallery import Gallery, Photo, Source
 from vit_plugins.inference.search_page import (
     Answer,
@@ -110,3 +111,23 @@ def test_thumbnails_are_what_the_model_sees(tmp_path):
     seen = np.asarray(Image.fromarray(seen[..., ::-1]).resize((160, 120))).astype(float)
     assert small.shape == seen.shape
     assert np.abs(small - seen).mean() < 3
+
+
+def test_a_photo_is_decoded_once_until_it_changes(gallery, tmp_path, monkeypatch):
+    decoded, decode = [], search_page.decode_photo
+
+    def counted(*args, **kwargs):
+        decoded.append(args)
+        return decode(*args, **kwargs)
+
+    monkeypatch.setattr(search_page, 'decode_photo', counted)
+    queries = [photo.path for photo in gallery.photos]
+    answers = answer_queries(gallery, queries, np.eye(4, dtype='float32'), 3)
+    write_page(answers, tmp_path, 'all')
+    write_sheets(answers, tmp_path)
+    assert len(decoded) == 4  # of 16 figures and as many cells
+    name = re.search(r'src="(thumbnails/\w+\.jpg)"', (tmp_path / 'index.html').read_text())[1]
+    Image.new('RGB', (20, 10), (250, 0, 0)).save(queries[0])
+    write_page(answers, tmp_path, 'again')
+    assert len(decoded) == 5
+    assert np.asarray(Image.open(tmp_path / name)).mean((0, 1))[0] > 240

@@ -1,6 +1,7 @@
 import pytest
 from mmengine.config import Config
 
+from vit_plugins.resources import resource_root
 from vit_plugins.studies.grid import make_cells, read_study
 from vit_plugins.studies.study_file import level_value
 
@@ -106,6 +107,33 @@ def test_epochs_grow_as_data_shrink(bench):
         seeds: [0]
         """)
     assert [cell.stages[0].train_cfg.max_epochs for cell in cells] == [30, 3]
+
+
+DIGITS = f"""
+base: {resource_root()}/configs/convit_drloc_digits.py
+axes:
+  data: {{own: {{}}, three: {{_data_: three.py}}}}
+seeds: [0]
+"""
+
+
+def test_another_dataset_of_a_study_and_of_a_level(bench):
+    data = Config.fromfile(resource_root() / 'configs/_base_/datasets/digits.py')
+    for name, count in (('three', 3), ('four', 4)):
+        data.data_preprocessor.num_classes = count
+        data.dump(bench.folder / f'{name}.py')
+    own, three = bench.cells(DIGITS)
+    assert own.stages[0].model.head.head.num_classes == 10
+    assert three.stages[0].model.head.head.num_classes == 3
+    four, still_three = bench.cells(DIGITS + 'data: four.py')
+    assert four.stages[0].model.head.head.num_classes == 4
+    assert still_three.fingerprint == three.fingerprint
+    file = bench.folder / 'study.yaml'
+    file.write_text(DIGITS)
+    cells = make_cells(read_study(file, str(bench.folder / 'four.py')))
+    assert [cell.fingerprint for cell in cells] == [four.fingerprint, three.fingerprint]
+    with pytest.raises(ValueError, match='cell own/seed0: --data svhn'):
+        bench.cells(DIGITS + 'data: svhn')
 
 
 def test_seed_goes_where_it_is_wanted(bench):

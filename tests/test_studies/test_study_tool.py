@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from vit_plugins.command_line.commands import study as study_command
 from vit_plugins.studies.cell_folder import cell_state, read_json
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import make_cells, read_study
@@ -31,7 +32,7 @@ def study(bench, monkeypatch, capsys):
         part: [sys.executable, '-S', str(bench.folder / f'{part}.py')]
         for part in ('train', 'test')
     }
-    monkeypatch.setattr(tool, 'CellRunner', functools.partial(CellRunner, **stubs))
+    monkeypatch.setattr(study_command, 'CellRunner', functools.partial(CellRunner, **stubs))
 
     def call(*options):
         tool.main([str(bench.folder / 'tiny.yaml'), '--work-dir', str(bench.out), *options])

@@ -8,6 +8,7 @@ import torch
 from mmengine.runner import CheckpointLoader
 from test_train import TOOLS, environment
 
+from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.evaluation.functional.finite import non_finite_weights
 
 DIVERGING = """
@@ -56,7 +57,7 @@ def test_resume_passes_over_weights_that_are_not_finite(finished, job, train_too
     )
     spoilt = spoil(finished, 'epoch_3.pth')
     args = train_tool.parse_args([str(job()), '--work-dir', str(finished), '--resume'])
-    cfg = train_tool.complete_config(args)
+    cfg = train_command.complete_config(args)
     spoilt.unlink()
     assert cfg.load_from == str(finished / 'epoch_2.pth')
     assert said[0].startswith(f'{spoilt} holds weights that are not finite (such as backbone.')

@@ -4,19 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import load_tool
 
 from vit_plugins.inference.export import SUFFIXES
-
-
-@pytest.fixture(scope='module')
-def export_tool():
-    return load_tool('export')
-
-
-@pytest.fixture(scope='module')
-def publish_tool():
-    return load_tool('publish')
 
 
 def test_formats_are_those_of_the_package(export_tool):

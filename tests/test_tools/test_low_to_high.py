@@ -8,6 +8,7 @@ from mmengine.runner import load_state_dict, save_checkpoint
 from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 
+from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine.launch import TRAINED_ANEW, build_runner
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'deit3'
@@ -17,7 +18,7 @@ SAVED = 'work_dirs/deit3-dim64-p4_1xb64-30e_digits-16px/epoch_30.pth'
 
 
 def low_model(train_tool, classes=10):
-    cfg = train_tool.complete_config(train_tool.parse_args([LOW]))
+    cfg = train_command.complete_config(train_tool.parse_args([LOW]))
     cfg.model.head.num_classes = classes
     model = MODELS.build(cfg.model)
     model.init_weights()
@@ -28,7 +29,7 @@ def loaded(train_tool, low):
     """Build what the high recipe trains on from a model, as it stands before the first step."""
     Path(SAVED).parent.mkdir(parents=True)
     save_checkpoint(dict(state_dict=low.state_dict()), SAVED)
-    cfg = train_tool.complete_config(train_tool.parse_args([HIGH]))
+    cfg = train_command.complete_config(train_tool.parse_args([HIGH]))
     assert cfg.load_from == SAVED
     runner = build_runner(cfg, TRAINED_ANEW)
     runner.load_or_resume()

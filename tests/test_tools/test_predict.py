@@ -15,6 +15,8 @@ from mmengine.dataset import Compose, default_collate
 from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 
+from vit_plugins.command_line.commands import predict as predict_command
+
 ROOT = Path(__file__).parents[2]
 CLASSES = ('blue', 'green', 'red')
 MODEL = {
@@ -219,7 +221,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
     folder, _ = photos
     (folder / '1.png').write_text('text')
     out = tmp_path / f'x.{suffix}'
-    answers = predict.predict_images
+    answers = predict_command.predict_images
     seen = []
 
     def failing(*args, **kwargs):
@@ -229,7 +231,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
             yield item
             seen.append(out.read_text().count('.png'))
 
-    monkeypatch.setattr(predict, 'predict_images', failing)
+    monkeypatch.setattr(predict_command, 'predict_images', failing)
     with pytest.raises(SystemExit, match=r'diverged; what was done by then is in .*/x\.'):
         predict.main([str(trained(config(train=CROP))), str(folder), '--out', str(out)])
     assert seen == [1, 1, 2, 3]
@@ -241,12 +243,12 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
 
 
 def test_only_the_best_classes_are_kept(predict, trained, photos):
-    classifier, _ = predict.load_model(
+    classifier, _ = predict_command.load_model(
         predict.parse_args([str(trained(config(train=CROP))), str(photos[0])])
     )
-    images, _ = predict.gather_images([photos[0]])
-    every = list(predict.predict_images(classifier, images))
-    best = list(predict.predict_images(classifier, images, top_k=2))
+    images, _ = predict_command.gather_images([photos[0]])
+    every = list(predict_command.predict_images(classifier, images))
+    best = list(predict_command.predict_images(classifier, images, top_k=2))
     assert [len(answer) for _, answer in best] == [2] * 6
     assert best == [(path, answer[:2]) for path, answer in every]
 

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from PIL import Image
 
+from vit_plugins.command_line.commands import retrieve as retrieve_command
 from vit_plugins.inference.gallery import Gallery
 
 RECIPE = """
@@ -146,7 +147,7 @@ def test_output_folder_is_checked_before_any_work(retrieve, work_dir, photos, tm
 def test_an_interrupted_run_keeps_what_it_did_and_is_gone_on_with(
     retrieve, work_dir, photos, tmp_path, monkeypatch
 ):
-    describe = retrieve.describe
+    describe = retrieve_command.describe
 
     def interrupted(*args):
         for i, item in enumerate(describe(*args)):
@@ -156,11 +157,11 @@ def test_an_interrupted_run_keeps_what_it_did_and_is_gone_on_with(
 
     gallery = tmp_path / 'g'
     arguments = ['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)]
-    monkeypatch.setattr(retrieve, 'describe', interrupted)
+    monkeypatch.setattr(retrieve_command, 'describe', interrupted)
     with pytest.raises(KeyboardInterrupt):
         retrieve.main(arguments)
     assert len(Gallery.load(gallery).photos) == 5
-    monkeypatch.setattr(retrieve, 'describe', describe)
+    monkeypatch.setattr(retrieve_command, 'describe', describe)
     monkeypatch.setattr(time, 'monotonic', iter(range(0, 10_000, 301)).__next__)  # saves each time
     assert retrieve.main(arguments) == 0
     assert len({photo.path for photo in Gallery.load(gallery).photos}) == 8

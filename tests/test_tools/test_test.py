@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from vit_plugins.command_line.commands import test as test_command
+
 
 @pytest.fixture(scope='module')
 def work_dir(job, train_tool, tmp_path_factory) -> Path:
@@ -22,7 +24,7 @@ def test_a_work_dir_is_enough_and_stays_as_it_is(work_dir, job, test_tool):
     assert 0 <= metrics['accuracy/top1'] <= 100
     assert (work_dir / 'tiny.py').read_bytes() == before
     assert (work_dir / 'test' / 'tiny.py').is_file()
-    tested = test_tool.complete_config(test_tool.parse_args([str(work_dir)]))
+    tested = test_command.complete_config(test_tool.parse_args([str(work_dir)]))
     assert Path(tested.load_from) == work_dir / 'epoch_1.pth'
 
 
@@ -40,7 +42,7 @@ def test_metrics_predictions_and_pictures_are_written(work_dir, job, test_tool, 
 
 
 def test_amp_reaches_the_evaluation(work_dir, test_tool):
-    cfg = test_tool.complete_config(test_tool.parse_args([str(work_dir), '--amp']))
+    cfg = test_command.complete_config(test_tool.parse_args([str(work_dir), '--amp']))
     assert cfg.test_cfg.fp16
 
 
@@ -58,18 +60,18 @@ def test_drawing_needs_no_default_hooks(test_tool):
     for settings in ({}, dict(default_hooks=None), dict(default_hooks=dict(visualization=None))):
         cfg = Config(settings)
         args = test_tool.parse_args(['config', 'checkpoint', '--show-dir', 'drawn'])
-        test_tool.plot_predictions(cfg, args)
+        test_command.plot_predictions(cfg, args)
         assert cfg.default_hooks.visualization.out_dir == 'drawn'
 
 
 def test_crop_ratio_resizes_before_the_crop(work_dir, job, test_tool, tmp_path):
     arguments = [str(job('cropped', CROPPED)), str(work_dir / 'epoch_1.pth')]
     arguments += ['--work-dir', str(tmp_path), '--crop-ratio', '0.5']
-    cfg = test_tool.complete_config(test_tool.parse_args(arguments))
+    cfg = test_command.complete_config(test_tool.parse_args(arguments))
     assert cfg.test_dataloader.dataset.pipeline[1].scale == 32
     assert 0 <= test_tool.main(arguments)['accuracy/top1'] <= 100
     with pytest.raises(SystemExit, match='is LoadImageFromFile > PackInputs'):  # its own views
-        test_tool.complete_config(test_tool.parse_args([*arguments, '--tta']))
+        test_command.complete_config(test_tool.parse_args([*arguments, '--tta']))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_crop_ratio_resizes_before_the_crop(work_dir, job, test_tool, tmp_path):
 )
 def test_crop_ratio_that_cannot_be_set(ratio, message, work_dir, test_tool):
     with pytest.raises(SystemExit, match=f'--crop-ratio: .*{message}'):
-        test_tool.complete_config(test_tool.parse_args([str(work_dir), '--crop-ratio', ratio]))
+        test_command.complete_config(test_tool.parse_args([str(work_dir), '--crop-ratio', ratio]))
 
 
 def test_classes_of_a_folder_must_be_those_of_the_training(work_dir, job, test_tool, tmp_path):
@@ -103,4 +105,4 @@ def test_arguments_that_do_not_suffice(arguments, message, test_tool, capsys):
 def test_descriptors_have_no_class_scores_to_average(test_tool):
     config = Path(__file__).parents[2] / 'configs/retrieval_digits.py'
     with pytest.raises(SystemExit, match='EmbeddingRetriever gives descriptors: leave it out'):
-        test_tool.average_over_views(Config.fromfile(config))
+        test_command.average_over_views(Config.fromfile(config))

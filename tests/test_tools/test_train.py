@@ -17,6 +17,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 from PIL import Image
 
+from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine.launch import build_trainer
 from vit_plugins.fileio.run_record import RunRecord, write_record
 
@@ -142,7 +143,7 @@ def test_resume_with_averaged_weights_and_by_iterations(
 def test_hooks_of_ours_can_be_switched_off(job, train_tool, tmp_path):
     off = [f'default_hooks.{name}=None' for name in ('seeded_draws', 'training_guard')]
     args = [str(job()), '--work-dir', str(tmp_path), '--cfg-options', *off]
-    runner = build_trainer(train_tool.complete_config(train_tool.parse_args(args)))
+    runner = build_trainer(train_command.complete_config(train_tool.parse_args(args)))
     kinds = {type(hook).__name__ for hook in runner.hooks}
     assert not {'SeededDrawsHook', 'TrainingGuardHook'} & kinds
     assert 'LoggerHook' in kinds
@@ -150,7 +151,7 @@ def test_hooks_of_ours_can_be_switched_off(job, train_tool, tmp_path):
 
 @pytest.mark.parametrize('settings', [{}, dict(resume=False), dict(resume=True)])
 def test_advice_on_weights_that_do_not_fit(train_tool, settings):
-    advice = train_tool._advice(Config(settings))
+    advice = train_command._advice(Config(settings))
     assert ('--pretrained takes the backbone alone' in advice) == (not settings.get('resume'))
 
 
@@ -164,7 +165,7 @@ def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
     args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--resume'])
     (weights := tmp_path / 'weights.pth').touch()
     args.cfg_options = dict(load_from=str(weights))
-    cfg = train_tool.complete_config(args)
+    cfg = train_command.complete_config(args)
     assert (cfg.resume, cfg.load_from) == (False, str(weights))
     assert said == [f'No checkpoint in {tmp_path}: starting fresh']
 
@@ -197,7 +198,7 @@ def test_check_refuses_a_loss_that_is_no_number(job, train_tool):
 
 def test_amp_on_a_cpu_runs_the_forward_in_bfloat16(job, train_tool, tmp_path):
     args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--amp'])
-    cfg = train_tool.complete_config(args)
+    cfg = train_command.complete_config(args)
     expected = 'AmpOptimWrapper' if torch.cuda.is_available() else 'AutocastOptimWrapper'
     assert cfg.optim_wrapper.type == expected
     train_tool.main([str(job()), '--amp', '--check'])
@@ -210,7 +211,7 @@ def test_flags_of_the_host(job, train_tool, tmp_path):
     flags = f'--work-dir {tmp_path} --no-validate --auto-scale-lr --resume {other}'.split()
     flags += ['--no-pin-memory', '--no-persistent-workers']
     flags += ['--cfg-options', 'train_cfg.max_epochs=7', 'train_dataloader.num_workers=2']
-    cfg = train_tool.complete_config(train_tool.parse_args([config, *flags]))
+    cfg = train_command.complete_config(train_tool.parse_args([config, *flags]))
     assert cfg.val_dataloader is None
     assert cfg.auto_scale_lr.enable
     assert (cfg.resume, cfg.load_from) == (True, str(other))
@@ -221,7 +222,7 @@ def test_flags_of_the_host(job, train_tool, tmp_path):
 
 def test_auto_scale_lr_needs_a_batch_size(job, train_tool):
     with pytest.raises(SystemExit, match='add auto_scale_lr = dict'):
-        train_tool.complete_config(train_tool.parse_args([str(job()), '--auto-scale-lr']))
+        train_command.complete_config(train_tool.parse_args([str(job()), '--auto-scale-lr']))
 
 
 def test_data_that_do_not_fit_end_the_job_with_their_name(job, train_tool, tmp_path):
@@ -368,7 +369,7 @@ def test_load_from_of_the_command_line_does_not_undo_pretrained(
 ):
     flags = ['--pretrained', str(trained / 'epoch_3.pth'), '--work-dir', str(tmp_path)]
     args = train_tool.parse_args([str(job()), *flags, '--cfg-options', 'load_from=other.pth'])
-    cfg = train_tool.complete_config(args)
+    cfg = train_command.complete_config(args)
     assert cfg.load_from is None
     assert str(trained / 'epoch_3.pth') in cfg.model.backbone.init_cfg.checkpoint
 
@@ -410,7 +411,7 @@ def test_weights_of_another_model_are_neither_tested_nor_trained_on(
 
 def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
     renamed = "train_dataloader['dataset']['metainfo'] = dict(classes=('light', 'grey', 'dark'))"
-    told = r"other classes: their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
+    told = r"other classes \(their order differs: label 0 was 'dark' and is 'light'.*--pretrained"
     with pytest.raises(SystemExit, match=told):
         train_tool.main([str(job('other', renamed)), '--work-dir', str(interrupted), '--resume'])
 
@@ -512,7 +513,7 @@ auto_scale_lr = dict(base_batch_size=16)
 optim_wrapper['accumulative_counts'] = 4
 """
     args = [str(job('adding', added)), '--work-dir', str(tmp_path), '--auto-scale-lr']
-    runner = build_trainer(train_tool.complete_config(train_tool.parse_args(args)))
+    runner = build_trainer(train_command.complete_config(train_tool.parse_args(args)))
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
     # batches of 8, four of them a step: twice 16

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from vit_plugins.__main__ import config_files
 from vit_plugins.config_edits.recipe_weights import is_pretrained
 from vit_plugins.config_edits.walking import walk
+from vit_plugins.recipes.finding import config_files
 from vit_plugins.resources import resource_root
-from vit_plugins.weights.origins import origin_of
+from vit_plugins.weights.origins import by_hand, origin_of
 
 
 def test_a_recipe_and_its_authors():
@@ -23,13 +23,25 @@ def test_a_recipe_and_its_authors():
 
 
 def test_files_that_are_converted_first():
-    assert origin_of('pretrained/t2t-vit-14.pth').endswith(
+    told = origin_of('pretrained/t2t-vit-14.pth')
+    assert (
         '81.5_T2T_ViT_14.pth.tar, then python -m vit_plugins convert_checkpoint '
-        '81.5_T2T_ViT_14.pth.tar pretrained/t2t-vit-14.pth --arch t2t'
-    )
+        '81.5_T2T_ViT_14.pth.tar pretrained/t2t-vit-14.pth --arch t2t (BSD-3-Clause-Clear)\n'
+    ) in told
+    assert told.endswith('without it: configs/drloc/t2t-vit-14_8xb128-100e.py trains from scratch')
     told = origin_of('work_dirs/vit-large-p32_64xb64-90e_in21k/iter_311948.pth')
     assert 'train configs/vit/vit-large-p32_64xb64-90e_in21k.py' in told
     assert 'imagenet21k/ViT-L_32.npz, then' in told
+
+
+def test_each_file_to_fetch_is_named_by_a_recipe_and_says_all():
+    texts = [file.read_text() for file in (resource_root() / 'configs').rglob('*.py')]
+    for name, facts in by_hand().items():
+        assert any(name in text for text in texts)
+        assert facts['address']
+        assert facts['licence']
+        assert facts['without']
+        assert facts['sha256'] is None or len(facts['sha256']) == 64
 
 
 def test_a_file_of_no_recipe():

@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from .data_arguments import add_data_arguments
+
 
 class ConfigOptions(argparse.Action):
     """MMEngine's ``DictAction``, imported where the option is used: MMEngine imports torch."""
@@ -28,12 +30,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         parser: The parser of a tool.
     """
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument(
-        '--data-root',
-        metavar='DIR',
-        help="your own images, one folder per class, or the config's dataset; the classes, "
-        'their number and a validation part are found there',
-    )
+    add_data_arguments(parser)
     parser.add_argument(
         '--no-verify', action='store_true', help='with --data-root: do not open every image first'
     )

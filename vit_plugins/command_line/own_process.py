@@ -13,6 +13,7 @@ TOOLS = (
     'convert_checkpoint',
     'evidence',
     'export',
+    'frozen_features',
     'kfold',
     'predict',
     'probe',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
@@ -13,11 +14,7 @@ WEIGHTED_LOSSES = ('CrossEntropyLoss', 'LabelSmoothLoss')
 
 
 def set_classes(cfg: Config, classes: Sequence[str]) -> None:
-    """Set the number of classes wherever the config has one, and their names.
-
-    That is: the head, also within a head that wraps it; losses, batch augmentations and metrics
-    that count classes; the preprocessor. Top-k metrics with k not below the number of classes,
-    which would always be 100, are dropped.
+    """Set the number of classes of a config to that of these classes.
 
     Args:
         cfg: The config, changed in place.
@@ -26,7 +23,23 @@ def set_classes(cfg: Config, classes: Sequence[str]) -> None:
     Raises:
         ValueError: If the model has no ``num_classes`` to set.
     """
-    count = len(classes)
+    set_num_classes(cfg, len(classes))
+
+
+def set_num_classes(cfg: Config, count: int) -> None:
+    """Set the number of classes wherever the config has one.
+
+    That is: the head, also within a head that wraps it; losses, batch augmentations and metrics
+    that count classes; the preprocessor. Top-k metrics with k not below the number of classes,
+    which would always be 100, are dropped.
+
+    Args:
+        cfg: The config, changed in place.
+        count: How many classes there are.
+
+    Raises:
+        ValueError: If the model has no ``num_classes`` to set.
+    """
     counting = [node for node in walk(cfg.model) if _counts_classes(node)]
     if not counting:
         raise ValueError(
@@ -44,7 +57,8 @@ def set_classes(cfg: Config, classes: Sequence[str]) -> None:
         for node in walk(cfg.get(part)):
             if 'topk' in node:
                 node['topk'] = _possible_topk(node['topk'], count)
-            if len(node.get('class_weight') or classes) != count:
+            weights = node.get('class_weight')
+            if weights and len(weights) != count:
                 node['class_weight'] = None  # of other classes
 
 
@@ -75,6 +89,15 @@ def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
                         f"has {type_name(loss)}; balance='sampler' works with any loss"
                     )
                 loss['class_weight'] = [round(weight, 4) for weight in weights]
+
+
+def counted_classes(node: Any) -> int | None:
+    """Return the number of classes that a part of a config says first, None if it says none.
+
+    Args:
+        node: The part, as the model.
+    """
+    return next((n['num_classes'] for n in walk(node) if _counts_classes(n)), None)
 
 
 def _counts_classes(node: dict) -> bool:

@@ -14,18 +14,15 @@ def image_size(cfg: Config) -> int | tuple[int, int]:
     """Find the size of the images that a model is trained on.
 
     Args:
-        cfg: A config with pipelines and model.
+        cfg: A config with pipelines, transforms of whole batches or a model.
 
     Raises:
         ValueError: If neither pipelines nor model tell.
     """
-    for node in walk([p for p in walk_pipelines(cfg) if p]):
-        name = type_name(node)
-        key = 'crop_size' if name.endswith('Crop') and 'crop_size' in node else 'scale'
-        if key in node and ('Crop' in name or name == 'Resize'):
-            # these two write (width, height)
-            return _size(node[key], swap=name in ('CenterCrop', 'Resize'))
-    img_size = cfg.model.get('backbone', {}).get('img_size')
+    for steps in (*walk_pipelines(cfg), preprocessor_of(cfg).get('batch_transforms')):
+        if sizes := list(_sizes(steps)):
+            return sizes[-1]
+    img_size = (cfg.get('model') or {}).get('backbone', {}).get('img_size')
     if img_size:
         return _size(img_size)
     raise ValueError(
@@ -40,7 +37,7 @@ def preprocessor_of(cfg: Config) -> dict:
     Args:
         cfg: A config; it gets an empty ``data_preprocessor`` if it has none.
     """
-    for holder in (cfg.model, cfg):
+    for holder in (cfg.get('model') or {}, cfg):
         if holder.get('data_preprocessor') is not None:
             return holder['data_preprocessor']
     cfg['data_preprocessor'] = {}
@@ -137,6 +134,16 @@ def type_name(node: dict) -> str:
     """
     kind = node.get('type', '')
     return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _sizes(steps: Any) -> Iterator[int | tuple[int, int]]:
+    """Yield what transforms make of the size of an image, one after the other."""
+    for node in walk(steps):
+        name = type_name(node)
+        key = 'crop_size' if name.endswith('Crop') and 'crop_size' in node else 'scale'
+        if key in node and ('Crop' in name or name == 'Resize'):
+            # these two write (width, height)
+            yield _size(node[key], swap=name in ('CenterCrop', 'Resize'))
 
 
 def is_a(node: dict, cls: type) -> bool:

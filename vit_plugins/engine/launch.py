@@ -14,13 +14,16 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..config_edits.component_arguments import HOST_HOOKS
+from ..config_edits.data import class_count, read_data, require_same_task, use_data
 from ..config_edits.data_root import (
     FOLDER_SETTINGS,
     apply_data_root,
     hold_nothing_out,
     require_effect,
 )
+from ..config_edits.fraction import use_fraction
 from ..config_edits.presence import MissingDataError, require_data
+from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import UnusedSettingError, apply_options
 from ..config_edits.schedule_length import follow_training
 from ..config_edits.walking import type_name, walk
@@ -36,27 +39,65 @@ TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
-def read_config(args: argparse.Namespace) -> Config:
-    """Read the config, merge ``--cfg-options`` and start the ranks.
+def read_config(args: argparse.Namespace, *, trained: bool = False) -> Config:
+    """Read the config, merge ``--cfg-options``, start the ranks and put in what else was named.
 
     Args:
         args: Arguments of a tool.
+        trained: Whether the config is that of a model trained already, whose head and
+            normalisation stay where ``--data`` names other images.
 
     Returns:
         The config.
 
     Raises:
-        SystemExit: In words, if an option would have no effect.
+        SystemExit: In words, if there is no such config, an option would have no effect, or
+            ``--data`` or ``--fraction`` cannot be put into it.
         ValueError: If a launcher is asked for that has no CPU form.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = Config.fromfile(args.config)
-    if args.cfg_options is not None:
-        try:
-            cfg = apply_options(cfg, args.cfg_options)
-        except UnusedSettingError as error:
-            raise SystemExit(str(error)) from None
+    options = args.cfg_options or {}
+    try:
+        cfg = apply_options(read_config_file(args.config), options)
+    except (UnusedSettingError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
+    try:
+        cfg = put_in(cfg, args.data, trained=trained)
+        if getattr(args, 'fraction', None) is not None:
+            cfg = use_fraction(cfg, args.fraction, args.subset)
+    except (ValueError, FileNotFoundError) as error:
+        raise SystemExit(str(error)) from None
+    if options:  # the last word, too
+        cfg.merge_from_dict(options)
+    return cfg
+
+
+def put_in(cfg: Config, data: str | None, *, trained: bool = False) -> Config:
+    """Put the dataset of ``--data`` into a config.
+
+    Args:
+        cfg: The config, changed in place.
+        data: A name or a file; None changes nothing.
+        trained: Whether a trained model is to be tested, which must have as many classes.
+
+    Returns:
+        The same config.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    if data is None:
+        return cfg
+    theirs = read_data(data, cfg)
+    require_same_task(cfg, theirs)
+    ours = class_count(cfg)
+    cfg = use_data(cfg, theirs, trained=trained)
+    if trained and ours != class_count(theirs):
+        raise ValueError(
+            f'--data {data} has {class_count(theirs)} classes and the model tells {ours} apart: '
+            'test it on a dataset with its classes, or see tools/probe.py'
+        )
     return cfg
 
 

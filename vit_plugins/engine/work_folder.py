@@ -16,7 +16,7 @@ from mmengine.logging import print_log
 from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
 from ..fileio.run_record import RECORD, read_record
-from .hooks.strict_load_hook import class_change
+from .class_change import class_change
 
 LOCK = 'run.lock'
 
@@ -148,8 +148,8 @@ def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> st
     record = read_record(folder)
     if record is None:
         return f'holds checkpoints of another run, such as {weights[0]}'
-    if change := class_change(record.classes, classes):
-        return f'holds a run on other classes ({change})'
+    if change := run_on_other_classes(folder, classes):
+        return change
     if record.finished:
         return 'holds a finished run'
     if numbered:
@@ -159,6 +159,23 @@ def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> st
         'and replaces them; --resume would go on with them'
     )
     return None
+
+
+def run_on_other_classes(folder: str, classes: Sequence[str] | None) -> str | None:
+    """Return, as the end of a sentence, that a folder holds weights of a run on other classes.
+
+    Args:
+        folder: A work dir.
+        classes: What will be trained on, if known.
+
+    Returns:
+        None if it holds no weights, or those of the same or of unknown classes.
+    """
+    record = read_record(folder)
+    if record is None or not any(Path(folder).glob('*.pth')):
+        return None
+    change = class_change(record.classes, classes)
+    return f'holds a run on {change}' if change else None
 
 
 def _lock(folder: str) -> int | None:

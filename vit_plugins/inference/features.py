@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..config_edits.split_loader import split_loader
-from ..evaluation.functional.features import encode_batches
+from ..evaluation.functional.encoding import encode_batches
 from ..fileio.progress_bar import tracked
 
 

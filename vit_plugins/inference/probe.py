@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..config_edits.walking import preprocessor_of
 from ..datasets.class_subset import choose_per_class
 from ..datasets.splitting import stratified_split
 from ..evaluation.functional.probes import (
@@ -19,28 +17,6 @@ from ..evaluation.functional.probes import (
     ridge_fit,
 )
 from ..evaluation.functional.statistics import summarize
-
-DATA_SETTINGS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def use_data(cfg: Config, data: Config) -> Config:
-    """Let a model's config read the images of another config.
-
-    Mean and deviation stay those that the model was trained with; the order of channels is that
-    of the other's images.
-
-    Args:
-        cfg: The config of the model, changed in place.
-        data: The config of the images, as those of ``configs/_base_/datasets``.
-
-    Returns:
-        The same config.
-    """
-    for name in DATA_SETTINGS:
-        cfg[name] = data[name]
-    theirs = preprocessor_of(data) if 'model' in data else data.get('data_preprocessor') or {}
-    preprocessor_of(cfg)['to_rgb'] = theirs.get('to_rgb', False)
-    return cfg
 
 
 def probe_knn(

@@ -81,12 +81,14 @@ class Published:
         name: Of the model.
         weights: The file of the weights.
         metrics: As the training logged them for this checkpoint.
+        command: How to use it.
     """
 
     folder: Path
     name: str
     weights: Path
     metrics: dict[str, float]
+    command: str
 
 
 def publish_model(
@@ -146,7 +148,7 @@ def publish_model(
     (folder / PUBLISHED_INDEX).write_text(yaml.safe_dump(index, sort_keys=False), 'utf-8')
     card = write_card(cfg, facts, metrics, path, meta, model)
     (folder / 'README.md').write_text(card, encoding='utf-8')
-    return Published(folder, name, path, metrics)
+    return Published(folder, name, path, metrics, COMMANDS[task].format(folder=folder))
 
 
 def chosen_weights(content: Mapping[str, Any], raw: bool = False) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -123,15 +124,18 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
         title: Of the page.
     """
     (folder / 'thumbnails').mkdir(parents=True, exist_ok=True)
+    shown = (path for a in answers for path in (a.query, *(photo.path for _, photo in a.found)))
+    for path in dict.fromkeys(shown):
+        _thumbnail(path).save(folder / _thumbnail_name(path), quality=85)
     title = html.escape(printable(title))
     parts = [
         f'<!doctype html><meta charset="utf-8"><title>{title}</title>',
         f'<style>{STYLE}</style><h1>{title}</h1>',
     ]
     for answer in answers:
-        parts.append('<div>' + _figure(answer.query, 'query', folder, ' class="query"'))
+        parts.append('<div>' + _figure(answer.query, 'query', ' class="query"'))
         parts += [
-            _figure(photo.path, f'{rank}: {similarity:.3f}', folder)
+            _figure(photo.path, f'{rank}: {similarity:.3f}')
             for rank, (similarity, photo) in enumerate(answer.found, 1)
         ]
         parts.append('</div>')
@@ -140,16 +144,18 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     return page
 
 
-def _figure(path: str, caption: str, folder: Path, kind: str = '') -> str:
-    name = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
-    thumbnail = folder / 'thumbnails' / f'{name}.jpg'
-    _thumbnail(path).save(thumbnail, quality=85)
+def _figure(path: str, caption: str, kind: str = '') -> str:
     link = 'file://' + quote(os.path.abspath(path), errors='surrogateescape')
     words = f'{html.escape(caption)}<br>{html.escape(_name(path))}'
     return (
-        f'<figure{kind}><a href="{link}"><img loading="lazy" src="thumbnails/{name}.jpg"></a>'
+        f'<figure{kind}><a href="{link}"><img loading="lazy" src="{_thumbnail_name(path)}"></a>'
         f'<figcaption>{words}</figcaption></figure>'
     )
+
+
+def _thumbnail_name(path: str) -> str:
+    digest = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()
+    return f'thumbnails/{digest[:16]}.jpg'
 
 
 def _name(path: str) -> str:
@@ -158,9 +164,16 @@ def _name(path: str) -> str:
 
 
 def _thumbnail(path: str) -> Image.Image:
-    """Return a small picture of what the model sees."""
+    """Return a small picture of what the model sees; grey if the photo has gone since."""
     try:
-        pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
+        stat = os.stat(path)
+        return _shrunk(path, stat.st_size, stat.st_mtime_ns)
     except (OSError, UndecodableError):
-        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))  # gone since
+        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))
+
+
+# a page and its sheets show the same photos, and queries often find the same ones
+@lru_cache(maxsize=1024)  # 77 kB each
+def _shrunk(path: str, size: int, mtime_ns: int) -> Image.Image:
+    pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
     return fit_into(Image.fromarray(pixels[..., ::-1]), THUMBNAIL)

@@ -15,7 +15,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from ..config_edits.data import apply_data
 from ..config_edits.epochs import scale_epochs
+from ..config_edits.reading import read_config_file
 from .study_file import SPECIAL, load_study_file
 
 # beside what the base config holds, and the runner's own arguments
@@ -78,16 +80,18 @@ class Cell:
     fingerprint: str
 
 
-def read_study(path: str | Path) -> Study:
+def read_study(path: str | Path, data: str | None = None) -> Study:
     """Read a study file.
 
     Args:
         path: The YAML file.
+        data: A dataset in the place of its ``data``; of levels with ``_data_`` theirs stays.
 
     Raises:
         ValueError: If something in it cannot be; the message names what.
     """
     content = load_study_file(path)
+    content['data'] = data or content['data']
     kept = ('name', 'about', 'axes', 'seeds', 'measure', 'compare', 'plot', 'tests')
     more = ('train_args', 'test_args', 'data_root')
     return Study(
@@ -105,7 +109,7 @@ def make_cells(study: Study) -> list[Cell]:
         ValueError: If a cell's config cannot be composed, two cells are one, or ``tuned`` names a
             cell that is none.
     """
-    bases: dict[str, Config] = {}  # each file is read once
+    bases: dict[tuple, Config] = {}  # each file is read once
     cells = [
         _make_cell(study, levels, seed, bases)
         for seed in study.seeds
@@ -146,15 +150,18 @@ def _within(levels: Mapping[str, str], choice: Mapping[str, list[str]]) -> bool:
     return all(levels[axis] in some for axis, some in choice.items())
 
 
-def _make_cell(study: Study, levels: dict[str, str], seed: int, bases: dict[str, Config]) -> Cell:
+def _make_cell(
+    study: Study, levels: dict[str, str], seed: int, bases: dict[tuple, Config]
+) -> Cell:
     name = '/'.join([*levels.values(), f'seed{seed}'])
     settings = [study.axes[axis][level] for axis, level in levels.items()]
     try:
         special = {key: _only(settings, key) for key in SPECIAL if key != '_x_'}
         base = special['_base_'] or study.content['base']
-        if base not in bases:
-            bases[base] = Config.fromfile(base)
-        cfg = deepcopy(bases[base])
+        data = special['_data_'] or study.content['data']
+        if (base, data) not in bases:
+            bases[base, data] = _read_base(base, data)
+        cfg = deepcopy(bases[base, data])
         seeds = dict.fromkeys(study.content['seed_keys'], seed)
         plain = [{k: v for k, v in part.items() if k not in SPECIAL} for part in settings]
         tuned = [part['set'] for part in study.content['tuned'] if _within(levels, part['where'])]
@@ -171,6 +178,11 @@ def _make_cell(study: Study, levels: dict[str, str], seed: int, bases: dict[str,
         raise ValueError(f'cell {name}: {error}') from error
     arguments = [study.measure, study.train_args, study.test_args]
     return Cell(name, levels, seed, tuple(stages), tests, _fingerprint(stages, tests, arguments))
+
+
+def _read_base(base: str, data: str | None) -> Config:
+    cfg = read_config_file(base)
+    return cfg if data is None else apply_data(cfg, data)
 
 
 def _only(settings: list[dict], key: str) -> Any:

@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS, TRANSFORMS
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..config_edits.walking import leaf_datasets
 from .grid import Cell
 
 Shape = tuple[int, int, int]
@@ -109,7 +110,8 @@ def image_shape(cfg: Mapping[str, Any], part: str = 'test') -> Shape:
     found = []
     for name in dict.fromkeys((part, 'train')):
         try:
-            shapes = {_pipeline_output(_pipeline(cfg[f'{name}_dataloader']), p) for p in PHOTOS}
+            pipeline = leaf_datasets(cfg[f'{name}_dataloader']['dataset'])[0]['pipeline']
+            shapes = {_pipeline_output(pipeline, p) for p in PHOTOS}
         except Exception as error:  # of any kind, as above
             found.append(_told(f'{name} pipeline', error))
             continue
@@ -121,13 +123,6 @@ def image_shape(cfg: Mapping[str, Any], part: str = 'test') -> Shape:
         raise ValueError(f'no image size: {"; ".join(found)}; backbone: no img_size')
     height, width = (size, size) if isinstance(size, int) else size
     return 3, height, width
-
-
-def _pipeline(loader: Mapping[str, Any]) -> list[dict]:
-    dataset = loader['dataset']
-    while 'pipeline' not in dataset:
-        dataset = dataset['dataset'] if 'dataset' in dataset else dataset['datasets'][0]
-    return dataset['pipeline']
 
 
 def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:

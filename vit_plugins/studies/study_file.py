@@ -16,6 +16,7 @@ DEFAULTS: dict[str, Any] = {
     'about': '',
     'define': None,
     'base': None,
+    'data': None,
     'data_root': None,
     'options': {},
     'axes': None,
@@ -32,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
     'train_args': [],
     'test_args': [],
 }
-SPECIAL = ('_base_', '_stages_', '_scale_epochs_', '_x_')
+SPECIAL = ('_base_', '_data_', '_stages_', '_scale_epochs_', '_x_')
 NAME = re.compile(r'[\w.%=+-]+')
 
 
@@ -110,8 +111,10 @@ def _load(path: Path) -> dict[str, Any]:
 def _place(content: dict, folder: Path) -> None:
     """Make the paths of configs absolute: they are relative to the file that names them."""
     levels = [level for axis in (content.get('axes') or {}).values() for level in _levels(axis)]
-    for owner, key in ((content, 'base'), *((level, '_base_') for level in levels)):
-        if owner.get(key):
+    places = [(content, 'base'), (content, 'data')]
+    places += [(level, key) for level in levels for key in ('_base_', '_data_')]
+    for owner, key in places:
+        if owner.get(key) and (key.strip('_') == 'base' or str(owner[key]).endswith('.py')):
             owner[key] = str((folder / owner[key]).resolve())
 
 

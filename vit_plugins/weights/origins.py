@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import PurePath
+
+import yaml
 
 from ..resources import resource_root
 from .index import index_models
 
-GOOGLE = 'https://storage.googleapis.com/vit_models/imagenet21k'
 CONVERT = 'python -m vit_plugins convert_checkpoint'
-# Files that authors publish under names of their own: name here, address, how it becomes the file.
-FILES = {
-    'CvT-13-224x224-IN-1k.pth': ('the model zoo of https://github.com/microsoft/CvT', ''),
-    't2t-vit-14.pth': (
-        'https://github.com/yitu-opensource/T2T-ViT/releases/download/main/'
-        '81.5_T2T_ViT_14.pth.tar',
-        't2t',
-    ),
-    'r50-vit-base-p16.pth': (f'{GOOGLE}/R50+ViT-B_16.npz', 'hybrid-vit'),
-}
-# Beginnings of recipes of ours whose weights others publish, too.
-TRAINED_BY_OTHERS = {
-    f'vit-{size}-p{patch}_64xb64-90e_in21k': (f'{GOOGLE}/ViT-{size[0].upper()}_{patch}.npz', 'vit')
-    for size in ('base', 'large')
-    for patch in (16, 32)
-}
+
+
+@cache
+def by_hand() -> dict[str, dict]:
+    """Read ``configs/weights_by_hand.yml``, which says what its keys mean: weights to fetch."""
+    file = resource_root() / 'configs' / 'weights_by_hand.yml'
+    return yaml.safe_load(file.read_text(encoding='utf-8'))
 
 
 def origin_of(file: str) -> str:
@@ -42,16 +35,23 @@ def origin_of(file: str) -> str:
     recipe = _recipe(path.parent.name)
     if recipe is not None:
         ways.append(f'train it: python -m vit_plugins train {recipe}')
-    found = FILES.get(path.name) or TRAINED_BY_OTHERS.get(path.parent.name)
+    found = by_hand().get(path.name) or by_hand().get(path.parent.name)
     if found is not None:
-        address, names = found
-        target = file if path.name in FILES else f'pretrained/{path.parent.name}.pth'
-        source = address.rsplit('/', 1)[-1]
-        then = f', then {CONVERT} {source} {target} --arch {names}' if names else ''
-        ways.append(f'get it: {address}{then or f", saved as {target}"}')
+        ways += _fetching(found, file if path.name in by_hand() else path.parent.name)
     ways += [f"get its authors': {address}" for address in _published(recipe)]
     unknown = 'no recipe of vit_plugins makes it, and no address of it is known'
     return '\n'.join(f'  {way}' for way in ways or [unknown])
+
+
+def _fetching(found: dict, target: str) -> list[str]:
+    """Say how a file is fetched and converted, under which licence, and what to do without it."""
+    target = target if target.endswith('.pth') else f'pretrained/{target}.pth'
+    source = found['address'].rsplit('/', 1)[-1]
+    arch = found.get('arch')
+    then = f'{CONVERT} {source} {target} --arch {arch}' if arch else f'saved as {target}'
+    sha256 = f'; sha256 {found["sha256"]}' if found.get('sha256') else ''
+    get = f'get it: {found["address"]}, {"then " * bool(arch)}{then}'
+    return [f'{get} ({found["licence"]}{sha256})', f'without it: {found["without"]}']
 
 
 def _recipe(name: str) -> PurePath | None:

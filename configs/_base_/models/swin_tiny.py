@@ -15,22 +15,3 @@ model = dict(
     ],
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
 )
-
-# For configs/drloc. The released code takes the tokens from before the last norm. The weights are
-# the authors', as OpenMMLab renamed them.
-drloc = dict(
-    neck=None,
-    head=dict(
-        type='DRLocHead',
-        in_channels=768,
-        num_extra_tokens=0,
-        neck=model['neck'],
-        loss_weight=0.5,
-    ),
-)
-drloc_official = dict(preset='official', source='backbone.stages.3')
-pretrained = dict(
-    type='Pretrained',
-    checkpoint='https://download.openmmlab.com/mmclassification/v0/swin-transformer/convert/swin_tiny_patch4_window7_224-160bb0a5.pth',
-    prefix='backbone.',
-)

@@ -16,7 +16,7 @@ from torch import nn
 
 from vit_plugins.engine.hooks.fit_pca_hook import FitPCAHook
 from vit_plugins.engine.launch import end_ranks
-from vit_plugins.evaluation.functional.features import collect_features
+from vit_plugins.evaluation.functional.encoding import collect_features
 from vit_plugins.evaluation.functional.pca import fit_pca, matching_pairs
 from vit_plugins.weights.digest import weights_digest
 

@@ -14,8 +14,8 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATA_SAMPLERS, HOOKS, MODELS
 from torch import nn
 
-from vit_plugins.datasets.samplers.hard_negatives import mine_hard_negatives
 from vit_plugins.engine.launch import end_ranks
+from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 PACK = {'type': 'PackInputs'}
 MODEL = {

@@ -1,11 +1,10 @@
-import re
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
-from vit_plugins.engine.hooks.strict_load_hook import StrictLoadHook, class_change
+from vit_plugins.engine.hooks.strict_load_hook import StrictLoadHook
 from vit_plugins.weights.loading import CheckpointMismatchError
 
 
@@ -48,32 +47,10 @@ def test_pca_is_fitted_anew():
 
 @pytest.mark.parametrize('classes', [('cat', 'dog', 'emu'), ('dog', 'cat')])
 def test_resume_with_other_classes(classes):
-    told = r'w/epoch_1\.pth was trained on other classes: .*--pretrained w/epoch_1\.pth$'
+    told = r'w/epoch_1\.pth was trained on other classes \(.*\)\. .*--pretrained w/epoch_1\.pth$'
     with pytest.raises(CheckpointMismatchError, match=told):
         StrictLoadHook().after_load_checkpoint(runner(True, classes), checkpoint())
     StrictLoadHook().after_load_checkpoint(runner(False, classes), checkpoint())
-
-
-@pytest.mark.parametrize(
-    ('before', 'now', 'told'),
-    [
-        (['a', 'b'], ['a', 'b'], None),
-        (('a', 'b'), ['a', 'b'], None),
-        (None, ['a'], None),
-        (['a'], None, None),
-        (['a', 'b'], ['a', 'b', 'c', 'd'], "new: 'c', 'd'"),
-        (['a', 'b'], ['b'], "gone: 'a'"),
-        (['a', 'b'], ['b', 'c'], "new: 'c'; gone: 'a'"),
-        (['a', 'b', 'c'], ['a', 'c', 'b'], "their order differs: label 1 was 'b' and is 'c'"),
-        ([], [f'{i}' for i in range(12)], r"new: '0', .*'9' and 2 more"),
-    ],
-)
-def test_class_change(before, now, told):
-    change = class_change(before, now)
-    if told is None:
-        assert change is None
-    else:
-        assert re.fullmatch(told, change)
 
 
 def test_one_string_is_no_list():

@@ -10,7 +10,8 @@ from small_backbones import meta_classifier, official_weights, timm_convit
 from timm.models.convit import ConVit as TimmConViT
 
 from vit_plugins.models.backbones.convit import ConViT
-from vit_plugins.models.layers.gpsa import GPSA, local_pos_weight
+from vit_plugins.models.layers.gpsa import GPSA
+from vit_plugins.models.layers.positional_attention import local_pos_weight
 
 small = partial(small_backbones.small, 'ConViT')
 classifier = partial(small_backbones.classifier, 'ConViT')

@@ -568,6 +568,12 @@ def test_the_vit_head_takes_the_backbone_and_names_what_is_left(tmp_path):
         load_checkpoint(model, file, strict=True)
 
 
+def test_a_position_embedding_in_a_file_is_named():
+    weights = {**small().state_dict(), 'pos_embed': torch.zeros(1, 17, 24)}
+    with pytest.raises(RuntimeError, match=r'Unexpected key\(s\) in state_dict: "pos_embed"'):
+        small().load_state_dict(weights)
+
+
 def test_the_other_style_is_refused(tmp_path):
     with pytest.raises(RuntimeError, match=r'(?s)conv_proj_k\.conv.*conv_proj_kv\.conv'):
         load_checkpoint(

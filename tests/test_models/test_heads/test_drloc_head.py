@@ -13,7 +13,7 @@ from mmengine.runner import load_checkpoint
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
-from vit_plugins.models.heads.drloc_head import plain_state_dict, wrapped_state_dict
+from vit_plugins.models.heads.drloc_weights import plain_state_dict, wrapped_state_dict
 from vit_plugins.models.losses.drloc_loss import DRLocLoss
 
 WIDTH, CLASSES = 32, 3
@@ -610,6 +610,6 @@ def test_padding_is_read_from_the_data_preprocessor(patch_size):
 
 def test_a_copy_of_the_model_keeps_the_padding():
     model = classifier(VIT, drloc_head(head=VIT_HEAD))
-    assert model.head.pad_size_divisor == 1
-    assert copy.deepcopy(model).head.pad_size_divisor == 1
-    assert MODELS.build(drloc_head(head=VIT_HEAD)).pad_size_divisor is None
+    assert model.head.token_grid.pad_size_divisor == 1
+    assert copy.deepcopy(model).head.token_grid.pad_size_divisor == 1
+    assert MODELS.build(drloc_head(head=VIT_HEAD)).token_grid.pad_size_divisor is None

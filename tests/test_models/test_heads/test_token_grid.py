@@ -4,8 +4,9 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from torch import nn
 
-from vit_plugins.models.heads.token_grid import batch_shape, grid_from_image
+from vit_plugins.models.heads.token_grid import batch_shape, grid_from_image, ways_to_a_grid
 
 
 def samples(*shapes):
@@ -54,3 +55,19 @@ def test_patch_that_does_not_fit():
     message = 'a 112x448 image in patches of 16x16 gives 7x28 tokens, the backbone gave 197'
     with pytest.raises(ValueError, match=message):
         grid_from_image(197, (112, 448), (16, 16))
+
+
+@pytest.mark.parametrize(
+    ('children', 'expected'),
+    [
+        (dict(norm=nn.LayerNorm(2), layers=nn.ModuleList([nn.ReLU()])), 'norm'),
+        (dict(layers=nn.ModuleList([nn.ReLU(), nn.ReLU()]), pool=nn.Identity()), 'layers.1'),
+        (dict(layers=nn.Sequential(nn.ReLU()), empty=nn.ModuleList()), 'layers.0'),
+        ({}, '<module>'),
+    ],
+)
+def test_module_that_sees_all_tokens(children, expected):
+    backbone = nn.Module()
+    for name, child in children.items():
+        backbone.add_module(name, child)
+    assert ways_to_a_grid(backbone) == f"source='backbone.{expected}' in DRLocHead"

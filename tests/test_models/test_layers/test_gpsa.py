@@ -9,7 +9,7 @@ from timm.models.convit import GPSA as TimmGPSA
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vit_plugins.models.layers import gpsa as functions
+from vit_plugins.models.layers import positional_attention as functions
 from vit_plugins.models.layers.gpsa import GPSA
 
 SWITCHES = {

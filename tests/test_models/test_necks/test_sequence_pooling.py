@@ -59,8 +59,8 @@ def test_weights_are_float32_under_autocast():
 @pytest.mark.parametrize(
     ('last', 'message'),
     [
-        (RAW[:, 0], r"got features \(2, 4\): set the backbone's out_type to 'raw'"),
-        ((RAW[:, 0], RAW[:, 0]), 'got a tuple: set the backbone'),
+        (RAW[:, 0], r"returns features \(2, 4\), where none are left: set its out_type to 'raw'"),
+        ((RAW[:, 0], RAW[:, 0]), 'returns a tuple, where none are left: set its out_type'),
     ],
 )
 def test_refuses_what_has_no_tokens(last, message):

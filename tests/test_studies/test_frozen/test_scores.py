@@ -42,7 +42,7 @@ def test_search_by_brute_force(data):
 
 def training(**changes):
     settings = {'dims': 6, 'margin': 0.5, 'koleo': 0, 'rate': 0.03, 'steps': 60}
-    settings |= {'batch_size': 16, 'samples_per_class': 2, 'weight_decay': 0.0}
+    settings |= {'batch_size': 16, 'samples_per_class': 2, 'weight_decay': 0.0, 'memory': 96}
     return Training(**(settings | changes))
 
 

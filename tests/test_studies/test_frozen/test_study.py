@@ -19,10 +19,16 @@ PLAN = Plan(
     photo_sizes=[8, 4],
     poolings=['cls', 'avg'],
     components=[3],
-    training={'steps': 3, 'batch_size': 8, 'samples_per_class': 2, 'weight_decay': 0.0},
+    training={
+        'steps': 3,
+        'batch_size': 8,
+        'samples_per_class': 2,
+        'weight_decay': 0.0,
+        'memory': 40,
+    },
     held_classes=4,
     rates=[0.001, 0.01],
-    rate_search={'dims': 3, 'margin': 0.5},
+    rate_dims=3,
     dims=[3],
     margins=[0.5],
     koleo=[0, 0.7],
@@ -57,7 +63,7 @@ def test_cells_choose_by_training_classes_and_are_measured_once(study):
     records = read_record_file(study.file)
     assert study.best_pooling == 'avg'
     assert len(records) == 3 * 2 + 3 + 2 * 2 + 2 * 2 + 3 * 2 + 2
-    rates = {r: records[f'rates/0.7/{r}']['metrics']['Recall@1'] for r in PLAN.rates}
+    rates = {r: records[f'rates/0.5/0.7/{r}']['metrics']['Recall@1'] for r in PLAN.rates}
     cell = records['projection/3/0.5/0.7/seed1']
     assert rates[cell['settings']['rate']] == max(rates.values())
     assert cell['settings']['pooling'] == 'avg'
@@ -68,6 +74,14 @@ def test_cells_choose_by_training_classes_and_are_measured_once(study):
     other = FrozenStudy(replace(PLAN, test_share=0.5), features, study.file)
     other.run('photos', told.append)
     assert 'photos: 8 cells, 8 to do' in told
+    fewer = FrozenStudy(replace(PLAN, photo_sizes=[8], test_share=0.5), features, study.file)
+    fewer.run('photos', told.append)
+    assert 'photos: 6 cells, 0 to do' in told
+    fewer = FrozenStudy(replace(PLAN, photo_sizes=[8]), features, study.file)
+    fewer.run('photos', told.append)
+    names = read_record_file(study.file)
+    assert sum(name.startswith('photos/') for name in names) == 6
+    assert len(names) == len(records) - 2
 
 
 def test_tables_say_what_the_records_say(study):
@@ -90,6 +104,10 @@ def test_tables_say_what_the_records_say(study):
     assert tables['projection'][2].startswith(f'| 3 | 0.5 | {start:.2f} | {sum(cells) / 2:.2f}')
     assert tables['gains'][2].startswith(f'| 3 | 0.5 | 2 | {sum(cells) / 2 - start:+.2f} (')
     assert tables['off_the_shelf'][2].split(' | ')[3:5] == ['', '']
+    records = {name: record for name, record in records.items() if 'seed1' not in name}
+    assert TABLES['projection'](PLAN, records)[2].startswith(
+        f'| 3 | 0.5 | {start:.2f} | {cells[0]:.2f} |'
+    )
 
 
 def test_page_holds_the_tables(study, tmp_path):
@@ -103,7 +121,7 @@ def test_page_holds_the_tables(study, tmp_path):
     with pytest.raises(ValueError, match=r'must be one of off_the_shelf, .*got colours'):
         fill_page(text.format('colours'), tmp_path)
     study.file.write_text('{}')
-    with pytest.raises(ValueError, match=r'plan\.json lacks the record .rates/0/0\.001'):
+    with pytest.raises(ValueError, match=r'plan\.json lacks the record .rates/0\.5/0/0\.001'):
         fill_page(text.format('rates'), tmp_path)
 
 

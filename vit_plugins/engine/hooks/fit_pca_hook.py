@@ -12,7 +12,7 @@ from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from ...config_edits.split_loader import split_loader
-from ...evaluation.functional.features import collect_features
+from ...evaluation.functional.encoding import collect_features
 from ...evaluation.functional.pca import matching_pairs
 from ...models.necks.pca_projection import PCAProjection
 from ...weights.bare_model import bare_model

@@ -10,9 +10,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, TRANSFORMS
 
-from ...datasets.samplers.hard_negatives import mine_hard_negatives
 from ...datasets.samplers.tuple_sampler import TupleSampler
-from ...evaluation.functional.features import collect_descriptors
+from ...evaluation.functional.encoding import collect_descriptors
+from ...evaluation.functional.hard_negatives import mine_hard_negatives
 from ...weights.bare_model import bare_model
 
 

@@ -12,8 +12,7 @@ from mmpretrain.registry import HOOKS
 
 from ...fileio.run_record import RunRecord, read_record, write_record
 from ..late_config import LateConfig
-from ..work_folder import WorkFolderError
-from .strict_load_hook import class_change
+from ..work_folder import WorkFolderError, run_on_other_classes
 
 
 @HOOKS.register_module()
@@ -42,10 +41,13 @@ class RunRecordHook(Hook):
         """
         metainfo = getattr(runner.train_loop.dataloader.dataset, 'metainfo', None) or {}
         classes = metainfo.get('classes')
-        trouble = [self._trouble(runner, classes) if is_main_process() else None]
+        folder = runner.work_dir
+        trouble = [run_on_other_classes(folder, classes) if is_main_process() else None]
         broadcast_object_list(trouble)
         if trouble[0]:
-            raise WorkFolderError(trouble[0])
+            raise WorkFolderError(
+                f'{folder} {trouble[0]}. Give this run a folder of its own with --work-dir'
+            )
         if is_main_process():
             if isinstance(runner, LateConfig):
                 runner.write_config()
@@ -70,15 +72,3 @@ class RunRecordHook(Hook):
         """
         if is_main_process() and (record := read_record(runner.work_dir)):
             write_record(runner.work_dir, replace(record, finished=True))
-
-    @staticmethod
-    def _trouble(runner: Runner, classes: list[str] | None) -> str | None:
-        record = read_record(runner.work_dir)
-        has_weights = any(Path(runner.work_dir).glob('*.pth'))
-        change = record and has_weights and class_change(record.classes, classes)
-        if not change:
-            return None
-        return (
-            f'{runner.work_dir} holds a run on other classes ({change}). Give this run a folder '
-            'of its own with --work-dir'
-        )

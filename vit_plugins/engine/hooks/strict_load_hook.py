@@ -8,7 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from vit_plugins.weights.loading import CheckpointMismatchError, load_weights
+from ...weights.loading import CheckpointMismatchError, load_weights
+from ..class_change import class_change
 
 FITTED = ('pca.',)  # to the weights by FitPCAHook, without which it refuses to be used
 
@@ -61,36 +62,7 @@ class StrictLoadHook(Hook):
         now = getattr(runner.train_dataloader.dataset, 'metainfo', None) or {}
         if change := class_change(before.get('classes'), now.get('classes')):
             raise CheckpointMismatchError(
-                f'{file} was trained on other classes: {change}. A training cannot go on with '
-                'other classes: give it the former ones back, or start another one from its '
-                f'weights with a new classifier, --pretrained {file}'
+                f'{file} was trained on {change}. A training cannot go on with other classes: '
+                'give it the former ones back, or start another one from its weights with a new '
+                f'classifier, --pretrained {file}'
             )
-
-
-def class_change(before: Sequence[str] | None, now: Sequence[str] | None) -> str | None:
-    """Return in words how classes have changed, None if they have not or are not known.
-
-    Args:
-        before: Their names, in the order of the labels.
-        now: The same of today.
-
-    >>> class_change(['cat', 'dog'], ['ant', 'cat', 'dog'])
-    "new: 'ant'"
-    >>> class_change(['cat', 'dog'], ['dog', 'cat'])
-    "their order differs: label 0 was 'cat' and is 'dog'"
-    """
-    if before is None or now is None or list(before) == list(now):
-        return None
-    new = [repr(name) for name in now if name not in set(before)]
-    gone = [repr(name) for name in before if name not in set(now)]
-    found = [f'{what}: {_some(names)}' for what, names in (('new', new), ('gone', gone)) if names]
-    if found:
-        return '; '.join(found)
-    pairs = enumerate(zip(before, now, strict=False))
-    label, (old, name) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
-    return f'their order differs: label {label} was {old!r} and is {name!r}'
-
-
-def _some(names: list[str], most: int = 10) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more

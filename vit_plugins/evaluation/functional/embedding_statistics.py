@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .retrieval_ranking import BLOCK_ENTRIES, as_vectors, full_precision
+from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 CHUNK = 4096  # rows that are held in float64 at a time
 

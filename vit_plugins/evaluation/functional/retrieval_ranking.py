@@ -1,10 +1,35 @@
 """Exact ranks of the right answers of a search, by counting, in bounded memory.
 
 The rank of a positive is the number of references more similar to the query. So no reference has
-to be sorted or kept: similarities come block by block from one matrix product each, those of the
-positives are read out of it, and what lies above them is counted. If every sample searches among
-all others, the similarity is symmetric and each block above the diagonal serves both its rows and
-its columns. Nothing larger than a block exists, save the embeddings themselves.
+to be sorted or kept: the similarities of a block come from one matrix product, those of the
+positives are read out of it, as the bounds of their query, and what lies above each bound is
+counted. Nothing larger than a block exists, save the embeddings themselves.
+
+Samples are sorted by class, so that the positives of a query lie side by side, and cut between
+classes into blocks. If every sample searches among all others, the similarity is symmetric, and
+half of the blocks suffice::
+
+                 block 0    block 1    block 2
+               +----------+----------+----------+   P  a class with itself: the bounds of its rows;
+      block 0  | P P n n  |  r   r   |  r   r   |      then struck out, so that none is counted
+               | P P n n  |   c   c  |   c   c  |   n  counted for the bounds of its row
+               | n n P P  |  r   r   |  r   r   |   r  counted for the bounds of its row and
+               | n n P P  |   c   c  |   c   c  |   c  of its column, in place of the mirrored
+               +----------+----------+----------+      block, which is never computed
+      block 1  |          | P P P n  |  r   r   |
+               | mirrored | P P P n  |   c   c  |   No class is cut, so that all positives lie in
+               |          | P P P n  |  r   r   |   the blocks on the diagonal. These come first:
+               |          | n n n P  |   c   c  |   then all bounds are known.
+               +----------+----------+----------+
+
+With a gallery, and where a class is larger than a block, some queries at a time meet all
+references::
+
+                    references, by class
+               +--------------------------+
+      queries  | n n n n P P P n n n n n  |   one product, then P are read and n are counted, or
+               | n n n n P P P n n n n n  |   sorted where a query has many positives
+               +--------------------------+
 
 Every similarity comes from a product of the same kind, so that equal vectors have equal
 similarities to the last bit, and ties are ties.
@@ -13,7 +38,6 @@ similarities to the last bit, and ties are ties.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -22,13 +46,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .above_counting import add_counts_above
+from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 BLOCK = 2048  # rows and columns of a block: a product large enough to be efficient
-BLOCK_ENTRIES = 1 << 24  # similarities at a time where blocks span the whole gallery: 64 MiB
 FEW = 16  # up to so many positives, counting for each costs less than sorting the row
 UNUSED = np.iinfo(np.int64).max  # the rank in a slot without a positive
-SIMILARITIES = ('cosine', 'dot')
+FITS_A_BYTE = 255  # so many ones are added up as bytes, the fastest way
+TILE = 1 << 18  # entries that stay in a core's cache while all bounds are compared with them
 
 
 @dataclass(frozen=True)
@@ -50,53 +74,6 @@ class PositiveRanks:
     pessimistic: np.ndarray
 
 
-@contextmanager
-def full_precision(device: torch.device | str) -> Iterator[None]:
-    """Compute without gradient and in true float32: no TF32, no autocast.
-
-    Args:
-        device: Where the products run.
-    """
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision('highest')
-    try:
-        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
-def as_vectors(
-    embeddings: Tensor | np.ndarray, similarity: str, device: torch.device | str, name: str
-) -> Tensor:
-    """Check embeddings and give them in float32, of unit length if the similarity is the cosine.
-
-    Args:
-        embeddings: Of shape (n, D).
-        similarity: ``'cosine'`` or ``'dot'``.
-        device: Where to.
-        name: What the messages call them.
-
-    Returns:
-        Tensor: float32 of shape (n, D). The null vector stays as it is.
-
-    Raises:
-        ValueError: If the shape is another, a value is not finite, or the similarity unknown.
-    """
-    if similarity not in SIMILARITIES:
-        raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
-    vectors = torch.as_tensor(embeddings).detach().to(device, torch.float32)
-    if vectors.ndim != 2:
-        raise ValueError(f'{name} must have the shape (n, D), got {tuple(vectors.shape)}')
-    broken = int((~vectors.isfinite().all(dim=1)).sum())
-    if broken:
-        raise ValueError(
-            f'{broken} of {len(vectors)} {name} hold NaN or infinity, which no rank can be '
-            'counted for: has the training diverged?'
-        )
-    return F.normalize(vectors, dim=1) if similarity == 'cosine' else vectors
-
-
 @dataclass(frozen=True)
 class _Classes:
     """Samples sorted by class, small classes first: the positives of a query lie side by side."""
@@ -112,7 +89,7 @@ class _Classes:
     def sort(cls, labels: np.ndarray, gallery_labels: np.ndarray | None) -> _Classes:
         own = gallery_labels is None
         references = labels if own else gallery_labels
-        ids = np.unique(np.concatenate((references, labels)), return_inverse=True)[1].reshape(-1)
+        ids = np.unique(np.concatenate((references, labels)), return_inverse=True)[1]
         sizes = np.bincount(ids[: len(references)], minlength=ids.max(initial=-1) + 1)
         by_size = np.argsort(sizes, kind='stable')
         place = np.empty_like(by_size)
@@ -221,15 +198,72 @@ def _take_positives(
     return taken if own is None else taken[:, :-1].contiguous()
 
 
-def _ranks(classes: _Classes, part: slice, strict: np.ndarray, loose: np.ndarray) -> PositiveRanks:
+@dataclass(frozen=True)
+class _Above:
+    """How many references that are no positives lie above each of P bounds of n queries."""
+
+    strict: np.ndarray  # larger than the bound, int32 of shape (n, P)
+    loose: np.ndarray  # at least as large
+
+    @classmethod
+    def none(cls, *shape: int) -> _Above:
+        return cls(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> _Above:
+        return _Above(self.strict[index], self.loose[index])
+
+    def count(self, s: Tensor, bounds: Tensor, dim: int = 1) -> None:
+        """Add what lies above each bound in its row or column of ``s`` (n, m).
+
+        On a CPU with numpy: its comparisons and its sums of bytes take a fraction of the time of
+        torch's, and counting would cost more than the matrix product.
+
+        Args:
+            s: Similarities, float32.
+            bounds: Bounds for each row (n, P), or for each column (m, P), no more than there are
+                counts; an infinite one is above everything.
+            dim: 1 if the bounds belong to rows, 0 if to columns.
+        """
+        if s.device.type != 'cpu':
+            for p, bound in enumerate(bounds.unbind(dim=1)):
+                aligned = bound.unsqueeze(dim)
+                self.strict[:, p] += (s > aligned).sum(dim, dtype=torch.int32).cpu().numpy()
+                self.loose[:, p] += (s >= aligned).sum(dim, dtype=torch.int32).cpu().numpy()
+            return
+        values, limits = s.numpy(), bounds.numpy()
+        rows = min(FITS_A_BYTE, max(1, TILE // values.shape[1]))
+        mask = np.empty((rows, values.shape[1]), np.bool_)
+        for start in range(0, len(values), rows):
+            tile = slice(start, start + rows)
+            found = mask[: len(values[tile])]
+            for p in range(limits.shape[1]):
+                for above, counts in ((np.greater, self.strict), (np.greater_equal, self.loose)):
+                    if dim == 1:
+                        above(values[tile], limits[tile, p, None], out=found)
+                        counts[tile, p] += found.view(np.uint8).sum(axis=1, dtype=np.uint32)
+                    else:
+                        above(values[tile], limits[:, p], out=found)
+                        counts[:, p] += found.view(np.uint8).sum(axis=0, dtype=np.uint8)
+
+    def search(self, s: Tensor, bounds: Tensor) -> None:
+        """Add what lies above each bound (n, P) in its row of ``s`` (n, m), which is sorted."""
+        if s.device.type != 'cpu':
+            s = s.sort(dim=1).values
+        else:
+            s.numpy().sort(axis=1)  # in place, without the indices that torch would make
+        for counts, right in ((self.strict, True), (self.loose, False)):
+            counts += s.shape[1] - torch.searchsorted(s, bounds, right=right).cpu().numpy()
+
+
+def _ranks(classes: _Classes, part: slice, above: _Above) -> PositiveRanks:
     """Add to the negatives above each positive (n, P), ascending, the positives above it."""
     counts = classes.counts[part]
-    width = strict.shape[1]
+    width = above.strict.shape[1]
     better = np.minimum(counts, width)[:, None] - 1 - np.arange(width)  # (n, P)
     order = np.where(better < 0, np.arange(width), better)
     ranks = [
-        np.where(better < 0, UNUSED, np.take_along_axis(above, order, axis=1) + np.arange(width))
-        for above in (strict.astype(np.int64), loose.astype(np.int64))
+        np.where(better < 0, UNUSED, np.take_along_axis(found, order, axis=1) + np.arange(width))
+        for found in (above.strict.astype(np.int64), above.loose.astype(np.int64))
     ]
     return PositiveRanks(classes.queries[part], counts, *ranks)
 
@@ -237,7 +271,7 @@ def _ranks(classes: _Classes, part: slice, strict: np.ndarray, loose: np.ndarray
 def _ranks_by_rows(
     vectors: Tensor, others: Tensor, classes: _Classes, best_only: bool
 ) -> Iterator[PositiveRanks]:
-    """Rank some queries at a time among all references."""
+    """Rank some queries at a time among all references: the second drawing."""
     device = vectors.device
     gallery = others[torch.from_numpy(classes.references).to(device)]  # (M, D)
     queries = torch.from_numpy(classes.queries).to(device)
@@ -248,64 +282,55 @@ def _ranks_by_rows(
         s = vectors[queries[part]] @ gallery.T  # (n, M)
         own = place[queries[part]] if classes.own else None
         bounds = _take_positives(s, classes.query_classes[part], classes.starts, best_only, own)
-        strict = np.zeros(bounds.shape, np.int32)
-        loose = np.zeros(bounds.shape, np.int32)
+        above = _Above.none(*bounds.shape)
         if bounds.shape[1] > FEW:
-            _search_sorted(s, bounds, strict, loose)
+            above.search(s, bounds)
         else:
-            add_counts_above(s, bounds, strict, loose, dim=1)
-        yield _ranks(classes, part, strict, loose)
-
-
-def _search_sorted(s: Tensor, bounds: Tensor, strict: np.ndarray, loose: np.ndarray) -> None:
-    if s.device.type != 'cpu':
-        s = s.sort(dim=1).values
-    else:
-        s.numpy().sort(axis=1)  # in place, without the indices that torch would make
-    for counts, right in ((strict, True), (loose, False)):
-        counts += s.shape[1] - torch.searchsorted(s, bounds, right=right).cpu().numpy()
+            above.count(s, bounds)
+        yield _ranks(classes, part, above)
 
 
 def _ranks_by_symmetry(
     vectors: Tensor, classes: _Classes, best_only: bool
 ) -> Iterator[PositiveRanks]:
-    """Rank all samples among all others, from the blocks on and above the diagonal."""
+    """Rank all samples among all others, from the blocks of the first drawing."""
     if not len(classes.queries):
         return
     cuts = _cut_between_classes(classes.starts, BLOCK)
     sizes = np.diff(cuts)
-    side = -(-int(sizes.max()) // 64) * 64  # of all blocks: see the note of the module
+    side = -(-int(sizes.max()) // 64) * 64  # of all blocks: products of one kind
     order = torch.from_numpy(classes.references).to(vectors.device)
     blocks = vectors.new_zeros(len(sizes), side, vectors.shape[1])
     for block, part in zip(blocks, order.split(sizes.tolist()), strict=True):
         block[: len(part)] = vectors[part]
     sample_classes = np.repeat(np.arange(len(classes.starts) - 1), np.diff(classes.starts))
     width = 1 if best_only else int(classes.counts.max())
-    strict = np.zeros((len(blocks), side, width), np.int32)
-    loose = np.zeros_like(strict)
+    above = _Above.none(len(blocks), side, width)
     bounds: list[Tensor] = []
     s = vectors.new_empty(side, side)
-    for i, (low, high) in enumerate(pairwise(cuts)):
-        torch.mm(blocks[i], blocks[i].T, out=s)
-        s[:, sizes[i] :] = -torch.inf
+
+    def multiply(i: int, j: int) -> None:
+        torch.mm(blocks[i], blocks[j].T, out=s)
+        s[sizes[i] :] = -torch.inf  # what fills the blocks up is above nothing
+        s[:, sizes[j] :] = -torch.inf
+
+    for i, (low, high) in enumerate(pairwise(cuts)):  # the diagonal
+        multiply(i, i)
         own = torch.arange(sizes[i], device=s.device)
         found = _take_positives(
             s[: sizes[i]], sample_classes[low:high], classes.starts - low, best_only, own
         )
         found[found == -torch.inf] = torch.inf  # no positive: nothing lies above it
         bounds.append(F.pad(found, (0, 0, 0, side - len(found)), value=torch.inf))
-        add_counts_above(s, bounds[i], strict[i], loose[i], dim=1)
-    for i, j in combinations(range(len(blocks)), 2):
-        torch.mm(blocks[i], blocks[j].T, out=s)
-        s[sizes[i] :] = -torch.inf
-        s[:, sizes[j] :] = -torch.inf
-        add_counts_above(s, bounds[i], strict[i], loose[i], dim=1)
-        add_counts_above(s, bounds[j], strict[j], loose[j], dim=0)
-    filled = (np.arange(side) < sizes[:, None]).reshape(-1)
+        above[i].count(s, bounds[i])
+    for i, j in combinations(range(len(blocks)), 2):  # above it
+        multiply(i, j)
+        above[i].count(s, bounds[i])
+        above[j].count(s, bounds[j], dim=0)
+    filled = np.arange(side) < sizes[:, None]  # (blocks, side)
     # Samples without a positive come first; they are references only.
     lone = len(classes.references) - len(classes.queries)
-    strict, loose = (counts.reshape(-1, width)[filled][lone:] for counts in (strict, loose))
-    yield _ranks(classes, slice(None), strict, loose)
+    yield _ranks(classes, slice(None), above[filled][lone:])
 
 
 def _cut_between_classes(starts: np.ndarray, most: int) -> np.ndarray:

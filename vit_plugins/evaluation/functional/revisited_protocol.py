@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .retrieval_ranking import BLOCK_ENTRIES, as_vectors, full_precision
+from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 # Of each query's lists: what is searched for, and what is taken out of the ranking.
 PROTOCOLS = {

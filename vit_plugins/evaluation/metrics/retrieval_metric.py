@@ -12,13 +12,13 @@ from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ...datasets.unfit_data import UnfitDataError
-from ..functional.retrieval_ranking import SIMILARITIES
 from ..functional.retrieval_scores import (
     RETRIEVAL_METRICS,
     check_metrics,
     retrieval_scores,
 )
 from ..functional.sample_collection import merge_batches, pack_batch, split_roles
+from ..functional.vectors import SIMILARITIES
 
 SHOWN = 0.005  # percent; a smaller difference is not one to tell
 

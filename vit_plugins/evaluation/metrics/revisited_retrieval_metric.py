@@ -11,9 +11,9 @@ from mmengine.device import get_device
 from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
-from ..functional.retrieval_ranking import SIMILARITIES
 from ..functional.revisited_protocol import revisited_scores
 from ..functional.sample_collection import merge_batches, pack_batch, split_roles
+from ..functional.vectors import SIMILARITIES
 from .retrieval_metric import SHOWN
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...evaluation.functional.embedding_statistics import effective_rank
+from .._precision import at_least_float32
 from ..losses.contrastive_loss import pair_masks
 from ..losses.koleo_loss import nearest_neighbours
 from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes
@@ -204,4 +205,4 @@ class ContrastiveRetrievalHead(BaseModule):
 
 
 def _normalised(feats: Tensor) -> Tensor:
-    return F.normalize(feats if feats.dtype == torch.float64 else feats.float(), dim=-1)
+    return F.normalize(at_least_float32(feats), dim=-1)

@@ -1,11 +1,10 @@
 """A classification head that also learns where its tokens come from."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from mmengine.model import BaseModule, ModuleList
 from mmengine.utils import to_2tuple
 from mmpretrain.registry import MODELS
@@ -13,44 +12,11 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..losses.drloc_loss import DRLocLoss
-from .parent_model import KnowsItsModel, ways_to_a_grid
-from .token_capture import Captured, capture_tokens
-from .token_grid import batch_shape, grid_from_image
-
-CLS_SOURCES = ('cls_token', 'extra_tokens', 'gap', 'neck', 'feats')
-
-
-def plain_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Strip DRLoc from the weights of a classifier, for the same model with its plain head.
-
-    Use it to publish or deploy: ``torch.save(plain_state_dict(model.state_dict()), path)``.
-
-    Args:
-        state_dict: Weights of an ``ImageClassifier`` with a :class:`DRLocHead`.
-
-    Raises:
-        ValueError: If the weights hold no DRLocHead.
-    """
-    if not any(key.startswith('head.drloc.') for key in state_dict):
-        raise ValueError("no 'head.drloc.*' among the keys: these are not weights of a DRLocHead")
-    renamed = {}
-    for key, value in state_dict.items():
-        if not key.startswith('head.drloc.'):
-            key = key.removeprefix('head.') if key.startswith('head.neck.') else key
-            renamed[key.replace('head.cls_head.', 'head.', 1)] = value
-    return renamed
-
-
-def wrapped_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of a plain classifier to those of one with a :class:`DRLocHead`.
-
-    Only needed when the plain model's neck has weights; otherwise loading does it.
-
-    Args:
-        state_dict: Weights of an ``ImageClassifier`` with a plain head.
-    """
-    prefixes = {'head.': 'head.cls_head.', 'neck.': 'head.neck.'}
-    return {prefixes.get(key[:5], key[:5]) + key[5:]: value for key, value in state_dict.items()}
+from .class_features import CLS_SOURCES, class_features
+from .drloc_weights import accept_plain_weights
+from .parent_model import KnowsItsModel
+from .token_capture import capture_tokens, tokens_of
+from .token_grid import TokenGrid, ways_to_a_grid
 
 
 @MODELS.register_module()
@@ -60,9 +26,9 @@ class DRLocHead(KnowsItsModel, BaseModule):
     The classifier's neck moves inside (``ImageClassifier(neck=None)``), so that the head sees
     the tokens. Classification is that of the wrapped head, bit for bit; prediction runs
     nothing else; weights of the plain model load as they are. Back to a plain model:
-    :func:`plain_state_dict`. The loss itself: :class:`DRLocLoss`, published weights 0.5 for
-    Swin and 0.1 for T2T-ViT and CvT, which take ``weight_in_cells=True`` or
-    ``preset='official'`` to be as strong as the authors ran them.
+    ``plain_state_dict`` of :mod:`.drloc_weights`. The loss itself: :class:`DRLocLoss`,
+    published weights 0.5 for Swin and 0.1 for T2T-ViT and CvT, which take
+    ``weight_in_cells=True`` or ``preset='official'`` to be as strong as the authors ran them.
 
     For ViTs, take ``out_type='raw'``: class token to the wrapped head, the rest to the loss.
     The grid of raw tokens is ``grid_size``, or image shape over ``patch_size``. For Swin,
@@ -88,10 +54,6 @@ class DRLocHead(KnowsItsModel, BaseModule):
         head: The classification head to wrap: config or module.
         in_channels: Width of the tokens; one per level if there are several.
         neck: Neck of the classification path: config, list of them or module.
-        preset: See :class:`DRLocLoss`.
-        mode: See :class:`DRLocLoss`.
-        num_pairs: Pairs per image.
-        loss_weight: Factor of ``loss_drloc``; 0 keeps the loss's parameters in the graph.
         feat_index: Which output of the backbone holds the tokens; a list adds up the losses
             of several levels, each with its own MLP.
         source: Name of a module in the model, or a list of them, whose output to use instead
@@ -109,8 +71,9 @@ class DRLocHead(KnowsItsModel, BaseModule):
         loss_grid_size: Average-pool the tokens to this grid for the loss (``grid_size`` of
             :class:`DRLocLoss`).
         init_cfg: Initialisation of all children; they override it by their own.
-        **loss_settings: Further arguments of :class:`DRLocLoss`: ``weight_in_cells``, ``signed``,
-            ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
+        **loss_settings: Arguments of :class:`DRLocLoss`: ``loss_weight`` (0 keeps the loss's
+            parameters in the graph), ``preset``, ``mode``, ``num_pairs``, ``weight_in_cells``,
+            ``signed``, ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
             ``min_variance``.
 
     Raises:
@@ -122,10 +85,6 @@ class DRLocHead(KnowsItsModel, BaseModule):
         head: dict | nn.Module,
         in_channels: int | Sequence[int],
         neck: dict | Sequence[dict] | nn.Module | None = None,
-        preset: str = 'paper',
-        mode: str = 'l1',
-        num_pairs: int = 64,
-        loss_weight: float = 0.5,
         feat_index: int | Sequence[int] = -1,
         source: str | Sequence[str] | None = None,
         num_extra_tokens: int = 1,
@@ -159,27 +118,19 @@ class DRLocHead(KnowsItsModel, BaseModule):
         if len(widths) != levels:
             raise ValueError(f'in_channels has {len(widths)} widths for {levels} levels of tokens')
         self.num_extra_tokens = num_extra_tokens
-        self.grid_size = None if grid_size is None else to_2tuple(grid_size)
-        self.patch_size = None if patch_size is None else to_2tuple(patch_size)
-        self.pad_size_divisor = pad_size_divisor
         self.cls_source = cls_source
+        self.token_grid = TokenGrid(
+            num_extra_tokens,
+            size=None if grid_size is None else to_2tuple(grid_size),
+            patch_size=None if patch_size is None else to_2tuple(patch_size),
+            pad_size_divisor=pad_size_divisor,
+            ways=ways_to_a_grid(None),
+        )
         self.cls_head = MODELS.build(head) if isinstance(head, dict) else head
         unbuilt = neck is not None and not isinstance(neck, nn.Module)
         self.neck = MODELS.build(neck) if unbuilt else neck
-        losses = [
-            DRLocLoss(
-                width,
-                preset=preset,
-                mode=mode,
-                num_pairs=num_pairs,
-                loss_weight=loss_weight,
-                grid_size=loss_grid_size,
-                **loss_settings,
-            )
-            for width in widths
-        ]
+        losses = [DRLocLoss(w, grid_size=loss_grid_size, **loss_settings) for w in widths]
         self.drloc = losses[0] if levels == 1 else ModuleList(losses)
-        self._ways_to_a_grid = ways_to_a_grid(None)
         self._attached = False
         self._warned = False
         self._register_load_state_dict_pre_hook(self._accept_plain_weights)
@@ -190,11 +141,11 @@ class DRLocHead(KnowsItsModel, BaseModule):
         Args:
             model: The classifier that this head becomes a part of.
         """
-        if self.pad_size_divisor is None:
+        if self.token_grid.pad_size_divisor is None:
             preprocessor = getattr(model, 'data_preprocessor', None)
-            self.pad_size_divisor = getattr(preprocessor, 'pad_size_divisor', None)
+            self.token_grid.pad_size_divisor = getattr(preprocessor, 'pad_size_divisor', None)
         if isinstance(backbone := getattr(model, 'backbone', None), nn.Module):
-            self._ways_to_a_grid = ways_to_a_grid(backbone)
+            self.token_grid.ways = ways_to_a_grid(backbone)
 
     def attach(self, model: nn.Module) -> None:
         """Have ``model.backbone`` hand over the tokens of ``source``; a second call is void.
@@ -220,8 +171,11 @@ class DRLocHead(KnowsItsModel, BaseModule):
             ValueError: If the tokens have no grid, or not the one that the settings say.
         """
         drlocs = [self.drloc] if isinstance(self.drloc, DRLocLoss) else self.drloc
-        levels = self._levels(feats)
-        grids = [self._grid(x, m, data_samples) for x, m in zip(levels, drlocs, strict=True)]
+        levels = tokens_of(feats, self.sources, self.feat_indices)
+        grids = [
+            self.token_grid.lay_out(level, drloc.in_channels, data_samples)
+            for level, drloc in zip(levels, drlocs, strict=True)
+        ]
         self._warn_if_frozen(grids)
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
         # The host's parse_losses would log a key 'loss' in place of the total.
@@ -277,77 +231,10 @@ class DRLocHead(KnowsItsModel, BaseModule):
             super().__setattr__(name, value)
 
     def _cls_feats(self, feats: Sequence[Any]) -> Any:
-        """Give the wrapped head what it would get in the plain model."""
+        """Return what the wrapped head would get in the plain model."""
         if self.neck is not None:
             return self.neck(tuple(feats))
-        last = feats[-1]
-        source = self.cls_source
-        if source is None:
-            source = self._natural_source(last)
-        if source == 'cls_token':
-            last = last[:, 0]
-        elif source == 'extra_tokens':
-            last = tuple(last[:, i] for i in range(self.num_extra_tokens))
-        elif source == 'gap':
-            last = (
-                last.mean((2, 3)) if last.ndim == 4 else last[:, self.num_extra_tokens :].mean(1)
-            )
-        return (*feats[:-1], last)
-
-    def _natural_source(self, last: Any) -> str:
-        if not isinstance(last, Tensor) or last.ndim == 2:
-            return 'feats'
-        if last.ndim == 4 or self.num_extra_tokens == 0:
-            return 'gap'
-        return 'cls_token' if self.num_extra_tokens == 1 else 'extra_tokens'
-
-    def _levels(self, feats: Sequence[Any]) -> list[Captured]:
-        if not self.sources:
-            return [Captured(feats[index], None) for index in self.feat_indices]
-        captured = getattr(feats, 'sources', None)
-        if captured is None:
-            raise RuntimeError(
-                f'source={self.sources} is set, but the backbone handed nothing over: add '
-                "custom_hooks=[dict(type='DRLocSourceHook')] to the config (outside a runner: "
-                'model.head.attach(model)), and keep the neck inside DRLocHead'
-            )
-        return captured
-
-    def _grid(self, level: Captured, drloc: DRLocLoss, samples: list[DataSample]) -> Tensor:
-        """Bring the tokens of one level to (B, D, h, w)."""
-        tokens, size = level
-        if isinstance(tokens, (tuple, list)):  # [map, class token] of older backbones
-            tokens = next((x for x in tokens if x.ndim == 4), tokens[0])
-        if tokens.ndim not in (3, 4):
-            raise ValueError(
-                f'features {tuple(tokens.shape)} have no grid left to localize tokens on: set '
-                f'{self._ways_to_a_grid}'
-            )
-        width = tokens.shape[1 if tokens.ndim == 4 else 2]
-        if width != drloc.in_channels:
-            raise ValueError(
-                f'features {tuple(tokens.shape)} have width {width}, in_channels is '
-                f'{drloc.in_channels}; tokens must be (B, D, h, w) or (B, N, D): set in_channels, '
-                f'or {self._ways_to_a_grid}'
-            )
-        if tokens.ndim == 4:
-            return tokens
-        if size is None or tokens.shape[1] != size[0] * size[1]:
-            tokens = tokens[:, self.num_extra_tokens :]
-            size = size or self._grid_size(tokens.shape[1], samples)
-        if tokens.shape[1] != size[0] * size[1]:
-            raise ValueError(
-                f'{tokens.shape[1]} tokens are not a {size[0]}x{size[1]} grid: set grid_size '
-                'or num_extra_tokens of DRLocHead'
-            )
-        return tokens.transpose(1, 2).unflatten(2, size)  # (B, D, h, w)
-
-    def _grid_size(self, num_tokens: int, samples: list[DataSample]) -> tuple[int, int]:
-        if self.grid_size is not None:
-            return self.grid_size
-        return grid_from_image(
-            num_tokens, batch_shape(samples, self.pad_size_divisor or 1), self.patch_size
-        )
+        return class_features(feats, self.cls_source, self.num_extra_tokens)
 
     def _warn_if_frozen(self, grids: list[Tensor]) -> None:
         frozen = not any(grid.requires_grad for grid in grids)
@@ -359,19 +246,12 @@ class DRLocHead(KnowsItsModel, BaseModule):
             )
 
     def _accept_plain_weights(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Rename weights of the plain head; the MLP, unknown to them, keeps its own."""
-        own = tuple(f'{prefix}{name}.' for name in ('cls_head', 'neck', 'drloc'))
-        plain = [k for k in state_dict if k.startswith(prefix) and not k.startswith(own)]
-        for key in plain:
-            state_dict[f'{own[0]}{key[len(prefix) :]}'] = state_dict.pop(key)
-        if plain and not any(key.startswith(own[2]) for key in state_dict):
-            print_log('weights of a plain head: the DRLoc MLP keeps its own', logger='current')
-            state_dict.update(self.drloc.state_dict(prefix=own[2]))
+        accept_plain_weights(self.drloc, state_dict, prefix)
 
     def extra_repr(self) -> str:
-        """Tell the settings that the sub-modules do not show."""
+        """Return the settings that the sub-modules do not show."""
         return (
             f'feat_indices={self.feat_indices}, sources={self.sources}, '
-            f'num_extra_tokens={self.num_extra_tokens}, grid_size={self.grid_size}, '
-            f'patch_size={self.patch_size}, cls_source={self.cls_source}'
+            f'num_extra_tokens={self.num_extra_tokens}, grid_size={self.token_grid.size}, '
+            f'patch_size={self.token_grid.patch_size}, cls_source={self.cls_source}'
         )

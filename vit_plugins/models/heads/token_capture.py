@@ -15,6 +15,31 @@ class Captured(NamedTuple):
     grid_size: tuple[int, int] | None
 
 
+def tokens_of(
+    feats: Sequence[Any], sources: Sequence[str], indices: Sequence[int]
+) -> list[Captured]:
+    """Return the tokens of each level, from what a backbone has returned.
+
+    Args:
+        feats: Its outputs.
+        sources: Names of modules whose output :func:`capture_tokens` put beside them.
+        indices: Which of the outputs to take where there is no source.
+
+    Raises:
+        RuntimeError: Nothing was captured.
+    """
+    if not sources:
+        return [Captured(feats[index], None) for index in indices]
+    captured = getattr(feats, 'sources', None)
+    if captured is None:
+        raise RuntimeError(
+            f'source={sources} is set, but the backbone handed nothing over: add '
+            "custom_hooks=[dict(type='DRLocSourceHook')] to the config (outside a runner: "
+            'model.head.attach(model)), and keep the neck inside DRLocHead'
+        )
+    return captured
+
+
 class FeatsWithSources(tuple):
     """The backbone's output tuple, with a :class:`Captured` per source in ``sources``.
 

@@ -1,9 +1,75 @@
 """Where the grid (h, w) of a sequence of tokens comes from: never from its square root."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isqrt
 
 from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from .token_capture import Captured
+
+
+@dataclass
+class TokenGrid:
+    """What is known of the grid that tokens lie on.
+
+    Attributes:
+        num_extra_tokens: Tokens before those of the patches.
+        size: Rows and columns of raw tokens, if all images have one size.
+        patch_size: Height and width of a patch; None infers the square patch.
+        pad_size_divisor: To what multiple the sides of a batch are padded; None is not at all.
+        ways: The settings that make a backbone hand over tokens on a grid, for messages.
+    """
+
+    num_extra_tokens: int
+    size: tuple[int, int] | None
+    patch_size: tuple[int, int] | None
+    pad_size_divisor: int | None
+    ways: str
+
+    def lay_out(self, level: Captured, width: int, samples: Sequence[DataSample]) -> Tensor:
+        """Bring the tokens of one level to (B, D, h, w).
+
+        Args:
+            level: Tokens (B, N, D) or a map, and their grid if a module told it.
+            width: Their width D.
+            samples: Samples of the batch, with ``img_shape`` where the grid follows from it.
+
+        Raises:
+            ValueError: The tokens have no grid, not the width, or not as many as the grid.
+        """
+        tokens, size = level
+        if isinstance(tokens, (tuple, list)):  # [map, class token] of older backbones
+            tokens = next((x for x in tokens if x.ndim == 4), tokens[0])
+        if tokens.ndim not in (3, 4):
+            raise ValueError(
+                f'features {tuple(tokens.shape)} have no grid left to localize tokens on: set '
+                f'{self.ways}'
+            )
+        found = tokens.shape[1 if tokens.ndim == 4 else 2]
+        if found != width:
+            raise ValueError(
+                f'features {tuple(tokens.shape)} have width {found}, in_channels is {width}; '
+                f'tokens must be (B, D, h, w) or (B, N, D): set in_channels, or {self.ways}'
+            )
+        if tokens.ndim == 4:
+            return tokens
+        if size is None or tokens.shape[1] != size[0] * size[1]:
+            tokens = tokens[:, self.num_extra_tokens :]
+            size = size or self._size_of(tokens.shape[1], samples)
+        if tokens.shape[1] != size[0] * size[1]:
+            raise ValueError(
+                f'{tokens.shape[1]} tokens are not a {size[0]}x{size[1]} grid: set grid_size '
+                'or num_extra_tokens of DRLocHead'
+            )
+        return tokens.transpose(1, 2).unflatten(2, size)  # (B, D, h, w)
+
+    def _size_of(self, num_tokens: int, samples: Sequence[DataSample]) -> tuple[int, int]:
+        if self.size is not None:
+            return self.size
+        shape = batch_shape(samples, self.pad_size_divisor or 1)
+        return grid_from_image(num_tokens, shape, self.patch_size)
 
 
 def batch_shape(data_samples: Sequence[DataSample], pad_size_divisor: int = 1) -> tuple[int, int]:
@@ -59,3 +125,35 @@ def grid_from_image(
             'grid_size=(h, w) or num_extra_tokens of DRLocHead'
         )
     return rows, cols
+
+
+def ways_to_a_grid(backbone: nn.Module | None) -> str:
+    """Return the settings that make a backbone hand over tokens that lie on a grid, in words.
+
+    Args:
+        backbone: The backbone; None names what the host's backbones have.
+
+    >>> ways_to_a_grid(nn.Sequential())
+    "source='backbone.<module>' in DRLocHead"
+    """
+    ways = []
+    if backbone is None or hasattr(backbone, 'out_type'):
+        ways.append("out_type='raw' (keeps the class token) or 'featmap' in the backbone")
+    if backbone is None or hasattr(backbone, 'gap_before_final_norm'):
+        ways.append('gap_before_final_norm=False in the backbone')
+    module = '<module>' if backbone is None else _last_tokens(backbone)
+    ways.append(f"source='backbone.{module}' in DRLocHead")
+    return ', or '.join(ways)
+
+
+def _last_tokens(backbone: nn.Module) -> str:
+    """Return the name of the final norm, which sees all tokens, else of the last block."""
+    children = dict(backbone.named_children())
+    norms = [name for name, child in children.items() if isinstance(child, nn.LayerNorm)]
+    if norms:
+        return norms[-1]
+    stacks = [
+        n for n, child in children.items() if isinstance(child, (nn.ModuleList, nn.Sequential))
+    ]
+    stacks = [name for name in stacks if len(children[name])]
+    return f'{stacks[-1]}.{len(children[stacks[-1]]) - 1}' if stacks else '<module>'

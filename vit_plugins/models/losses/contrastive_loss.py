@@ -4,6 +4,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._precision import at_least_float32
+
 SIMILARITIES = ('cosine', 'euclidean')
 REDUCTIONS = ('sum_per_anchor', 'mean_active')
 
@@ -167,7 +169,9 @@ class ContrastiveLoss(nn.Module):
         """
         terms = cosine_terms if self.similarity == 'cosine' else euclidean_terms
         with torch.autocast(anchors.device.type, enabled=False):
-            pull, push = terms(_full(anchors), _full(references), self.margin)
+            pull, push = terms(
+                at_least_float32(anchors), at_least_float32(references), self.margin
+            )
         positive, negative = pair_masks(anchor_labels, reference_labels, self_index)
         pull, push = pull.where(positive, 0.0), push.where(negative, 0.0)
         active = push > 0
@@ -187,10 +191,6 @@ class ContrastiveLoss(nn.Module):
             f'margin={self.margin}, similarity={self.similarity}, reduction={self.reduction}, '
             f'loss_weight={self.loss_weight}'
         )
-
-
-def _full(vectors: Tensor) -> Tensor:
-    return vectors if vectors.dtype == torch.float64 else vectors.float()
 
 
 def _mean_of_active(costs: Tensor, active: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._precision import at_least_float32
+
 
 def row_fingerprints(vectors: Tensor) -> Tensor:
     """Return a number for each vector, the same for equal ones and for no others.
@@ -105,8 +107,7 @@ class KoLeoLoss(nn.Module):
             Scalar, float32 or float64.
         """
         with torch.autocast(vectors.device.type, enabled=False):
-            full = vectors if vectors.dtype == torch.float64 else vectors.float()
-            return self.loss_weight * koleo_loss(full, self.min_distance)
+            return self.loss_weight * koleo_loss(at_least_float32(vectors), self.min_distance)
 
     def extra_repr(self) -> str:
         """Return the settings, to print."""

@@ -4,6 +4,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._precision import at_least_float32
 from .device_check import require
 
 
@@ -99,8 +100,7 @@ class TupleContrastiveLoss(nn.Module):
             )
         self._check_order(anchor_labels)
         with torch.autocast(anchors.device.type, enabled=False):
-            full = anchors if anchors.dtype == torch.float64 else anchors.float()
-            costs = tuple_contrastive_loss(full, self.tuple_size, self.margin)
+            costs = tuple_contrastive_loss(at_least_float32(anchors), self.tuple_size, self.margin)
         return self.loss_weight * costs.sum()
 
     def _check_order(self, labels: Tensor) -> None:

@@ -6,6 +6,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ._patch_tokens import patch_tokens
+
 
 @MODELS.register_module()
 class SequencePooling(BaseModule):
@@ -44,15 +46,6 @@ class SequencePooling(BaseModule):
             One tensor (N, D) in a tuple.
         """
         last = feats if isinstance(feats, Tensor) else feats[-1]
-        if not isinstance(last, Tensor) or last.ndim not in (3, 4):
-            got = f'features {tuple(last.shape)}' if isinstance(last, Tensor) else 'a tuple'
-            raise ValueError(
-                f'SequencePooling needs tokens (N, L, D) or a map (N, D, H, W), got {got}: set '
-                "the backbone's out_type to 'raw' or 'featmap'"
-            )
-        if last.ndim == 4:
-            tokens = last.flatten(2).transpose(1, 2)  # (N, H * W, D)
-        else:
-            tokens = last[:, self.num_extra_tokens :]
+        tokens = patch_tokens(last, self.num_extra_tokens, 'SequencePooling')  # (N, M, D)
         weights = self.score(tokens).float().softmax(dim=1)  # (N, M, 1), sums to 1 under AMP, too
         return ((weights * tokens).sum(dim=1),)

@@ -7,6 +7,9 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._precision import at_least_float32
+from ._patch_tokens import patch_tokens
+
 MODES = ('cls', 'avg', 'max', 'gem', 'cls_avg')
 TOKENS = ('cls', 'dist', 'mean')
 
@@ -28,8 +31,7 @@ def generalized_mean(tokens: Tensor, p: float | Tensor = 3.0, eps: float = 1e-6)
     >>> generalized_mean(torch.tensor([[[1.0], [2.0], [-5.0]]]))  # (9 / 3)^(1/3)
     tensor([[1.4422]])
     """
-    tokens = tokens if tokens.dtype == torch.float64 else tokens.float()
-    return tokens.clamp(min=eps).pow(p).mean(1).pow(1 / p)
+    return at_least_float32(tokens).clamp(min=eps).pow(p).mean(1).pow(1 / p)
 
 
 @MODELS.register_module()
@@ -148,16 +150,8 @@ class TokenPooling(BaseModule):
         return last[TOKENS.index(self.which)]
 
     def _pool(self, last: Tensor | Sequence[Tensor]) -> Tensor:
-        if not isinstance(last, Tensor) or last.ndim not in (3, 4):
-            got = f'features {tuple(last.shape)}' if isinstance(last, Tensor) else 'a tuple'
-            raise ValueError(
-                f'mode={self.mode!r} pools patches, but the backbone returns {got}, where none '
-                "are left: set its out_type to 'raw' (or 'featmap'), or mode='cls' in TokenPooling"
-            )
-        if last.ndim == 4:
-            tokens = last.flatten(2).transpose(1, 2)  # (N, H·W, D)
-        else:
-            tokens = last[:, self.num_extra_tokens :]  # (N, M, D)
+        reader, otherwise = f'mode={self.mode!r}', ", or mode='cls' in TokenPooling"
+        tokens = patch_tokens(last, self.num_extra_tokens, reader, otherwise)  # (N, M, D)
         if self.mode in ('avg', 'cls_avg'):
             return tokens.mean(1)
         if self.mode == 'max':

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ...evaluation.functional.features import encode_batches
+from ...evaluation.functional.encoding import encode_batches
 
 
 def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor | None) -> Tensor:

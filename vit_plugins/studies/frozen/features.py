@@ -82,7 +82,8 @@ def extract(
         images = torch.from_numpy(np.stack(photos)).permute(0, 3, 1, 2)  # (B, 3, size, size)
         wall, cpu = time.perf_counter(), time.process_time()
         for pooling, vectors in encoder(images).items():
-            parts.setdefault(pooling, []).append(vectors.float())
+            # a copy: the class token is a view that would keep all tokens
+            parts.setdefault(pooling, []).append(vectors.float().clone())
         seconds += time.perf_counter() - wall
         cpu_seconds += time.process_time() - cpu
         done = start + len(photos)

@@ -30,6 +30,7 @@ class Training:
         batch_size: Photos of an iteration.
         samples_per_class: Photos of each of its classes.
         weight_decay: That of AdamW.
+        memory: Embeddings that are kept to compare with.
     """
 
     dims: int
@@ -40,6 +41,7 @@ class Training:
     batch_size: int
     samples_per_class: int
     weight_decay: float
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def pca_layer(vectors: Tensor, dims: int) -> nn.Linear:
 
 
 def train_projection(data: LabelledVectors, training: Training, seed: int) -> nn.Linear:
-    """Train a projection that starts as PCA, by Eq. (1) and (5) of IRT with a memory of all.
+    """Train a projection that starts as PCA, by Eq. (1) and (5) of IRT with a memory.
 
     Args:
         data: The frozen features to train on.
@@ -88,7 +90,7 @@ def train_projection(data: LabelledVectors, training: Training, seed: int) -> nn
     layer = pca_layer(data.vectors, training.dims)
     head = ContrastiveRetrievalHead(
         ContrastiveLoss(margin=training.margin),
-        memory=CrossBatchMemory(len(data)),
+        memory=CrossBatchMemory(training.memory),
         koleo=KoLeoLoss(training.koleo) if training.koleo else None,
     )
     optimizer = torch.optim.AdamW(

@@ -46,7 +46,7 @@ class Plan:
         training: Settings of all projections, see `Training`.
         held_classes: Training classes on which learning rates are chosen.
         rates: Learning rates to choose from.
-        rate_search: Width and margin of that search.
+        rate_dims: Width of the projection in that search.
         dims: Widths of the projection.
         margins: β.
         koleo: λ, with 0.
@@ -64,7 +64,7 @@ class Plan:
     training: dict[str, Any]
     held_classes: int
     rates: list[float]
-    rate_search: dict[str, Any]
+    rate_dims: int
     dims: list[int]
     margins: list[float]
     koleo: list[float]
@@ -140,7 +140,12 @@ class FrozenStudy:
             log: Where to write.
         """
         steps = list(getattr(self, part)())
-        records = read_record_file(self.file)
+        planned = {step.name for step in steps}
+        records = {  # without cells that the plan no longer has
+            name: record
+            for name, record in read_record_file(self.file).items()
+            if name in planned or not name.startswith(f'{part}/')
+        }
         todo = [s for s in steps if records.get(s.name, {}).get('fingerprint') != s.fingerprint]
         log(f'{part}: {len(steps)} cells, {len(todo)} to do')
         for number, step in enumerate(todo):
@@ -181,12 +186,11 @@ class FrozenStudy:
             yield Step('/'.join(('pooling', *levels.values())), levels, 0, settings, measure)
 
     def rates(self) -> Iterator[Step]:
-        """Recall@1 of each learning rate on training classes held out, for each KoLeo."""
-        for koleo, rate in product(self.plan.koleo, self.plan.rates):
-            training = Training(
-                **self.plan.rate_search, koleo=koleo, rate=rate, **self.plan.training
-            )
-            levels = {'koleo': str(koleo), 'rate': str(rate)}
+        """Recall@1 of each learning rate on held-out training classes, by margin and KoLeo."""
+        grid = product(self.plan.margins, self.plan.koleo, self.plan.rates)
+        for margin, koleo, rate in grid:
+            training = Training(self.plan.rate_dims, margin, koleo, rate, **self.plan.training)
+            levels = {'margin': str(margin), 'koleo': str(koleo), 'rate': str(rate)}
             settings = {
                 'pooling': self.best_pooling,
                 'held_classes': self.plan.held_classes,
@@ -200,7 +204,7 @@ class FrozenStudy:
         """IRT_L and IRT_R: the grid of width, margin and KoLeo, tested on unseen classes."""
         grid = product(self.plan.seeds, self.plan.dims, self.plan.margins, self.plan.koleo)
         for seed, dims, margin, koleo in grid:
-            rate = self.best_rate(koleo)
+            rate = self.best_rate(margin, koleo)
             training = Training(dims, margin, koleo, rate, **self.plan.training)
             levels = {'dims': str(dims), 'margin': str(margin), 'koleo': str(koleo)}
             settings = {
@@ -244,16 +248,17 @@ class FrozenStudy:
             key=lambda name: records[f'pooling/{SEARCHED.format(name)}']['metrics']['Recall@1'],
         )
 
-    def best_rate(self, koleo: float) -> float:
+    def best_rate(self, margin: float, koleo: float) -> float:
         """Return the learning rate with the best record; of equals the lowest.
 
         Args:
+            margin: Of that β.
             koleo: Of that λ.
         """
         records = read_record_file(self.file)
         return max(
             sorted(self.plan.rates),
-            key=lambda rate: records[f'rates/{koleo}/{rate}']['metrics']['Recall@1'],
+            key=lambda rate: records[f'rates/{margin}/{koleo}/{rate}']['metrics']['Recall@1'],
         )
 
     @cached_property

@@ -46,19 +46,20 @@ def off_the_shelf_table(plan: Plan, records: Records) -> list[str]:
 
 
 def rates_table(plan: Plan, records: Records) -> list[str]:
-    """Return Recall@1 on the training classes held out, by KoLeo and learning rate.
+    """Return Recall@1 on the training classes held out, by margin, KoLeo and learning rate.
 
     Args:
         plan: The plan.
         records: Name of each finished cell to its record.
     """
     body = []
-    for koleo in plan.koleo:
-        found = [records[f'rates/{koleo}/{rate}']['metrics']['Recall@1'] for rate in plan.rates]
+    for margin, koleo in product(plan.margins, plan.koleo):
+        cells = [f'rates/{margin}/{koleo}/{rate}' for rate in plan.rates]
+        found = [records[cell]['metrics']['Recall@1'] for cell in cells]
         best = max(range(len(found)), key=found.__getitem__)
         shown = [f'**{x:.2f}**' if i == best else f'{x:.2f}' for i, x in enumerate(found)]
-        body.append([f'{koleo:g}', *shown])
-    return markdown_table(['KoLeo', *(f'{rate:g}' for rate in plan.rates)], body)
+        body.append([f'{margin:g}', f'{koleo:g}', *shown])
+    return markdown_table(['margin', 'KoLeo', *(f'{rate:g}' for rate in plan.rates)], body)
 
 
 def projection_table(plan: Plan, records: Records) -> list[str]:
@@ -170,8 +171,10 @@ def _start(records: Records, dims: int, metric: str) -> float:
 def _seeds(
     plan: Plan, records: Records, dims: int, margin: float, koleo: float, metric: str
 ) -> dict[int, float]:
-    names = {seed: f'projection/{dims}/{margin}/{koleo}/seed{seed}' for seed in plan.seeds}
-    return {seed: records[name]['metrics'][metric] for seed, name in names.items()}
+    """Return the score of each seed that has been measured, one at least."""
+    cell = f'projection/{dims}/{margin}/{koleo}/seed'
+    found = [seed for seed in plan.seeds if f'{cell}{seed}' in records] or plan.seeds[:1]
+    return {seed: records[f'{cell}{seed}']['metrics'][metric] for seed in found}
 
 
 def _difference(values: Sequence[float], baseline: Sequence[float], factor: float = 1.0) -> str:

@@ -1,9 +1,0 @@
-# Swin-T with the localization loss, fine-tuned from ImageNet-1k on CIFAR-10.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/cifar10/swin-tiny-drloc_in1k-pre_8xb128-100e_cifar10.py 8
-#
-# Published: 98.37 % top-1. Not trained by us (no GPU node).
-_base_ = './swin-tiny-drloc_8xb128-100e_cifar10.py'
-
-model = dict(backbone=dict(init_cfg=_base_.pretrained))

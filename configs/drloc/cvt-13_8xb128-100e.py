@@ -1,0 +1,26 @@
+# CvT-13 from scratch, the baseline of DRLoc: 224 px, batch 1024, 100 epochs.
+#
+#   bash tools/dist_train.sh configs/drloc/cvt-13_8xb128-100e.py 8
+#   ... --data svhn: other data than CIFAR-100, of those in README.md
+#
+# The published results stand in configs/published.yml, by data. Not trained by us (no GPU node).
+_base_ = [
+    '../_base_/models/cvt_13_gap.py',
+    '../_base_/datasets/cifar100_224.py',
+    '../_base_/schedules/adamw_100e_drloc.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=100))
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-3),
+    # The released norms over channels are decayed like weights.
+    paramwise_cfg=dict(
+        custom_keys={
+            '.patch_embed.norm.': dict(decay_mult=1.0),
+            '.norm1.': dict(decay_mult=1.0),
+            '.norm2.': dict(decay_mult=1.0),
+        }
+    ),
+)
+train_cfg = dict(max_epochs=100)

@@ -1,9 +1,0 @@
-# T2T-ViT-14 with the localization loss on DomainNet painting at 224 px, 100 epochs.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/domainnet-painting/t2t-vit-14-drloc_8xb128-100e_domainnet-painting.py 8
-#
-# Published: 42.78 % top-1. Not trained by us (no GPU node).
-_base_ = './t2t-vit-14_8xb128-100e_domainnet-painting.py'
-
-model = dict(_base_.drloc, head=dict(_base_.drloc.head, _delete_=True, head=_base_.model.head))

@@ -1,9 +1,0 @@
-# Swin-T with the localization loss on DomainNet quickdraw at 224 px, 100 epochs.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/domainnet-quickdraw/swin-tiny-drloc_8xb128-100e_domainnet-quickdraw.py 8
-#
-# Published: 69.41 % top-1. Not trained by us (no GPU node).
-_base_ = './swin-tiny_8xb128-100e_domainnet-quickdraw.py'
-
-model = dict(_base_.drloc, head=dict(_base_.drloc.head, _delete_=True, head=_base_.model.head))

@@ -1,9 +1,0 @@
-# ResNet-50 with the localization loss, fine-tuned from ImageNet-1k on DomainNet sketch.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/domainnet-sketch/resnet50-drloc_in1k-pre_8xb128-100e_domainnet-sketch.py 8
-#
-# The paper has no number for it. Not trained by us (no GPU node).
-_base_ = './resnet50-drloc_8xb128-100e_domainnet-sketch.py'
-
-model = dict(backbone=dict(init_cfg=_base_.pretrained))

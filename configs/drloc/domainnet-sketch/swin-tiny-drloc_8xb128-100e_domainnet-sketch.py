@@ -1,9 +1,0 @@
-# Swin-T with the localization loss on DomainNet sketch at 224 px, 100 epochs.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/domainnet-sketch/swin-tiny-drloc_8xb128-100e_domainnet-sketch.py 8
-#
-# Published: 38.55 % top-1. Not trained by us (no GPU node).
-_base_ = './swin-tiny_8xb128-100e_domainnet-sketch.py'
-
-model = dict(_base_.drloc, head=dict(_base_.drloc.head, _delete_=True, head=_base_.model.head))

@@ -1,9 +1,0 @@
-# Swin-T with the localization loss, fine-tuned from ImageNet-1k on Flowers-102.
-#
-#   bash tools/dist_train.sh \
-#     configs/drloc/flowers102/swin-tiny-drloc_in1k-pre_8xb128-100e_flowers102.py 8
-#
-# Published: 98.21 % top-1. Not trained by us (no GPU node).
-_base_ = './swin-tiny-drloc_8xb128-100e_flowers102.py'
-
-model = dict(backbone=dict(init_cfg=_base_.pretrained))

@@ -1,8 +1,0 @@
-# DeiT-S with the localization loss, fine-tuned from ImageNet-1k on SVHN.
-#
-#   bash tools/dist_train.sh configs/drloc/svhn/deit-small-drloc_in1k-pre_8xb128-100e_svhn.py 8
-#
-# The paper has no number for it. Not trained by us (no GPU node).
-_base_ = './deit-small-drloc_8xb128-100e_svhn.py'
-
-model = dict(backbone=dict(init_cfg=_base_.pretrained))

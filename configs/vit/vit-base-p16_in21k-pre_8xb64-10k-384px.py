@@ -1,0 +1,29 @@
+# ViT-B/16 from ImageNet-21k to CIFAR-100 or CIFAR-10 as the ViT paper fine-tunes it:
+# 384 px, batch 512, 10k steps. The whole head is taken off; its successor starts at zero.
+#
+#   bash tools/dist_train.sh configs/vit/vit-base-p16_in21k-pre_8xb64-10k-384px.py 8 --amp
+#   ... --data cifar10: in place of CIFAR-100
+#
+# The results of the paper are not at hand. Not trained by us (no GPU node).
+# Google's weights instead of those of our recipe: ViT-B_16.npz of gs://vit_models/imagenet21k,
+#
+#   python tools/convert_checkpoint.py ViT-B_16.npz vit.pth --arch vit
+#
+# and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
+_base_ = [
+    '../_base_/models/vit.py',
+    '../_base_/datasets/cifar100_vit_384.py',
+    '../_base_/schedules/sgd_10k_vit.py',
+]
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/vit-base-p16_64xb64-90e_in21k/iter_311948.pth',
+            prefix='backbone.',
+        ),
+    ),
+    head=dict(num_classes=100),
+)

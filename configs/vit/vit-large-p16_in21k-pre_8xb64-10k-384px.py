@@ -1,0 +1,31 @@
+# ViT-L/16 from ImageNet-21k to CIFAR-100 or CIFAR-10 as the ViT paper fine-tunes it:
+# 384 px, batch 512, 10k steps. The whole head is taken off; its successor starts at zero.
+#
+#   bash tools/dist_train.sh configs/vit/vit-large-p16_in21k-pre_8xb64-10k-384px.py 8 --amp
+#   ... --data cifar10: in place of CIFAR-100
+#
+# Published: 93.25 % top-1 on CIFAR-100, 99.15 % on CIFAR-10. Not trained by us (no GPU node).
+# Google's weights instead of those of our recipe: ViT-L_16.npz of gs://vit_models/imagenet21k,
+#
+#   python tools/convert_checkpoint.py ViT-L_16.npz vit.pth --arch vit
+#
+# and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
+_base_ = [
+    '../_base_/models/vit.py',
+    '../_base_/datasets/cifar100_vit_384.py',
+    '../_base_/schedules/sgd_10k_vit.py',
+]
+
+model = dict(
+    backbone=dict(
+        arch='large',
+        drop_rate=0.1,
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/vit-large-p16_64xb64-90e_in21k/iter_311948.pth',
+            prefix='backbone.',
+        ),
+    ),
+    head=dict(num_classes=100, in_channels=1024),
+)

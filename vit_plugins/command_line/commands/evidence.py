@@ -1,0 +1,32 @@
+"""What ``tools/evidence.py`` does once its arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ...recipes.published import fill_published
+from ...resources import resource_root
+from ...studies.page import fill_page
+
+
+def run(args: argparse.Namespace) -> None:
+    """Rewrite the pages, or check that they are up to date."""
+    root = resource_root()
+    pages = args.pages or [root / 'docs/evidence.md', *sorted(root.glob('configs/*/README.md'))]
+    stale = []
+    for page in pages:
+        text = page.read_text(encoding='utf-8')
+        try:
+            filled = fill_published(fill_page(text, root), page.resolve().parent.name)
+        except (ValueError, OSError) as error:
+            sys.exit(str(error))
+        if filled == text:
+            print(f'{page} is up to date')
+        elif args.check:
+            stale.append(str(page))
+        else:
+            page.write_text(filled, encoding='utf-8')
+            print(f'{page} is written anew')
+    if stale:
+        sys.exit(f'{", ".join(stale)}: not what the records say; run python tools/evidence.py')

@@ -1,0 +1,41 @@
+"""What ``tools/kfold.py`` does once its arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ...config_edits.config_check import check_config
+from ...config_edits.data import apply_data
+from ...config_edits.data_root import apply_data_root
+from ...config_edits.reading import read_config_file
+from ...config_edits.recipe_variables import apply_options
+from ...fileio.printable_text import write_any_character
+from ...resources import resource_root
+from ...studies.folds import FoldError, fold_table, run_folds
+from ..data_arguments import run_name
+
+
+def run(args: argparse.Namespace, options: list[str]) -> None:
+    """Run the folds that are not done and print what all of them say.
+
+    Args:
+        args: The arguments of the tool.
+        options: What is handed on to ``tools/train.py``.
+    """
+    write_any_character()
+    folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
+    train = [sys.executable, str(resource_root() / 'tools/train.py')]
+    try:
+        cfg = apply_options(read_config_file(args.config), args.cfg_options)
+        if args.data is not None:
+            cfg = apply_data(cfg, args.data)
+            cfg.merge_from_dict(args.cfg_options)
+        check_config(cfg)
+        if args.data_root is not None:
+            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
+        results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
+    except (FoldError, ValueError, FileNotFoundError) as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    print(f'\n{fold_table(results)}')

@@ -1,0 +1,77 @@
+"""What ``tools/probe.py`` does once its arguments are read."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ...config_edits.data import apply_data
+from ...config_edits.data_root import apply_data_root
+from ...config_edits.presence import require_data
+from ...config_edits.reading import read_config_file
+from ...config_edits.recipe_variables import apply_options
+from ...evaluation.functional.finite import json_text
+from ...fileio.printable_text import write_any_character
+from ...fileio.writable_folder import require_writable
+from ...inference.features import encode, read_split
+from ...inference.loading import load_trained
+from ...inference.probe import (
+    as_table,
+    probe_few_shot,
+    probe_knn,
+    probe_linear,
+)
+from ...weights.choosing import find_trained
+from ...weights.index import resolve_weights
+
+
+def read_config(args: argparse.Namespace) -> Config:
+    """Turn the arguments into the config of the model with the images asked for."""
+    if Path(args.config).is_dir():
+        args.config, found = find_trained(args.config)
+        args.checkpoint = args.checkpoint or found
+    cfg = apply_options(read_config_file(args.config), args.cfg_options)
+    if args.data is not None:
+        cfg = apply_data(cfg, args.data, trained=True)
+        cfg.merge_from_dict(args.cfg_options)
+    if args.data_root is not None:
+        cfg = apply_data_root(cfg, args.data_root, verify=False)
+    else:
+        require_data(cfg, ['train', 'test'])
+    if args.max_per_class is not None:
+        cfg.train_dataloader.dataset = dict(
+            type='ClassSubset',
+            dataset=cfg.train_dataloader.dataset,
+            num_per_class=args.max_per_class,
+            mode='random',
+            allow_fewer=True,
+        )
+    return cfg
+
+
+def run(args: argparse.Namespace) -> dict[str, float]:
+    """Encode the images and print what the probes say."""
+    write_any_character()
+    try:
+        if args.out:
+            require_writable(args.out.absolute().parent)
+        cfg = read_config(args)
+        weights = args.checkpoint and resolve_weights(args.checkpoint)
+        model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
+        train, test = (encode(model, read_split(cfg, s)).labelled for s in ('train', 'test'))
+        results: dict[str, float] = {}
+        if 'knn' in args.probes:
+            results |= probe_knn(train, test, args.k)
+        if 'few-shot' in args.probes:
+            results |= probe_few_shot(train, test, args.shots, args.seeds, args.ridge)
+        if 'linear' in args.probes:
+            results |= probe_linear(train, test, args.penalties)
+    except (ValueError, OSError) as error:  # in words: no traceback needed
+        raise SystemExit(str(error)) from None
+    print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
+    print(as_table(results))
+    if args.out:
+        args.out.write_text(json_text(results, indent=1), encoding='utf-8')
+    return results

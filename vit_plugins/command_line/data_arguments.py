@@ -1,0 +1,61 @@
+"""The arguments of the tools that choose images, and the names that follow from them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SUBSETS = ('first', 'random')  # what --fraction keeps of each class
+# Words in the names of configs/_base_/datasets that say how images are augmented, not which.
+AUGMENTATIONS = {'batch', 'deit3', 'folders', 'ft', 'retrieval', 'src', 'trivial', 'vit'}
+
+
+def add_data_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``--data`` and ``--data-root``.
+
+    Args:
+        parser: The parser of a tool.
+    """
+    parser.add_argument(
+        '--data',
+        metavar='NAME|FILE',
+        help="a dataset in the place of the config's: a name of configs/_base_/datasets as "
+        'svhn, cifar100 or domainnet-sketch (its image size follows the config), or a config '
+        'file with loaders',
+    )
+    parser.add_argument(
+        '--data-root',
+        metavar='DIR',
+        help="your own images, one folder per class, or where the files of the config's dataset "
+        'or of --data lie; of class folders the classes, their number and a validation part are '
+        'found',
+    )
+
+
+def run_name(args: argparse.Namespace) -> str:
+    """Return what a run is called: its config, and what was put into it.
+
+    Args:
+        args: Arguments of a tool: ``config``, and perhaps ``data`` and ``fraction``.
+
+    >>> run_name(argparse.Namespace(config='configs/x.py', data='svhn', fraction=0.05))
+    'x_svhn-5pct'
+    """
+    data, fraction = getattr(args, 'data', None), getattr(args, 'fraction', None)
+    name = Path(args.config).stem + (f'_{Path(data).stem}' if data else '')
+    return f'{name}-{100 * fraction:.4g}pct' if fraction else name
+
+
+def dataset_name(stem: str) -> str:
+    """Return the name of a dataset without its image size and augmentation.
+
+    Args:
+        stem: The name of a file of ``configs/_base_/datasets``.
+
+    >>> dataset_name('stanford_cars_deit3_ft_224')
+    'stanford-cars'
+    """
+    words = stem.split('_')
+    while len(words) > 1 and (words[-1].isdigit() or words[-1] in AUGMENTATIONS):
+        words.pop()
+    return '-'.join(words)

@@ -1,0 +1,22 @@
+"""Write a config as one file that stands on no other."""
+
+from __future__ import annotations
+
+from mmengine.config import Config
+
+from .component_arguments import RUNNER_KEYS
+from .recipe_variables import TOOL_KEYS
+
+
+def literal_text(cfg: Config, header: str = '') -> str:
+    """Return a config as the text of one file with everything written out.
+
+    Names that a recipe gives to values of its own are left out: nothing reads them any more.
+
+    Args:
+        cfg: The config.
+        header: Lines for a comment at the top.
+    """
+    kept = {key: value for key, value in cfg.to_dict().items() if key in RUNNER_KEYS | TOOL_KEYS}
+    comment = ''.join(f'# {line}'.rstrip() + '\n' for line in header.splitlines())
+    return comment + Config(kept).pretty_text

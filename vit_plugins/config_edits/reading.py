@@ -1,0 +1,36 @@
+"""Read a config file; of one that is gone, say what replaces it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..command_line.gone import replacement
+
+
+def read_config_file(path: str | Path) -> Config:
+    """Read a config and its bases.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If the file or one of its bases is not there; of a recipe that is gone
+            with what replaces it.
+    """
+    try:
+        return Config.fromfile(path)
+    except FileNotFoundError as error:
+        missing = str(error.filename or path)
+    other = replacement(missing)
+    if not other:
+        raise FileNotFoundError(
+            f'there is no config file {missing}; `python -m vit_plugins list` shows those that '
+            'come with the package'
+        )
+    options = other.split()[1:]
+    as_base = ''
+    if options and Path(missing).resolve() != Path(path).resolve():
+        as_base = f' (in _base_ the recipe, and {" ".join(options)} on the command line)'
+    raise FileNotFoundError(f'{missing} is gone: use {other}{as_base}')

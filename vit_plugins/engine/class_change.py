@@ -1,0 +1,34 @@
+"""Whether two trainings are on the same classes, and what messages say where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def class_change(before: Sequence[str] | None, now: Sequence[str] | None) -> str | None:
+    """Return what is said of classes that have changed, None if they have not or are not known.
+
+    Args:
+        before: Their names, in the order of the labels.
+        now: The same of today.
+
+    >>> class_change(['cat', 'dog'], ['ant', 'cat', 'dog'])
+    "other classes (new: 'ant')"
+    >>> class_change(['cat', 'dog'], ['dog', 'cat'])
+    "other classes (their order differs: label 0 was 'cat' and is 'dog')"
+    """
+    if before is None or now is None or list(before) == list(now):
+        return None
+    new = [repr(name) for name in now if name not in set(before)]
+    gone = [repr(name) for name in before if name not in set(now)]
+    found = [f'{what}: {_some(names)}' for what, names in (('new', new), ('gone', gone)) if names]
+    if not found:
+        pairs = enumerate(zip(before, now, strict=False))
+        label, (old, name) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+        found = [f'their order differs: label {label} was {old!r} and is {name!r}']
+    return f'other classes ({"; ".join(found)})'
+
+
+def _some(names: list[str], most: int = 10) -> str:
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more

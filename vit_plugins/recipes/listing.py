@@ -1,0 +1,87 @@
+"""List models and recipes with their size, the datasets they take and the published numbers."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from ..command_line.data_arguments import dataset_name
+from ..resources import resource_root
+from ..weights.index import index_models
+from .finding import config_files, find_config, with_bases
+from .published import results_of
+
+
+def list_entries(pattern: str = '') -> str:
+    """Write the models and recipes whose name matches as text.
+
+    Of a recipe its parameters and the published number are shown, and with a pattern also the
+    datasets that ``--data`` puts in the place of its own.
+
+    Args:
+        pattern: With ``*`` and ``?`` as in a shell, else a part of the name; without one, all
+            that there is.
+
+    Raises:
+        ValueError: Nothing matches; the message names the nearest.
+    """
+    glob = pattern if set('*?[') & set(pattern) else f'*{pattern}*'
+    every = index_models()
+    models = {name: m for name, m in every.items() if fnmatch.fnmatch(name, glob)}
+    files = [
+        file
+        for file in config_files()
+        if fnmatch.fnmatch(str(file), glob) or fnmatch.fnmatch(file.name, glob)
+    ]
+    if not models and not files:
+        find_config(pattern)  # raises, with suggestions
+    lines = ['models (mmpretrain.get_model, --pretrained):'] if models else []
+    for name, model in models.items():
+        lines.append(f'  {name:45} {_millions(model)}  {"weights" if model.weights else "-"}')
+    lines += [f'configs (in {resource_root() / "configs"}):'] if files else []
+    sizes = {model.config: _millions(model) for model in every.values()}
+    for file in files:
+        results, base = results_of(file), _dataset_base(file)
+        own = base and dataset_name(base.stem)
+        own = own if own in results else next(iter(results), None)
+        shown = f'{own} {results[own]}' if own else ''
+        lines.append(f'  {file!s:62} {sizes.get(f"configs/{file}", ""):10}  {shown}'.rstrip())
+        lines += _data_lines(base, results) if pattern and base else []
+    if any(results_of(file) for file in files):
+        lines.append('numbers: published top-1 or Recall@1 in percent, configs/published.yml')
+    return '\n'.join(lines)
+
+
+def _millions(model: Any) -> str:
+    return f'{model.metadata.parameters / 1e6:6.1f} M'
+
+
+def _dataset_base(file: Path) -> Path | None:
+    """Return the base of the dataset that a recipe stands on, None of one that stands on none."""
+    if file.suffix != '.py':
+        return None
+    files = with_bases(resource_root() / 'configs' / file)
+    return next((base for base in files if base.parent.name == 'datasets'), None)
+
+
+def _data_lines(base: Path, results: Mapping[str, str]) -> Iterator[str]:
+    """Write what ``--data`` and ``--fraction`` put into a recipe, with the published numbers."""
+    names = sorted({dataset_name(other.stem) for other in base.parent.glob('*.py')
+                    if _of_a_kind(other) == _of_a_kind(base)})  # fmt: skip
+    shown = [f'{name} {results[name]}' if name in results else name for name in names]
+    yield from wrap(f'--data {", ".join(shown)}', 96, initial_indent=' ' * 6,
+                    subsequent_indent=' ' * 13, break_on_hyphens=False)  # fmt: skip
+    fractions = {key.partition('@')[2]: number for key, number in results.items() if '@' in key}
+    if fractions:
+        yield '      --fraction ' + ', '.join(f'{key} {n}' for key, n in fractions.items())
+
+
+def _of_a_kind(base: Path) -> tuple[str, bool]:
+    """Return image size, by its name, and task, by its metric, of the base of a dataset."""
+    size = ''.join(re.findall(r'_(\d+)(?=_|$)', base.stem)[-1:])
+    retrieval = any('RetrievalMetric' in file.read_text() for file in with_bases(base))
+    return size, retrieval
