@@ -59,39 +59,39 @@ def resize(pixels, width, height, backend, interpolation):
     if pixels.shape[:2] == (height, width):
         return pixels
     if interpolation == 'bilinear':
-        return resize_linear(pixels, width, height)
-    return resize_cubic(pixels, width, height)
+        return _resize_linear(pixels, width, height)
+    return _resize_cubic(pixels, width, height)
 
 
-def sample_points(size, target):
+def _sample_points(size, target):
     """Return for each new pixel the old one before it and how far it lies behind that."""
     place = ((np.arange(target) + 0.5) * (size / target) - 0.5).astype(np.float32)
     first = np.floor(place).astype(int)
     return first, (place - first).astype(np.float32)
 
 
-def resize_linear(pixels, width, height):
+def _resize_linear(pixels, width, height):
     """Return what OpenCV's bilinear gives for uint8, whose arithmetic is of whole numbers."""
     old_height, old_width, _ = pixels.shape
     x = pixels.astype(np.int64)
     if (old_height, old_width) == (2 * height, 2 * width):  # OpenCV averages four pixels then
         return ((x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2] + 2) >> 2).astype('u1')
-    first, share = sample_points(old_width, width)
+    first, share = _sample_points(old_width, width)
     weights = np.rint(np.stack([1 - share, share]) * ONE).astype(np.int64)[..., None]
     left, right = np.clip([first, first + 1], 0, old_width - 1)
     x = x[:, left] * weights[0] + x[:, right] * weights[1]
-    first, share = sample_points(old_height, height)
+    first, share = _sample_points(old_height, height)
     weights = np.rint(np.stack([1 - share, share]) * ONE).astype(np.int64)[..., None, None]
     above, below = np.clip([first, first + 1], 0, old_height - 1)
     above, below = (weights[0] * (x[above] >> 4)) >> 16, (weights[1] * (x[below] >> 4)) >> 16
     return ((above + below + 2) >> 2).astype(np.uint8)
 
 
-def resize_cubic(pixels, width, height):
+def _resize_cubic(pixels, width, height):
     """Return OpenCV's bicubic for uint8; one value in a thousand may be off by a grey level."""
 
     def resize_axis(x, target):  # the first one
-        first, t = sample_points(len(x), target)
+        first, t = _sample_points(len(x), target)
         a = np.float32(-0.75)
         weights = [
             ((a * (t + 1) - 5 * a) * (t + 1) + 8 * a) * (t + 1) - 4 * a,
@@ -106,7 +106,7 @@ def resize_cubic(pixels, width, height):
     return np.clip(np.rint(resize_axis(x, height)), 0, 255).astype(np.uint8)
 
 
-def target_size(step, width, height):
+def _target_size(step, width, height):
     """Return the width and height that a step of the resize rule makes of an image."""
     if step['step'] == 'resize':
         return step['width'], step['height']
@@ -119,7 +119,12 @@ def target_size(step, width, height):
 
 
 def apply_rule(pixels, rule):
-    """Return pixels (H, W, C) after all steps of a resize rule."""
+    """Return pixels after all steps of a resize rule.
+
+    Args:
+        pixels: (H, W, C) uint8.
+        rule: The steps, as the metadata has them.
+    """
     for step in rule:
         height, width, _ = pixels.shape
         if step['step'] == 'center_crop':
@@ -127,7 +132,7 @@ def apply_rule(pixels, rule):
             left, top = round((width - new_width) / 2), round((height - new_height) / 2)
             pixels = pixels[top : top + new_height, left : left + new_width]
         else:
-            size = target_size(step, width, height)
+            size = _target_size(step, width, height)
             pixels = resize(pixels, *size, step['backend'], step['interpolation'])
     return pixels
 

@@ -21,7 +21,7 @@ from mmengine.utils import digit_version
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor
 
-from ..models.heads.drloc_head import plain_state_dict
+from ..models.heads.drloc_weights import plain_state_dict
 from ..models.layers.free_size import is_free, pad_to_patches, resize_positions
 from ..weights.loading import SPARED, load_weights
 from . import deployed
