@@ -11,8 +11,8 @@ from mmpretrain import ModelHub
 from mmpretrain.registry import MODELS
 
 from vit_plugins.inference.publish import chosen_weights, logged_metrics, publish_model
-from vit_plugins.weights.choosing import find_trained
 from vit_plugins.weights.index import register_published
+from vit_plugins.weights.newest_checkpoint import find_trained
 
 BACKBONE = dict(
     type='ConViT',

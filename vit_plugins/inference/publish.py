@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..config_edits.walking import leaf_datasets
 from ..weights.index import PUBLISHED_INDEX
-from ..weights.reading import load_checkpoint_file
+from ..weights.safe_reading import load_checkpoint_file
 from .deployable import task_of
 from .export import deployed_weights
 from .loading import load_trained

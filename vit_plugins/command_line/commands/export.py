@@ -14,7 +14,7 @@ from ...inference.deployable import load_deployable
 from ...inference.export import PROGRAM, Exported, export_model, require_packages
 from ...inference.photos import gather_images
 from ...inference.sample_photos import photos_to_check
-from ...weights.choosing import find_trained
+from ...weights.newest_checkpoint import find_trained
 
 
 def describe_exported(exported: Exported, source: str, args: argparse.Namespace) -> str:

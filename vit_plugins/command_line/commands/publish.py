@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 
 from ...fileio.printable_text import write_any_character
 from ...inference.publish import publish_model
-from ...weights.choosing import find_trained
+from ...weights.newest_checkpoint import find_trained
 
 
 def run(args: argparse.Namespace) -> int:

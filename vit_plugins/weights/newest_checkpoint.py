@@ -11,7 +11,7 @@ from mmengine.runner import CheckpointLoader
 
 from ..evaluation.functional.finite import non_finite_in_checkpoint
 from ..fileio.run_record import read_record
-from .reading import is_whole_checkpoint, load_checkpoint_file
+from .safe_reading import is_whole_checkpoint, load_checkpoint_file
 
 PUBLISHED = re.compile(r'.+-[0-9a-f]{8}\.pth')
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
