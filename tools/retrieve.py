@@ -38,6 +38,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     query.add_argument('images', nargs='+', help='image files, or folders that hold them')
     query.add_argument('--out', type=Path, required=True, help='folder for the results')
     query.add_argument('--top-k', type=int, default=10, help='photos per image')
+    query.add_argument('--config', type=Path, help='in place of the settings in the gallery')
     query.add_argument('--checkpoint', type=Path, help='where the weights lie now, if moved')
     for command in (index, query):
         command.add_argument('--batch-size', type=int, default=32)

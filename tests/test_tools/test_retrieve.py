@@ -199,6 +199,23 @@ def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
         retrieve.main([*index, '--config', config, '--checkpoint', str(other)])
 
 
+def test_no_code_in_a_gallery_is_run(retrieve, work_dir, photos, tmp_path):
+    gallery, out, mark = tmp_path / 'g', tmp_path / 'out', tmp_path / 'ran'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    code = f'import pathlib; pathlib.Path({str(mark)!r}).touch()'
+    (gallery / 'config.py').write_text(code)
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    assert retrieve.main(query) == 0
+    file = gallery / 'gallery.json'
+    about = json.loads(file.read_text())
+    about['settings']['model']['neck'] = {'type': 'builtins.exec', 'source': code}
+    file.write_text(json.dumps(about))
+    with pytest.raises(SystemExit, match=r"names 'builtins.exec' \(model.neck.type\).*--config"):
+        retrieve.main(query)
+    assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
+    assert not mark.exists()
+
+
 def test_a_work_dir_may_have_moved(retrieve, work_dir, photos, tmp_path, capsys):
     index = ['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir']
     retrieve.main([*index, str(work_dir)])
@@ -222,7 +239,7 @@ def test_a_pca_that_was_not_fitted_is_refused(retrieve, work_dir, photos, tmp_pa
     model.pca.fit(torch.randn(40, 32))
     torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
     assert retrieve.main(index) == 0
-    assert Gallery.load(tmp_path / 'g').index.d == 4
+    assert Gallery.load(tmp_path / 'g').descriptors.shape == (8, 4)
 
 
 def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path):

@@ -10,13 +10,13 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 
-from ...config_edits.walking import pipelines_of
+from ...config_edits.reading import read_config_file
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.gallery import Gallery, Photo, Source, faiss
+from ...inference.model_settings import config_of, settings_of
 from ...inference.photos import (
     PhotoModel,
     default_workers,
@@ -48,17 +48,15 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
             raise ValueError('a new gallery needs --work-dir, or --config and --checkpoint')
-        gallery = Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact')
-        gallery.folder.mkdir(parents=True, exist_ok=True)
-        Config.fromfile(config).dump(gallery.config)
-        return gallery
+        settings = settings_of(read_config_file(config))
+        return Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact', settings)
     gallery = Gallery.load(args.gallery)
     if checkpoint is not None and Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(
             f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
             f'be compared with those of {checkpoint}: leave the model out, or make a new gallery'
         )
-    if args.config is not None and not _same_encoder(args.config, gallery.config):
+    if args.config is not None and settings_of(read_config_file(args.config)) != gallery.settings:
         raise ValueError(
             f'{args.gallery} was made with another config than {args.config}: leave --config out, '
             'or make a new gallery'
@@ -68,39 +66,26 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
     return gallery
 
 
-def _same_encoder(*configs: Path) -> bool:
-    """Return whether configs have the same model and show it images in the same way."""
-    first, second = (
-        (
-            cfg.model,
-            cfg.get('data_preprocessor'),
-            pipelines_of(cfg.test_dataloader),
-        )
-        for cfg in map(Config.fromfile, configs)
-    )
-    return first == second
-
-
-def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> PhotoModel:
-    """Build the model of a gallery.
+def load_model(gallery: Gallery, args: argparse.Namespace) -> PhotoModel:
+    """Build the model of a gallery, from its settings or from a config that is named.
 
     Args:
         gallery: The gallery.
-        checkpoint: The file to load; None for the one that the gallery names.
-        device: Where the model runs; None for the best there is.
+        args: The arguments of the tool.
 
     Raises:
         ValueError: If its checkpoint has gone, is another one now, or has a PCA not fitted.
     """
-    checkpoint = checkpoint or Path(gallery.source.checkpoint)
+    checkpoint = args.checkpoint or Path(gallery.source.checkpoint)
     if not checkpoint.is_file():
         raise ValueError(
             f'{checkpoint}, the model of {gallery.folder}, is gone: --checkpoint FILE'
         )
     if Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
+    cfg = read_config_file(args.config) if args.config else config_of(gallery.settings)
     with redirect_stdout(sys.stderr):  # the host's log
-        trained = load_for_photos(Config.fromfile(gallery.config), checkpoint, device)
+        trained = load_for_photos(cfg, checkpoint, args.device)
     pca = getattr(trained.model, 'pca', None)
     if pca is not None and not getattr(pca, 'is_fitted', True):
         raise ValueError(
@@ -148,8 +133,9 @@ def find_images(args: argparse.Namespace) -> list[str]:
 
 def index_photos(args: argparse.Namespace) -> int:
     """Add photos to the gallery; the exit code is 1 if it holds none then."""
-    faiss()  # absent? before any work
     gallery = open_gallery(args)
+    if gallery.kind == 'approximate':
+        faiss()  # absent? before any work
     known = {photo.path: photo for photo in gallery.photos}
     images = {str(Path(image).absolute()): None for image in find_images(args)}
     fresh = [image for image in images if image not in known]
@@ -175,7 +161,7 @@ def index_photos(args: argparse.Namespace) -> int:
     try:
         described = ()
         if fresh:
-            described = describe(load_model(gallery, args.checkpoint, args.device), fresh, args)
+            described = describe(load_model(gallery, args), fresh, args)
         for path, answer in described:
             if isinstance(answer, str):
                 skipped += 1
@@ -205,7 +191,7 @@ def query_photos(args: argparse.Namespace) -> int:
     gallery = Gallery.load(args.gallery)
     require_writable(args.out)
     images = find_images(args)
-    trained = load_model(gallery, args.checkpoint, args.device)
+    trained = load_model(gallery, args)
     described = list(describe(trained, images, args))
     unreadable = [(path, answer) for path, answer in described if isinstance(answer, str)]
     readable = [(path, answer) for path, answer in described if not isinstance(answer, str)]
