@@ -11,13 +11,8 @@ from PIL import Image
 from vit_plugins.datasets.photo_decoding import decode_photo
 from vit_plugins.inference import search_page
 from vit_plugins.inference.gallery import Gallery, Photo, Source
-from vit_plugins.inference.search_page import (
-    Answer,
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
+from vit_plugins.inference.search import Answer, Match, answer_queries
+from vit_plugins.inference.search_page import write_json, write_page, write_sheets
 
 
 @pytest.fixture
@@ -79,7 +74,7 @@ def test_odd_names_and_photos(tmp_path):
     Image.fromarray(np.full((9, 9), 2048, np.uint16)).save(tmp_path / 'deep.png')
     Image.new('RGBA', (9, 9), (0, 0, 0, 51)).save(tmp_path / 'alpha.png')
     photos = [Photo.of(tmp_path / name) for name in names]
-    answers = [Answer(photos[0].path, [(float('nan'), photo) for photo in photos])]
+    answers = [Answer(photos[0].path, tuple(Match(float('nan'), p) for p in photos))]
     write_json(answers, [(photos[0].path, 'why')], {}, tmp_path / 'r.json')
     assert 'NaN' not in (tmp_path / 'r.json').read_text()
     report = json.loads((tmp_path / 'r.json').read_text())

@@ -16,6 +16,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from vit_plugins.command_line.commands import predict as predict_command
+from vit_plugins.inference.classify import Classifier, Prediction
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ('blue', 'green', 'red')
@@ -221,7 +222,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
     folder, _ = photos
     (folder / '1.png').write_text('text')
     out = tmp_path / f'x.{suffix}'
-    answers = predict_command.predict_images
+    answers = Classifier.stream
     seen = []
 
     def failing(*args, **kwargs):
@@ -231,7 +232,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
             yield item
             seen.append(out.read_text().count('.png'))
 
-    monkeypatch.setattr(predict_command, 'predict_images', failing)
+    monkeypatch.setattr(Classifier, 'stream', failing)
     with pytest.raises(SystemExit, match=r'diverged; what was done by then is in .*/x\.'):
         predict.main([str(trained(config(train=CROP))), str(folder), '--out', str(out)])
     assert seen == [1, 1, 2, 3]
@@ -247,10 +248,10 @@ def test_only_the_best_classes_are_kept(predict, trained, photos):
         predict.parse_args([str(trained(config(train=CROP))), str(photos[0])])
     )
     images, _ = predict_command.gather_images([photos[0]])
-    every = list(predict_command.predict_images(classifier, images))
-    best = list(predict_command.predict_images(classifier, images, top_k=2))
-    assert [len(answer) for _, answer in best] == [2] * 6
-    assert best == [(path, answer[:2]) for path, answer in every]
+    every = list(classifier.stream(images))
+    best = list(classifier.stream(images, top_k=2))
+    assert [len(answer.classes) for answer in best] == [2] * 6
+    assert best == [Prediction(answer.image, answer.classes[:2]) for answer in every]
 
 
 def test_what_is_left_out_and_what_is_shown_otherwise_is_said(predict, trained, photos, capsys):

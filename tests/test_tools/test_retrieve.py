@@ -13,6 +13,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from vit_plugins.command_line.commands import retrieve as retrieve_command
+from vit_plugins.inference.classify import Classifier
 from vit_plugins.inference.gallery import Gallery
 
 RECIPE = """
@@ -242,15 +243,22 @@ def test_a_pca_that_was_not_fitted_is_refused(retrieve, work_dir, photos, tmp_pa
     assert Gallery.load(tmp_path / 'g').descriptors.shape == (8, 4)
 
 
-def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path):
+def test_a_classifier_searches_by_its_pooled_features(retrieve, work_dir, photos, tmp_path):
     recipe = work_dir / 'recipe.py'
     text = recipe.read_text().replace('EmbeddingRetriever', 'ImageClassifier')
     head = "head=dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32))"
     recipe.write_text(text.replace("neck=dict(type='TokenPooling', mode='cls'))", head))
     model = MODELS.build(Config.fromfile(recipe).model)
     torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
-    with pytest.raises(SystemExit, match='its config needs EmbeddingRetriever'):
-        retrieve.main(['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)])
+    gallery, out = str(tmp_path / 'g'), tmp_path / 'out'
+    assert retrieve.main(['index', gallery, str(photos[0]), '--work-dir', str(work_dir)]) == 0
+    features = Classifier(work_dir, device='cpu').features(str(photos[0]))
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    assert np.ptp(lengths) > 0
+    np.testing.assert_allclose(Gallery.load(gallery).descriptors, features / lengths, atol=1e-6)
+    assert retrieve.main(['query', gallery, str(photos[1]), '--out', str(out)]) == 0
+    for answer in json.loads((out / 'results.json').read_text())['queries']:
+        assert Path(answer['results'][0]['image']).name == Path(answer['image']).name
 
 
 def test_predict_names_the_tool_for_a_retrieval_run(predict_tool, work_dir, photos):

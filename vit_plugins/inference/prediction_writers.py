@@ -7,7 +7,7 @@ import json
 from typing import Any, TextIO
 
 from ..fileio.printable_text import printable, spreadsheet_cell, spreadsheet_path
-from .classify import Answer
+from .classify import Prediction
 
 
 class CsvWriter:
@@ -24,18 +24,17 @@ class CsvWriter:
         self.rows = csv.writer(file)
         self.has_header = False
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if isinstance(answer, str):
+        if answer.problem is not None:
             return
-        self._write_header(len(answer))
-        cells = [cell for c, p in answer for cell in (spreadsheet_cell(c), f'{p:.6f}')]
-        self.rows.writerow([spreadsheet_path(path), *cells])
+        self._write_header(len(answer.classes))
+        cells = [cell for c, p in answer.classes for cell in (spreadsheet_cell(c), f'{p:.6f}')]
+        self.rows.writerow([spreadsheet_path(answer.image), *cells])
         self.file.flush()
 
     def close(self, finished: bool = True) -> None:
@@ -71,18 +70,16 @@ class JsonWriter:
         entries = ''.join(f'  {_json(k)}: {_json(v)},\n' for k, v in (about or {}).items())
         file.write('{\n' + entries + '  "images": [')
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if isinstance(answer, str):
-            self.unreadable.append({'image': path, 'reason': answer})
+        if answer.problem is not None:
+            self.unreadable.append({'image': answer.image, 'reason': answer.problem})
             return
-        found = [{'class': name, 'probability': round(p, 6)} for name, p in answer]
-        self.file.write(f'{self.separator}    {_json({"image": path, "predictions": found})}')
+        self.file.write(f'{self.separator}    {_json(_as_entry(answer))}')
         self.file.flush()
         self.separator = ',\n'
 
@@ -109,16 +106,15 @@ class TableWriter:
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if not isinstance(answer, str):
-            words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer)
-            self.file.write(f'{printable(path)}\t{words}\n')
+        if answer.problem is None:
+            words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer.classes)
+            self.file.write(f'{printable(answer.image)}\t{words}\n')
             self.file.flush()
 
     def close(self, finished: bool = True) -> None:
@@ -127,6 +123,11 @@ class TableWriter:
         Args:
             finished: Whether all images were seen.
         """
+
+
+def _as_entry(answer: Prediction) -> dict[str, Any]:
+    found = [{'class': name, 'probability': round(p, 6)} for name, p in answer.classes]
+    return {'image': answer.image, 'predictions': found}
 
 
 def _json(value: Any) -> str:

@@ -6,10 +6,8 @@ import hashlib
 import html
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
@@ -18,7 +16,7 @@ from ..datasets.photo_decoding import UndecodableError, decode_photo
 from ..evaluation.functional.finite import json_text
 from ..fileio.printable_text import printable
 from ..visualization.sheets import Picture, fit_into, picture_sheet
-from .gallery import Gallery, Photo
+from .search import Answer
 
 THUMBNAIL = 160  # pixels
 ROWS_PER_SHEET = 20
@@ -27,38 +25,6 @@ STYLE = (
     'overflow-x:auto}figure{margin:0}figure.query img{outline:3px solid #c60}'
     f'img{{height:{THUMBNAIL}px}}figcaption{{max-width:200px;overflow-wrap:anywhere}}'
 )
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was found for a query.
-
-    Attributes:
-        query: The image file.
-        found: Cosine similarity and photo, the most similar first.
-    """
-
-    query: str
-    found: list[tuple[float, Photo]]
-
-
-def answer_queries(
-    gallery: Gallery, queries: Sequence[str], descriptors: Any, top_k: int
-) -> list[Answer]:
-    """Search for each query; a query that lies in the gallery does not find itself.
-
-    Args:
-        gallery: Where to search.
-        queries: N image files.
-        descriptors: (N, D), of unit length.
-        top_k: How many photos for each.
-    """
-    answers = []
-    for query, found in zip(queries, gallery.search(descriptors, top_k + 1), strict=True):
-        itself = os.path.abspath(query)
-        others = [(s, photo) for s, photo in found if photo.path != itself]
-        answers.append(Answer(query, others[:top_k]))
-    return answers
 
 
 def write_json(

@@ -7,19 +7,17 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
-
-from mmengine.config import Config
 
 from ...datasets.folder_scan import IMAGE_SUFFIXES
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
-from ...inference.classify import Classifier, load_classifier, predict_images
-from ...inference.photos import default_workers, gather_images
+from ...inference.classify import Classifier
+from ...inference.photo_names import gather_images
 from ...inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
-from ...weights.choosing import find_trained
+from ...inference.trained_files import find_model
 
 
 def prepare_output(out: Path) -> None:
@@ -43,10 +41,10 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
         SystemExit: In words, if the files are absent or do not fit.
     """
     try:
-        config, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
+        config, checkpoint = find_model(args.work_dir, args.config, args.checkpoint)
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
-        with redirect_stdout(sys.stderr):  # the host's log would stand in the table
-            classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)
+        options = {'batch_size': args.batch_size, 'workers': args.workers}
+        classifier = Classifier(checkpoint, config, device=args.device, **options)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     return classifier, {'config': str(config), 'checkpoint': str(checkpoint)}
@@ -86,16 +84,15 @@ def classify(
         images: Paths of the images.
         about: Which model it is, for the head of the file.
     """
-    workers = default_workers(len(images)) if args.workers is None else args.workers
     notes: dict[str, list[str]] = {}
-    settings = {'top_k': args.top_k, 'batch_size': args.batch_size, 'workers': workers}
     count: Counter[str] = Counter()
     with open_writer(args.out, about) as writer:
-        for path, answer in predict_images(classifier, images, notes=notes, **settings):
-            writer.add(path, answer)
-            if isinstance(answer, str):
-                print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
-            count['unreadable' if isinstance(answer, str) else 'read'] += 1
+        for answer in classifier.stream(images, args.top_k, progress=None, notes=notes):
+            writer.add(answer)
+            if answer.problem is not None:
+                told = f'skipped, unreadable: {printable(answer.image)}: {answer.problem}'
+                print(told, file=sys.stderr)
+            count['read' if answer.problem is None else 'unreadable'] += 1
     for line in describe_notes(notes):
         print(line, file=sys.stderr)
     return count

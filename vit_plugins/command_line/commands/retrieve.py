@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +15,10 @@ from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.gallery import Gallery, Photo, Source, faiss
-from ...inference.model_settings import config_of, settings_of
-from ...inference.photos import (
-    PhotoModel,
-    default_workers,
-    gather_images,
-    load_for_photos,
-    run_on_photos,
-)
-from ...inference.search_page import (
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
+from ...inference.model_settings import settings_of
+from ...inference.photo_names import gather_images
+from ...inference.search import Searcher, answer_queries
+from ...inference.search_page import write_json, write_page, write_sheets
 from ...weights.choosing import find_trained
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
@@ -66,59 +55,29 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
     return gallery
 
 
-def load_model(gallery: Gallery, args: argparse.Namespace) -> PhotoModel:
+def load_searcher(gallery: Gallery, args: argparse.Namespace) -> Searcher:
     """Build the model of a gallery, from its settings or from a config that is named.
 
     Args:
         gallery: The gallery.
         args: The arguments of the tool.
-
-    Raises:
-        ValueError: If its checkpoint has gone, is another one now, or has a PCA not fitted.
     """
-    checkpoint = args.checkpoint or Path(gallery.source.checkpoint)
-    if not checkpoint.is_file():
-        raise ValueError(
-            f'{checkpoint}, the model of {gallery.folder}, is gone: --checkpoint FILE'
-        )
-    if Source.of(checkpoint).sha256 != gallery.source.sha256:
-        raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
-    cfg = read_config_file(args.config) if args.config else config_of(gallery.settings)
-    with redirect_stdout(sys.stderr):  # the host's log
-        trained = load_for_photos(cfg, checkpoint, args.device)
-    pca = getattr(trained.model, 'pca', None)
-    if pca is not None and not getattr(pca, 'is_fitted', True):
-        raise ValueError(
-            f'the PCA in {checkpoint} has not been fitted to its weights: take the last or the '
-            'best checkpoint of a training with FitPCAHook, or a config without pca'
-        )
-    return trained
+    options = {'batch_size': args.batch_size, 'workers': args.workers, 'device': args.device}
+    return Searcher(gallery, config=args.config, checkpoint=args.checkpoint, **options)
 
 
-def describe(
-    trained: PhotoModel, images: Sequence[str], args: argparse.Namespace
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Compute the descriptor (D,) of each image, or why it cannot be read.
+def describe(searcher: Searcher, images: Sequence[str]) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Compute the descriptor (D,) of each image, or why it cannot be read, which is said.
 
     Args:
-        trained: The loaded model.
+        searcher: The loaded model.
         images: Paths of the images.
-        args: The arguments of the tool.
     """
-    workers = default_workers(len(images)) if args.workers is None else args.workers
     notes: dict[str, list[str]] = {}
-    options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}
-    options['notes'] = notes
-    for path, answer in run_on_photos(trained, images, **options):
+    for path, answer in searcher.describer.describe(images, progress=None, notes=notes):
         if isinstance(answer, str):
             print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
-            yield path, answer
-        elif 'embedding' not in answer:
-            raise ValueError(
-                'this model gives no descriptors: its config needs EmbeddingRetriever'
-            )
-        else:
-            yield path, answer.embedding.cpu().numpy()
+        yield path, answer
     for line in describe_notes(notes):
         print(line, file=sys.stderr)
 
@@ -161,7 +120,7 @@ def index_photos(args: argparse.Namespace) -> int:
     try:
         described = ()
         if fresh:
-            described = describe(load_model(gallery, args), fresh, args)
+            described = describe(load_searcher(gallery, args), fresh)
         for path, answer in described:
             if isinstance(answer, str):
                 skipped += 1
@@ -191,8 +150,8 @@ def query_photos(args: argparse.Namespace) -> int:
     gallery = Gallery.load(args.gallery)
     require_writable(args.out)
     images = find_images(args)
-    trained = load_model(gallery, args)
-    described = list(describe(trained, images, args))
+    searcher = load_searcher(gallery, args)
+    described = list(describe(searcher, images))
     unreadable = [(path, answer) for path, answer in described if isinstance(answer, str)]
     readable = [(path, answer) for path, answer in described if not isinstance(answer, str)]
     answers = []
