@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from .command_line.own_process import is_own_command
+from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from .inference.search import Searcher
 
 __all__ = ['Classifier', 'Searcher', '__version__', 'register']
+
+moved_modules.install()
 
 try:
     __version__ = version('vit-plugins')

@@ -1,4 +1,4 @@
-"""Predictions as CSV, JSON or a table, written one by one as they come."""
+"""Predictions as CSV, JSON, JSON lines or a table, written one by one as they come."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class JsonWriter:
             answer: The classes of an image, or why it cannot be read.
         """
         if answer.problem is not None:
-            self.unreadable.append({'image': answer.image, 'reason': answer.problem})
+            self.unreadable.append(_as_entry(answer))
             return
         self.file.write(f'{self.separator}    {_json(_as_entry(answer))}')
         self.file.flush()
@@ -94,6 +94,33 @@ class JsonWriter:
         end = '' if finished else ',\n  "interrupted": true'
         self.file.write(f'\n  ],\n  "unreadable": [{entries}]{end}\n}}\n')
         self.file.flush()
+
+
+class JsonLinesWriter:
+    """A JSON object on a line for each image, in order; unreadable ones have a ``reason``.
+
+    Args:
+        file: Where to write.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def add(self, answer: Prediction) -> None:
+        """Write an answer.
+
+        Args:
+            answer: The classes of an image, or why it cannot be read.
+        """
+        self.file.write(f'{_json(_as_entry(answer))}\n')
+        self.file.flush()
+
+    def close(self, finished: bool = True) -> None:
+        """Write what is left, which is nothing.
+
+        Args:
+            finished: Whether all images were seen.
+        """
 
 
 class TableWriter:
@@ -126,6 +153,8 @@ class TableWriter:
 
 
 def _as_entry(answer: Prediction) -> dict[str, Any]:
+    if answer.problem is not None:
+        return {'image': answer.image, 'reason': answer.problem}
     found = [{'class': name, 'probability': round(p, 6)} for name, p in answer.classes]
     return {'image': answer.image, 'predictions': found}
 

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.classify import Classifier
 from ...inference.photo_names import gather_images
-from ...inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
+from ...inference.prediction_writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter
 from ...inference.trained_files import find_model
+
+STDIN = '-'
+WRITERS = {'.csv': CsvWriter, '.jsonl': JsonLinesWriter}
 
 
 def prepare_output(out: Path) -> None:
@@ -53,7 +56,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
 @contextmanager
 def open_writer(
     out: Path | None, about: dict[str, str]
-) -> Iterator[CsvWriter | JsonWriter | TableWriter]:
+) -> Iterator[CsvWriter | JsonLinesWriter | JsonWriter | TableWriter]:
     """Open what the results are written to, and complete it whatever happens.
 
     Args:
@@ -64,7 +67,7 @@ def open_writer(
         yield TableWriter(sys.stdout)
         return
     with out.open('w', newline='', encoding='utf-8', errors='backslashreplace') as file:
-        writer = JsonWriter(file, about) if out.suffix == '.json' else CsvWriter(file)
+        writer = JsonWriter(file, about) if out.suffix == '.json' else WRITERS[out.suffix](file)
         finished = False
         try:
             yield writer
@@ -74,7 +77,7 @@ def open_writer(
 
 
 def classify(
-    args: argparse.Namespace, classifier: Classifier, images: list[str], about: dict[str, str]
+    args: argparse.Namespace, classifier: Classifier, images: Iterable[str], about: dict[str, str]
 ) -> Counter[str]:
     """Classify the images, write each answer as it comes, and count them.
 
@@ -98,17 +101,48 @@ def classify(
     return count
 
 
+def find_images(names: list[str]) -> Iterable[str]:
+    """Return the images that are meant, and say what is left out.
+
+    Args:
+        names: Files, folders, globs and addresses; ``-`` stands for names in standard input, which
+            are read as the images are asked for.
+
+    Raises:
+        SystemExit: In words, if there is no image.
+    """
+    if STDIN in names:
+        return _images_as_they_come(names)
+    images, left_out = gather_images(names)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    if not images:
+        named = ', '.join(map(printable, names))
+        sys.exit(f'no image in {named}: images end in {", ".join(IMAGE_SUFFIXES)}')
+    return images
+
+
+def _images_as_they_come(names: list[str]) -> Iterator[str]:
+    for name in names:
+        for given in _names_of_stdin() if name == STDIN else [name]:
+            images, left_out = gather_images([given])
+            for line in left_out:
+                print(line, file=sys.stderr)
+            yield from images
+
+
+def _names_of_stdin() -> Iterator[str]:
+    if hasattr(sys.stdin, 'reconfigure'):
+        sys.stdin.reconfigure(errors='surrogateescape')  # file names are bytes
+    return filter(None, (line.rstrip('\r\n') for line in sys.stdin))
+
+
 def run(args: argparse.Namespace) -> int:
     """Classify the images; the exit code is 1 if none could be read."""
     write_any_character()
     if args.out:
         prepare_output(args.out)
-    images, left_out = gather_images(args.images)
-    for line in left_out:
-        print(line, file=sys.stderr)
-    if not images:
-        named = ', '.join(map(printable, args.images))
-        sys.exit(f'no image in {named}: images end in {", ".join(IMAGE_SUFFIXES)}')
+    images = find_images(args.images)
     classifier, about = load_model(args)
     try:
         count = classify(args, classifier, images, about)
