@@ -34,8 +34,8 @@ def test_a_query_of_the_gallery_does_not_find_itself(gallery, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path)
     relative = 'photos & <more>/0.jpg'
     inside, outside = answer_queries(gallery, [relative, '/other/0.jpg'], vectors, 2)
-    assert [photo.path for _, photo in inside.found] == paths[1:3]
-    assert [photo.path for _, photo in outside.found] == paths[:2]
+    assert [match.path for match in inside.found] == paths[1:3]
+    assert [match.path for match in outside.found] == paths[:2]
     assert inside.found[0][0] == pytest.approx(0.3)
 
 

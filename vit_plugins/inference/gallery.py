@@ -48,6 +48,13 @@ class Photo:
         stat = os.stat(path)
         return cls(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
 
+    def state(self) -> str:
+        """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since then."""
+        try:
+            return 'same' if Photo.of(self.path) == self else 'changed'
+        except OSError:
+            return 'gone'
+
 
 @dataclass(frozen=True)
 class Source:
@@ -228,6 +235,16 @@ class Gallery:
         Returns:
             For each descriptor, cosine similarity and photo, the most similar first.
         """
+        found = self.search_rows(descriptors, top_k)
+        return [[(similarity, self.photos[i]) for similarity, i in row] for row in found]
+
+    def search_rows(self, descriptors: np.ndarray, top_k: int) -> list[list[tuple[float, int]]]:
+        """Find the most similar photos, as their places in ``photos`` and ``descriptors``.
+
+        Args:
+            descriptors: (N, D), of unit length.
+            top_k: How many for each; fewer if the gallery is smaller.
+        """
         if self.descriptors is None:
             return [[] for _ in descriptors]
         top_k = min(top_k, len(self.photos))
@@ -239,7 +256,7 @@ class Gallery:
         else:
             similarities, found = _search_all(queries, self.descriptors, top_k)
         return [
-            [(float(s), self.photos[i]) for s, i in zip(*row, strict=True) if i >= 0]
+            [(float(s), int(i)) for s, i in zip(*row, strict=True) if i >= 0]
             for row in zip(similarities, found, strict=True)
         ]
 

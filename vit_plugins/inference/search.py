@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,10 +24,12 @@ class Match(NamedTuple):
     Attributes:
         similarity: Cosine of the angle between the descriptors, at most 1.
         photo: The photo as it was when it was indexed.
+        alike: Less similar ones that are near-duplicates of this photo, if they are grouped.
     """
 
     similarity: float
     photo: Photo
+    alike: tuple[Match, ...] = ()
 
     @property
     def path(self) -> str:
@@ -98,24 +100,33 @@ class Searcher:
         options = {'batch_size': batch_size, 'workers': workers}
         self.describer = Describer(cfg, checkpoint, device, **options)
 
-    def __call__(self, images: Image | Iterable[Image], top_k: int = 10) -> list[Answer]:
+    def __call__(
+        self,
+        images: Image | Iterable[Image],
+        top_k: int = 10,
+        *,
+        group_above: float | None = None,
+    ) -> list[Answer]:
         """Find the most similar photos; a query that lies in the gallery does not find itself.
 
         Args:
             images: Files, folders, globs, addresses, RGB arrays (H, W, 3) of uint8 and PIL
                 images; one, or several.
-            top_k: How many photos for each.
+            top_k: How many photos for each, or how many groups.
+            group_above: Similarity from which two photos found count as near-duplicates: the
+                less similar one then stands in ``alike`` of the other.
 
         Returns:
             An answer for each image, in order; of one that cannot be read the reason.
         """
-        return list(self.stream(gather_given(images), top_k))
+        return list(self.stream(gather_given(images), top_k, group_above=group_above))
 
     def stream(
         self,
         images: Iterable[Image],
         top_k: int = 10,
         *,
+        group_above: float | None = None,
         progress: bool | None = False,
         notes: dict[str, list[str]] | None = None,
     ) -> Iterator[Answer]:
@@ -123,7 +134,8 @@ class Searcher:
 
         Args:
             images: Files, arrays and PIL images.
-            top_k: How many photos for each.
+            top_k: How many photos for each, or how many groups.
+            group_above: Similarity from which two photos found count as near-duplicates.
             progress: Whether to draw a progress bar; None draws it if a person watches.
             notes: Filled with what the model is not shown, and of which images.
 
@@ -136,11 +148,15 @@ class Searcher:
             if isinstance(found, str):
                 yield Answer(name, problem=found)
             else:
-                yield from answer_queries(self.gallery, [name], found[None], top_k)
+                yield from answer_queries(self.gallery, [name], found[None], top_k, group_above)
 
 
 def answer_queries(
-    gallery: Gallery, queries: Iterable[str], descriptors: np.ndarray, top_k: int
+    gallery: Gallery,
+    queries: Sequence[str],
+    descriptors: np.ndarray,
+    top_k: int,
+    group_above: float | None = None,
 ) -> list[Answer]:
     """Search for each query; a query that lies in the gallery does not find itself.
 
@@ -148,11 +164,57 @@ def answer_queries(
         gallery: Where to search.
         queries: N image files.
         descriptors: (N, D), of unit length.
-        top_k: How many photos for each.
+        top_k: How many photos for each, or how many groups.
+        group_above: Photos whose similarity to a better one reaches this stand below it, as
+            near-duplicates. Default: every photo stands for itself.
     """
-    answers = []
-    for query, found in zip(queries, gallery.search(descriptors, top_k + 1), strict=True):
-        itself = os.path.abspath(query)
-        others = [Match(s, photo) for s, photo in found if photo.path != itself]
-        answers.append(Answer(query, tuple(others[:top_k])))
-    return answers
+    if group_above is None:
+        rows = gallery.search_rows(descriptors, top_k + 1)
+        pairs = zip(queries, rows, strict=True)
+        return [
+            Answer(query, tuple(_matches(gallery, query, row)[:top_k])) for query, row in pairs
+        ]
+    return [
+        Answer(query, _groups(gallery, query, vector, top_k, group_above))
+        for query, vector in zip(queries, descriptors, strict=True)
+    ]
+
+
+def _matches(gallery: Gallery, query: str, row: Sequence[tuple[float, int]]) -> list[Match]:
+    itself = os.path.abspath(query)
+    found = (Match(similarity, gallery.photos[i]) for similarity, i in row)
+    return [match for match in found if match.path != itself]
+
+
+def _groups(
+    gallery: Gallery, query: str, vector: np.ndarray, top_k: int, group_above: float
+) -> tuple[Match, ...]:
+    """Search deeper until there are enough groups, or no more photos."""
+    depth = 4 * top_k + 1
+    while True:
+        (row,) = gallery.search_rows(vector[None], depth)
+        groups = _grouped(gallery, query, row, group_above)
+        # a group behind the last one that is shown says that those before it are whole
+        if len(groups) > top_k or depth >= len(gallery.photos):
+            return tuple(groups[:top_k])
+        depth *= 4
+
+
+def _grouped(
+    gallery: Gallery, query: str, row: Sequence[tuple[float, int]], group_above: float
+) -> list[Match]:
+    itself = os.path.abspath(query)
+    leaders: list[int] = []
+    groups: list[list[Match]] = []
+    for similarity, i in row:
+        match = Match(similarity, gallery.photos[i])
+        if match.path == itself:
+            continue
+        near = gallery.descriptors[leaders] @ gallery.descriptors[i]  # (G,)
+        alike = np.flatnonzero(near >= group_above)
+        if len(alike):
+            groups[alike[0]].append(match)
+        else:
+            leaders.append(i)
+            groups.append([match])
+    return [first._replace(alike=tuple(others)) for first, *others in groups]

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
@@ -16,7 +17,7 @@ from ..datasets.photo_decoding import UndecodableError, decode_photo
 from ..evaluation.functional.finite import json_text
 from ..fileio.printable_text import printable
 from ..visualization.sheets import Picture, fit_into, picture_sheet
-from .search import Answer
+from .search import Answer, Match
 
 THUMBNAIL = 160  # pixels
 ROWS_PER_SHEET = 20
@@ -43,8 +44,7 @@ def write_json(
         {
             'image': answer.query,
             'results': [
-                {'rank': rank, 'image': photo.path, 'similarity': round(similarity, 6)}
-                for rank, (similarity, photo) in enumerate(answer.found, 1)
+                {'rank': rank, **_as_entry(match)} for rank, match in enumerate(answer.found, 1)
             ],
         }
         for answer in answers
@@ -52,6 +52,11 @@ def write_json(
     bad = [{'image': path, 'reason': why} for path, why in unreadable]
     text = json_text({**about, 'queries': queries, 'unreadable': bad}, indent=2)
     file.write_text(text + '\n', encoding='utf-8')
+
+
+def _as_entry(match: Match) -> dict[str, Any]:
+    entry = {'image': match.path, 'similarity': round(match.similarity, 6)}
+    return {**entry, 'alike': [_as_entry(m) for m in match.alike]} if match.alike else entry
 
 
 def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
@@ -71,7 +76,7 @@ def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
                 Picture(_thumbnail(answer.query), f'query\n{_name(answer.query)}', (204, 102, 0)),
                 *(
                     Picture(_thumbnail(photo.path), f'{similarity:.3f}\n{_name(photo.path)}')
-                    for similarity, photo in answer.found
+                    for similarity, photo, _ in answer.found
                 ),
             ]
             for answer in answers[start : start + ROWS_PER_SHEET]
@@ -90,7 +95,7 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
         title: Of the page.
     """
     (folder / 'thumbnails').mkdir(parents=True, exist_ok=True)
-    shown = (path for a in answers for path in (a.query, *(photo.path for _, photo in a.found)))
+    shown = (path for a in answers for path in (a.query, *(match.path for match in a.found)))
     for path in dict.fromkeys(shown):
         _thumbnail(path).save(folder / _thumbnail_name(path), quality=85)
     title = html.escape(printable(title))
@@ -101,8 +106,8 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     for answer in answers:
         parts.append('<div>' + _figure(answer.query, 'query', ' class="query"'))
         parts += [
-            _figure(photo.path, f'{rank}: {similarity:.3f}')
-            for rank, (similarity, photo) in enumerate(answer.found, 1)
+            _figure(match.path, f'{rank}: {match.similarity:.3f}')
+            for rank, match in enumerate(answer.found, 1)
         ]
         parts.append('</div>')
     page = folder / 'index.html'

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,14 @@ from ...config_edits.reading import read_config_file
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
+from ...inference.downloading import is_address
 from ...inference.gallery import Gallery, Photo, Source, faiss
+from ...inference.indexing import IndexPlan, plan_index, within
 from ...inference.model_settings import settings_of
 from ...inference.photo_names import gather_images
 from ...inference.search import Searcher, answer_queries
 from ...inference.search_page import write_json, write_page, write_sheets
-from ...weights.choosing import find_trained
+from ...inference.trained_files import find_model
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
@@ -31,12 +35,14 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
         ValueError: If arguments are missing, or contradict the gallery that is there.
     """
     config, checkpoint = args.config, args.checkpoint
-    if args.work_dir is not None:
-        config, checkpoint = find_trained(args.work_dir, config, checkpoint)
+    if (model := args.work_dir or args.pretrained) is not None:
+        config, checkpoint = find_model(model, config, checkpoint)
         args.checkpoint = checkpoint  # the model of a gallery may have moved with its work dir
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
-            raise ValueError('a new gallery needs --work-dir, or --config and --checkpoint')
+            raise ValueError(
+                'a new gallery needs --work-dir, --pretrained, or --config and --checkpoint'
+            )
         settings = settings_of(read_config_file(config))
         return Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact', settings)
     gallery = Gallery.load(args.gallery)
@@ -95,54 +101,111 @@ def index_photos(args: argparse.Namespace) -> int:
     gallery = open_gallery(args)
     if gallery.kind == 'approximate':
         faiss()  # absent? before any work
-    known = {photo.path: photo for photo in gallery.photos}
-    images = {str(Path(image).absolute()): None for image in find_images(args)}
-    fresh = [image for image in images if image not in known]
-    here = [known[image] for image in images if image in known]
-    changed = [
-        photo.path for photo in here if Path(photo.path).exists() and Photo.of(photo.path) != photo
-    ]
-    if changed:
-        print(
-            f'{len(changed)} photos changed since they were indexed and keep their descriptors, '
-            f'for example {printable(changed[0])}: index them into a new gallery',
-            file=sys.stderr,
-        )
-    photos, descriptors, skipped, saved = [], [], 0, time.monotonic()
-
-    def save() -> None:
-        if photos:
-            gallery.add(photos, np.stack(descriptors))
-            gallery.save()
-            photos.clear()
-            descriptors.clear()
-
+    images = find_images(args)
+    if addresses := [image for image in images if is_address(image)]:
+        raise ValueError(f'{addresses[0]} cannot be indexed: save it as a file first')
+    if args.sync and not any(map(os.path.exists, images)):
+        named = ', '.join(map(printable, args.images))
+        raise ValueError(f'--sync would empty the gallery: there is no image in {named}')
+    plan = plan_index(gallery.photos, images, args.images)
+    if not args.sync:
+        _tell_outdated(plan)
+    indexing = _Indexing(gallery, set(plan.changed + plan.gone) if args.sync else set())
+    fresh = [*plan.add, *(plan.changed if args.sync else ())]
     try:
-        described = ()
         if fresh:
-            described = describe(load_searcher(gallery, args), fresh)
+            indexing.run(describe(load_searcher(gallery, args), fresh))
+    finally:  # Ctrl-C, too: the same command goes on where this one stopped
+        indexing.save(finished=True)
+    known = len(plan.kept) + len(plan.changed)
+    told = f'{len(plan.add) - indexing.skipped} of them new; {known} were known'
+    if args.sync:
+        told = f'{indexing.added} of them new or replaced, {len(plan.gone)} gone ones removed'
+    print(f'{gallery.folder}: {len(gallery.photos)} photos, {told}, {indexing.skipped} skipped')
+    return 0 if gallery.photos else 1
+
+
+def _tell_outdated(plan: IndexPlan) -> None:
+    for paths, what in (
+        (plan.changed, 'changed since they were indexed and keep their descriptors'),
+        (plan.gone, 'are gone since they were indexed and can still be found'),
+    ):
+        if paths:
+            print(
+                f'{len(paths)} photos {what}, for example {printable(paths[0])}: --sync brings '
+                'the gallery up to date',
+                file=sys.stderr,
+            )
+
+
+class _Indexing:
+    """Descriptors on their way into a gallery, which is written now and then."""
+
+    def __init__(self, gallery: Gallery, outdated: set[str]) -> None:
+        self.gallery = gallery
+        self.outdated = outdated
+        self.waiting: dict[Photo, np.ndarray] = {}
+        self.added = self.skipped = 0
+        self.saved = time.monotonic()
+
+    def run(self, described: Iterable[tuple[str, np.ndarray | str]]) -> None:
         for path, answer in described:
             if isinstance(answer, str):
-                skipped += 1
+                self.skipped += 1
                 continue
             try:
                 photo = Photo.of(path)
             except OSError as error:  # removed by now
                 print(f'skipped: {printable(path)}: {error}', file=sys.stderr)
-                skipped += 1
+                self.skipped += 1
                 continue
-            photos.append(photo)
-            descriptors.append(answer)
-            if time.monotonic() - saved > SAVE_EVERY:
-                save()
-                saved = time.monotonic()
-    finally:  # Ctrl-C, too: the same command goes on where this one stopped
-        save()
-    print(
-        f'{gallery.folder}: {len(gallery.photos)} photos, {len(fresh) - skipped} of them new; '
-        f'{len(here)} were known, {skipped} skipped'
-    )
-    return 0 if gallery.photos else 1
+            self.waiting[photo] = answer
+            if time.monotonic() - self.saved > SAVE_EVERY:
+                self.save()
+                self.saved = time.monotonic()
+
+    def save(self, finished: bool = False) -> None:
+        replaced = self.outdated & {photo.path for photo in self.waiting}
+        removed = self.gallery.remove(self.outdated if finished else replaced)
+        if self.waiting:
+            self.gallery.add(list(self.waiting), np.stack(list(self.waiting.values())))
+        if self.waiting or removed:
+            self.gallery.save()
+        self.added += len(self.waiting)
+        self.waiting.clear()
+
+
+def remove_photos(args: argparse.Namespace) -> int:
+    """Remove photos from the gallery, not from the disk; the exit code is 1 if there are none."""
+    gallery = Gallery.load(args.gallery)
+    paths = within([photo.path for photo in gallery.photos], args.images)
+    removed = gallery.remove(paths)
+    if removed:
+        gallery.save()
+    named = '' if removed else f': none is named {", ".join(map(printable, args.images))}'
+    print(f'{gallery.folder}: {removed} photos removed, {len(gallery.photos)} left{named}')
+    return 0 if removed else 1
+
+
+def show_gallery(args: argparse.Namespace) -> int:
+    """Print what a gallery holds, and whether it is up to date."""
+    gallery = Gallery.load(args.gallery)
+    states = Counter(photo.state() for photo in gallery.photos)
+    dims = 0 if gallery.descriptors is None else gallery.descriptors.shape[1]
+    size = sum(file.stat().st_size for file in gallery.folder.iterdir() if file.is_file())
+    source = gallery.source
+    there = '' if Path(source.checkpoint).is_file() else ' (gone)'
+    model = gallery.settings['model'] if gallery.settings else {}
+    backbone = (model.get('backbone') or {}).get('type', 'unknown')
+    print(f'photos      {len(gallery.photos)}: {states["same"]} as they were indexed, ', end='')
+    print(f'{states["changed"]} changed, {states["gone"]} gone')
+    print(f'search      {gallery.kind}, descriptors of {dims} numbers, {size / 1e6:.1f} MB')
+    print(f'model       {model.get("type", "unknown")} with {backbone}')
+    print(f'checkpoint  {printable(source.checkpoint)}{there}')
+    print(f'SHA-256     {source.sha256}')
+    if states['changed'] or states['gone']:
+        print('`index` with --sync and the folders of the photos brings it up to date.')
+    return 0
 
 
 def query_photos(args: argparse.Namespace) -> int:
@@ -157,21 +220,37 @@ def query_photos(args: argparse.Namespace) -> int:
     answers = []
     if readable:
         queries, descriptors = zip(*readable, strict=True)
-        answers = answer_queries(gallery, queries, np.stack(descriptors), args.top_k)
+        options = {'top_k': args.top_k, 'group_above': args.group_above}
+        answers = answer_queries(gallery, queries, np.stack(descriptors), **options)
     about = {'gallery': str(gallery.folder), 'photos': len(gallery.photos)}
     write_json(answers, unreadable, about, args.out / 'results.json')
     if answers:
         write_page(answers, args.out, f'{len(answers)} searched in {gallery.folder}')
         sheets = write_sheets(answers, args.out)
         print(f'{args.out}: index.html, results.json, {", ".join(s.name for s in sheets)}')
+    shown = {match.photo for answer in answers for match in answer.found}
+    if gone := [photo.path for photo in shown if photo.state() == 'gone']:
+        print(
+            f'{len(gone)} photos that were found are gone since they were indexed, for example '
+            f'{printable(min(gone))}: `index --sync` or `remove` takes them out',
+            file=sys.stderr,
+        )
     print(f'{len(answers)} images searched, {len(unreadable)} skipped', file=sys.stderr)
     return 0 if answers else 1
+
+
+COMMANDS = {
+    'index': index_photos,
+    'query': query_photos,
+    'remove': remove_photos,
+    'info': show_gallery,
+}
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one command."""
     write_any_character()
     try:
-        return index_photos(args) if args.command == 'index' else query_photos(args)
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        return COMMANDS[args.command](args)
+    except (ValueError, OSError, ImportError, RuntimeError, FloatingPointError) as error:
         sys.exit(str(error))
