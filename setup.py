@@ -39,6 +39,8 @@ EXTRAS = {
         'setuptools>=70.1',  # builds wheels without the wheel package
         'setuptools-scm>=8.1',  # as in pyproject.toml, for builds without isolation
     ],
+    # the search page in Chromium; the version that was tried
+    'browser': ['playwright>=1.65'],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
 # What a trained model needs and what the tests need. Heavy tools that few people use (export,
