@@ -41,6 +41,13 @@ EXTRAS = {
     ],
     # the search page in Chromium; the version that was tried
     'browser': ['playwright>=1.65'],
+    # tools/export.py; the versions that were tried. torch.onnx.export needs onnxscript.
+    'export': [
+        'onnx>=1.23',
+        'onnxruntime>=1.32',
+        'onnxscript>=0.7.2',
+        'safetensors>=0.4',
+    ],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
 # What a trained model needs and what the tests need. Heavy tools that few people use (export,

@@ -37,9 +37,9 @@ def register() -> None:
     check_host()
 
     from . import datasets, engine, evaluation, fileio, models  # noqa: F401  (registration)
-    from .weights import fitted, index, reading
+    from .weights import fitted, index, safe_reading
 
-    reading.register()
+    safe_reading.register()
     fitted.register()
     index.register_models()
 

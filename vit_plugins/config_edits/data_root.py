@@ -20,7 +20,7 @@ from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
-from .own_data import own_data_root, use_own_data
+from .known_layout import own_data_root, use_own_data
 from .photos import accept_photos
 from .retrieval_data import is_retrieval, use_retrieval_data
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name

@@ -15,14 +15,14 @@ PACKAGE = 'vit_plugins'
 MOVED = {
     'allow_list_unpickler': 'weights.allow_list_unpickler',
     'augmentation_sheet': 'visualization.augmentation',
-    'checkpoints': 'weights.reading',
+    'checkpoints': 'weights.safe_reading',
     'conversion': 'weights.converting',
     'crop_geometry': 'visualization.crops',
     'datasets.class_settings': 'config_edits.classes',
     'datasets.crop_ratio': 'config_edits.crop_ratio',
     'datasets.data_root': (
         'config_edits.data_root config_edits.folder_reading config_edits.folder_description '
-        'config_edits.own_data config_edits.retrieval_data'
+        'config_edits.known_layout config_edits.retrieval_data'
     ),
     'datasets.photo_pipeline': (
         'config_edits.photos config_edits.walking datasets.transforms.load_photo '
@@ -40,8 +40,8 @@ MOVED = {
     'engine.fine_tuning': 'config_edits.pretrained',
     'engine.recipe_variables': 'config_edits.recipe_variables',
     'engine.recipe_weights': 'config_edits.recipe_weights',
-    'engine.resume': 'weights.choosing',
-    'engine.schedule_length': 'config_edits.schedule_length',
+    'engine.resume': 'weights.newest_checkpoint',
+    'engine.schedule_length': 'config_edits.fit_schedules',
     'evaluation.above_counting': 'evaluation.functional.retrieval_ranking',
     'evaluation.class_f1': 'evaluation.metrics.class_f1',
     'evaluation.embedding_statistics': 'evaluation.functional.embedding_statistics',

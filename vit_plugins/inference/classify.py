@@ -98,7 +98,7 @@ class Classifier:
                 'which compares images and names no classes. Search photos with it: python '
                 f'tools/retrieve.py index GALLERY PHOTOS --work-dir {self.checkpoint.parent}'
             )
-        self.classes = _class_names(self.trained)
+        self.classes = class_names(self.trained)
 
     def __call__(
         self, images: Image | Iterable[Image], top_k: int | None = None
@@ -188,7 +188,12 @@ class Classifier:
         return f'Classifier({str(self.checkpoint)!r}, {len(self.classes)} classes)'
 
 
-def _class_names(trained: PhotoModel) -> tuple[str, ...]:
+def class_names(trained: PhotoModel) -> tuple[str, ...]:
+    """Return the names of the classes that a model tells apart; none if nothing knows them.
+
+    Args:
+        trained: The model with its dataset.
+    """
     kind = trained.dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else None
     sources = (

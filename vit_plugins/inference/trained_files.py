@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mmpretrain import ModelHub, list_models
 
-from ..weights.choosing import find_trained
 from ..weights.index import resolve_weights
-from ..weights.reading import download
+from ..weights.newest_checkpoint import find_trained
+from ..weights.safe_reading import download
 
 
 def find_model(

@@ -25,9 +25,9 @@ from ...engine.launch import (
     set_work_dir,
 )
 from ...fileio.printable_text import write_any_character
-from ...weights.choosing import find_trained, trained_classes
 from ...weights.index import resolve_weights
 from ...weights.loading import CheckpointMismatchError
+from ...weights.newest_checkpoint import find_trained, trained_classes
 from ..data_arguments import run_name
 
 

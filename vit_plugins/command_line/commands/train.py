@@ -31,8 +31,8 @@ from ...engine.work_folder import (
     planned_classes,
 )
 from ...fileio.printable_text import write_any_character
-from ...weights.choosing import resume_from
 from ...weights.loading import CheckpointMismatchError
+from ...weights.newest_checkpoint import resume_from
 from ..data_arguments import run_name
 
 
