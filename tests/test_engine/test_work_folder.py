@@ -184,6 +184,19 @@ def test_resume_finds_the_run_of_the_same_classes_that_began_last(tmp_path):
     assert folder_to_resume(first, f'{tmp_path}/else/epoch_1.pth', PETS) == first
 
 
+def test_resume_goes_on_with_no_run_of_another_dataset(tmp_path):
+    first = str(tmp_path / 'x')
+    data = [dict(type='ImageFolder', data_root=root, pipeline=[]) for root in ('a', 'b', 'c')]
+    for folder, dataset in zip((first, f'{first}_2'), data, strict=False):
+        leave(Path(folder))
+        name = read_record(folder).config
+        Config(dict(train_dataloader=dict(dataset=dataset))).dump(Path(folder, name))
+    assert folder_to_resume(first, 'auto', PETS, data[0]) == first
+    assert folder_to_resume(first, 'auto', PETS, data[1]) == f'{first}_2'
+    with pytest.raises(WorkFolderError, match=r'training dataset differs .* --work-dir .*x$'):
+        folder_to_resume(first, 'auto', PETS, data[2])
+
+
 def test_classes_are_found_below_wrappers(tmp_path):
     cfg = config(tmp_path)
     cfg.train_dataloader.dataset = dict(type='RepeatDataset', dataset=cfg.train_dataloader.dataset)

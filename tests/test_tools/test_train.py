@@ -22,6 +22,7 @@ from vit_plugins.engine.launch import build_trainer
 from vit_plugins.fileio.run_record import RunRecord, write_record
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+CONFIGS = TOOLS.parent / 'configs'
 
 
 def validations(work_dir: Path) -> dict[int, float]:
@@ -555,3 +556,25 @@ def test_a_run_that_cannot_be_built_leaves_the_config_of_another(
     with pytest.raises((TypeError, SystemExit), match='typo'):
         train_tool.main([str(broken), '--work-dir', str(work_dir)])
     assert contents(work_dir) == kept
+
+
+def test_resume_tells_data_files_of_one_name_apart(train_tool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = Config.fromfile(CONFIGS / '_base_/datasets/digits.py')
+    for folder, split in (('a', 'trainval'), ('b', 'train')):
+        Path(folder).mkdir()
+        data.train_dataloader.dataset.split = split
+        data.dump(f'{folder}/x.py')
+    recipe = str(CONFIGS / 'convit_drloc_digits.py')
+
+    def read(file):
+        args = train_tool.parse_args([recipe, '--data', file, '--resume'])
+        return train_command.complete_config(args)
+
+    begun = read('a/x.py')
+    Path(begun.work_dir).mkdir(parents=True)
+    begun.dump(f'{begun.work_dir}/convit_drloc_digits.py')
+    write_record(begun.work_dir, RunRecord('convit_drloc_digits.py', None))
+    assert read('a/x.py').work_dir == begun.work_dir == 'work_dirs/convit_drloc_digits_x'
+    with pytest.raises(SystemExit, match='training dataset differs from that of --data'):
+        read('b/x.py')

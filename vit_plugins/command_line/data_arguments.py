@@ -36,14 +36,18 @@ def run_name(args: argparse.Namespace) -> str:
     """Return what a run is called: its config, and what was put into it.
 
     Args:
-        args: Arguments of a tool: ``config``, and perhaps ``data`` and ``fraction``.
+        args: Arguments of a tool: ``config``, and perhaps ``data``, ``fraction`` and ``subset``.
 
     >>> run_name(argparse.Namespace(config='configs/x.py', data='svhn', fraction=0.05))
     'x_svhn-5pct'
     """
     data, fraction = getattr(args, 'data', None), getattr(args, 'fraction', None)
     name = Path(args.config).stem + (f'_{Path(data).stem}' if data else '')
-    return f'{name}-{100 * fraction:.4g}pct' if fraction else name
+    if not fraction:
+        return name
+    subset = getattr(args, 'subset', SUBSETS[0])
+    kept = '' if subset == SUBSETS[0] else f'-{subset}'
+    return f'{name}-{100 * fraction:.4g}pct{kept}'
 
 
 def dataset_name(stem: str) -> str:

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.logging import print_log
 
+from ..config_edits.reading import read_config_file
 from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
 from ..fileio.run_record import RECORD, read_record
@@ -51,17 +52,27 @@ def numbered_folders(first: str) -> Iterator[str]:
     yield from (f'{first}_{number}' for number in itertools.count(2))
 
 
-def folder_to_resume(first: str, checkpoint: str, classes: Sequence[str] | None) -> str:
+def folder_to_resume(
+    first: str,
+    checkpoint: str,
+    classes: Sequence[str] | None,
+    dataset: dict | None = None,
+) -> str:
     """Choose the default work dir whose run ``--resume`` goes on with.
 
     Args:
         first: The default work dir.
         checkpoint: ``'auto'``, or the file to go on from.
         classes: What will be trained on, if known.
+        dataset: The config of the training images, if the default does not say all of it, as
+            where it holds the name of a file but not the folder of that file.
 
     Returns:
         The folder that holds the file, if that is one of the default's; for ``'auto'`` the one
-        where a run of the same classes began last; otherwise the default.
+        where a run of the same classes, and of that dataset, began last; otherwise the default.
+
+    Raises:
+        WorkFolderError: For ``'auto'``, if all runs there had another dataset.
     """
     there = list(itertools.takewhile(os.path.isdir, numbered_folders(first)))
     if checkpoint != 'auto':
@@ -72,7 +83,25 @@ def folder_to_resume(first: str, checkpoint: str, classes: Sequence[str] | None)
         for folder in there
         if (record := read_record(folder)) and not class_change(record.classes, classes)
     }
+    if dataset is not None and begun:
+        begun = {key: when for key, when in begun.items() if not _had_other_data(key, dataset)}
+        if not begun:
+            raise WorkFolderError(
+                f'{first} holds a run whose training dataset differs from that of --data: it has '
+                'other files or transforms. Leave out --resume to begin a run in a folder of its '
+                f'own, or name the folder to go on with it all the same: --work-dir {first}'
+            )
     return max(begun, key=begun.__getitem__, default=first)
+
+
+def _had_other_data(folder: str, dataset: dict) -> bool:
+    """Return whether the config that a run left in its folder names another dataset."""
+    record = read_record(folder)
+    file = Path(folder, record.config) if record else None
+    if file is None or not file.is_file():
+        return False  # unknown
+    loader = read_config_file(file).get('train_dataloader') or {}
+    return loader.get('dataset') != dataset
 
 
 @contextlib.contextmanager

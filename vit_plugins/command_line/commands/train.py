@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -75,11 +76,19 @@ def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
     Args:
         cfg: The config, changed in place.
         args: The arguments of the tool.
+
+    Raises:
+        SystemExit: In words, if the run to go on with had another dataset.
     """
     args.numbered = not (args.work_dir or cfg.get('work_dir'))
     default = f'work_dirs/{run_name(args)}'
     if args.numbered and args.resume is not None:
-        default = folder_to_resume(default, args.resume, planned_classes(cfg))
+        is_file = args.data is not None and Path(args.data).suffix  # the default has its stem
+        dataset = cfg.train_dataloader.dataset if is_file else None
+        try:
+            default = folder_to_resume(default, args.resume, planned_classes(cfg), dataset)
+        except WorkFolderError as error:
+            raise SystemExit(str(error)) from None
     set_work_dir(cfg, args, default)
 
 
