@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
 from vit_plugins.config_edits import known_layout
+from vit_plugins.config_edits.data import apply_data
 from vit_plugins.config_edits.data_root import apply_data_root, hold_nothing_out
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
@@ -396,3 +397,13 @@ def test_fraction_beside_a_val_folder(photos):
 def test_balance_of_a_retrieval_recipe_is_refused(photos):
     with pytest.raises(ValueError, match=r'balance would have no effect: .* retrieval'):
         apply(OUR_CONFIGS / 'retrieval_digits.py', photos(a=2, b=2), asked={'balance'})
+
+
+def test_class_folders_never_take_the_place_of_a_dataset_that_was_asked_for(photos):
+    root = photos(blue=6, red=6)
+    recipe = OUR_CONFIGS / 'drloc/swin-tiny-drloc_8xb128-100e.py'
+    cfg = apply_data(Config.fromfile(recipe), 'svhn')
+    with pytest.raises(ValueError, match=rf'(?s)--data svhn is not in .*{root}.*train_32x32\.mat'):
+        apply_data_root(cfg, root, data='svhn')
+    folders = apply(OUR_CONFIGS / 'convit_drloc_folder.py', root, data='mine.py')
+    assert folders.train_dataloader.dataset.type == 'ImageFolder'

@@ -258,9 +258,14 @@ def test_a_part_of_the_images_from_the_command_line():
 
 
 def test_a_trained_model_is_tested_on_data_of_its_classes(letters):
-    with pytest.raises(SystemExit, match='has 4 classes and the model tells 10 apart'):
+    with pytest.raises(SystemExit, match='has 4 classes, and the model tells 10 apart'):
         read_digits(data=letters, trained=True)
     assert read_digits(data='digits', trained=True).test_dataloader.dataset.type == 'Digits'
+    silent = Config.fromfile(letters)
+    del silent.data_preprocessor['num_classes']
+    silent.dump(letters)
+    with pytest.raises(SystemExit, match=r'data_preprocessor = dict\(num_classes=...\)'):
+        read_digits(data=letters, trained=True)
     with pytest.raises(SystemExit, match='dataset for retrieval'):
         read_digits(data='cub_retrieval_224', trained=True)
 

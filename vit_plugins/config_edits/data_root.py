@@ -20,8 +20,9 @@ from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
-from .known_layout import own_data_root, use_own_data
+from .known_layout import own_data_root, reads_class_folders, use_own_data
 from .photos import accept_photos
+from .presence import describe_missing
 from .retrieval_data import is_retrieval, use_retrieval_data
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name
 
@@ -42,6 +43,7 @@ def apply_data_root(
     seed: int = 0,
     classes: Sequence[str] | None = None,
     asked: Collection[str] = (),
+    data: str | None = None,
 ) -> Config:
     """Make a config train and test on the images of a folder.
 
@@ -66,13 +68,15 @@ def apply_data_root(
             them, other class folders are refused.
         asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
             they are then refused if they have no effect.
+        data: The dataset that somebody asked for by ``--data`` and that the config has now. The
+            folder must hold it, unless class folders are what it is read from.
 
     Returns:
         The same config.
 
     Raises:
         FolderError: On every rank, if folders, classes or images are not as they should be.
-        ValueError: If the config cannot be set to them.
+        ValueError: If the config cannot be set to them, or the folder lacks ``data``.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
     if is_retrieval(cfg):
@@ -85,6 +89,7 @@ def apply_data_root(
     if own := own_data_root(cfg, root):
         require_effect(asked, f"{root} holds the config's own data set, with its own parts")
         return use_own_data(cfg, own)
+    _require_named_data(cfg, root, data)
     if not validate:
         val_fraction = cfg.val_fraction = 0  # so that a later test does not take trained images
     elif val_fraction is None:
@@ -99,6 +104,19 @@ def apply_data_root(
         for line in lines:
             log_line(line)
     return cfg
+
+
+def _require_named_data(cfg: Config, root: Path, data: str | None) -> None:
+    """Refuse a folder whose class folders would take the place of a dataset of other files."""
+    leaf = leaf_datasets(cfg.train_dataloader.dataset)[0]
+    if data is None or reads_class_folders(leaf):
+        return
+    missing = describe_missing({**leaf, 'data_root': str(root)})
+    raise ValueError(
+        f'--data {data} is not in the folder {root} of --data-root. Name the folder that holds '
+        'its files, or leave out --data to train on the class folders of that folder'
+        + (f'\n{missing}' if missing else '')
+    )
 
 
 def _use_class_folders(

@@ -31,10 +31,7 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
         The ``data_root`` to set: the folder, or its parent if the archive's folder was named.
     """
     leaf = leaf_datasets(cfg.train_dataloader.dataset)[0]
-    kind = leaf['type']
-    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
-    if cls is None:
-        raise ValueError(f'no data set is registered under the name {kind!r}')
+    cls = _class_of(leaf)
     if issubclass(cls, ImageNet | ImageNet21k):
         train = root / 'train'
         ids = train.is_dir() and len([d for d in train.iterdir() if WORDNET_ID.match(d.name)])
@@ -47,6 +44,24 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
     if hasattr(cls, 'tgz_md5') and (root / cls.filename).is_file():
         return root
     return root if _can_read(leaf, cls, root) else None
+
+
+def reads_class_folders(leaf: dict) -> bool:
+    """Return whether any class folders will do for a dataset, as for ``ImageFolder``.
+
+    Args:
+        leaf: The config of a dataset that wraps no other.
+    """
+    cls = _class_of(leaf)
+    return issubclass(cls, CustomDataset) and not issubclass(cls, ImageNet | ImageNet21k)
+
+
+def _class_of(leaf: dict) -> type:
+    kind = leaf['type']
+    cls = DATASETS.get(kind) if isinstance(kind, str) else kind
+    if cls is None:
+        raise ValueError(f'no data set is registered under the name {kind!r}')
+    return cls
 
 
 def use_own_data(cfg: Config, root: Path) -> Config:

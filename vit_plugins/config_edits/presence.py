@@ -61,7 +61,7 @@ def require_data(
     if fetch and is_main_process():
         failures = _fetch_missing(datasets)
     barrier()  # the others look only when rank 0 has tried
-    missing = [text for dataset in datasets if (text := _describe_missing(dataset))]
+    missing = [text for dataset in datasets if (text := describe_missing(dataset))]
     everywhere = all_gather_object((missing, failures))
     failures = everywhere[0][1]
     texts = dict.fromkeys(text for found, _ in everywhere for text in found)
@@ -94,7 +94,7 @@ def _fetch_missing(datasets: list[dict]) -> dict[str, str]:
     """Download what is absent and can be had; return the reason of each failure."""
     failures = {}
     for dataset in datasets:
-        text = _describe_missing(dataset)
+        text = describe_missing(dataset)
         if not text or text in failures or not _may_download(dataset):
             continue
         try:
@@ -108,8 +108,12 @@ def _fetch_missing(datasets: list[dict]) -> dict[str, str]:
     return failures
 
 
-def _describe_missing(dataset: dict) -> str:
-    """Return what is missing and how to place it; empty if all is there."""
+def describe_missing(dataset: dict) -> str:
+    """Return what is missing and how to place it; empty if all is there.
+
+    Args:
+        dataset: The config of a dataset.
+    """
     cls = _class_of(dataset)
     if _is_downloadable(cls):
         wanted = _unpacked_files(cls)

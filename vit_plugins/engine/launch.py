@@ -95,10 +95,19 @@ def put_in(cfg: Config, data: str | None, *, trained: bool = False) -> Config:
     cfg = use_data(cfg, theirs, trained=trained)
     if trained and ours != class_count(theirs):
         raise ValueError(
-            f'--data {data} has {class_count(theirs)} classes and the model tells {ours} apart: '
+            f'--data {data} {_in_words(class_count(theirs))}, and the model tells {ours} apart: '
             'test it on a dataset with its classes, or see tools/probe.py'
         )
     return cfg
+
+
+def _in_words(classes: int | None) -> str:
+    if classes is None:
+        return (
+            'does not say how many classes there are (add data_preprocessor = '
+            'dict(num_classes=...))'
+        )
+    return f'has {classes} classes'
 
 
 def start_ranks(cfg: Config, launcher: str) -> None:
@@ -210,6 +219,7 @@ def place_data(
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
             asked=asked,
+            data=args.data,
         )
         require_data(cfg, splits)
         return cfg

@@ -28,7 +28,7 @@ def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
         cfg.merge_from_dict(options)
     photos = args.image
     if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False)
+        cfg = apply_data_root(cfg, args.data_root, verify=False, data=args.data)
     elif not photos:
         try:
             require_data(cfg, ['train'], fetch=False)

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
             cfg.merge_from_dict(args.cfg_options)
         check_config(cfg)
         if args.data_root is not None:
-            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify)
+            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, data=args.data)
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
     except (FoldError, ValueError, FileNotFoundError) as error:  # in words: no traceback needed
         raise SystemExit(str(error)) from None

@@ -37,7 +37,7 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg = apply_data(cfg, args.data, trained=True)
         cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False)
+        cfg = apply_data_root(cfg, args.data_root, verify=False, data=args.data)
     else:
         require_data(cfg, ['train', 'test'])
     if args.max_per_class is not None:
