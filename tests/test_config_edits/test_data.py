@@ -158,3 +158,28 @@ def test_retrieval_data_for_a_retrieval_recipe():
     evaluated = apply_data(recipe('retrieval/irt-o-deit-small_sop'), 'cub')
     assert evaluated.train_dataloader is None
     assert evaluated.test_dataloader.dataset.type == 'CUBRetrieval'
+
+
+def test_a_size_that_the_backbone_does_not_say_is_that_of_the_recipe(capsys):
+    resnet = 'drloc/resnet50-drloc_8xb128-100e'
+    assert 'img_size' not in recipe(resnet).model.backbone
+    with pytest.raises(ValueError, match=r'gives images of 32 px, and the model of .* is for 224'):
+        apply_data(recipe(resnet), 'cifar10_32')
+    apply_data(recipe(resnet), 'cifar10_224', trained=True)
+    assert 'gives images' not in capsys.readouterr().out
+    apply_data(recipe(resnet), 'cifar10_32', trained=True)
+    assert 'gives images of 32 px' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('trained', [False, True])
+@pytest.mark.parametrize('settings', [None, dict(num_classes=10)])
+def test_the_colours_of_the_recipe_stay_where_the_data_do_not_say(settings, trained):
+    cfg, data = recipe('convit/convit-small_8xb128_in1k'), read_data('svhn', recipe())
+    before = dict(cfg.data_preprocessor, num_classes=10)
+    assert before['to_rgb']
+    data.pop('data_preprocessor')
+    data.model = dict(head=dict(num_classes=10))  # as in a complete config
+    if settings:
+        data.data_preprocessor = settings
+    after = use_data(cfg, data, trained=trained).data_preprocessor
+    assert {**after, 'num_classes': 10} == before

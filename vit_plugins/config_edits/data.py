@@ -97,8 +97,8 @@ def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
         cfg: The recipe, changed in place.
         data: A config with loaders, as those of ``configs/_base_/datasets``, or a complete one.
         trained: Whether the model is trained already. Then head, mean and deviation stay those
-            that it was trained with; images may have another size, and be for another task, as
-            where only features are probed.
+            that it was trained with; images may have another size, which is logged, and be for
+            another task, as where only features are probed.
 
     Returns:
         The same config.
@@ -110,7 +110,7 @@ def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
     _require_loaders(cfg, data)
     if not trained:
         require_same_task(cfg, data)
-        _require_size(cfg, data)
+    _require_size(cfg, data, trained)
     before = deepcopy({key: cfg.get(key) for key in (*LOADERS, *EVALUATORS)})
     before['data_preprocessor'] = deepcopy(preprocessor_of(cfg))
     for name in LOADERS:
@@ -206,16 +206,22 @@ def _is_for_retrieval(file: Path) -> bool:
     return is_retrieval(read_config_file(file))
 
 
-def _require_size(cfg: Config, data: Config) -> None:
-    """Refuse images of another size than the model says it is for."""
-    size = (cfg.model.get('backbone') or {}).get('img_size')
-    theirs = _image_size(data)
-    if size is not None and theirs is not None and _pair(size) != theirs:
+def _require_size(cfg: Config, data: Config, trained: bool) -> None:
+    """Refuse images of another size than the recipe is for; of a trained model, log it."""
+    ours, theirs = _model_size(cfg), _image_size(data)
+    if None in (ours, theirs) or ours == theirs:
+        return
+    told = (
+        f'--data {_name(data)} gives images of {_in_words(theirs)}, and the model of '
+        f'{_name(cfg)} is for {_in_words(ours)}'
+    )
+    if not trained:
         raise ValueError(
-            f'--data {_name(data)} gives images of {_in_words(theirs)}, and the model of '
-            f'{_name(cfg)} is for {_in_words(_pair(size))} (model.backbone.img_size). Name a '
-            'dataset without its size, or set that as well'
+            f'{told}. Take a dataset or a recipe of the same size: '
+            '`python -m vit_plugins list RECIPE` shows what fits'
         )
+    if is_main_process():
+        log_line(f'{told}: scores may be lower than at that size')
 
 
 def _model_size(cfg: Config) -> tuple[int, int] | None:
@@ -284,10 +290,14 @@ def _with_subset(before: ConfigDict, dataset: ConfigDict) -> ConfigDict:
 
 def _set_preprocessor(cfg: Config, data: Config, trained: bool) -> None:
     ours, theirs = preprocessor_of(cfg), preprocessor_of(data)
-    if trained or not theirs:
-        ours['to_rgb'] = theirs.get('to_rgb', False)
+    says_colours = 'mean' in theirs or 'to_rgb' in theirs  # if not, the recipe's are kept
+    if trained:
+        if says_colours:
+            ours['to_rgb'] = theirs.get('to_rgb', False)
         return
-    ours.clear()
+    if says_colours:
+        ours.clear()
+    ours.pop('batch_transforms', None)  # they augment the images that are gone
     ours.update(deepcopy(theirs))
 
 
