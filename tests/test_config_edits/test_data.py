@@ -131,6 +131,21 @@ def test_a_file_without_what_is_needed(tmp_path):
         apply_data(recipe(), 'nothing.py')
 
 
+def test_only_the_images_that_are_read_need_to_be_there():
+    data = read_data('cifar100', recipe())
+    data.pop('val_dataloader')
+    probed = use_data(recipe(), deepcopy(data), trained=True, splits=('train', 'test'))
+    assert probed.val_dataloader is probed.val_evaluator is probed.val_cfg is None
+    assert probed.train_dataloader.dataset.split == 'train'
+    data.pop('train_dataloader')
+    for trained in (False, True):
+        cfg = use_data(recipe(), deepcopy(data), trained=trained, splits=('test',))
+        assert cfg.train_dataloader is cfg.train_cfg is cfg.optim_wrapper is None
+        assert cfg.test_dataloader.dataset.split == 'test'
+    with pytest.raises(ValueError, match='has no train_dataloader, which'):
+        use_data(recipe(), data, trained=True, splits=('train', 'test'))
+
+
 def test_what_does_not_fit_is_refused_in_words():
     with pytest.raises(ValueError, match='did you mean svhn'):
         apply_data(recipe(), 'svnh')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -21,18 +21,22 @@ from .reading import read_config_file
 from .retrieval_data import is_retrieval
 from .walking import LOADERS, image_size, preprocessor_of, type_name, walk
 
+SPLITS = ('train', 'val', 'test')
 EVALUATORS = ('val_evaluator', 'test_evaluator')
 # Of the training loader: what the learning rate and the schedule of a recipe are set for.
 OF_THE_TRAINING = ('batch_size', 'sampler', 'drop_last')
 
 
-def apply_data(cfg: Config, data: str | Path, *, trained: bool = False) -> Config:
+def apply_data(
+    cfg: Config, data: str | Path, *, trained: bool = False, splits: Sequence[str] = SPLITS
+) -> Config:
     """Replace the dataset of a recipe by the one of this name or of a config file.
 
     Args:
         cfg: The recipe, changed in place.
         data: A name as of ``data_names()``, or a config file with loaders.
         trained: Whether the model is trained already, see :func:`use_data`.
+        splits: Which of its images will be read, see :func:`use_data`.
 
     Returns:
         The same config.
@@ -41,7 +45,7 @@ def apply_data(cfg: Config, data: str | Path, *, trained: bool = False) -> Confi
         ValueError: If there is no such dataset, none of the size of the recipe's images, or one
             for another task.
     """
-    return use_data(cfg, read_data(data, cfg), trained=trained)
+    return use_data(cfg, read_data(data, cfg), trained=trained, splits=splits)
 
 
 def read_data(data: str | Path, cfg: Config) -> Config:
@@ -87,7 +91,9 @@ def data_names() -> list[str]:
     return sorted({dataset_name(file.stem) for file in _bases()})
 
 
-def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
+def use_data(
+    cfg: Config, data: Config, *, trained: bool = False, splits: Sequence[str] = SPLITS
+) -> Config:
     """Replace datasets, pipelines, preprocessor, number of classes and metrics of a recipe.
 
     Batch size, sampler and ``drop_last`` of the training stay, as learning rate and schedule are
@@ -99,6 +105,8 @@ def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
         trained: Whether the model is trained already. Then head, mean and deviation stay those
             that it was trained with; images may have another size, which is logged, and be for
             another task, as where only features are probed.
+        splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read. The others may
+            be absent, and the config then has no such loop.
 
     Returns:
         The same config.
@@ -107,7 +115,7 @@ def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
         ValueError: If the two do not fit: loaders are absent, one is for retrieval and the other
             is not, the sizes differ, or the number of classes is unknown.
     """
-    _require_loaders(cfg, data)
+    _require_loaders(cfg, data, splits)
     if not trained:
         require_same_task(cfg, data)
     _require_size(cfg, data, trained)
@@ -116,7 +124,9 @@ def use_data(cfg: Config, data: Config, *, trained: bool = False) -> Config:
     for name in LOADERS:
         if cfg.get(name) is not None or trained:
             cfg[name] = deepcopy(data.get(name))
-    if not trained and before['train_dataloader']:
+            if cfg[name] is None:
+                _drop_loop(cfg, name)
+    if not trained and before['train_dataloader'] and cfg.train_dataloader:
         _keep_training(cfg.train_dataloader, before['train_dataloader'], data)
     for name in EVALUATORS:
         if data.get(name) is not None and cfg.get(name) is not None:
@@ -155,12 +165,21 @@ def _named_file(data: str | Path) -> Path | None:
     return None
 
 
-def _require_loaders(cfg: Config, data: Config) -> None:
-    missing = [name for name in LOADERS if cfg.get(name) and not data.get(name)]
+def _require_loaders(cfg: Config, data: Config, splits: Sequence[str]) -> None:
+    needed = [f'{split}_dataloader' for split in splits]
+    missing = [name for name in needed if cfg.get(name) and not data.get(name)]
     if missing:
         raise ValueError(
             f'--data {_name(data)} has no {" and no ".join(missing)}, which {_name(cfg)} needs'
         )
+
+
+def _drop_loop(cfg: Config, loader: str) -> None:
+    """Remove what the host's runner takes only together with a loader that is not there."""
+    split = loader.removesuffix('_dataloader')
+    others = ('optim_wrapper', 'param_scheduler') if split == 'train' else (f'{split}_evaluator',)
+    for name in (f'{split}_cfg', *others):
+        cfg[name] = None
 
 
 def require_same_task(cfg: Config, data: Config) -> None:

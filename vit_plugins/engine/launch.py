@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..config_edits.component_arguments import HOST_HOOKS
-from ..config_edits.data import class_count, read_data, require_same_task, use_data
+from ..config_edits.data import SPLITS, class_count, read_data, require_same_task, use_data
 from ..config_edits.data_root import (
     FOLDER_SETTINGS,
     apply_data_root,
@@ -39,13 +39,16 @@ TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
 OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
-def read_config(args: argparse.Namespace, *, trained: bool = False) -> Config:
+def read_config(
+    args: argparse.Namespace, *, trained: bool = False, splits: Sequence[str] = SPLITS
+) -> Config:
     """Read the config, merge ``--cfg-options``, start the ranks and put in what else was named.
 
     Args:
         args: Arguments of a tool.
         trained: Whether the config is that of a model trained already, whose head and
             normalisation stay where ``--data`` names other images.
+        splits: Which of ``'train'``, ``'val'``, ``'test'`` the file of ``--data`` must have.
 
     Returns:
         The config.
@@ -63,7 +66,7 @@ def read_config(args: argparse.Namespace, *, trained: bool = False) -> Config:
         raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
     try:
-        cfg = put_in(cfg, args.data, trained=trained)
+        cfg = put_in(cfg, args.data, trained=trained, splits=splits)
         if getattr(args, 'fraction', None) is not None:
             cfg = use_fraction(cfg, args.fraction, args.subset)
     except (ValueError, FileNotFoundError) as error:
@@ -73,13 +76,16 @@ def read_config(args: argparse.Namespace, *, trained: bool = False) -> Config:
     return cfg
 
 
-def put_in(cfg: Config, data: str | None, *, trained: bool = False) -> Config:
+def put_in(
+    cfg: Config, data: str | None, *, trained: bool = False, splits: Sequence[str] = SPLITS
+) -> Config:
     """Put the dataset of ``--data`` into a config.
 
     Args:
         cfg: The config, changed in place.
         data: A name or a file; None changes nothing.
         trained: Whether a trained model is to be tested, which must have as many classes.
+        splits: Which of ``'train'``, ``'val'``, ``'test'`` it must have.
 
     Returns:
         The same config.
@@ -92,7 +98,7 @@ def put_in(cfg: Config, data: str | None, *, trained: bool = False) -> Config:
     theirs = read_data(data, cfg)
     require_same_task(cfg, theirs)
     ours = class_count(cfg)
-    cfg = use_data(cfg, theirs, trained=trained)
+    cfg = use_data(cfg, theirs, trained=trained, splits=splits)
     if trained and ours != class_count(theirs):
         raise ValueError(
             f'--data {data} {_in_words(class_count(theirs))}, and the model tells {ours} apart: '

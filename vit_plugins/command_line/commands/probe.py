@@ -34,7 +34,7 @@ def read_config(args: argparse.Namespace) -> Config:
         args.checkpoint = args.checkpoint or found
     cfg = apply_options(read_config_file(args.config), args.cfg_options)
     if args.data is not None:
-        cfg = apply_data(cfg, args.data, trained=True)
+        cfg = apply_data(cfg, args.data, trained=True, splits=('train', 'test'))
         cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
         cfg = apply_data_root(cfg, args.data_root, verify=False, data=args.data)

@@ -40,7 +40,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
-    cfg = read_config(args, trained=trained)
+    cfg = read_config(args, trained=trained, splits=['test'])
     # A folder of its own: the runner writes its config there, and that of the training must stay.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)
