@@ -165,6 +165,17 @@ def test_what_does_not_fit_is_refused_in_words():
         apply_data(cfg, 'svhn')
 
 
+@pytest.mark.parametrize('name', ['digits', 'cifar10_32'])
+def test_messages_name_data_and_recipe_as_on_the_command_line(name, tmp_path, monkeypatch):
+    told = rf'^--data {name} gives .* model of configs/{SWIN}\.py is for 224 px\. Take a dataset'
+    with pytest.raises(ValueError, match=told):
+        apply_data(recipe(), name)
+    read_data(name, recipe()).dump(tmp_path / 'mine.py')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r'^--data mine\.py gives'):
+        apply_data(recipe(), 'mine.py')
+
+
 def test_retrieval_data_for_a_retrieval_recipe():
     cfg = apply_data(recipe('retrieval/irt-r-deit-small_1xb64-2k_cub'), 'in-shop')
     assert cfg.train_dataloader.dataset.type == 'InShopRetrieval'

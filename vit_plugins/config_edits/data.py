@@ -267,7 +267,16 @@ def _in_words(size: tuple[int, int] | None) -> str:
 
 
 def _name(cfg: Config) -> str:
-    return str(cfg.filename or 'the config')
+    """Return how one names a config on the command line, as the host keeps absolute paths."""
+    if not cfg.filename:
+        return 'the config'
+    path = Path(cfg.filename).resolve()
+    if path in _bases():
+        return path.stem
+    for root in (resource_root(), Path.cwd()):
+        if path.is_relative_to(root):
+            return str(path.relative_to(root))
+    return str(path)
 
 
 def _likeness(data: Config, cfg: Config) -> float:
@@ -292,7 +301,7 @@ def _keep_training(loader: ConfigDict, before: ConfigDict, data: Config) -> None
         if key in before:
             loader[key] = before[key]
     loader.dataset = _with_subset(before.dataset, loader.dataset)
-    packaged = Path(_name(data)).resolve() in _bases()
+    packaged = Path(data.filename or '').resolve() in _bases()
     ignored = [f'{key}={own[key]}' for key in own if own[key] not in (None, loader.get(key))]
     if ignored and not packaged and is_main_process():
         log_line(
