@@ -15,6 +15,10 @@ from ..weights.index import index_models
 from .finding import config_files, find_config, with_bases
 from .published import results_of
 
+# Read as text, so that a listing imports no torch.
+IMG_SIZE = re.compile(r'(?:\bimg_size=|^size = )(\d+)', re.MULTILINE)
+SCALE = re.compile(r'\bscale=\(?(\d+)')
+
 
 def list_entries(pattern: str = '') -> str:
     """Write the models and recipes whose name matches as text.
@@ -50,7 +54,7 @@ def list_entries(pattern: str = '') -> str:
         own = own if own in results else next(iter(results), None)
         shown = f'{own} {results[own]}' if own else ''
         lines.append(f'  {file!s:62} {sizes.get(f"configs/{file}", ""):10}  {shown}'.rstrip())
-        lines += _data_lines(base, results) if pattern and base else []
+        lines += _data_lines(file, base, results) if pattern and base else []
     if any(results_of(file) for file in files):
         lines.append('numbers: published top-1 or Recall@1 in percent, configs/published.yml')
     return '\n'.join(lines)
@@ -68,10 +72,29 @@ def _dataset_base(file: Path) -> Path | None:
     return next((base for base in files if base.parent.name == 'datasets'), None)
 
 
-def _data_lines(base: Path, results: Mapping[str, str]) -> Iterator[str]:
+def data_of(file: Path, base: Path) -> list[str]:
+    """List the names that ``--data`` takes for a recipe.
+
+    Args:
+        file: The recipe, relative to the folder ``configs/``.
+        base: The base of its dataset.
+    """
+    files = list(with_bases(resource_root() / 'configs' / file))
+    texts = [part.read_text() for part in files]
+    size = next((match[1] for text in texts if (match := IMG_SIZE.search(text))), _size(base))
+    tuples = None if 'train_dataloader = None' in texts[0] else _has_tuples(base)
+    return sorted({
+        dataset_name(other.stem) for other in base.parent.glob('*.py')
+        if (_size(other), _is_retrieval(other)) == (size, _is_retrieval(base))
+        and tuples in (None, _has_tuples(other))
+    })  # fmt: skip
+
+
+def _data_lines(file: Path, base: Path, results: Mapping[str, str]) -> Iterator[str]:
     """Write what ``--data`` and ``--fraction`` put into a recipe, with the published numbers."""
-    names = sorted({dataset_name(other.stem) for other in base.parent.glob('*.py')
-                    if _of_a_kind(other) == _of_a_kind(base)})  # fmt: skip
+    names = data_of(file, base)
+    if not names:
+        return
     shown = [f'{name} {results[name]}' if name in results else name for name in names]
     yield from wrap(f'--data {", ".join(shown)}', 96, initial_indent=' ' * 6,
                     subsequent_indent=' ' * 13, break_on_hyphens=False)  # fmt: skip
@@ -80,8 +103,15 @@ def _data_lines(base: Path, results: Mapping[str, str]) -> Iterator[str]:
         yield '      --fraction ' + ', '.join(f'{key} {n}' for key, n in fractions.items())
 
 
-def _of_a_kind(base: Path) -> tuple[str, bool]:
-    """Return image size, by its name, and task, by its metric, of the base of a dataset."""
-    size = ''.join(re.findall(r'_(\d+)(?=_|$)', base.stem)[-1:])
-    retrieval = any('RetrievalMetric' in file.read_text() for file in with_bases(base))
-    return size, retrieval
+def _size(base: Path) -> str:
+    """Return the image size of the base of a dataset, by its name or its transforms."""
+    sizes = re.findall(r'_(\d+)(?=_|$)', base.stem) or SCALE.findall(base.read_text())
+    return sizes[-1] if sizes else ''
+
+
+def _is_retrieval(base: Path) -> bool:
+    return any('RetrievalMetric' in file.read_text() for file in with_bases(base))
+
+
+def _has_tuples(base: Path) -> bool:
+    return any('TupleSampler' in file.read_text() for file in with_bases(base))
