@@ -25,7 +25,7 @@ TOOLS = {
     'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
     'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
 }
-TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'browse_augment')  # as first argument
+TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'probe', 'browse_augment')  # as first argument
 
 
 def _with_packaged_config(arguments: list[str]) -> list[str]:
