@@ -96,7 +96,7 @@ def test_adding_to_a_gallery_needs_no_model_named_and_skips_the_known(
     retrieve.main(['index', str(gallery), str(image)])
     told = capsys.readouterr()
     assert '16 photos, 0 of them new; 1 were known' in told.out
-    assert '1 photos changed since they were indexed' in told.err
+    assert '1 photo(s) changed since being indexed' in told.err
     assert f'for example {image}: --sync brings' in told.err
 
 
@@ -219,11 +219,11 @@ def test_sync_adds_replaces_and_removes(retrieve, work_dir, photos, tmp_path, ca
     retrieve.main([*index, str(first)])
     told = capsys.readouterr().err
     assert (
-        '2 photos changed since they were indexed and keep their descriptors, for example '
+        '2 photo(s) changed since being indexed and keep their descriptors, for example '
         f'{first}/1.png' in told
     )
     assert (
-        '1 photos are gone since they were indexed and can still be found, for example '
+        '1 photo(s) are gone since being indexed and can still be found, for example '
         f'{first}/0.png' in told
     )
     (first / 'new.png').rename(first / 'newer.png')
@@ -280,7 +280,7 @@ def test_a_deleted_photo_is_told_when_it_is_found(retrieve, work_dir, photos, tm
     assert retrieve.main(query) == 0
     told = capsys.readouterr().err
     assert (
-        f'1 photos that were found are gone since they were indexed, for example {photos[0]}/4.png'
+        f'1 photo(s) that were found are gone since being indexed, for example {photos[0]}/4.png'
         in told
     )
 
