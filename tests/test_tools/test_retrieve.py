@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -362,6 +363,28 @@ def test_no_code_in_a_gallery_is_run(retrieve, work_dir, photos, tmp_path):
         retrieve.main(query)
     assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
     assert not mark.exists()
+
+
+def test_a_gallery_of_the_former_version(retrieve, work_dir, photos, tmp_path, capsys):
+    gallery, out = tmp_path / 'g', tmp_path / 'out'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    now = Gallery.load(gallery)
+    index = faiss.IndexFlatIP(32)
+    index.add(now.descriptors)
+    faiss.write_index(index, str(gallery / 'index-8.faiss'))
+    about = json.loads((gallery / 'gallery.json').read_text())
+    about |= {'format': 1, 'index': 'index-8.faiss'}
+    (gallery / 'gallery.json').write_text(json.dumps(about))
+    (gallery / 'config.py').write_text('raise SystemExit("executed")')
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    with pytest.raises(SystemExit, match='Name the config it was made with'):
+        retrieve.main(query)
+    assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
+    capsys.readouterr()
+    assert retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)]) == 0
+    assert '8 photos, 0 of them new; 8 were known' in capsys.readouterr().out
+    assert Gallery.load(gallery).settings == now.settings
+    assert retrieve.main(query) == 0
 
 
 def test_a_work_dir_may_have_moved(retrieve, work_dir, photos, tmp_path, capsys):

@@ -51,7 +51,7 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
             )
         settings = settings_of(read_config_file(config))
         return Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact', settings)
-    gallery = Gallery.load(args.gallery)
+    gallery = Gallery.load(args.gallery, config and settings_of(read_config_file(config)))
     if checkpoint is not None and Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(
             f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
@@ -175,7 +175,7 @@ class _Indexing:
         removed = self.gallery.remove(self.outdated if finished else replaced)
         if self.waiting:
             self.gallery.add(list(self.waiting), np.stack(list(self.waiting.values())))
-        if self.waiting or removed:
+        if self.waiting or removed or self.gallery.is_converted:
             self.gallery.save()
         self.added += len(self.waiting)
         self.waiting.clear()
@@ -216,7 +216,8 @@ def show_gallery(args: argparse.Namespace) -> int:
 
 def query_photos(args: argparse.Namespace) -> int:
     """Search for images; the exit code is 1 if none could be read."""
-    gallery = Gallery.load(args.gallery)
+    settings = args.config and settings_of(read_config_file(args.config))
+    gallery = Gallery.load(args.gallery, settings)
     require_writable(args.out)
     images = find_images(args)
     searcher = load_searcher(gallery, args)
