@@ -29,10 +29,12 @@ from ...weights.choosing import find_trained, trained_classes
 from ...weights.index import resolve_weights
 from ...weights.loading import CheckpointMismatchError
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
+    use_named_config(args)
     default_work_dir = f'work_dirs/{run_name(args)}/test'
     trained = Path(args.config).is_dir()
     if trained:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 
 from ...config_edits.config_check import check_config
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
-from ...config_edits.recipe_weights import require_weights
+from ...config_edits.recipe_weights import is_pretrained, require_weights
+from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.launch import (
     TRAINED_ANEW,
@@ -31,14 +34,17 @@ from ...engine.work_folder import (
     planned_classes,
 )
 from ...fileio.printable_text import write_any_character
+from ...resources import resource_root
 from ...weights.choosing import resume_from
 from ...weights.loading import CheckpointMismatchError
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
     splits = ['train'] if args.no_validate else ['train', 'val']
+    use_named_config(args)
     cfg = read_config(args)
     try:
         check_config(cfg)
@@ -90,19 +96,58 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
         cfg: The config, changed in place.
         args: The arguments of the tool.
     """
+    weights = args.pretrained or default_weights(cfg)
     try:
-        if args.pretrained is not None:
-            cfg = apply_pretrained(cfg, args.pretrained)
+        if weights is not None:
+            cfg = apply_pretrained(cfg, weights)
     except ValueError as error:  # in words: no traceback needed
+        if args.pretrained is None:
+            return begin_from_scratch(cfg, args, error)
         raise SystemExit(f'--pretrained: {error}') from None
     try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
-        if args.pretrained is None and not cfg.get('resume'):
+        if weights is None and not cfg.get('resume'):
             require_weights(cfg)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
     return cfg
+
+
+def default_weights(cfg: Config) -> str | None:
+    """Return the weights that a recipe starts from where nobody names any.
+
+    Args:
+        cfg: The config. One that names weights itself, as ``load_from``, needs no others.
+    """
+    named = cfg.get('load_from') or any(map(is_pretrained, walk(cfg.model)))
+    return None if named else cfg.get('default_weights')
+
+
+def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError) -> Config:
+    """Take the recipe for random weights where the default weights cannot be had.
+
+    Args:
+        cfg: The config of the recipe with weights.
+        args: The arguments of the tool, changed in place.
+        reason: Why the weights cannot be had.
+
+    Raises:
+        SystemExit: If a run with weights is to go on, or no other recipe is named.
+    """
+    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
+    other = cfg.get('from_scratch')
+    if begun or other is None:
+        raise SystemExit(
+            f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
+        )
+    print_log(
+        f'{cfg.default_weights}, the weights to start from, cannot be had ({reason}).\n'
+        f'Training from random weights instead, with {other}. With weights the result is better '
+        'as a rule: fetch them by other means and name the file with --pretrained FILE'
+    )
+    args.config = str(resource_root() / other)
+    return complete_config(args)
 
 
 def _advice(cfg: Config) -> str:
