@@ -10,7 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 
 from ..datasets.class_subset import kept_count
 from ..datasets.folder_scan import FolderScan
@@ -42,6 +42,7 @@ def apply_data_root(
     seed: int = 0,
     classes: Sequence[str] | None = None,
     asked: Collection[str] = (),
+    skip_unreadable: bool = False,
 ) -> Config:
     """Make a config train and test on the images of a folder.
 
@@ -66,6 +67,7 @@ def apply_data_root(
             them, other class folders are refused.
         asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
             they are then refused if they have no effect.
+        skip_unreadable: Whether images that cannot be read are left out, with a log line.
 
     Returns:
         The same config.
@@ -75,22 +77,28 @@ def apply_data_root(
         ValueError: If the config cannot be set to them.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
+    unused = {*asked, '--skip-unreadable'} if skip_unreadable else asked
     if is_retrieval(cfg):
-        require_effect(asked, 'the recipe is one for retrieval, whose classes are held out')
+        require_effect(unused, 'the recipe is one for retrieval, whose classes are held out')
         if not validate:
             hold_nothing_out(cfg)
         return use_retrieval_data(cfg, root, verify)
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):
-        require_effect(asked, f"{root} holds the config's own data set, with its own parts")
+        require_effect(unused, f"{root} holds the config's own data set, with its own parts")
         return use_own_data(cfg, own)
     if not validate:
         val_fraction = cfg.val_fraction = 0  # so that a later test does not take trained images
     elif val_fraction is None:
         val_fraction = cfg.get('val_fraction', 0.2)
     balance = cfg.get('balance', 'none') if balance is None else balance
-    scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes))
+    scans = on_all_ranks(
+        lambda: read_folder(
+            root, cfg, verify=verify, classes=classes, skip_unreadable=skip_unreadable
+        )
+    )
+    scans = _same_on_all_ranks(scans)
     if validate:
         _check_fraction(val_fraction, scans, 'val_fraction' in asked)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
@@ -128,6 +136,13 @@ def _use_class_folders(
     if chosen != counts:
         lines.append(f'ClassSubset keeps {sum(chosen)} of the images to train on')
     return lines
+
+
+def _same_on_all_ranks(scans: dict[str, FolderScan]) -> dict[str, FolderScan]:
+    """Leave out on every rank what the first could not read."""
+    left_out = [{part: scan.left_out for part, scan in scans.items()}]
+    broadcast_object_list(left_out)
+    return {part: scan.without(left_out[0][part]) for part, scan in scans.items()}
 
 
 def require_effect(asked: Collection[str], reason: str) -> None:
@@ -186,7 +201,7 @@ def _set_datasets(
     classes: Sequence[str],
 ) -> None:
     split = {'val_fraction': val_fraction, 'seed': seed}
-    whole = {part: {'data_root': str(scan.root)} for part, scan in scans.items()}
+    whole = {part: _source(scan) for part, scan in scans.items()}
     train = whole['train'] if 'val' in whole else {**whole['train'], 'part': 'train', **split}
     val = whole.get('val') or {**whole['train'], 'part': 'val', **split}
     sources = dict(zip(LOADERS, (train, val, whole.get('test', val)), strict=True))
@@ -195,6 +210,11 @@ def _set_datasets(
         cfg[loader].dataset = _replaced(cfg[loader].dataset, source, classes)
         for leaf in leaf_datasets(cfg[loader].dataset):
             leaf['test_mode'] = loader != 'train_dataloader'
+
+
+def _source(scan: FolderScan) -> dict:
+    left_out = {'left_out': list(scan.left_out)} if scan.left_out else {}
+    return {'data_root': str(scan.root), **left_out}
 
 
 def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:

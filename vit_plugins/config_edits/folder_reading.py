@@ -27,7 +27,12 @@ T = TypeVar('T')
 
 
 def read_folder(
-    root: Path, cfg: Config, *, verify: bool, classes: Sequence[str] | None = None
+    root: Path,
+    cfg: Config,
+    *,
+    verify: bool,
+    classes: Sequence[str] | None = None,
+    skip_unreadable: bool = False,
 ) -> dict[str, FolderScan]:
     """Look through the folder and refuse what cannot be trained on.
 
@@ -36,6 +41,7 @@ def read_folder(
         cfg: The config, for the message.
         verify: Whether to read every image (done by the first rank only).
         classes: What a trained model tells apart.
+        skip_unreadable: Whether to leave out what cannot be read (on the first rank).
 
     Returns:
         What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
@@ -43,6 +49,8 @@ def read_folder(
     Raises:
         FolderError: If something does not fit.
     """
+    if skip_unreadable and not verify:
+        raise FolderError('--skip-unreadable opens all images: leave --no-verify out')
     try:
         parts = find_parts(root)
         train = scan_class_folders(parts.pop('train'), complete=classes is None)
@@ -60,8 +68,10 @@ def read_folder(
     if classes is not None:
         compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
-        for scan in scans.values():
-            require_readable(scan.root, [path for path, _ in scan.samples])
+        for part, scan in scans.items():
+            names = [path for path, _ in scan.samples]
+            bad = require_readable(scan.root, names, skip=skip_unreadable)
+            scans[part] = scan.without(bad)
     return scans
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,7 @@ class FolderScan:
         skipped: How many files were left out, by suffix, and how many system and hidden folders,
             by name and ``/``.
         splits: The splits that were asked for, see :meth:`part`.
+        left_out: The images that :meth:`without` has left out.
     """
 
     root: Path
@@ -68,6 +69,30 @@ class FolderScan:
     splits: dict[tuple[float, int], tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    left_out: tuple[str, ...] = ()
+
+    def without(self, names: Collection[str]) -> FolderScan:
+        """Leave out images, as those that cannot be read.
+
+        Args:
+            names: Paths below ``root``.
+
+        Raises:
+            FolderError: If nothing is left of a class.
+        """
+        if not names:
+            return self
+        gone = frozenset(names)
+        samples = tuple(sample for sample in self.samples if sample[0] not in gone)
+        left = {label for _, label in samples}
+        empty = [name for label, name in enumerate(self.classes) if label not in left]
+        if empty:
+            raise FolderError(
+                f'no image that can be read is left of {_some(list(map(repr, empty)))} in '
+                f'{self.root}: add images, or remove the folders'
+            )
+        found = tuple(sorted({*self.left_out, *gone}))
+        return replace(self, samples=samples, splits={}, left_out=found)
 
     def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
         """Pick the images of a part; the folder is split once, however many datasets ask.

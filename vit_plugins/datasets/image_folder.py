@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class ImageFolder(CustomDataset):
         val_fraction: How much of each class is for validation, if there are parts; with 0 the
             part 'train' is all images, and 'val' is refused.
         seed: The seed of the split.
+        left_out: Images that are not used, as paths below ``data_root``.
         metainfo: If it holds ``classes``, the class folders must have these names; with
             ``test_mode=True`` some of them are enough.
         **kwargs: Further arguments of ``CustomDataset``.
@@ -41,6 +43,7 @@ class ImageFolder(CustomDataset):
         part: str = 'all',
         val_fraction: float = 0.2,
         seed: int = 0,
+        left_out: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         if part not in ('all', 'train', 'val'):
@@ -48,13 +51,14 @@ class ImageFolder(CustomDataset):
         self.part = part
         self.val_fraction = val_fraction
         self.seed = seed
+        self.left_out = tuple(left_out)
         kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(data_root=data_root, **kwargs)
 
     def _find_samples(self) -> list[tuple[str, int]]:
         """Return path and class of the images, the host's hook for where they come from."""
         complete = self.CLASSES is None or not self.test_mode
-        scan = scan_class_folders(Path(self.img_prefix), complete=complete)
+        scan = scan_class_folders(Path(self.img_prefix), complete=complete).without(self.left_out)
         log_skipped(scan)
         if self.CLASSES is not None:
             compare_classes(self.CLASSES, scan.classes, self.img_prefix, complete=complete)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
@@ -22,9 +23,10 @@ from ..config_edits.data_root import (
     require_effect,
 )
 from ..config_edits.fraction import use_fraction
+from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
-from ..config_edits.recipe_variables import UnusedSettingError, apply_options
+from ..config_edits.recipe_variables import apply_options
 from ..config_edits.schedule_length import follow_training
 from ..config_edits.walking import type_name, walk
 from .hooks.metric_name_hook import MetricNameHook
@@ -58,8 +60,12 @@ def read_config(args: argparse.Namespace, *, trained: bool = False) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     options = args.cfg_options or {}
     try:
-        cfg = apply_options(read_config_file(args.config), options)
-    except (UnusedSettingError, FileNotFoundError) as error:
+        cfg = read_config_file(args.config)
+        if getattr(args, 'img_size', None) is not None:
+            cfg = set_img_size(cfg, args.img_size, options)
+        else:
+            cfg = apply_options(cfg, options)
+    except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
     try:
@@ -196,8 +202,10 @@ def place_data(
         SystemExit: With what to do, on every rank, if the data are absent or do not fit.
     """
     asked = FOLDER_SETTINGS & set(args.cfg_options or ())
+    wanted = folder_options(args)
     try:
         if args.data_root is None:
+            require_effect({_flag(name) for name in wanted}, 'there is no --data-root')
             require_effect(asked, 'there is no --data-root')
             if getattr(args, 'no_validate', False):
                 hold_nothing_out(cfg)
@@ -209,12 +217,31 @@ def place_data(
             verify=not args.no_verify,
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
-            asked=asked,
+            asked=asked | ({'balance'} & wanted.keys()),
+            **wanted,
         )
         require_data(cfg, splits)
         return cfg
     except (MissingDataError, ValueError) as error:
         raise SystemExit(f'{error}') from None
+
+
+# Options of the command line about a folder: the arguments of apply_data_root.
+FOLDER_OPTIONS = ('balance', 'skip_unreadable')
+
+
+def folder_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says about a folder, beside where it is.
+
+    Args:
+        args: Arguments of a tool, which need not have them all.
+    """
+    values = {name: getattr(args, name, None) for name in FOLDER_OPTIONS}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def _flag(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
 
 
 def set_loader_defaults(

@@ -39,6 +39,7 @@ from ...weights.choosing import resume_from
 from ...weights.loading import CheckpointMismatchError
 from ..data_arguments import run_name
 from .named_config import use_named_config
+from .training_options import apply_training_options, choose_device
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -50,6 +51,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         check_config(cfg)
     except UnusedSettingError as error:
         raise SystemExit(str(error)) from None
+    cfg = apply_training_options(cfg, args)
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
     if args.no_validate:
@@ -177,6 +179,7 @@ def run(args: argparse.Namespace) -> None:
         SystemExit: In words, if no step would be taken or numbers are not finite.
     """
     write_any_character()
+    choose_device(args)
     cfg = complete_config(args)
     try:
         if args.check:
