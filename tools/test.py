@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import add_shared_arguments
+from vit_plugins.command_line.in_words import run_in_words
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,4 +54,4 @@ def main(argv: Sequence[str] | None = None) -> object:
 
 
 if __name__ == '__main__':
-    main()
+    run_in_words(main)

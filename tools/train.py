@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from vit_plugins.command_line.arguments import add_shared_arguments
 from vit_plugins.command_line.data_arguments import SUBSETS
+from vit_plugins.command_line.in_words import run_in_words
 from vit_plugins.command_line.training_arguments import add_training_arguments
 
 
@@ -70,4 +71,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_in_words(main)

@@ -140,6 +140,7 @@ def minimal(tmp_path):
         'TimeBudgetHook': {'seconds': 60},
         'TokenPooling': {},
         'TrainingGuardHook': {},
+        'TrainingReportHook': {},
         'TupleSampler': {'dataset': Paired('abc')},
         'VTAB1k': {'data_root': '', 'task': 'dtd', 'lazy_init': True},
         'VisionTransformerBCEHead': {'num_classes': 2, 'in_channels': 8},

@@ -45,3 +45,13 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='with --data-root: leave out images that cannot be read, instead of stopping',
     )
+    group.add_argument(
+        '--verbose',
+        action='store_true',
+        help='show config, hooks and parameter groups on the terminal, too; the log file has them',
+    )
+    group.add_argument(
+        '--no-baselines',
+        action='store_true',
+        help='do not score the largest class and colour histograms beside the result',
+    )

@@ -326,17 +326,18 @@ def use_amp(cfg: Config) -> None:
         print_log('A CPU has bfloat16 only: it is used', logger='current')
 
 
-def build_trainer(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+def build_trainer(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
     """Build the runner of a training whose schedules follow its length and its true batch size.
 
     Args:
         cfg: The complete config.
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+        quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Raises:
         NoStepError: If the images fill no batch.
     """
-    runner = build_runner(cfg, may_differ)
+    runner = build_runner(cfg, may_differ, quiet=quiet)
     require_steps(runner.train_dataloader)  # schedules fail at none, in other words
     follow_training(runner)
     count_accumulation(runner)
@@ -359,12 +360,13 @@ def count_accumulation(runner: Runner) -> None:
         runner.auto_scale_lr = {**settings, 'base_batch_size': base}
 
 
-def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
     """Build the runner a config asks for; weights that do not fit the model stop it.
 
     Args:
         cfg: The complete config.
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+        quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Returns:
         The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
@@ -372,7 +374,7 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
-    runner = late_runner(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
+    runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())

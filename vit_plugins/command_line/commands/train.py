@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
@@ -15,6 +17,13 @@ from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
 from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.training_report_hook import TrainingReportHook
+from ...engine.interruption import (
+    StopHook,
+    TrainingStopped,
+    last_saved,
+    stopping_between_steps,
+)
 from ...engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
@@ -40,6 +49,8 @@ from ...weights.loading import CheckpointMismatchError
 from ..data_arguments import run_name
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
+
+STOPPED = 130  # what shells know as ended by Ctrl-C
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -161,15 +172,46 @@ def _advice(cfg: Config) -> str:
     )
 
 
-def train(cfg: Config, numbered: bool) -> None:
+def train(cfg: Config, args: argparse.Namespace) -> None:
     """Train in a work dir that no other run uses; the default one may get a number.
 
     Args:
         cfg: The config, changed in place.
-        numbered: Whether the folder may get a number.
+        args: The arguments of the tool.
+
+    Raises:
+        SystemExit: With how to go on, if the training was asked to stop.
     """
-    with claimed_work_dir(cfg, numbered):
-        build_trainer(cfg, TRAINED_ANEW).train()
+    stop = StopHook()
+    with claimed_work_dir(cfg, args.numbered):
+        runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        runner.register_hook(stop)
+        runner.register_hook(TrainingReportHook(baselines=not args.no_baselines))
+        try:
+            with stopping_between_steps(stop):
+                runner.train()
+        except (TrainingStopped, KeyboardInterrupt):
+            if args.debug:
+                raise
+            print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
+            raise SystemExit(STOPPED) from None
+
+
+def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
+    """Return, in a line, what is saved of a training that was stopped, and how it goes on.
+
+    Args:
+        work_dir: Its folder.
+        args: The arguments of the tool.
+    """
+    saved = last_saved(work_dir)
+    if saved is None:
+        return 'Stopped before anything was saved (a training by epochs saves each whole one).'
+    words = [word for word in sys.argv[1:] if word != '--resume']
+    again = ['vit-plugins', 'train', *words] if words else ['the same command']
+    named = [] if args.work_dir else ['--work-dir', work_dir]
+    command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
+    return f'Stopped; {saved} of {work_dir} is saved. To go on: {command}'
 
 
 def run(args: argparse.Namespace) -> None:
@@ -187,7 +229,7 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(summary)
         else:
-            train(cfg, args.numbered)
+            train(cfg, args)
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
     except (UnfitDataError, WorkFolderError, UnusedSettingError, FloatingPointError) as error:

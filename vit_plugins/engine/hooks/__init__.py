@@ -13,6 +13,7 @@ from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
 from .training_guard_hook import TrainingGuardHook
+from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -30,4 +31,5 @@ __all__ = [
     'StrictLoadHook',
     'TimeBudgetHook',
     'TrainingGuardHook',
+    'TrainingReportHook',
 ]
