@@ -125,6 +125,7 @@ def minimal(tmp_path):
         'RetrievalFolder': {'data_root': str(tmp_path), 'lazy_init': True},
         'RevisitedOxfordParis': {'data_root': str(tmp_path), 'lazy_init': True},
         'RotatedDigits': {'lazy_init': True},
+        'ScoreReportHook': {},
         'SeededDrawsHook': {},
         'SVHN': {'data_root': str(tmp_path), 'lazy_init': True},
         'SequencePooling': {'in_channels': 8},

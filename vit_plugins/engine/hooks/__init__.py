@@ -9,6 +9,7 @@ from .metric_name_hook import MetricNameHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .run_record_hook import RunRecordHook
+from .score_report_hook import ScoreReportHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
@@ -27,6 +28,7 @@ __all__ = [
     'ProgressHook',
     'RetrievalBaselineHook',
     'RunRecordHook',
+    'ScoreReportHook',
     'SeededDrawsHook',
     'StrictLoadHook',
     'TimeBudgetHook',
