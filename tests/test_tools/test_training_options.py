@@ -118,3 +118,51 @@ def test_device(monkeypatch):
     for name in ('cuda', 'mps'):
         with pytest.raises(ValueError, match=rf'--device {name}: this machine, .* has cpu only'):
             use_device(name)
+
+
+def test_groups_are_held_out_whole(completed, photos):
+    cfg = completed('--group-by', r'/(\d)')
+    assert cfg.val_dataloader.dataset.group_by == r'/(\d)'
+    parts = [DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val')]
+    names = [
+        {Path(part.get_data_info(i)['img_path']).stem for i in range(len(part))} for part in parts
+    ]
+    assert names[0] | names[1] == set('0123456789')
+    assert not names[0] & names[1]
+    with pytest.raises(SystemExit, match=r'gives 15 of 15 photos no group'):
+        completed('--group-by', 'nothing')
+
+
+def test_labels_of_a_table(completed, photos, monkeypatch):
+    lines = [f'dog/{i}.png,{"even" if i % 2 == 0 else "odd"}' for i in range(10)]
+    (photos / 'labels.csv').write_text('\n'.join(['file,class', *lines]))
+    cfg = completed('--labels', 'labels.csv')
+    assert cfg.train_dataloader.dataset.labels == str(photos / 'labels.csv')
+    assert cfg.train_dataloader.dataset.metainfo.classes == ('even', 'odd')
+    monkeypatch.chdir('/')
+    parts = [DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val')]
+    assert list(map(len, parts)) == [8, 2]
+    (photos / 'labels.csv').write_text('file,class\ndog/1.png,a\ndog/1.png,b\n')
+    with pytest.raises(SystemExit, match=r'several labels, as dog/1.png \(a and b\)'):
+        completed('--labels', str(photos / 'labels.csv'))
+
+
+def test_group_by_beside_a_validation_part(train_tool, tmp_path):
+    for part in ('train', 'val'):
+        for label in ('cat', 'dog'):
+            (tmp_path / part / label).mkdir(parents=True)
+            Image.new('RGB', (8, 8)).save(tmp_path / part / label / 'a.png')
+    args = ['photos-scratch', '--data-root', str(tmp_path), '--group-by', 'a']
+    with pytest.raises(SystemExit, match=r'--group-by would have no effect: .*val is the'):
+        train_command.complete_config(train_tool.parse_args(args))
+
+
+def test_near_duplicates_on_both_sides_are_reported(completed, photos, capsys):
+    stripes = Image.linear_gradient('L').rotate(45).convert('RGB')
+    for label in ('cat', 'dog'):
+        for path in (photos / label).glob('*.png'):
+            stripes.save(path)
+    completed()
+    out = ''.join(capsys.readouterr())
+    assert '3 of 3 validation photos look nearly like one that is trained on (cat/' in out
+    assert '--group-by REGEX|FILE.csv keeps photos' in out

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
@@ -20,6 +21,7 @@ from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
+from .held_out_duplicates import describe_near_duplicates
 from .own_data import own_data_root, use_own_data
 from .photos import accept_photos
 from .retrieval_data import is_retrieval, use_retrieval_data
@@ -42,7 +44,7 @@ def apply_data_root(
     seed: int = 0,
     classes: Sequence[str] | None = None,
     asked: Collection[str] = (),
-    skip_unreadable: bool = False,
+    **reading: Any,
 ) -> Config:
     """Make a config train and test on the images of a folder.
 
@@ -67,7 +69,8 @@ def apply_data_root(
             them, other class folders are refused.
         asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
             they are then refused if they have no effect.
-        skip_unreadable: Whether images that cannot be read are left out, with a log line.
+        **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
+            ``read_folder``.
 
     Returns:
         The same config.
@@ -77,7 +80,8 @@ def apply_data_root(
         ValueError: If the config cannot be set to them.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
-    unused = {*asked, '--skip-unreadable'} if skip_unreadable else asked
+    unused = {*asked, *(f'--{name.replace("_", "-")}' for name in reading)}
+    reading = _with_absolute_tables(reading)
     if is_retrieval(cfg):
         require_effect(unused, 'the recipe is one for retrieval, whose classes are held out')
         if not validate:
@@ -93,20 +97,31 @@ def apply_data_root(
     elif val_fraction is None:
         val_fraction = cfg.get('val_fraction', 0.2)
     balance = cfg.get('balance', 'none') if balance is None else balance
-    scans = on_all_ranks(
-        lambda: read_folder(
-            root, cfg, verify=verify, classes=classes, skip_unreadable=skip_unreadable
-        )
-    )
+    scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes, **reading))
     scans = _same_on_all_ranks(scans)
-    if validate:
-        _check_fraction(val_fraction, scans, 'val_fraction' in asked)
+    _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
     lines += describe_parts(root, scans, classes or scans['train'].classes)
+    _log(lines)
+    if verify:
+        _log(describe_near_duplicates(scans, val_fraction, seed))
+    return cfg
+
+
+def _log(lines: Iterable[str]) -> None:
     if is_main_process():
         for line in lines:
             log_line(line)
-    return cfg
+
+
+def _with_absolute_tables(reading: dict[str, Any]) -> dict[str, Any]:
+    """Name tables so that they are found from any folder: the config will hold their names."""
+    return {
+        key: os.path.abspath(Path(value).expanduser())
+        if key == 'labels' or (key == 'group_by' and value.lower().endswith('.csv'))
+        else value
+        for key, value in reading.items()
+    }
 
 
 def _use_class_folders(
@@ -176,7 +191,11 @@ def hold_nothing_out(cfg: Config) -> Config:
     return cfg
 
 
-def _check_fraction(val_fraction: float, scans: dict[str, FolderScan], asked: bool) -> None:
+def _check_fraction(
+    val_fraction: float, scans: dict[str, FolderScan], asked: bool, validate: bool
+) -> None:
+    if not validate:
+        return
     root = scans['train'].root
     if 'val' in scans:
         if val_fraction > 0:
@@ -214,7 +233,7 @@ def _set_datasets(
 
 def _source(scan: FolderScan) -> dict:
     left_out = {'left_out': list(scan.left_out)} if scan.left_out else {}
-    return {'data_root': str(scan.root), **left_out}
+    return {'data_root': str(scan.root), **left_out, **scan.source}
 
 
 def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:

@@ -21,6 +21,7 @@ from ..datasets.folder_scan import (
     scan_class_folders,
 )
 from ..datasets.image_check import require_readable
+from ..datasets.photo_table import scan_photos
 from .walking import leaf_datasets, type_name
 
 T = TypeVar('T')
@@ -33,6 +34,8 @@ def read_folder(
     verify: bool,
     classes: Sequence[str] | None = None,
     skip_unreadable: bool = False,
+    labels: str | None = None,
+    group_by: str | None = None,
 ) -> dict[str, FolderScan]:
     """Look through the folder and refuse what cannot be trained on.
 
@@ -42,6 +45,8 @@ def read_folder(
         verify: Whether to read every image (done by the first rank only).
         classes: What a trained model tells apart.
         skip_unreadable: Whether to leave out what cannot be read (on the first rank).
+        labels: A table of classes in the place of class folders.
+        group_by: What keeps photos of one group on one side, see ``find_groups``.
 
     Returns:
         What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
@@ -52,14 +57,23 @@ def read_folder(
     if skip_unreadable and not verify:
         raise FolderError('--skip-unreadable opens all images: leave --no-verify out')
     try:
-        parts = find_parts(root)
-        train = scan_class_folders(parts.pop('train'), complete=classes is None)
+        parts = find_parts(root) if labels is None else {'train': root}
+        if group_by is not None and 'val' in parts:
+            raise FolderError(
+                f'--group-by would have no effect: {parts["val"]} is the validation part. Put its '
+                'images beside the others, or leave --group-by out'
+            )
+        train = scan_photos(
+            parts.pop('train'), complete=classes is None, labels=labels, group_by=group_by
+        )
         scans = {'train': train}
         for part, folder in parts.items():
             scan = scan_class_folders(folder, complete=False)
             if not _holds_one_foreign_folder(scan, train):
                 scans[part] = scan
     except FolderError as error:
+        if labels is not None or group_by is not None:
+            raise
         name = type_name(leaf_datasets(cfg.train_dataloader.dataset)[0])
         raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
@@ -68,11 +82,13 @@ def read_folder(
     if classes is not None:
         compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
-        for part, scan in scans.items():
-            names = [path for path, _ in scan.samples]
-            bad = require_readable(scan.root, names, skip=skip_unreadable)
-            scans[part] = scan.without(bad)
+        return {part: _readable(scan, skip_unreadable) for part, scan in scans.items()}
     return scans
+
+
+def _readable(scan: FolderScan, skip: bool) -> FolderScan:
+    names = [path for path, _ in scan.samples]
+    return scan.without(require_readable(scan.root, names, skip=skip))
 
 
 def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:

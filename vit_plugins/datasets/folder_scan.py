@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 
 from ..fileio.printable_text import log_line, printable
 from ._folder_tree import IMAGE_SUFFIXES, is_skipped_folder, list_images, read_tree
-from .splitting import stratified_split
+from .splitting import grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
 # pictures, too, which neither training nor prediction reads
@@ -60,6 +60,9 @@ class FolderScan:
             by name and ``/``.
         splits: The splits that were asked for, see :meth:`part`.
         left_out: The images that :meth:`without` has left out.
+        groups: The group of each image; empty if each is split on its own.
+        source: The tables or expressions that classes and groups are from, as arguments of
+            ``ImageFolder``.
     """
 
     root: Path
@@ -70,6 +73,16 @@ class FolderScan:
         default_factory=dict, repr=False, compare=False
     )
     left_out: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def grouped(self, groups: Sequence[str]) -> FolderScan:
+        """Keep photos of one group on one side of a split.
+
+        Args:
+            groups: The group of each of ``samples``; none splits each photo on its own.
+        """
+        return replace(self, groups=tuple(groups), splits={}) if groups else self
 
     def without(self, names: Collection[str]) -> FolderScan:
         """Leave out images, as those that cannot be read.
@@ -83,7 +96,9 @@ class FolderScan:
         if not names:
             return self
         gone = frozenset(names)
-        samples = tuple(sample for sample in self.samples if sample[0] not in gone)
+        kept = [i for i, (path, _) in enumerate(self.samples) if path not in gone]
+        samples = tuple(self.samples[i] for i in kept)
+        groups = tuple(self.groups[i] for i in kept) if self.groups else ()
         left = {label for _, label in samples}
         empty = [name for label, name in enumerate(self.classes) if label not in left]
         if empty:
@@ -92,7 +107,7 @@ class FolderScan:
                 f'{self.root}: add images, or remove the folders'
             )
         found = tuple(sorted({*self.left_out, *gone}))
-        return replace(self, samples=samples, splits={}, left_out=found)
+        return replace(self, samples=samples, groups=groups, splits={}, left_out=found)
 
     def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
         """Pick the images of a part; the folder is split once, however many datasets ask.
@@ -117,7 +132,10 @@ class FolderScan:
             return list(range(len(self.samples)))
         if (val_fraction, seed) not in self.splits:
             paths, labels = zip(*self.samples, strict=True)
-            parts = stratified_split(paths, labels, val_fraction, seed)
+            if self.groups:
+                parts = grouped_split(paths, labels, self.groups, val_fraction, seed)
+            else:
+                parts = stratified_split(paths, labels, val_fraction, seed)
             train, val = (np.array(part, np.int32) for part in parts)
             self.splits[val_fraction, seed] = train, val
         return self.splits[val_fraction, seed][name == 'val'].tolist()

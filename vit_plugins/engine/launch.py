@@ -227,7 +227,7 @@ def place_data(
 
 
 # Options of the command line about a folder: the arguments of apply_data_root.
-FOLDER_OPTIONS = ('balance', 'skip_unreadable')
+FOLDER_OPTIONS = ('balance', 'skip_unreadable', 'group_by', 'labels')
 
 
 def folder_options(args: argparse.Namespace) -> dict[str, Any]:
