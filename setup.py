@@ -39,6 +39,13 @@ EXTRAS = {
         'setuptools>=70.1',  # builds wheels without the wheel package
         'setuptools-scm>=8.1',  # as in pyproject.toml, for builds without isolation
     ],
+    # tools/export.py; the versions that were tried. torch.onnx.export needs onnxscript.
+    'export': [
+        'onnx>=1.23',
+        'onnxruntime>=1.32',
+        'onnxscript>=0.7.2',
+        'safetensors>=0.4',
+    ],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
 # What a trained model needs and what the tests need. Heavy tools that few people use (export,

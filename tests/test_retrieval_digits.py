@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vit_plugins.weights.reading import load_checkpoint_file
+from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,7 +7,7 @@ python tools/frozen_features.py configs/retrieval/real_weights.yaml \
     --search DIR_WITH_TRAIN_AND_TEST --photos DIR_OF_CLASS_FOLDERS
 
 Features are computed once and kept in --cache; finished cells are kept in --records and not
-measured again. On one core, encoding takes about half an hour and the cells about a quarter.
+measured again. On one core, encoding takes a quarter of an hour and the cells six minutes.
 """
 
 from __future__ import annotations

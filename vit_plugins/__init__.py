@@ -8,7 +8,10 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 from .command_line.own_process import is_own_command
+from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
+
+moved_modules.install()
 
 try:
     __version__ = version('vit-plugins')
@@ -27,9 +30,9 @@ def register() -> None:
     check_host()
 
     from . import datasets, engine, evaluation, fileio, models  # noqa: F401  (registration)
-    from .weights import fitted, index, reading
+    from .weights import fitted, index, safe_reading
 
-    reading.register()
+    safe_reading.register()
     fitted.register()
     index.register_models()
 

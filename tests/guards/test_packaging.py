@@ -37,7 +37,7 @@ def test_requirements_have_lower_bounds_only():
     required = setup_constant('REQUIRED')
     assert [re.split('[>=]', line)[0] for line in required] == ['torch', 'torchvision', 'numpy']
     extras = setup_constant('EXTRAS')
-    for line in required + extras['host'] + extras['test']:
+    for line in required + extras['host'] + extras['test'] + extras['export']:
         assert re.fullmatch(r'[a-z-]+>=[\d.]+', line), line
 
 

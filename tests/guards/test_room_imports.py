@@ -8,7 +8,15 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / 'vit_plugins'
 # From the bottom up. What a process does before torch is loaded comes first.
 ROOMS = [
-    *('resources', 'command_line', 'host', 'fileio', 'structures', 'evaluation.functional'),
+    *(
+        'resources',
+        'deprecation',
+        'command_line',
+        'host',
+        'fileio',
+        'structures',
+        'evaluation.functional',
+    ),
     *('weights', 'datasets', 'models', 'evaluation.metrics', 'config_edits', 'visualization'),
     *('engine', 'inference', 'studies', 'recipes', 'benchmarks', 'command_line.commands'),
 ]

@@ -14,10 +14,12 @@ TOY = Setting(size='toy')
 SIDES = {
     'gpsa': ['ours', 'timm'],
     'model': ['ours', 'timm', 'vit'],
+    'export': ['ours', 'timm', 'convit'],
     'retrieval': ['ours', 'product+topk', 'faiss', 'pytorch_metric_learning', 'product'],
     'contrastive': ['ours', 'pytorch_metric_learning', 'dense'],
 }
-LIMITS = {'vit', 'product'}
+LIMITS = {'vit', 'convit', 'product'}
+NEEDED = {'export': ('onnx', 'onnxscript', 'onnxruntime')}  # not among the test's packages
 
 
 def import_part(part):
@@ -25,7 +27,7 @@ def import_part(part):
 
 
 TOY_CASES = [
-    pytest.param(part, name, arguments, id=name)
+    pytest.param(part, name, arguments, id=name, marks=pytest.mark.slow if part in NEEDED else ())
     for part in PARTS
     for name, arguments in import_part(part).cases('toy').items()
 ]
@@ -33,6 +35,8 @@ TOY_CASES = [
 
 @pytest.mark.parametrize(('part', 'name', 'arguments'), TOY_CASES)
 def test_sides_compute_the_same(part, name, arguments):
+    for package in NEEDED.get(part, ()):
+        pytest.importorskip(package)
     comparison = import_part(part).build(TOY, **arguments)
     assert comparison.name == name
     assert list(comparison.sides) == SIDES[part]

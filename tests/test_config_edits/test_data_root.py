@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
-from vit_plugins.config_edits import own_data
+from vit_plugins.config_edits import known_layout
 from vit_plugins.config_edits.data_root import apply_data_root, hold_nothing_out
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
@@ -283,7 +283,7 @@ def test_own_data_set_keeps_the_recipe(tmp_path, monkeypatch):
     for name in [*(n for n, _ in CIFAR10.train_list), 'test_batch', 'batches.meta']:
         (folder / name).write_bytes(pickle.dumps(batch))
     monkeypatch.setattr('mmpretrain.datasets.cifar.check_md5', lambda *args, **kwargs: True)
-    monkeypatch.setattr(own_data, 'require_data', lambda cfg: None)
+    monkeypatch.setattr(known_layout, 'require_data', lambda cfg: None)
     before = Config.fromfile(CIFAR)
     for named in (tmp_path, folder):  # the folder, or the archive's folder inside it
         cfg = apply(CIFAR, named)
@@ -293,7 +293,7 @@ def test_own_data_set_keeps_the_recipe(tmp_path, monkeypatch):
 
 
 def test_imagenet_is_known_by_its_folder_names(tmp_path, monkeypatch):
-    monkeypatch.setattr(own_data, 'require_data', lambda cfg: None)
+    monkeypatch.setattr(known_layout, 'require_data', lambda cfg: None)
     path = HOST_CONFIGS / 'vision_transformer/vit-base-p16_64xb64_in1k.py'
     for i in range(1000):
         (tmp_path / f'train/n{i:08d}').mkdir(parents=True)

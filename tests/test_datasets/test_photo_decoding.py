@@ -6,9 +6,10 @@ import cv2
 import mmcv
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from vit_plugins.datasets.photo_decoding import UndecodableError, decode_photo
+from vit_plugins.datasets import photo_decoding
+from vit_plugins.datasets.photo_decoding import OPENCV_BEFORE_5, UndecodableError, decode_photo
 
 SMALL = np.random.default_rng(0).integers(0, 255, (5, 4, 3), np.uint8)
 PHOTO = cv2.resize(SMALL, (40, 48), interpolation=cv2.INTER_CUBIC)  # (48, 40, 3), RGB
@@ -35,7 +36,6 @@ def encoded(image, kind, **settings):
         ('PPM', 'RGB', {}),
         ('PNG', 'RGB', {'exif': EXIF}),
         ('WEBP', 'RGB', {}),
-        ('WEBP', 'RGB', {'exif': EXIF, 'lossless': True}),
     ],
 )
 def test_ordinary_files_give_the_pixels_of_the_host(kind, mode, settings, grey):
@@ -46,6 +46,16 @@ def test_ordinary_files_give_the_pixels_of_the_host(kind, mode, settings, grey):
     )
     assert notes == ()
     assert pixels.shape[:2] == ((40, 48) if settings.get('exif') else (48, 40))
+
+
+@pytest.mark.parametrize('before_5', [False, True])
+def test_a_webp_file_is_turned_upright_by_any_opencv(monkeypatch, before_5):
+    monkeypatch.setattr(photo_decoding, 'OPENCV_BEFORE_5', before_5 or OPENCV_BEFORE_5)
+    data = encoded(Image.fromarray(PHOTO), 'WEBP', exif=EXIF, lossless=True)
+    upright = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    pixels, notes = decode_photo(data)
+    np.testing.assert_array_equal(pixels, np.asarray(upright.convert('RGB'))[..., ::-1])
+    assert notes == ()
 
 
 def shape(colour, mode='RGBA'):

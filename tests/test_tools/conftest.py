@@ -60,6 +60,16 @@ def predict_tool() -> ModuleType:
 
 
 @pytest.fixture(scope='session')
+def export_tool() -> ModuleType:
+    return load_tool('export')
+
+
+@pytest.fixture(scope='session')
+def publish_tool() -> ModuleType:
+    return load_tool('publish')
+
+
+@pytest.fixture(scope='session')
 def retrieve_tool() -> ModuleType:
     return load_tool('retrieve')
 

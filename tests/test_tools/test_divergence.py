@@ -53,7 +53,7 @@ def test_a_diverged_training_stops_and_names_the_files(job, train_tool, tmp_path
 def test_resume_passes_over_weights_that_are_not_finite(finished, job, train_tool, monkeypatch):
     said = []
     monkeypatch.setattr(
-        'vit_plugins.weights.choosing.print_log', lambda text, **_: said.append(text)
+        'vit_plugins.weights.newest_checkpoint.print_log', lambda text, **_: said.append(text)
     )
     spoilt = spoil(finished, 'epoch_3.pth')
     args = train_tool.parse_args([str(job()), '--work-dir', str(finished), '--resume'])

@@ -160,7 +160,7 @@ def test_resume_without_checkpoint_starts_fresh_and_keeps_load_from(
 ):
     said = []
     monkeypatch.setattr(
-        'vit_plugins.weights.choosing.print_log', lambda text, **_: said.append(text)
+        'vit_plugins.weights.newest_checkpoint.print_log', lambda text, **_: said.append(text)
     )
     args = train_tool.parse_args([str(job()), '--work-dir', str(tmp_path), '--resume'])
     (weights := tmp_path / 'weights.pth').touch()

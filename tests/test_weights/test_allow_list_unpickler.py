@@ -7,7 +7,7 @@ import pytest
 from mmengine.logging import HistoryBuffer
 
 from vit_plugins.datasets import _restricted_pickle as restricted_pickle
-from vit_plugins.weights import reading as checkpoints
+from vit_plugins.weights import safe_reading as checkpoints
 from vit_plugins.weights.allow_list_unpickler import AllowListUnpickler
 
 HISTORY = b'cmmengine.logging.history_buffer\nHistoryBuffer\n'

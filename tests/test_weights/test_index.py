@@ -9,7 +9,7 @@ import yaml
 from mmpretrain import ModelHub
 
 from vit_plugins.resources import resource_root
-from vit_plugins.weights import reading as checkpoints
+from vit_plugins.weights import safe_reading as checkpoints
 from vit_plugins.weights.index import published_digests, register_models, resolve_weights
 
 ROOT = resource_root()

@@ -13,10 +13,10 @@ from mmengine.logging import HistoryBuffer
 
 from vit_plugins.datasets import _restricted_pickle as restricted_pickle
 from vit_plugins.datasets._restricted_pickle import load_restricted_pickle
-from vit_plugins.weights import reading as checkpoints
-from vit_plugins.weights.choosing import trained_classes
+from vit_plugins.weights import safe_reading as checkpoints
+from vit_plugins.weights.newest_checkpoint import trained_classes
 from vit_plugins.weights.plain_arrays import ARRAY_GLOBALS
-from vit_plugins.weights.reading import load_checkpoint_file
+from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 RECONSTRUCT, SCALAR = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
 ADDRESS = b'\x41' * 8  # what a crafted file would have taken for a pointer

@@ -9,6 +9,7 @@ file and its name in ``PARTS``.
 PARTS = {
     'gpsa': 'gated positional self-attention against timm',
     'model': "ConViT against timm's and against a ViT of equal width and depth",
+    'export': "exported ViTs in onnxruntime against timm's, exported and run the same way",
     'retrieval': 'exact Recall@1/10/100/1000 against faiss and others',
     'contrastive': 'the contrastive step with a memory against pytorch-metric-learning',
 }

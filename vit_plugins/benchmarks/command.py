@@ -27,7 +27,7 @@ from .setting import Setting
 
 PACKAGES = (
     'torch', 'numpy', 'mmengine', 'mmcv-lite', 'mmpretrain', 'timm', 'faiss-cpu',
-    'pytorch-metric-learning',
+    'pytorch-metric-learning', 'onnx', 'onnxruntime',
 )  # fmt: skip
 # Imported once, before the processes of the cases are forked; it computes nothing.
 PRELOADED = ['vit_plugins.benchmarks.command', 'vit_plugins', 'timm.models']

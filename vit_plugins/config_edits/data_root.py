@@ -22,7 +22,7 @@ from .classes import set_balance, set_classes
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
 from .held_out_duplicates import describe_near_duplicates
-from .own_data import own_data_root, use_own_data
+from .known_layout import own_data_root, use_own_data
 from .photos import accept_photos
 from .retrieval_data import is_retrieval, use_retrieval_data
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name

@@ -9,9 +9,9 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from ..datasets.transforms.load_photo import use_load_photo
 from .folder_scan import FolderError, compare_classes, log_skipped
 from .photo_table import scan_photos
+from .transforms.load_photo import use_load_photo
 
 
 @DATASETS.register_module()

@@ -16,6 +16,8 @@ from PIL import Image, ImageOps
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
+OPENCV_BEFORE_5 = int(cv2.__version__.split('.')[0]) < 5  # does not turn WebP files upright
+ORIENTATION = 0x0112  # the EXIF entry
 FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
 
 # What Pillow and OpenCV raise at damaged files, most of it in no document of theirs.
@@ -116,9 +118,14 @@ def _jpeg_flag(data: bytes, least_side: int | None, grey: bool) -> int:
     return cv2.IMREAD_REDUCED_COLOR_2 if shrink >= 2 else cv2.IMREAD_COLOR
 
 
+def _is_turned_webp(image: Image.Image) -> bool:
+    return image.format == 'WEBP' and image.getexif().get(ORIENTATION, 1) != 1
+
+
 def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndarray:
+    turned = OPENCV_BEFORE_5 and image is not None and _is_turned_webp(image)
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
+        pixels = None if turned else cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
         raise UndecodableError(f'OpenCV cannot decode it: {error}') from None
     if pixels is None and image is not None:  # GIF, for one, came late to OpenCV

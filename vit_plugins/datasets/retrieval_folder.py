@@ -8,10 +8,10 @@ from typing import Any
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from ..datasets.transforms.load_photo import use_load_photo
 from ._annotations import require_split
 from .folder_scan import FolderError, find_parts, log_skipped, scan_class_folders
 from .splitting import hold_out_classes
+from .transforms.load_photo import use_load_photo
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 

@@ -22,12 +22,12 @@ from ..config_edits.data_root import (
     hold_nothing_out,
     require_effect,
 )
+from ..config_edits.fit_schedules import follow_training
 from ..config_edits.fraction import use_fraction
 from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
-from ..config_edits.schedule_length import follow_training
 from ..config_edits.walking import type_name, walk
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook

@@ -51,6 +51,15 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
             'images and names no classes. Search photos with it: '
             f'python tools/retrieve.py index GALLERY PHOTOS --work-dir {Path(checkpoint).parent}'
         )
+    return Classifier(trained, class_names(trained))
+
+
+def class_names(trained: PhotoModel) -> tuple[str, ...]:
+    """Return the names of the classes that a model tells apart; none if nothing knows them.
+
+    Args:
+        trained: The model with its dataset.
+    """
     kind = trained.dataset['type']
     kind = DATASETS.get(kind) if isinstance(kind, str) else None
     sources = (
@@ -58,8 +67,7 @@ def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) ->
         trained.dataset.get('metainfo'),
         getattr(kind, 'METAINFO', None),
     )
-    names = next((s['classes'] for s in sources if s and s.get('classes')), ())
-    return Classifier(trained, tuple(names))
+    return tuple(next((s['classes'] for s in sources if s and s.get('classes')), ()))
 
 
 def predict_images(

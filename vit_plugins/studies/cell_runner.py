@@ -17,7 +17,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..resources import resource_root
-from ..weights.choosing import newest_whole_checkpoint
+from ..weights.newest_checkpoint import newest_whole_checkpoint
 from .cell_folder import (
     BEGUN,
     ENDED,

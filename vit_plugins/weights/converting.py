@@ -22,7 +22,7 @@ from .names.official import OfficialNames
 from .names.t2t import T2T_NAMES
 from .official_files import is_official, unwrap_training_state
 from .plain_arrays import unwrap
-from .reading import load_checkpoint_file
+from .safe_reading import load_checkpoint_file
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from ..host.check import check_host
 from ..resources import resource_root
 
+PUBLISHED_INDEX = 'model-index.yml'  # in a folder of tools/publish.py
+
 if TYPE_CHECKING:
     from modelindex.models.Model import Model
 
@@ -63,6 +65,36 @@ def _enter_models() -> None:
 
     root = resource_root()
     ModelHub.register_model_index(root / 'model-index.yml', config_prefix=root)
+
+
+def register_published(folder: str | Path) -> list[str]:
+    """Let MMPretrain and our tools know models of a folder that ``vit-plugins publish`` wrote.
+
+    Args:
+        folder: The folder, wherever it lies now.
+
+    Returns:
+        The names, for ``mmpretrain.get_model``.
+
+    Raises:
+        FileNotFoundError: If the folder has no model index.
+        ValueError: If another model has that name.
+    """
+    from mmpretrain import ModelHub
+    from modelindex.load_model_index import load
+
+    index = Path(folder).absolute() / PUBLISHED_INDEX
+    if not index.is_file():
+        raise FileNotFoundError(
+            f'{folder} holds no {PUBLISHED_INDEX}: give a folder that vit-plugins publish wrote'
+        )
+    names = [model.name.lower() for model in load(str(index)).models]
+    ModelHub._register_mmpretrain_models()  # first, so that a name that is taken is refused
+    ModelHub.register_model_index(index, config_prefix=index.parent)
+    for name in names:
+        model = ModelHub._models_dict[name]
+        model.weights = str(index.parent / model.weights)
+    return names
 
 
 def resolve_weights(name_or_path: str | Path) -> str:

@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import load_checkpoint, save_checkpoint
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from vit_plugins.weights.reading import load_checkpoint_file
+from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 
 @pytest.fixture(autouse=True)

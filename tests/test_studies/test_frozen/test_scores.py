@@ -63,6 +63,12 @@ def test_projection_starts_as_pca_and_learns_to_tell_classes(data):
     assert not torch.equal(train_projection(data, training(), seed=1).weight, trained.weight)
 
 
+def test_whitened_components_have_variance_one(data):
+    whitened = pca_layer(data.vectors, 6, whiten=True)(data.vectors)
+    covariance = whitened.T @ whitened / len(data)
+    torch.testing.assert_close(covariance, torch.eye(6), atol=1e-4, rtol=0)
+
+
 def test_koleo_spreads(data):
     plain, spread = (
         search_scores(train_projection(data, training(koleo=k), 0)(data.vectors), data.labels)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from ...weights.choosing import newest_whole_checkpoint
+from ...weights.newest_checkpoint import newest_whole_checkpoint
 from .parcels import pack, unpack
 from .stage import Job, Stage
 from .trainings import (

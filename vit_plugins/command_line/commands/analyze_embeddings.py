@@ -17,8 +17,8 @@ from ...fileio.printable_text import write_any_character
 from ...inference.compare import EmbeddingReport, analyze, as_table, load_encoder
 from ...inference.features import encode, read_split
 from ...visualization.embeddings import plot_energy, plot_similarities
-from ...weights.choosing import find_trained
 from ...weights.index import resolve_weights
+from ...weights.newest_checkpoint import find_trained
 
 
 def find_model(where: str) -> tuple[Config, str | None]:

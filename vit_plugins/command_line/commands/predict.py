@@ -19,7 +19,7 @@ from ...fileio.writable_folder import require_writable
 from ...inference.classify import Classifier, load_classifier, predict_images
 from ...inference.photos import default_workers, gather_images
 from ...inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
-from ...weights.choosing import find_trained
+from ...weights.newest_checkpoint import find_trained
 
 
 def prepare_output(out: Path) -> None:

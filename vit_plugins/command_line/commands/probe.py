@@ -23,8 +23,8 @@ from ...inference.probe import (
     probe_knn,
     probe_linear,
 )
-from ...weights.choosing import find_trained
 from ...weights.index import resolve_weights
+from ...weights.newest_checkpoint import find_trained
 
 
 def read_config(args: argparse.Namespace) -> Config:

@@ -30,7 +30,7 @@ from ...inference.search_page import (
     write_page,
     write_sheets,
 )
-from ...weights.choosing import find_trained
+from ...weights.newest_checkpoint import find_trained
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
 

@@ -27,9 +27,9 @@ from ...engine.launch import (
 )
 from ...fileio.printable_text import write_any_character
 from ...fileio.result_table import write_rows
-from ...weights.choosing import find_trained, trained_classes
 from ...weights.index import resolve_weights
 from ...weights.loading import CheckpointMismatchError
+from ...weights.newest_checkpoint import find_trained, trained_classes
 from ..data_arguments import run_name
 from .named_config import use_named_config
 

@@ -44,8 +44,8 @@ from ...engine.work_folder import (
 )
 from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
-from ...weights.choosing import resume_from
 from ...weights.loading import CheckpointMismatchError
+from ...weights.newest_checkpoint import resume_from
 from ..data_arguments import run_name
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import torch
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
-from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...weights.names.official import OfficialNames
 from ...weights.official_files import record_grid, rename_for_backbone, rename_for_classifier
+from ..layers.free_size import resize_positions
 
 OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
 
@@ -166,7 +166,7 @@ class TokenBackbone(BaseBackbone):
             x: Tokens, with as many others before the patches.
             grid: Rows and columns of the patches.
         """
-        return x + resize_pos_embed(
+        return x + resize_positions(
             self.pos_embed,
             self.patch_resolution,
             grid,

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 import torch
-from mmcv.cnn.bricks.transformer import PatchEmbed
+from mmcv.cnn.bricks.transformer import AdaptivePadding, PatchEmbed
 from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.registry import MODELS
 from torch import nn
+
+from ..layers.free_size import FreeSizePadding
 
 ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
 
@@ -61,7 +63,19 @@ def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **setti
     patch_cfg = patch_cfg or {}
     if 'type' not in patch_cfg:
         patch_cfg = {'type': PatchEmbed, **(plain or {}), **patch_cfg}
-    return MODELS.build({**settings, **patch_cfg})
+    return free_size(MODELS.build({**settings, **patch_cfg}))
+
+
+def free_size(embed: nn.Module) -> nn.Module:
+    """Return a patch embedding whose padding leaves the size of an exported program free.
+
+    Args:
+        embed: mmcv's, or one like it; others stay as they are.
+    """
+    if type(pad := getattr(embed, 'adaptive_padding', None)) is AdaptivePadding:
+        settings = pad.kernel_size, pad.stride, pad.dilation, pad.padding
+        embed.adaptive_padding = FreeSizePadding(*settings)
+    return embed
 
 
 def normal_parameter(*shape: int) -> nn.Parameter:

@@ -3,11 +3,11 @@
 import torch
 from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.models.backbones.vision_transformer import VisionTransformer
-from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ._vit_parts import build_patch_embed
+from ..layers.free_size import resize_positions
+from ._vit_parts import build_patch_embed, free_size
 
 POS_EMBEDS = ('1d', '2d', 'none')
 
@@ -40,6 +40,7 @@ class PosEmbedViT(VisionTransformer):
             raise ValueError(f'pos_embed {pos_embed!r} is none of {", ".join(POS_EMBEDS)}.')
         named = patch_cfg is not None and 'type' in patch_cfg  # the host builds only mmcv's
         super().__init__(patch_cfg={} if named else patch_cfg or {}, **kwargs)
+        free_size(self.patch_embed)
         if named:
             self._replace_patch_embed(patch_cfg)
         self.pos_embed_cls = self.pos_embed_cols = self.pos_embed_rows = None
@@ -106,8 +107,6 @@ class PosEmbedViT(VisionTransformer):
         Args:
             x: Images (B, C, H, W).
         """
-        if self.pos_embed is not None:
-            return super().forward(x)
         x, grid = self.patch_embed(x)
         if self.pos_embed_rows is not None:
             x = x + self._grid_positions(*grid)
@@ -116,6 +115,9 @@ class PosEmbedViT(VisionTransformer):
             if self.pos_embed_cls is not None:
                 first = first + self.pos_embed_cls
             x = torch.cat((first.expand(x.shape[0], -1, -1), x), dim=1)
+        if self.pos_embed is not None:
+            sizes = self.patch_resolution, grid, self.interpolate_mode, self.num_extra_tokens
+            x = x + resize_positions(self.pos_embed, *sizes)
         x = self.pre_norm(self.drop_after_pos(x))
         outs = []
         for i, layer in enumerate(self.layers):
@@ -135,7 +137,7 @@ class PosEmbedViT(VisionTransformer):
     def _resized(self, embed: Tensor, number: int) -> Tensor:
         """Interpolate positions (1, N, D) along their one axis."""
         sizes = (embed.shape[1], 1), (number, 1)
-        return resize_pos_embed(embed, *sizes, self.interpolate_mode, num_extra_tokens=0)
+        return resize_positions(embed, *sizes, self.interpolate_mode, num_extra_tokens=0)
 
     def _prepare_pos_embed(self, state_dict, prefix, *args, **kwargs) -> None:
         if self.pos_embed is not None:

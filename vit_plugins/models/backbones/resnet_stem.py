@@ -10,7 +10,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers.std_conv import StdConv2d, pad_same
+from ..layers.free_size import pad_same
+from ..layers.std_conv import StdConv2d
 
 GROUPS = 32  # of every GroupNorm
 EXPANSION = 4  # of the channels in a bottleneck

@@ -8,8 +8,10 @@ from mmengine.model.weight_init import trunc_normal_
 from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones.t2t_vit import T2T_ViT
 from mmpretrain.registry import MODELS
+from torch import Tensor, cat
 from torch.nn.functional import scaled_dot_product_attention
 
+from ..layers.free_size import resize_positions
 from ..layers.token_performer import TokenPerformer
 from ._token_backbone import freeze_unused, output_layers
 
@@ -94,3 +96,25 @@ class T2TViTPerformer(T2T_ViT):
         pretrained = isinstance(self.init_cfg, dict) and self.init_cfg['type'] == 'Pretrained'
         if self.cls_token is not None and not pretrained:
             trunc_normal_(self.cls_token, std=0.02)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the outputs of the layers ``out_indices``.
+
+        The host's computation; here the size of an exported program can stay free.
+
+        Args:
+            x: Images (B, C, H, W).
+        """
+        x, grid = self.tokens_to_token(x)  # (B, N, D)
+        if self.cls_token is not None:
+            x = cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
+        sizes = self.patch_resolution, grid, self.interpolate_mode, self.num_extra_tokens
+        x = self.drop_after_pos(x + resize_positions(self.pos_embed, *sizes))
+        outs = []
+        for i, layer in enumerate(self.encoder):
+            x = layer(x)
+            if i == len(self.encoder) - 1:
+                x = self.norm(x)
+            if i in self.out_indices:
+                outs.append(self._format_output(x, grid))
+        return tuple(outs)

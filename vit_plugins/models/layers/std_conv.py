@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .free_size import pad_same
+
 
 def standardize(weight: Tensor, eps: float = 1e-8) -> Tensor:
     """Standardize each filter to mean 0 and variance 1 (`Qiao et al. <https://arxiv.org/abs/1903.10520>`_).
@@ -15,21 +17,6 @@ def standardize(weight: Tensor, eps: float = 1e-8) -> Tensor:
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     var, mean = torch.var_mean(wide, dim=(1, 2, 3), correction=0, keepdim=True)
     return ((wide - mean) * torch.rsqrt(var + eps)).to(weight.dtype)
-
-
-def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
-    """Pad with zeros so that a window yields ceil(size / stride) values, the odd one at the end.
-
-    Args:
-        x: Shape (..., H, W).
-        kernel_size: Height and width of the window.
-        stride: Its step.
-    """
-    pads = []
-    for size in (x.shape[-1], x.shape[-2]):
-        total = max((-(-size // stride) - 1) * stride + kernel_size - size, 0)
-        pads += [total // 2, total - total // 2]
-    return F.pad(x, pads) if any(pads) else x
 
 
 class StdConv2d(nn.Conv2d):

@@ -241,7 +241,7 @@ class DRLocLoss(BaseModule):
             offsets = offsets.abs()
         return sum(
             self._class_loss(logits, offsets[:, axis] - lowest_class(k, self.preset, self.signed))
-            for axis, (logits, k) in enumerate(zip(preds, (h, w), strict=True))
+            for axis, logits, k in ((0, preds[0], h), (1, preds[1], w))
         )
 
     def _class_loss(self, logits: Tensor, classes: Tensor) -> Tensor:

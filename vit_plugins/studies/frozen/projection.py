@@ -64,14 +64,15 @@ class LabelledVectors(Sized):
         return self.labels
 
 
-def pca_layer(vectors: Tensor, dims: int) -> nn.Linear:
+def pca_layer(vectors: Tensor, dims: int, whiten: bool = False) -> nn.Linear:
     """Return a layer that maps vectors to their principal components.
 
     Args:
         vectors: Those to fit, (N, D).
         dims: How many components.
+        whiten: Scale each to variance 1.
     """
-    mean, projection = fit_pca(vectors, dims)
+    mean, projection = fit_pca(vectors, dims, whiten)
     layer = nn.Linear(vectors.shape[1], dims)
     with torch.no_grad():
         layer.weight.copy_(projection)

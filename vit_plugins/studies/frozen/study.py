@@ -30,6 +30,7 @@ from .scores import (
 )
 
 ALL = 'all'  # dimensions, in the place of a number of components
+WHITENED = '{}-whitened'  # components of variance 1
 SEARCHED = 'vit-{}'  # an encoder and its pooling
 
 
@@ -72,6 +73,19 @@ class Plan:
     test_share: float
     penalties: list[float]
     trees: int
+
+
+def reductions(plan: Plan) -> list[str]:
+    """Return what stands for the dimensions of IRT_O: all, components, whitened components.
+
+    Args:
+        plan: The plan.
+    """
+    return [
+        ALL,
+        *map(str, plan.components),
+        *(WHITENED.format(number) for number in plan.components),
+    ]
 
 
 def read_plan(path: Path) -> Plan:
@@ -171,8 +185,8 @@ class FrozenStudy:
 
     def off_the_shelf(self) -> Iterator[Step]:
         """IRT_O: each pooling, all dimensions and principal components fitted on training."""
-        for (encoder, pooling), dims in product(self._searched(), (ALL, *self.plan.components)):
-            levels = {'features': f'{encoder}-{pooling}', 'dims': str(dims)}
+        for (encoder, pooling), dims in product(self._searched(), reductions(self.plan)):
+            levels = {'features': f'{encoder}-{pooling}', 'dims': dims}
             settings = {'size': self.plan.search_size}
             measure = partial(self._search_components, encoder, pooling, dims)
             yield Step('/'.join(('off_the_shelf', *levels.values())), levels, 0, settings, measure)
@@ -216,11 +230,13 @@ class FrozenStudy:
             measure = partial(self._search_projected, training, seed)
             yield Step(name, levels, seed, settings, measure)
 
-    def _search_components(self, encoder: str, pooling: str, dims: int | str) -> dict[str, Any]:
+    def _search_components(self, encoder: str, pooling: str, dims: str) -> dict[str, Any]:
         train, test = (self._search_set(encoder, part) for part in ('train', 'test'))
         vectors = test.vectors[pooling]
         if dims != ALL:
-            vectors = pca_layer(train.vectors[pooling], dims)(vectors).detach()
+            number, _, whitened = dims.partition('-')
+            layer = pca_layer(train.vectors[pooling], int(number), bool(whitened))
+            vectors = layer(vectors).detach()
         return search_scores(vectors, test.labels)
 
     def _search_training_classes(self, encoder: str, pooling: str) -> dict[str, Any]:
@@ -237,7 +253,9 @@ class FrozenStudy:
         train, test = (self._search_set('vit', part) for part in ('train', 'test'))
         data = LabelledVectors(train.vectors[self.best_pooling], train.labels)
         layer = train_projection(data, training, seed)
-        return search_scores(layer(test.vectors[self.best_pooling]), test.labels)
+        scores = search_scores(layer(test.vectors[self.best_pooling]), test.labels)
+        scores.pop('by_class')  # what differs between seeds is compared, not between classes
+        return scores
 
     @cached_property
     def best_pooling(self) -> str:

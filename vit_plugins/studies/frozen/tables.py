@@ -13,7 +13,7 @@ from ...evaluation.functional.statistics import (
     wilson_interval,
 )
 from ..report import markdown_table, with_deviation
-from .study import ALL, SEARCHED, Plan
+from .study import ALL, SEARCHED, WHITENED, Plan, reductions
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -28,7 +28,7 @@ def off_the_shelf_table(plan: Plan, records: Records) -> list[str]:
     features = [*(SEARCHED.format(pooling) for pooling in plan.poolings), 'cnn-avg']
     first = records[f'off_the_shelf/{features[0]}/{ALL}']['metrics']['by_class']
     body = []
-    for name, dims in product(features, (ALL, *map(str, plan.components))):
+    for name, dims in product(features, reductions(plan)):
         found = records[f'off_the_shelf/{name}/{dims}']['metrics']
         whole = records[f'off_the_shelf/{name}/{ALL}']['metrics']['by_class']
         body.append(
@@ -63,7 +63,7 @@ def rates_table(plan: Plan, records: Records) -> list[str]:
 
 
 def projection_table(plan: Plan, records: Records) -> list[str]:
-    """Return Recall@1 of O (PCA), L and R by width and margin.
+    """Return Recall@1 of O, L and R by width and margin.
 
     Args:
         plan: The plan.
@@ -73,7 +73,7 @@ def projection_table(plan: Plan, records: Records) -> list[str]:
 
 
 def spread_table(plan: Plan, records: Records) -> list[str]:
-    """Return the effective rank of O (PCA), L and R by width and margin.
+    """Return the effective rank of O, L and R by width and margin.
 
     Args:
         plan: The plan.
@@ -83,7 +83,7 @@ def spread_table(plan: Plan, records: Records) -> list[str]:
 
 
 def gains_table(plan: Plan, records: Records) -> list[str]:
-    """Return the differences in Recall@1, L - O and R - L, paired by seed.
+    """Return the differences in Recall@1 between L and O, R and L, paired by seed.
 
     Args:
         plan: The plan.
@@ -93,13 +93,15 @@ def gains_table(plan: Plan, records: Records) -> list[str]:
     body = []
     for dims, margin in product(plan.dims, plan.margins):
         alone = _seeds(plan, records, dims, margin, 0, 'Recall@1')
-        start = dict.fromkeys(alone, _start(records, dims, 'Recall@1'))
-        row = [str(dims), f'{margin:g}', str(len(alone)), _signed(paired_difference(alone, start))]
+        row = [str(dims), f'{margin:g}', str(len(alone))]
+        for part in (dims, WHITENED.format(dims)):
+            start = dict.fromkeys(alone, _start(records, part, 'Recall@1'))
+            row.append(_signed(paired_difference(alone, start)))
         for koleo in trained:
             with_koleo = _seeds(plan, records, dims, margin, koleo, 'Recall@1')
             row.append(_signed(paired_difference(with_koleo, alone)))
         body.append(row)
-    differences = ['L - O', *(f'R {koleo:g} - L' for koleo in trained)]
+    differences = ['L - O', 'L - O whitened', *(f'R {koleo:g} - L' for koleo in trained)]
     return markdown_table(['dims', 'margin', 'n', *differences], body)
 
 
@@ -152,18 +154,19 @@ TABLES = {
 def _projections(plan: Plan, records: Records, metric: str) -> list[str]:
     body = []
     for dims, margin in product(plan.dims, plan.margins):
-        row = [str(dims), f'{margin:g}', f'{_start(records, dims, metric):.2f}']
+        starts = (_start(records, part, metric) for part in (dims, WHITENED.format(dims)))
+        row = [str(dims), f'{margin:g}', *(f'{start:.2f}' for start in starts)]
         for koleo in plan.koleo:
             values = _seeds(plan, records, dims, margin, koleo, metric).values()
             found = summarize(list(values))
             row.append(with_deviation(found.mean, found.std))
         body.append(row)
     names = [f'R, KoLeo {koleo:g}' if koleo else 'L' for koleo in plan.koleo]
-    return markdown_table(['dims', 'margin', 'O (PCA)', *names], body)
+    return markdown_table(['dims', 'margin', 'O, PCA', 'O, whitened', *names], body)
 
 
-def _start(records: Records, dims: int, metric: str) -> float:
-    """Return the score of the principal components that a projection starts from."""
+def _start(records: Records, dims: int | str, metric: str) -> float:
+    """Return the score of principal components of the pooling that is projected."""
     pooling = next(r['settings']['pooling'] for r in records.values() if 'dims' in r['settings'])
     return records[f'off_the_shelf/{SEARCHED.format(pooling)}/{dims}']['metrics'][metric]
 

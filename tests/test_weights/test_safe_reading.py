@@ -20,9 +20,9 @@ from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
 from safetensors.torch import save_file
 from torch import nn
 
-from vit_plugins.weights import reading as checkpoints
+from vit_plugins.weights import safe_reading as checkpoints
 from vit_plugins.weights.converting import load_inert
-from vit_plugins.weights.reading import is_whole_checkpoint, load_checkpoint_file
+from vit_plugins.weights.safe_reading import is_whole_checkpoint, load_checkpoint_file
 
 new_torch = pytest.mark.skipif(
     not checkpoints.RESTRICTED, reason='torch.load itself has the allow-list from 2.6 on'

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from vit_plugins.weights import choosing
+from vit_plugins.weights import newest_checkpoint
 
 
 def save(path: Path, age: int, content: dict | None = None, cut: int = 0) -> Path:
@@ -21,7 +21,7 @@ def save(path: Path, age: int, content: dict | None = None, cut: int = 0) -> Pat
 @pytest.fixture
 def said(monkeypatch) -> list[str]:
     texts = []
-    monkeypatch.setattr(choosing, 'print_log', lambda text, **_: texts.append(text))
+    monkeypatch.setattr(newest_checkpoint, 'print_log', lambda text, **_: texts.append(text))
     return texts
 
 
@@ -31,21 +31,21 @@ def test_newest_is_the_one_written_last_not_the_highest_number(tmp_path):
     save(tmp_path / 'epoch_9.pth', age=2)
     save(tmp_path / 'best_accuracy_top1_epoch_3.pth', age=0)  # has no optimiser
     (tmp_path / 'last_checkpoint').write_text('/nowhere/epoch_7.pth')
-    assert choosing.newest_whole_checkpoint(tmp_path) == expected
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
 
 
 def test_equal_times_are_told_apart_by_number(tmp_path):
     save(tmp_path / 'iter_900.pth', age=1)
-    assert choosing.newest_whole_checkpoint(tmp_path) == tmp_path / 'iter_900.pth'
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == tmp_path / 'iter_900.pth'
     expected = save(tmp_path / 'iter_1000.pth', age=1)
-    assert choosing.newest_whole_checkpoint(tmp_path) == expected
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
 
 
 @pytest.mark.parametrize('cut', [1, 700, 10**6])
 def test_truncated_files_are_skipped_and_named(tmp_path, said, cut):
     expected = save(tmp_path / 'epoch_1.pth', age=9)
     damaged = save(tmp_path / 'epoch_2.pth', age=1, cut=cut)
-    assert choosing.newest_whole_checkpoint(tmp_path) == expected
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
     assert said == [f'{damaged} is damaged or truncated: skipped']
 
 
@@ -54,28 +54,28 @@ def test_weights_that_are_not_finite_are_skipped(tmp_path, said, part):
     expected = save(tmp_path / 'epoch_1.pth', age=9)
     content = {'state_dict': {}, part: {'weight': torch.tensor([float('nan')])}}
     diverged = save(tmp_path / 'epoch_2.pth', age=1, content=content)
-    assert choosing.newest_whole_checkpoint(tmp_path) == expected
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
     assert said == [f'{diverged} holds weights that are not finite (such as weight): skipped']
 
 
 def test_an_absent_folder_holds_none(tmp_path):
-    assert choosing.newest_whole_checkpoint(tmp_path / 'absent') is None
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path / 'absent') is None
 
 
 def test_resume_from_a_named_file(tmp_path):
     path = str(save(tmp_path / 'a.pth', age=0))
-    cfg = choosing.resume_from(Config(dict(work_dir='w')), path)
+    cfg = newest_checkpoint.resume_from(Config(dict(work_dir='w')), path)
     assert (cfg.resume, cfg.load_from) == (True, path)
     with pytest.raises(FileNotFoundError, match=r'--resume b\.pth: there is no such file'):
-        choosing.resume_from(cfg, 'b.pth')
+        newest_checkpoint.resume_from(cfg, 'b.pth')
 
 
 def test_find_trained_prefers_the_best(tmp_path):
     (tmp_path / 'config.py').touch()
     newest = save(tmp_path / 'epoch_2.pth', age=0)
-    assert choosing.find_trained(tmp_path) == (tmp_path / 'config.py', newest)
+    assert newest_checkpoint.find_trained(tmp_path) == (tmp_path / 'config.py', newest)
     best = save(tmp_path / 'best_accuracy_top1_epoch_1.pth', age=5)
-    assert choosing.find_trained(tmp_path) == (tmp_path / 'config.py', best)
+    assert newest_checkpoint.find_trained(tmp_path) == (tmp_path / 'config.py', best)
 
 
 @pytest.mark.parametrize(
@@ -90,14 +90,14 @@ def test_find_trained_says_what_lacks(tmp_path, files, message):
     for name in files:
         (tmp_path / name).touch()
     with pytest.raises(FileNotFoundError, match=message):
-        choosing.find_trained(tmp_path)
+        newest_checkpoint.find_trained(tmp_path)
 
 
 def test_trained_classes(tmp_path):
     meta = dict(dataset_meta=dict(classes=('cat', 'dog')))
     named = save(tmp_path / 'a.pth', 0, dict(meta=meta, state_dict={}))
-    assert choosing.trained_classes(str(named)) == ('cat', 'dog')
-    assert choosing.trained_classes(str(save(tmp_path / 'b.pth', 0))) is None
+    assert newest_checkpoint.trained_classes(str(named)) == ('cat', 'dog')
+    assert newest_checkpoint.trained_classes(str(save(tmp_path / 'b.pth', 0))) is None
 
 
 def test_atomic_files_are_whole_or_absent(tmp_path, monkeypatch):
@@ -132,8 +132,8 @@ def test_find_trained_looks_only_for_what_is_not_known(tmp_path):
         (tmp_path / name).touch()
     newest = save(tmp_path / 'epoch_2.pth', age=1)
     known = tmp_path / 'a.py'
-    assert choosing.find_trained(tmp_path, known) == (known, newest)
+    assert newest_checkpoint.find_trained(tmp_path, known) == (known, newest)
     newest.unlink()
-    assert choosing.find_trained(tmp_path, known, newest) == (known, newest)
+    assert newest_checkpoint.find_trained(tmp_path, known, newest) == (known, newest)
     with pytest.raises(FileNotFoundError, match='holds no whole checkpoint'):
-        choosing.find_trained(tmp_path, known)
+        newest_checkpoint.find_trained(tmp_path, known)

@@ -11,8 +11,9 @@ from mmengine.runner import CheckpointLoader
 
 from ..evaluation.functional.finite import non_finite_in_checkpoint
 from ..fileio.run_record import read_record
-from .reading import is_whole_checkpoint, load_checkpoint_file
+from .safe_reading import is_whole_checkpoint, load_checkpoint_file
 
+PUBLISHED = re.compile(r'.+-[0-9a-f]{8}\.pth')
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
 
 
@@ -98,8 +99,16 @@ def _checkpoint_of(work_dir: str | Path) -> Path:
     whole = [path for path in reversed(best) if checkpoint_fault(path) is None]
     checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
     if checkpoint is None:
+        checkpoint = _published_weights(work_dir)
+    if checkpoint is None:
         raise FileNotFoundError(f'{work_dir} holds no whole checkpoint (*.pth)')
     return checkpoint
+
+
+def _published_weights(folder: str | Path) -> Path | None:
+    """Find the one file of weights of a folder that ``vit-plugins publish`` wrote."""
+    found = [path for path in Path(folder).glob('*.pth') if PUBLISHED.fullmatch(path.name)]
+    return found[0] if len(found) == 1 and checkpoint_fault(found[0]) is None else None
 
 
 def trained_classes(checkpoint: str) -> tuple[str, ...] | None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmpretrain.registry import PARAM_SCHEDULERS
 
-from vit_plugins.config_edits.schedule_length import fit_schedules
+from vit_plugins.config_edits.fit_schedules import fit_schedules
 
 EPOCH = 10  # iterations
 

@@ -1,0 +1,1 @@
+"""What has another name now, and works under the old one for one release."""

@@ -1,0 +1,111 @@
+"""Sizes that stay free in an exported program: no branch on the height or width of an image."""
+
+from __future__ import annotations
+
+import torch
+from mmcv.cnn.bricks.transformer import AdaptivePadding
+from mmpretrain.models.utils import resize_pos_embed
+from torch import SymInt, Tensor
+from torch.nn import functional as F
+
+
+def is_free(*sizes: int | SymInt) -> bool:
+    """Return whether one of the sizes is a symbol, as while a program is exported.
+
+    Args:
+        *sizes: Heights, widths, rows or columns.
+    """
+    return any(isinstance(size, SymInt) for size in sizes)
+
+
+def resize_positions(
+    pos_embed: Tensor,
+    source: tuple[int, int],
+    grid: tuple[int, int],
+    mode: str = 'bicubic',
+    num_extra_tokens: int = 1,
+) -> Tensor:
+    """Return a position embedding (1, L, D) for another grid.
+
+    As the host's ``resize_pos_embed``, which asks whether the grids are equal and so fixes the
+    size of an exported program. Where the grid is free, the resizing is always done; to an equal
+    grid it changes nothing, as each sample point then is a grid point.
+
+    Args:
+        pos_embed: The embedding, extra tokens first.
+        source: Its grid (H, W).
+        grid: The grid to have.
+        mode: ``'bicubic'`` or ``'bilinear'``.
+        num_extra_tokens: Positions that belong to no patch.
+    """
+    if not is_free(*grid):
+        return resize_pos_embed(pos_embed, source, grid, mode, num_extra_tokens)
+    extra, patches = pos_embed[:, :num_extra_tokens], pos_embed[:, num_extra_tokens:]
+    patches = patches.transpose(1, 2).unflatten(2, tuple(source))  # (1, N, D) -> (1, D, H, W)
+    resized = F.interpolate(patches.float(), size=tuple(grid), mode=mode, align_corners=False)
+    resized = resized.flatten(2).transpose(1, 2).to(pos_embed.dtype)
+    return torch.cat((extra, resized), dim=1) if num_extra_tokens else resized
+
+
+class FreeSizePadding(AdaptivePadding):
+    """mmcv's padding at the right and bottom to whole patches, also where the size is free."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pad images (B, C, H, W) until the patches cover them.
+
+        Args:
+            x: The images.
+        """
+        return pad_to_patches(self, x) if is_free(*x.shape[-2:]) else super().forward(x)
+
+
+def pad_to_patches(padding: AdaptivePadding, x: Tensor) -> Tensor:
+    """Pad images (B, C, H, W) at the right and bottom without a look at their size.
+
+    They get what any size could need: the patches are as many and the same, since a convolution
+    leaves out what no window covers.
+
+    Args:
+        padding: The settings of the patches.
+        x: The images.
+
+    Raises:
+        ValueError: If the padding is to be spread around the image.
+    """
+    if padding.padding != 'corner':
+        raise ValueError(
+            f"padding {padding.padding!r} of the patches depends on the image's size: only "
+            "'corner' leaves it free"
+        )
+    sides = zip(padding.kernel_size, padding.dilation, strict=True)
+    down, right = ((kernel - 1) * dilation for kernel, dilation in sides)
+    return F.pad(x, (0, right, 0, down))
+
+
+def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """Pad with zeros so that a window yields ceil(size / stride) values, the odd one at the end.
+
+    Args:
+        x: Shape (B, C, H, W).
+        kernel_size: Height and width of the window, 1 or not below the stride.
+        stride: Its step.
+    """
+    if kernel_size == 1:
+        return x
+    if is_free(*x.shape[-2:]):
+        return _pad_free(_pad_free(x, -1, kernel_size, stride), -2, kernel_size, stride)
+    down, right = (-(-n // stride) * stride + kernel_size - stride - n for n in x.shape[-2:])
+    if not (down or right):
+        return x
+    return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+
+
+def _pad_free(x: Tensor, dim: int, kernel_size: int, stride: int) -> Tensor:
+    """Pad one side by the most that any size needs, and take the part that this size needs."""
+    size = x.shape[dim]
+    length = -(-size // stride) * stride + kernel_size - stride
+    before = (length - size) // 2
+    most, end = (kernel_size - 1) // 2, kernel_size - 1
+    pads = (most, end, 0, 0) if dim == -1 else (0, 0, most, end)
+    index = torch.arange(length, device=x.device) + (most - before)
+    return F.pad(x, pads).index_select(dim, index)
