@@ -39,6 +39,8 @@ EXTRAS = {
         'setuptools>=70.1',  # builds wheels without the wheel package
         'setuptools-scm>=8.1',  # as in pyproject.toml, for builds without isolation
     ],
+    # the search page in Chromium; the version that was tried
+    'browser': ['playwright>=1.65'],
     # tools/export.py; the versions that were tried. torch.onnx.export needs onnxscript.
     'export': [
         'onnx>=1.23',

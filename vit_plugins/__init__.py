@@ -6,10 +6,17 @@ that later, after they have read their arguments, as it takes seconds.
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from .command_line.own_process import is_own_command
 from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
+
+if TYPE_CHECKING:
+    from .inference.classify import Classifier
+    from .inference.search import Searcher
+
+__all__ = ['Classifier', 'Searcher', '__version__', 'register']
 
 moved_modules.install()
 
@@ -35,6 +42,19 @@ def register() -> None:
     safe_reading.register()
     fitted.register()
     index.register_models()
+
+
+def __getattr__(name: str) -> type:
+    """Import what programs use when it is first asked for: it takes longer than registration."""
+    if name == 'Classifier':
+        from .inference.classify import Classifier
+
+        return Classifier
+    if name == 'Searcher':
+        from .inference.search import Searcher
+
+        return Searcher
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 if not is_own_command(sys.argv, sys.orig_argv):

@@ -35,6 +35,7 @@ before = state()
 cfg = Config.fromfile('config.py')
 assert state() == before
 assert 'vit_plugins' in sys.modules
+assert 'vit_plugins.inference' not in sys.modules  # Classifier and Searcher, when asked for
 from mmpretrain import ModelHub
 assert not ModelHub._models_dict  # read when a model is asked for
 

@@ -22,15 +22,9 @@ VIT = dict(arch=SETTINGS['DeiT3ViT']['arch'], img_size=32, patch_size=8)
 BACKBONES = {
     **{name: dict(type=name, **settings) for name, settings in SETTINGS.items()},
     'VisionTransformer (host)': dict(type='VisionTransformer', **VIT),
-    'SwinTransformer (host)': dict(
-        type='SwinTransformer',
-        arch=dict(embed_dims=8, depths=[2, 2], num_heads=[2, 2]),
-        img_size=32,
-        window_size=4,
-    ),
     'ResNet (host)': dict(type='ResNet', depth=18, base_channels=8, stem_channels=8),
 }
-DIMS = {**WIDTHS, 'SwinTransformer (host)': 16, 'ResNet (host)': 64}
+DIMS = {**WIDTHS, 'ResNet (host)': 64}
 GAP = dict(type='GlobalAveragePooling')
 
 
@@ -44,7 +38,7 @@ def exportable(config, tmp_path_factory):
         cfg, size = config(), 48
         head = dict(type='LinearClsHead', num_classes=10, in_channels=DIMS.get(name, 32))
         cfg.model = dict(type='ImageClassifier', backbone=BACKBONES[name], head=head)
-        if name.startswith(('Swin', 'ResNet')):
+        if name.startswith('ResNet'):
             cfg.model.neck = GAP
         cfg.test_dataloader.dataset.pipeline[0].scale = size
         torch.manual_seed(0)

@@ -74,7 +74,7 @@ def test_a_run_killed_while_saving_leaves_the_state_before(tmp_path, vectors, mo
     assert len(Gallery.load(tmp_path).photos) == 5
     gallery.save()
     assert len(Gallery.load(tmp_path).photos) == 10
-    assert [file.name for file in tmp_path.glob('*.faiss')] == ['index-10.faiss']
+    assert [file.name for file in tmp_path.glob('*.npy')] == ['descriptors-3.npy']
 
 
 def test_what_is_no_gallery_is_refused(tmp_path, vectors):
@@ -89,15 +89,66 @@ def test_what_is_no_gallery_is_refused(tmp_path, vectors):
     with pytest.raises(ValueError, match='damaged: 5 descriptors of 3 photos'):
         Gallery.load(tmp_path)
     file.write_text(json.dumps(about))
-    (tmp_path / about['index']).unlink()
-    with pytest.raises(ValueError, match=r'damaged: index-5\.faiss is gone'):
+    (tmp_path / about['descriptors']).unlink()
+    with pytest.raises(ValueError, match=r'damaged: descriptors-1\.npy is gone'):
+        Gallery.load(tmp_path)
+    for name in ('../else.npy', '/etc/passwd'):
+        file.write_text(json.dumps({**about, 'descriptors': name}))
+        with pytest.raises(ValueError, match=f"damaged: '{name}' is no file of a gallery"):
+            Gallery.load(tmp_path)
+    file.write_text(json.dumps({'format': 2}))
+    with pytest.raises(ValueError, match=r"gallery\.json is damaged: KeyError\('source'\)"):
         Gallery.load(tmp_path)
     file.write_text(json.dumps({**about, 'format': 9}))
-    with pytest.raises(ValueError, match='format 9, this version reads 1: update'):
+    with pytest.raises(ValueError, match='format 9, this version reads 2: update'):
         Gallery.load(tmp_path)
     file.write_text('{"for')
-    with pytest.raises(ValueError, match=r'gallery.json is damaged'):
+    with pytest.raises(ValueError, match=r' is damaged: Unterminated'):
         Gallery.load(tmp_path)
+
+
+def test_objects_in_the_place_of_numbers_are_refused(tmp_path, vectors):
+    gallery = Gallery(tmp_path, SOURCE)
+    gallery.add(photos(2), vectors[:2])
+    gallery.save()
+    np.save(tmp_path / 'descriptors-1.npy', np.array([{}, {}]), allow_pickle=True)
+    with pytest.raises(ValueError, match='damaged: Object arrays cannot be loaded'):
+        Gallery.load(tmp_path)
+
+
+def test_a_gallery_of_the_former_version_says_what_to_do(tmp_path):
+    about = {'format': 1, 'source': {'checkpoint': '/w.pth', 'sha256': 's'}, 'photos': []}
+    (tmp_path / 'gallery.json').write_text(json.dumps(about))
+    with pytest.raises(ValueError, match=r'ran the config in it. Make it anew.*int /w.pth'):
+        Gallery.load(tmp_path)
+
+
+@pytest.mark.parametrize('kind', ['exact', 'approximate'])
+def test_removed_photos_are_never_found_again(tmp_path, vectors, kind):
+    gallery = Gallery(tmp_path, SOURCE, kind)
+    gallery.add(photos(20), vectors[:20])
+    gallery.search(vectors[:1], 1)
+    assert gallery.remove({'/photos/3.jpg', '/photos/7.jpg', '/other'}) == 2
+    gallery.add(photos(5, 20), vectors[20:25])
+    gallery.save()
+    gallery = Gallery.load(tmp_path)
+    kept = [i for i in range(25) if i not in (3, 7)]
+    found = [row[0][1].path for row in gallery.search(vectors[kept], 1)]
+    assert found == [f'/photos/{i}.jpg' for i in kept]
+    (row,) = gallery.search(vectors[3:4], 25)
+    assert len(row) == 23
+    assert gallery.remove([photo.path for photo in gallery.photos]) == 23
+    gallery.save()
+    assert Gallery.load(tmp_path).search(vectors[:1], 3) == [[]]
+    assert [file.name for file in tmp_path.iterdir()] == ['gallery.json']
+
+
+def test_a_graph_that_was_taken_away_is_made_again(tmp_path, vectors):
+    gallery = Gallery(tmp_path, SOURCE, 'approximate')
+    gallery.add(photos(20), vectors[:20])
+    gallery.save()
+    (tmp_path / 'graph-1.faiss').unlink()
+    assert Gallery.load(tmp_path).search(vectors[4:5], 1)[0][0][1].path == '/photos/4.jpg'
 
 
 def test_refused_arguments(tmp_path, vectors):

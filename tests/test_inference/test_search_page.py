@@ -3,6 +3,10 @@
 import json
 import os
 import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -11,13 +15,8 @@ from PIL import Image
 from vit_plugins.datasets.photo_decoding import decode_photo
 from vit_plugins.inference import search_page
 from vit_plugins.inference.gallery import Gallery, Photo, Source
-from vit_plugins.inference.search_page import (
-    Answer,
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
+from vit_plugins.inference.search import Answer, Match, answer_queries
+from vit_plugins.inference.search_page import STYLE, write_json, write_page, write_sheets
 
 
 @pytest.fixture
@@ -39,8 +38,8 @@ def test_a_query_of_the_gallery_does_not_find_itself(gallery, monkeypatch, tmp_p
     monkeypatch.chdir(tmp_path)
     relative = 'photos & <more>/0.jpg'
     inside, outside = answer_queries(gallery, [relative, '/other/0.jpg'], vectors, 2)
-    assert [photo.path for _, photo in inside.found] == paths[1:3]
-    assert [photo.path for _, photo in outside.found] == paths[:2]
+    assert [match.path for match in inside.found] == paths[1:3]
+    assert [match.path for match in outside.found] == paths[:2]
     assert inside.found[0][0] == pytest.approx(0.3)
 
 
@@ -70,6 +69,107 @@ def test_json_page_and_sheets(gallery, tmp_path):
     assert page.count('class="query"') == 24
 
 
+class Page(HTMLParser):
+    """A page as a list of tags with attributes; ends of tags are checked while it is read."""
+
+    VOID = ('meta', 'img', 'br')
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags = []
+        self.open = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+@pytest.fixture
+def sent(gallery, tmp_path):
+    """Write a page, send its folder to somebody who has no photos, and read it there."""
+    queries = [photo.path for photo in gallery.photos]
+    photos = gallery.photos
+    Path(photos[3].path).unlink()
+    found = (Match(0.9, photos[1], (Match(0.8, photos[2]),)), Match(0.3, photos[3]))
+    answers = [Answer(queries[0], found), Answer(queries[1], (Match(0.9, photos[0]),))]
+    answers.append(Answer(queries[2]))
+    write_page(answers, tmp_path / 'out', '3 searched')
+    shutil.rmtree(Path(queries[0]).parent)
+    folder = (tmp_path / 'out').rename(tmp_path / 'received')
+    text = (folder / 'index.html').read_text(encoding='utf-8')
+    return folder, text, Page(text)
+
+
+def test_the_page_can_be_sent(sent):
+    folder, text, page = sent
+    ids = [attributes['id'] for _, attributes in page.tags if 'id' in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a['href'] for a in page.all('a')] + [i['src'] for i in page.all('img')]
+    assert len(links) == 1 + 3 + 2 * 7  # to the results, to the queries, two for each figure
+    for link in links:
+        if link.startswith('#'):
+            assert link[1:] in ids
+        else:
+            assert not urlsplit(link).scheme
+            assert not link.startswith('/')
+            assert Image.open(folder / link).size
+    assert str(folder.parent) not in text  # nor does it say where the photos lay
+    assert text.count('the file is gone') == 1
+
+
+def test_the_page_is_for_everybody(sent):
+    _, text, page = sent
+    assert text.startswith('<!doctype html>')
+    assert page.all('html') == [{'lang': 'en'}]
+    assert {'charset': 'utf-8'} in page.all('meta')
+    viewport = {'name': 'viewport', 'content': 'width=device-width, initial-scale=1'}
+    assert viewport in page.all('meta')
+    alts = [image['alt'] for image in page.all('img')]
+    assert alts[0] == 'query: photos & <more>/0.jpg'
+    assert alts[1] == '1: 0.900: photos & <more>/1.jpg'
+    assert all(alts)
+    headings = [tag for tag, _ in page.tags if re.fullmatch(r'h\d', tag)]
+    assert headings == ['h1', 'h2', 'h2', 'h2']
+    # what can be clicked can be reached with the keyboard, in the order of the page
+    assert not any('tabindex' in a or 'onclick' in a for _, a in page.tags)
+    assert page.tags.index(('a', {'class': 'skip', 'href': '#results'})) < 8
+    assert page.all('main') == [{'id': 'results'}]
+    labels = [section['aria-labelledby'] for section in page.all('section')]
+    assert labels == [heading['id'] for heading in page.all('h2')]
+    assert 'prefers-color-scheme:dark' in text
+    assert 'color-scheme:light dark' in text
+    assert ':focus-visible' in text
+    assert '<summary>1 more alike</summary>' in text
+    assert 'The gallery holds no other photo.' in text
+
+
+def _luminance(colour):
+    """Return the relative luminance of WCAG 2.1 of #rgb or #rrggbb."""
+    digits = colour if len(colour) == 6 else ''.join(2 * digit for digit in colour)
+    values = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_text_and_frames_stand_out_in_light_and_dark():
+    palettes = [dict(re.findall(r'--(\w+):#(\w+)', part)) for part in STYLE.split('@media')]
+    assert len(palettes) == 2
+    for palette in palettes:
+        for name, least in (('text', 7), ('frame', 3)):  # WCAG: 1.4.6 and 1.4.11
+            light, dark = sorted(map(_luminance, (palette[name], palette['back'])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= least
+
+
 def test_odd_names_and_photos(tmp_path):
     names = [os.fsdecode(b'caf\xe9.png'), '<i>\x1b\n"&.png', 'thin.png', 'deep.png', 'alpha.png']
     Image.new('RGB', (5, 5), (9, 99, 200)).save(tmp_path / 'x.png')
@@ -79,7 +179,7 @@ def test_odd_names_and_photos(tmp_path):
     Image.fromarray(np.full((9, 9), 2048, np.uint16)).save(tmp_path / 'deep.png')
     Image.new('RGBA', (9, 9), (0, 0, 0, 51)).save(tmp_path / 'alpha.png')
     photos = [Photo.of(tmp_path / name) for name in names]
-    answers = [Answer(photos[0].path, [(float('nan'), photo) for photo in photos])]
+    answers = [Answer(photos[0].path, tuple(Match(float('nan'), p) for p in photos))]
     write_json(answers, [(photos[0].path, 'why')], {}, tmp_path / 'r.json')
     assert 'NaN' not in (tmp_path / 'r.json').read_text()
     report = json.loads((tmp_path / 'r.json').read_text())
@@ -89,11 +189,10 @@ def test_odd_names_and_photos(tmp_path):
     page = write_page(answers, tmp_path, photos[0].path).read_bytes().decode()
     assert r'caf\udce9.png' in page
     assert r'&lt;i&gt;\x1b\n&quot;&amp;.png' in page
-    assert '/caf%E9.png"' in page  # the link leads to the file
     write_sheets(answers, tmp_path)
     thumbnails = re.findall(r'src="(thumbnails/\w+\.jpg)"', page)[1:]
     sizes = [Image.open(tmp_path / name).size for name in thumbnails]
-    assert sizes[2] == (160, 1)
+    assert sizes[2] == (320, 1)
     deep, alpha = (np.asarray(Image.open(tmp_path / n)).mean() for n in thumbnails[3:])
     assert deep == pytest.approx(2048 / 4095 * 255, abs=1)
     assert alpha == pytest.approx(204, abs=1)
@@ -106,9 +205,11 @@ def test_thumbnails_are_what_the_model_sees(tmp_path):
     Image.fromarray(pixels).resize((1200, 1600)).save(tmp_path / 'x.jpg', exif=exif)
     write_page([Answer(str(tmp_path / 'x.jpg'), [])], tmp_path, 'x')
     (thumbnail,) = (tmp_path / 'thumbnails').iterdir()
+    (view,) = (tmp_path / 'photos').iterdir()
+    assert Image.open(view).size == (640, 480)
     small = np.asarray(Image.open(thumbnail)).astype(float)
     seen, _ = decode_photo((tmp_path / 'x.jpg').read_bytes())
-    seen = np.asarray(Image.fromarray(seen[..., ::-1]).resize((160, 120))).astype(float)
+    seen = np.asarray(Image.fromarray(seen[..., ::-1]).resize((320, 240))).astype(float)
     assert small.shape == seen.shape
     assert np.abs(small - seen).mean() < 3
 

@@ -16,6 +16,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 
 from vit_plugins.command_line.commands import predict as predict_command
+from vit_plugins.inference.classify import Classifier, Prediction
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ('blue', 'green', 'red')
@@ -221,7 +222,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
     folder, _ = photos
     (folder / '1.png').write_text('text')
     out = tmp_path / f'x.{suffix}'
-    answers = predict_command.predict_images
+    answers = Classifier.stream
     seen = []
 
     def failing(*args, **kwargs):
@@ -231,7 +232,7 @@ def test_answers_are_written_as_they_come(predict, trained, photos, tmp_path, mo
             yield item
             seen.append(out.read_text().count('.png'))
 
-    monkeypatch.setattr(predict_command, 'predict_images', failing)
+    monkeypatch.setattr(Classifier, 'stream', failing)
     with pytest.raises(SystemExit, match=r'diverged; what was done by then is in .*/x\.'):
         predict.main([str(trained(config(train=CROP))), str(folder), '--out', str(out)])
     assert seen == [1, 1, 2, 3]
@@ -247,10 +248,10 @@ def test_only_the_best_classes_are_kept(predict, trained, photos):
         predict.parse_args([str(trained(config(train=CROP))), str(photos[0])])
     )
     images, _ = predict_command.gather_images([photos[0]])
-    every = list(predict_command.predict_images(classifier, images))
-    best = list(predict_command.predict_images(classifier, images, top_k=2))
-    assert [len(answer) for _, answer in best] == [2] * 6
-    assert best == [(path, answer[:2]) for path, answer in every]
+    every = list(classifier.stream(images))
+    best = list(classifier.stream(images, top_k=2))
+    assert [len(answer.classes) for answer in best] == [2] * 6
+    assert best == [Prediction(answer.image, answer.classes[:2]) for answer in every]
 
 
 def test_what_is_left_out_and_what_is_shown_otherwise_is_said(predict, trained, photos, capsys):
@@ -271,7 +272,7 @@ def test_what_is_left_out_and_what_is_shown_otherwise_is_said(predict, trained, 
 def test_folder_without_images(predict, trained, tmp_path, capsys):
     (tmp_path / 'phone').mkdir()
     (tmp_path / 'phone/1.heic').touch()
-    with pytest.raises(SystemExit, match=r'no image in .*/phone: images end in .jpg, '):
+    with pytest.raises(SystemExit, match=r'no image in .*/phone: images end in \.jpg, '):
         predict.main([str(trained(config(train=CROP))), str(tmp_path / 'phone')])
     assert '1 .heic; .heic are not read: save' in capsys.readouterr().err
 
@@ -362,8 +363,11 @@ def test_checkpoint_of_another_model(predict, trained, photos):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['nowhere', 'x.png'], 'nowhere is not a folder'),
-        (['.', 'x.png', '--out', 'x.txt'], r'end in .csv or .json, got x.txt'),
+        (
+            ['nowhere', 'x.png'],
+            'there is no nowhere: give the work dir of a training run, or a checkpoint',
+        ),
+        (['.', 'x.png', '--out', 'x.txt'], 'end in .csv, .json or .jsonl, got x.txt'),
         (['.', 'x.png', '--top-k', '0'], '1 or more'),
     ],
 )
@@ -376,6 +380,68 @@ def test_refused_arguments(predict, arguments, message, capsys):
 def test_empty_work_dir(predict, tmp_path, photos):
     with pytest.raises(SystemExit, match=str(tmp_path)):
         predict.main([str(tmp_path), str(photos[0])])
+
+
+def test_json_lines(predict, trained, photos, tmp_path):
+    folder, _ = photos
+    (folder / '1.png').write_text('text')
+    out = tmp_path / 'x.jsonl'
+    work_dir = trained(config(train=CROP))
+    predict.main([str(work_dir), str(folder), '--top-k', '2', '--out', str(out)])
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [Path(line['image']).name for line in lines] == [f'{i}.png' for i in range(6)]
+    assert lines[1]['reason'].startswith('not an image')
+    report = as_json(predict, work_dir, folder, '--top-k', '2')
+    assert [line for line in lines if 'predictions' in line] == report['images']
+
+
+def test_a_checkpoint_in_place_of_its_work_dir(predict, trained, photos):
+    work_dir = trained(config(train=CROP))
+    trained(config(train=CROP), 'epoch_2.pth')
+    first = as_json(
+        predict, work_dir / 'epoch_1.pth', '--config', work_dir / 'recipe.py', photos[0]
+    )
+    assert first['checkpoint'] == str(work_dir / 'epoch_1.pth')
+    out = ['--out', str(work_dir.parent / 'out.json')]
+    (work_dir / 'recipe.py').rename(work_dir.parent / 'moved.py')
+    with pytest.raises(SystemExit, match='holds 0 configs'):
+        predict.main([str(work_dir / 'epoch_1.pth'), str(photos[0]), *out])
+
+
+def test_globs_and_file_addresses(predict, trained, photos, capsys):
+    folder, _ = photos
+    (folder / 'deep').mkdir()
+    (folder / '5.png').rename(folder / 'deep/5.png')
+    (folder / 'notes.txt').touch()
+    work_dir = trained(config(train=CROP))
+    names = [
+        [Path(i['image']).name for i in as_json(predict, work_dir, pattern)['images']]
+        for pattern in (f'{folder}/[12].png', f'{folder}/**/*', f'{folder}/*', folder.as_uri())
+    ]
+    everything = [f'{i}.png' for i in range(6)]
+    assert names == [['1.png', '2.png'], everything, everything, everything]
+    assert f'skipped of {folder}/*: 1 file(s) that are no images' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'no image in .*/x\*\.png'):
+        predict.main([str(work_dir), f'{folder}/x*.png'])
+    assert f'no image matches {folder}/x*.png' in capsys.readouterr().err
+    (folder / '1.png').rename(folder / 'a[1].png')  # a file of that name comes first
+    assert len(as_json(predict, work_dir, folder / 'a[1].png')['images']) == 1
+
+
+def test_names_from_standard_input(predict, trained, photos, tmp_path, monkeypatch, capsys):
+    folder, _ = photos
+    (folder / '4.png').rename(folder / os.fsdecode(b'\xe9.png'))
+    names = [b'0.png', b'', b'absent.png', b'\xe9.png']
+    raw = b'\n'.join(bytes(folder) + b'/' + name if name else b'' for name in names)
+    monkeypatch.setattr('sys.stdin', io.TextIOWrapper(io.BytesIO(raw), encoding='utf-8'))
+    work_dir = trained(config(train=CROP))
+    report = as_json(predict, work_dir, folder / '3.png', '-', folder / '2.png')
+    found = [os.fsencode(Path(i['image']).name) for i in report['images']]
+    assert found == [b'3.png', b'0.png', b'\xe9.png', b'2.png']
+    assert [Path(bad['image']).name for bad in report['unreadable']] == ['absent.png']
+    monkeypatch.setattr('sys.stdin', io.StringIO(''))
+    assert predict.main([str(work_dir), '-']) == 1
+    assert '0 images classified, 0 skipped' in capsys.readouterr().err
 
 
 @pytest.mark.slow

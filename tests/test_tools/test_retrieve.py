@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmpretrain import ModelHub
 from mmpretrain.registry import MODELS
 from PIL import Image
 
 from vit_plugins.command_line.commands import retrieve as retrieve_command
+from vit_plugins.inference.classify import Classifier
 from vit_plugins.inference.gallery import Gallery
+from vit_plugins.weights.safe_reading import cached_download
 
 RECIPE = """
 default_scope = 'mmpretrain'
@@ -94,7 +97,7 @@ def test_adding_to_a_gallery_needs_no_model_named_and_skips_the_known(
     told = capsys.readouterr()
     assert '16 photos, 0 of them new; 1 were known' in told.out
     assert '1 photos changed since they were indexed' in told.err
-    assert f'for example {image}: index them into a new' in told.err
+    assert f'for example {image}: --sync brings' in told.err
 
 
 def test_unreadable_images_are_reported_and_skipped(retrieve, work_dir, photos, tmp_path, capsys):
@@ -170,7 +173,9 @@ def test_an_interrupted_run_keeps_what_it_did_and_is_gone_on_with(
 def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
     gallery = str(tmp_path / 'g')
     index = ['index', gallery, str(photos[0])]
-    with pytest.raises(SystemExit, match='a new gallery needs --work-dir, or --config and'):
+    with pytest.raises(
+        SystemExit, match='a new gallery needs --work-dir, --pretrained, or --config and'
+    ):
         retrieve.main(index)
     with pytest.raises(SystemExit, match='holds no gallery'):
         retrieve.main(['query', gallery, 'x.png', '--out', gallery])
@@ -199,6 +204,166 @@ def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
         retrieve.main([*index, '--config', config, '--checkpoint', str(other)])
 
 
+def test_sync_adds_replaces_and_removes(retrieve, work_dir, photos, tmp_path, capsys):
+    first, second = photos
+    gallery = tmp_path / 'g'
+    index = ['index', str(gallery)]
+    retrieve.main([*index, *map(str, photos), '--work-dir', str(work_dir)])
+    before = Gallery.load(gallery)
+    (first / '0.png').unlink()
+    (first / '1.png').write_bytes((second / '5.png').read_bytes() + b' ')
+    (first / '2.png').write_text('no image any more')
+    (first / 'new.png').write_bytes((second / '6.png').read_bytes())
+    (second / '3.png').unlink()  # not among what is named below
+    capsys.readouterr()
+    retrieve.main([*index, str(first)])
+    told = capsys.readouterr().err
+    assert (
+        '2 photos changed since they were indexed and keep their descriptors, for example '
+        f'{first}/1.png' in told
+    )
+    assert (
+        '1 photos are gone since they were indexed and can still be found, for example '
+        f'{first}/0.png' in told
+    )
+    (first / 'new.png').rename(first / 'newer.png')
+    assert retrieve.main([*index, str(first), '--sync']) == 0
+    told = capsys.readouterr().out
+    assert (
+        f'{gallery}: 15 photos, 2 of them new or replaced, 2 gone ones removed, 1 skipped' in told
+    )
+    after = Gallery.load(gallery)
+    vectors = dict(zip([p.path for p in after.photos], after.descriptors, strict=True))
+    old = dict(zip([p.path for p in before.photos], before.descriptors, strict=True))
+    missing = {str(first / name) for name in ('0.png', '2.png')}
+    assert vectors.keys() == (old.keys() - missing) | {str(first / 'newer.png')}
+    replaced = {str(first / '1.png'): '5.png', str(first / 'newer.png'): '6.png'}
+    for path, vector in vectors.items():
+        source = str(second / replaced[path]) if path in replaced else path
+        np.testing.assert_allclose(vector, old[source], atol=1e-6)
+    with pytest.raises(SystemExit, match=r'would empty the gallery: there is no image in .*/none'):
+        retrieve.main([*index, str(tmp_path / 'none'), '--sync'])
+
+
+def test_remove_and_info(retrieve, work_dir, photos, tmp_path, capsys):
+    first, second = photos
+    gallery = tmp_path / 'g'
+    retrieve.main(['index', str(gallery), *map(str, photos), '--work-dir', str(work_dir)])
+    (first / '0.png').unlink()
+    (second / '0.png').write_text('other')
+    capsys.readouterr()
+    assert retrieve.main(['info', str(gallery)]) == 0
+    told = capsys.readouterr().out
+    assert '16: 14 as they were indexed, 1 changed, 1 gone' in told
+    assert 'exact, descriptors of 32 numbers' in told
+    assert 'EmbeddingRetriever with VisionTransformer' in told
+    assert f'checkpoint  {work_dir}/epoch_1.pth\n' in told
+    remove = ['remove', str(gallery)]
+    assert retrieve.main([*remove, str(first / '0.png'), f'{second}/[12].png']) == 0
+    assert f'{gallery}: 3 photos removed, 13 left' in capsys.readouterr().out
+    assert retrieve.main([*remove, str(second)]) == 0
+    assert f'{gallery}: 6 photos removed, 7 left' in capsys.readouterr().out
+    assert (second / '3.png').exists()
+    assert retrieve.main([*remove, str(second)]) == 1
+    assert f'0 photos removed, 7 left: none is named {second}' in capsys.readouterr().out
+    (work_dir / 'epoch_1.pth').unlink()
+    retrieve.main(['info', str(gallery)])
+    assert '/epoch_1.pth (gone)' in capsys.readouterr().out
+
+
+def test_a_deleted_photo_is_told_when_it_is_found(retrieve, work_dir, photos, tmp_path, capsys):
+    gallery, out = str(tmp_path / 'g'), str(tmp_path / 'out')
+    retrieve.main(['index', gallery, str(photos[0]), '--work-dir', str(work_dir)])
+    (photos[0] / '4.png').unlink()
+    capsys.readouterr()
+    query = ['query', gallery, str(photos[1] / '4.png'), '--out', out]
+    assert retrieve.main(query) == 0
+    told = capsys.readouterr().err
+    assert (
+        f'1 photos that were found are gone since they were indexed, for example {photos[0]}/4.png'
+        in told
+    )
+
+
+def test_near_duplicates_stand_below_the_best(retrieve, work_dir, photos, tmp_path):
+    first, second = photos
+    for i in range(3):
+        (first / f'again{i}.png').write_bytes((first / '3.png').read_bytes())
+    gallery, out = str(tmp_path / 'g'), tmp_path / 'out'
+    retrieve.main(['index', gallery, str(first), '--work-dir', str(work_dir)])
+    query = ['query', gallery, str(second / '3.png'), '--out', str(out), '--top-k', '2']
+    retrieve.main([*query, '--group-above', '0.999999'])
+    (answer,) = json.loads((out / 'results.json').read_text())['queries']
+    names = [
+        [Path(r['image']).name, *(Path(a['image']).name for a in r.get('alike', []))]
+        for r in answer['results']
+    ]
+    assert sorted(names[0]) == ['3.png', *(f'again{i}.png' for i in range(3))]
+    assert len(names) == 2
+    assert len(names[1]) == 1
+
+
+def test_a_published_model_by_its_name(retrieve, work_dir, photos, tmp_path, monkeypatch):
+    index_file = tmp_path / 'model-index.yml'
+    address = 'https://nowhere.invalid/tiny.pth'
+    index_file.write_text(
+        'Collections: [{Name: Tiny}]\n'
+        'Models: [{Name: tiny-photos, In Collection: Tiny, Config: recipe.py, '
+        f'Weights: {address}}}]\n'
+    )
+    ModelHub.register_model_index(index_file, config_prefix=work_dir)
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
+    cached = cached_download(address)
+    cached.parent.mkdir(parents=True)
+    (work_dir / 'epoch_1.pth').rename(cached)
+    gallery = tmp_path / 'g'
+    try:
+        assert (
+            retrieve.main(['index', str(gallery), str(photos[0]), '--pretrained', 'tiny-photos'])
+            == 0
+        )
+        assert Gallery.load(gallery).source.checkpoint == str(cached)
+        cached.unlink()
+        monkeypatch.setattr(torch.hub, 'download_url_to_file', _no_network)
+        with pytest.raises(SystemExit, match=r'tiny\.pth cannot be fetched \(no network\)'):
+            retrieve.main(
+                ['index', str(tmp_path / 'g2'), str(photos[0]), '--pretrained', 'tiny-photos']
+            )
+    finally:
+        ModelHub._models_dict.pop('tiny-photos')
+    with pytest.raises(SystemExit, match=r'there is no tiny-fotos: .* the name of a model with'):
+        retrieve.main(
+            ['index', str(tmp_path / 'g2'), str(photos[0]), '--pretrained', 'tiny-fotos']
+        )
+
+
+def _no_network(*_, **__):
+    raise OSError('no network')
+
+
+def test_addresses_are_not_indexed(retrieve, work_dir, tmp_path):
+    index = ['index', str(tmp_path / 'g'), 'https://x.org/a.jpg', '--work-dir', str(work_dir)]
+    with pytest.raises(SystemExit, match=r'https://x\.org/a\.jpg cannot be indexed: save it'):
+        retrieve.main(index)
+
+
+def test_no_code_in_a_gallery_is_run(retrieve, work_dir, photos, tmp_path):
+    gallery, out, mark = tmp_path / 'g', tmp_path / 'out', tmp_path / 'ran'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    code = f'import pathlib; pathlib.Path({str(mark)!r}).touch()'
+    (gallery / 'config.py').write_text(code)
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    assert retrieve.main(query) == 0
+    file = gallery / 'gallery.json'
+    about = json.loads(file.read_text())
+    about['settings']['model']['neck'] = {'type': 'builtins.exec', 'source': code}
+    file.write_text(json.dumps(about))
+    with pytest.raises(SystemExit, match=r"names 'builtins.exec' \(model.neck.type\).*--config"):
+        retrieve.main(query)
+    assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
+    assert not mark.exists()
+
+
 def test_a_work_dir_may_have_moved(retrieve, work_dir, photos, tmp_path, capsys):
     index = ['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir']
     retrieve.main([*index, str(work_dir)])
@@ -222,18 +387,25 @@ def test_a_pca_that_was_not_fitted_is_refused(retrieve, work_dir, photos, tmp_pa
     model.pca.fit(torch.randn(40, 32))
     torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
     assert retrieve.main(index) == 0
-    assert Gallery.load(tmp_path / 'g').index.d == 4
+    assert Gallery.load(tmp_path / 'g').descriptors.shape == (8, 4)
 
 
-def test_a_classifier_gives_no_descriptors(retrieve, work_dir, photos, tmp_path):
+def test_a_classifier_searches_by_its_pooled_features(retrieve, work_dir, photos, tmp_path):
     recipe = work_dir / 'recipe.py'
     text = recipe.read_text().replace('EmbeddingRetriever', 'ImageClassifier')
     head = "head=dict(type='VisionTransformerClsHead', num_classes=3, in_channels=32))"
     recipe.write_text(text.replace("neck=dict(type='TokenPooling', mode='cls'))", head))
     model = MODELS.build(Config.fromfile(recipe).model)
     torch.save({'state_dict': model.state_dict()}, work_dir / 'epoch_1.pth')
-    with pytest.raises(SystemExit, match='its config needs EmbeddingRetriever'):
-        retrieve.main(['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)])
+    gallery, out = str(tmp_path / 'g'), tmp_path / 'out'
+    assert retrieve.main(['index', gallery, str(photos[0]), '--work-dir', str(work_dir)]) == 0
+    features = Classifier(work_dir, device='cpu').features(str(photos[0]))
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    assert np.ptp(lengths) > 0
+    np.testing.assert_allclose(Gallery.load(gallery).descriptors, features / lengths, atol=1e-6)
+    assert retrieve.main(['query', gallery, str(photos[1]), '--out', str(out)]) == 0
+    for answer in json.loads((out / 'results.json').read_text())['queries']:
+        assert Path(answer['results'][0]['image']).name == Path(answer['image']).name
 
 
 def test_predict_names_the_tool_for_a_retrieval_run(predict_tool, work_dir, photos):

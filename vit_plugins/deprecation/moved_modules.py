@@ -68,14 +68,14 @@ MOVED = {
     'models.backbones.vit_weights': (
         'weights.official_files weights.names.official weights.names.vit '
     ),
-    'photo_inference': 'inference.photos inference.loading',
+    'photo_inference': 'inference.photos inference.photo_names inference.loading',
     'picture_sheet': 'visualization.sheets',
     'plain_arrays': 'weights.plain_arrays',
     'prediction': 'inference.classify',
     'prediction_writers': 'inference.prediction_writers',
     'printable_text': 'fileio.printable_text',
     'published_weights': 'weights.index',
-    'search_results': 'inference.search_page',
+    'search_results': 'inference.search_page inference.search',
     'studies.figures': 'visualization.curves',
     'studies.statistics': 'evaluation.functional.statistics',
     'thread_waiting': 'host.thread_waiting',

@@ -1,57 +1,191 @@
-"""From a work dir and image files to class names and probabilities."""
+"""From a trained model and images to class names, probabilities and features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import torch
-from mmengine.config import Config
 from mmpretrain.models.retrievers import BaseRetriever
 from mmpretrain.registry import DATASETS
+from mmpretrain.structures import DataSample
 
+from ..config_edits.reading import read_config_file
+from .describing import features_of_batch
+from .photo_names import gather_given
 from .photos import PhotoModel, load_for_photos, run_on_photos
-
-# classes with their probabilities, highest first; or why the file cannot be read
-Answer = list[tuple[str, float]] | str
+from .pixel_input import Image
+from .trained_files import find_model
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a classifier says of an image.
+
+    Attributes:
+        image: The file, or the place of pixels (``image 0`` for the first).
+        classes: Names and probabilities, the most probable first; empty if it cannot be read.
+        problem: Why the image cannot be read; None if it can.
+    """
+
+    image: str
+    classes: tuple[tuple[str, float], ...] = ()
+    problem: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """The most probable class; None if the image cannot be read."""
+        return self.classes[0][0] if self.classes else None
+
+    @property
+    def probability(self) -> float | None:
+        """That of the most probable class; None if the image cannot be read."""
+        return self.classes[0][1] if self.classes else None
+
+
 class Classifier:
-    """A trained model that can name its answers.
+    """A trained model that names what is on images::
+
+        from vit_plugins import Classifier
+        for answer in Classifier('work_dirs/photos')(['a.jpg', 'more_photos']):
+            print(answer.image, answer.label, answer.probability)
+
+    Images are files, folders, globs, addresses, RGB arrays (H, W, 3) of uint8 and PIL images;
+    one, or any number in any mixture. Files, arrays and PIL images of the same pixels give the
+    same answers.
 
     The host's ``ImageClassificationInferencer`` reads every file as BGR, whatever the model was
     trained on, replaces the recipe's loader and stops at the first unreadable file; hence this.
 
-    Attributes:
-        trained: The model and what it takes to feed it files.
-        classes: The names.
-    """
-
-    trained: PhotoModel
-    classes: tuple[str, ...]
-
-
-def load_classifier(cfg: Config, checkpoint: Path, device: str | None = None) -> Classifier:
-    """Build a trained model; the training data need not be there.
-
     Args:
-        cfg: The config it was trained with.
-        checkpoint: The file.
-        device: Where to run. Default: a GPU if there is one.
+        model: The work dir of a training, or a checkpoint (its config is then the one in the
+            same folder). The data it was trained on need not be there.
+        config: The config to use instead.
+        checkpoint: Of a work dir the checkpoint to use. Default: the best, else the newest.
+        device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ``'mps'``. Default: a GPU if there is one.
+        batch_size: How many images to run at once.
+        workers: Processes that read files; 0 reads in this one. Default: a few for many files.
 
     Raises:
-        ValueError: If the checkpoint does not fit the config, or the model names no classes.
+        FileNotFoundError: If there is no such work dir, config or checkpoint.
+        ValueError: If checkpoint and config do not fit, or the model names no classes.
     """
-    trained = load_for_photos(cfg, checkpoint, device)
-    if isinstance(trained.model, BaseRetriever):
-        raise ValueError(
-            f'{checkpoint} is of the retriever {type(trained.model).__name__}, which compares '
-            'images and names no classes. Search photos with it: '
-            f'python tools/retrieve.py index GALLERY PHOTOS --work-dir {Path(checkpoint).parent}'
-        )
-    return Classifier(trained, class_names(trained))
+
+    def __init__(
+        self,
+        model: str | os.PathLike,
+        config: str | os.PathLike | None = None,
+        *,
+        checkpoint: str | os.PathLike | None = None,
+        device: str | None = None,
+        batch_size: int = 32,
+        workers: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be 1 or more, got {batch_size}')
+        self.config, self.checkpoint = find_model(model, config, checkpoint)
+        self.batch_size = batch_size
+        self.workers = workers
+        with redirect_stdout(sys.stderr):  # the host's log
+            self.trained = load_for_photos(read_config_file(self.config), self.checkpoint, device)
+        if isinstance(self.trained.model, BaseRetriever):
+            raise ValueError(
+                f'{self.checkpoint} is of the retriever {type(self.trained.model).__name__}, '
+                'which compares images and names no classes. Search photos with it: python '
+                f'tools/retrieve.py index GALLERY PHOTOS --work-dir {self.checkpoint.parent}'
+            )
+        self.classes = class_names(self.trained)
+
+    def __call__(
+        self, images: Image | Iterable[Image], top_k: int | None = None
+    ) -> list[Prediction]:
+        """Classify images.
+
+        Args:
+            images: One, or several.
+            top_k: How many classes of each to return. Default: all.
+
+        Returns:
+            An answer for each image, in order; of one that cannot be read the reason.
+
+        Raises:
+            FileNotFoundError: If a folder holds no image or a glob leads to none.
+            ValueError: If an array is not RGB of uint8.
+            FloatingPointError: If a probability is not a finite number.
+        """
+        return list(self.stream(gather_given(images), top_k))
+
+    def stream(
+        self,
+        images: Iterable[Image],
+        top_k: int | None = None,
+        *,
+        progress: bool | None = False,
+        notes: dict[str, list[str]] | None = None,
+    ) -> Iterator[Prediction]:
+        """Classify images one batch after the other, in memory that does not grow with them.
+
+        Args:
+            images: Files, arrays and PIL images. A generator is read as it goes on.
+            top_k: How many classes of each to return. Default: all.
+            progress: Whether to draw a progress bar; None draws it if a person watches.
+            notes: Filled with what the model is not shown, and of which images.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f'top_k must be 1 or more, got {top_k}')
+        options = {'title': 'Classifying', 'progress': progress, 'notes': notes}
+        for name, answer in self._run(images, **options):
+            if isinstance(answer, str):
+                yield Prediction(name, problem=answer)
+            else:
+                yield Prediction(name, self._named(answer.pred_score.cpu(), top_k))
+
+    def probabilities(self, images: Image | Iterable[Image]) -> np.ndarray:
+        """Return the probability of each class (N, C), in the order of ``classes``.
+
+        Args:
+            images: One, or several.
+
+        Raises:
+            ValueError: If an image cannot be read.
+        """
+        found = self._run(gather_given(images), title='Classifying', progress=False)
+        rows = [_readable(name, answer).pred_score.cpu() for name, answer in found]
+        return torch.stack(rows).numpy() if rows else np.empty((0, len(self.classes)), np.float32)
+
+    def features(self, images: Image | Iterable[Image]) -> np.ndarray:
+        """Return the pooled features (N, D) before the classifier's last layers.
+
+        They are as long as the model makes them; divide by their norm to compare directions.
+
+        Args:
+            images: One, or several.
+
+        Raises:
+            ValueError: If an image cannot be read.
+        """
+        options = {'title': 'Describing', 'progress': False, 'run': features_of_batch}
+        found = self._run(gather_given(images), **options)
+        rows = [_readable(name, answer).embedding.float().cpu() for name, answer in found]
+        return torch.stack(rows).numpy() if rows else np.empty((0, 0), np.float32)
+
+    def _run(self, images: Iterable[Image], **options) -> Iterator[tuple[str, DataSample | str]]:
+        options = {'batch_size': self.batch_size, 'workers': self.workers, **options}
+        return run_on_photos(self.trained, images, **options)
+
+    def _named(self, scores: torch.Tensor, top_k: int | None) -> tuple[tuple[str, float], ...]:
+        classes = self.classes
+        names = classes if len(classes) == len(scores) else [str(i) for i in range(len(scores))]
+        order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
+        return tuple((names[i], scores[i].item()) for i in order)
+
+    def __repr__(self) -> str:
+        """Return which model it is."""
+        return f'Classifier({str(self.checkpoint)!r}, {len(self.classes)} classes)'
 
 
 def class_names(trained: PhotoModel) -> tuple[str, ...]:
@@ -70,53 +204,7 @@ def class_names(trained: PhotoModel) -> tuple[str, ...]:
     return tuple(next((s['classes'] for s in sources if s and s.get('classes')), ()))
 
 
-def predict_images(
-    classifier: Classifier,
-    images: Sequence[str],
-    *,
-    top_k: int | None = None,
-    batch_size: int = 32,
-    workers: int = 0,
-    progress: bool | None = None,
-    notes: dict[str, list[str]] | None = None,
-) -> Iterator[tuple[str, Answer]]:
-    """Classify files, one after the other.
-
-    Args:
-        classifier: The model.
-        images: The files.
-        top_k: How many classes of each image to return. Default: all.
-        batch_size: How many to classify at once.
-        workers: Processes that read; 0 reads in this one.
-        progress: Whether to draw a progress bar. Default: if a person watches.
-        notes: Filled with what the model is not shown, and of which images.
-
-    Yields:
-        Each file with its classes and their probabilities, highest first, or with the reason
-        why it cannot be read.
-
-    Raises:
-        FloatingPointError: If a probability is not a finite number.
-    """
-    answers = run_on_photos(
-        classifier.trained,
-        images,
-        title='Classifying',
-        batch_size=batch_size,
-        workers=workers,
-        progress=progress,
-        notes=notes,
-    )
-    for path, answer in answers:
-        if isinstance(answer, str):
-            yield path, answer
-        else:
-            yield path, _named(answer.pred_score.cpu(), classifier.classes, top_k)
-
-
-def _named(
-    scores: torch.Tensor, classes: Sequence[str], top_k: int | None
-) -> list[tuple[str, float]]:
-    names = classes if len(classes) == len(scores) else [str(i) for i in range(len(scores))]
-    order = scores.argsort(descending=True, stable=True)[:top_k].tolist()
-    return [(names[i], scores[i].item()) for i in order]
+def _readable(name: str, answer: DataSample | str) -> DataSample:
+    if isinstance(answer, str):
+        raise ValueError(f'{name} cannot be read: {answer}')
+    return answer

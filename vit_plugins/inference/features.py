@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -70,15 +71,11 @@ def encode(model: BaseModel, loader: DataLoader) -> Features:
     Raises:
         ValueError: If there are no images, or they have no classes.
     """
-    has_token = getattr(model.backbone, 'num_extra_tokens', 0) > 0
-    stage = {'stage': 'neck'} if isinstance(model, ImageClassifier) else {}
     values = None
     labels: list[int] = []
     roles: list[str] = []
     batches = tracked(loader, len(loader), 'Encoding')
-    for found, samples in encode_batches(
-        model, batches, lambda inputs: pool(model.extract_feat(inputs, **stage), has_token)
-    ):
+    for found, samples in encode_batches(model, batches, partial(pooled_features, model)):
         if any('gt_label' not in sample for sample in samples):
             raise ValueError(
                 f'the images of {type(loader.dataset).__name__} have no class labels: choose '
@@ -93,6 +90,18 @@ def encode(model: BaseModel, loader: DataLoader) -> Features:
         raise ValueError('the loader holds no image')
     role = np.array(roles)
     return Features(values[: len(labels)], np.array(labels), role != 'gallery', role != 'query')
+
+
+def pooled_features(model: BaseModel, inputs: Tensor) -> Tensor:
+    """Encode preprocessed images (B, C, H, W) as one vector each (B, D).
+
+    Args:
+        model: A classifier, of which backbone and neck are used, or a retriever.
+        inputs: The images.
+    """
+    has_token = getattr(model.backbone, 'num_extra_tokens', 0) > 0
+    stage = {'stage': 'neck'} if isinstance(model, ImageClassifier) else {}
+    return pool(model.extract_feat(inputs, **stage), has_token)
 
 
 def pool(outputs: Tensor | Sequence, has_token: bool = False) -> Tensor:

@@ -1,21 +1,26 @@
-"""A searchable collection of photos on disk: descriptors in a faiss index, and whose they are."""
+"""A searchable collection of photos on disk: their descriptors, and whose they are."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+import torch
 
 from ..fileio.printable_text import printable
 
-FORMAT = 1
+FORMAT = 2  # 1 kept a config that was executed, and descriptors in a file of faiss
 KINDS = ('exact', 'approximate')
+FILE_NAME = re.compile(r'(?:descriptors|graph)-\d+\.(?:npy|faiss)')
+QUERIES_AT_ONCE = 256
 LINKS = 32  # of each photo in the graph of an approximate index: faiss's usual choice
 
 
@@ -42,6 +47,13 @@ class Photo:
         """
         stat = os.stat(path)
         return cls(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
+
+    def state(self) -> str:
+        """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since then."""
+        try:
+            return 'same' if Photo.of(self.path) == self else 'changed'
+        except OSError:
+            return 'gone'
 
 
 @dataclass(frozen=True)
@@ -73,8 +85,9 @@ class Source:
 class Gallery:
     """Photos and their descriptors, in a folder; can be added to.
 
-    The folder holds ``gallery.json`` (photos and model, written last and in one step, so that a
-    killed run leaves the state before), ``index-N.faiss`` and ``config.py``.
+    The folder holds ``gallery.json`` (photos, model and its settings; written last and in one
+    step, so that a killed run leaves the state before), ``descriptors-N.npy`` and, of an
+    approximate gallery, the graph of faiss in ``graph-N.faiss``. Nothing in it is executed.
 
     Args:
         folder: Where it lies or will lie.
@@ -82,12 +95,19 @@ class Gallery:
         kind: ``'exact'`` compares with every photo; ``'approximate'`` walks a graph (HNSW,
             Malkov and Yashunin, 2018): a little less exact, much faster from about a hundred
             thousand photos on.
+        settings: How to build the model, see :func:`.model_settings.settings_of`.
 
     Raises:
         ValueError: If the kind is unknown, or the name of the folder is not UTF-8.
     """
 
-    def __init__(self, folder: str | os.PathLike, source: Source, kind: str = 'exact') -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        source: Source,
+        kind: str = 'exact',
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(f'the kind of a gallery is one of {KINDS}, got {kind!r}')
         if printable(str(folder)) != str(folder):  # faiss could not open a file in it
@@ -98,22 +118,20 @@ class Gallery:
         self.folder = Path(folder)
         self.source = source
         self.kind = kind
+        self.settings = settings
         self.photos: list[Photo] = []
-        self.index = None
+        self.descriptors: np.ndarray | None = None
+        self._graph = None  # of faiss; made of the descriptors where it is missing
+        self._revision = 0
 
     @staticmethod
     def exists(folder: str | os.PathLike) -> bool:
-        """Tell whether a folder holds a gallery.
+        """Return whether a folder holds a gallery.
 
         Args:
             folder: The folder.
         """
         return (Path(folder) / 'gallery.json').is_file()
-
-    @property
-    def config(self) -> Path:
-        """The config of the model."""
-        return self.folder / 'config.py'
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Gallery:
@@ -123,31 +141,44 @@ class Gallery:
             folder: Where it lies.
 
         Raises:
-            ValueError: If it is none, of a later version, or damaged.
+            ValueError: If it is none, of another version, or damaged.
         """
         folder = Path(folder)
         if not cls.exists(folder):
             raise ValueError(f'{folder} holds no gallery (gallery.json): make one with `index`')
         try:
             about = json.loads((folder / 'gallery.json').read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise ValueError(f'{folder}/gallery.json is damaged: {error}') from None
-        if about['format'] != FORMAT:
+            if about['format'] == FORMAT:
+                return cls._restored(folder, about)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
+        except (ValueError, OSError, EOFError) as error:
+            raise ValueError(f'{folder} is damaged: {error}') from None
+        if about['format'] == 1:
             raise ValueError(
-                f'{folder} was written in format {about["format"]}, this version reads {FORMAT}: '
-                'update vit_plugins'
+                f'{folder} was written by an older version, which ran the config in it. Make it '
+                'anew: `index` with another folder, the photos and --work-dir, or --config and '
+                f'--checkpoint {about.get("source", {}).get("checkpoint", "FILE")}'
             )
-        gallery = cls(folder, Source(**about['source']), about['kind'])
+        raise ValueError(
+            f'{folder} was written in format {about["format"]}, this version reads {FORMAT}: '
+            'update vit_plugins'
+        )
+
+    @classmethod
+    def _restored(cls, folder: Path, about: dict[str, Any]) -> Gallery:
+        gallery = cls(folder, Source(**about['source']), about['kind'], about['settings'])
         gallery.photos = [Photo(*row) for row in about['photos']]
+        gallery._revision = int(about['revision'])
         if gallery.photos:
-            if not (folder / about['index']).is_file():
-                raise ValueError(f'{folder} is damaged: {about["index"]} is gone')
-            gallery.index = faiss().read_index(str(folder / about['index']))
-            if gallery.index.ntotal != len(gallery.photos):
+            gallery.descriptors = _read_descriptors(folder, about['descriptors'])
+            if len(gallery.descriptors) != len(gallery.photos):
                 raise ValueError(
-                    f'{folder} is damaged: {gallery.index.ntotal} descriptors of '
-                    f'{len(gallery.photos)} photos; index them anew into another folder'
+                    f'{len(gallery.descriptors)} descriptors of {len(gallery.photos)} photos; '
+                    'index them anew into another folder'
                 )
+        if about['graph'] is not None and _file(folder, about['graph']).is_file():
+            gallery._graph = faiss().read_index(str(_file(folder, about['graph'])))
         return gallery
 
     def add(self, photos: Sequence[Photo], descriptors: np.ndarray) -> None:
@@ -162,14 +193,37 @@ class Gallery:
         """
         if descriptors.ndim != 2 or len(descriptors) != len(photos):
             raise ValueError(f'{len(photos)} photos with descriptors {descriptors.shape}')
-        if self.index is None:
-            self.index = _new_index(self.kind, descriptors.shape[1])
-        if descriptors.shape[1] != self.index.d:
+        descriptors = np.ascontiguousarray(descriptors, np.float32)
+        if self.descriptors is None:
+            self.descriptors = descriptors
+        elif descriptors.shape[1] != self.descriptors.shape[1]:
             raise ValueError(
-                f'descriptors of {descriptors.shape[1]} numbers in a gallery of {self.index.d}'
+                f'descriptors of {descriptors.shape[1]} numbers in a gallery of '
+                f'{self.descriptors.shape[1]}'
             )
-        self.index.add(np.ascontiguousarray(descriptors, np.float32))
-        self.photos += photos
+        else:
+            self.descriptors = np.concatenate([self.descriptors, descriptors])
+        if self._graph is not None:
+            self._graph.add(descriptors)
+        self.photos = [*self.photos, *photos]
+
+    def remove(self, paths: Collection[str]) -> int:
+        """Remove photos; :meth:`save` writes what is left.
+
+        Args:
+            paths: Where they lie; others than those of the gallery do not matter.
+
+        Returns:
+            How many were removed.
+        """
+        gone = set(paths)
+        kept = [i for i, photo in enumerate(self.photos) if photo.path not in gone]
+        removed = len(self.photos) - len(kept)
+        if removed:
+            self.photos = [self.photos[i] for i in kept]
+            self.descriptors = self.descriptors[kept] if kept else None
+            self._graph = None  # a graph of faiss cannot lose points
+        return removed
 
     def search(self, descriptors: np.ndarray, top_k: int) -> list[list[tuple[float, Photo]]]:
         """Find the most similar photos.
@@ -181,42 +235,69 @@ class Gallery:
         Returns:
             For each descriptor, cosine similarity and photo, the most similar first.
         """
-        if self.index is None:
+        found = self.search_rows(descriptors, top_k)
+        return [[(similarity, self.photos[i]) for similarity, i in row] for row in found]
+
+    def search_rows(self, descriptors: np.ndarray, top_k: int) -> list[list[tuple[float, int]]]:
+        """Find the most similar photos, as their places in ``photos`` and ``descriptors``.
+
+        Args:
+            descriptors: (N, D), of unit length.
+            top_k: How many for each; fewer if the gallery is smaller.
+        """
+        if self.descriptors is None:
             return [[] for _ in descriptors]
         top_k = min(top_k, len(self.photos))
-        if self.kind == 'approximate':
-            self.index.hnsw.efSearch = max(64, 2 * top_k)  # candidates kept while walking
         queries = np.ascontiguousarray(descriptors, np.float32)
-        similarities, found = self.index.search(queries, top_k)  # (N, top_k) each
+        if self.kind == 'approximate':
+            graph = self._with_graph()
+            graph.hnsw.efSearch = max(64, 2 * top_k)  # candidates kept while walking
+            similarities, found = graph.search(queries, top_k)  # (N, top_k) each
+        else:
+            similarities, found = _search_all(queries, self.descriptors, top_k)
         return [
-            [(float(s), self.photos[i]) for s, i in zip(*row, strict=True) if i >= 0]
+            [(float(s), int(i)) for s, i in zip(*row, strict=True) if i >= 0]
             for row in zip(similarities, found, strict=True)
         ]
 
     def save(self) -> None:
         """Write all; the folder is made. Until the last step the former state stays valid."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._revision += 1
+        graph = None
+        if self.kind == 'approximate' and self.photos:
+            graph = f'graph-{self._revision}.faiss'
+            faiss().write_index(self._with_graph(), str(self.folder / graph))
         about = {
             **{'format': FORMAT, 'kind': self.kind, 'source': asdict(self.source)},
-            **{'index': f'index-{len(self.photos)}.faiss'},
+            **{'settings': self.settings, 'revision': self._revision, 'graph': graph},
+            'descriptors': f'descriptors-{self._revision}.npy',
             'photos': [[p.path, p.size, p.mtime_ns] for p in self.photos],
         }
-        if self.index is not None:
-            faiss().write_index(self.index, str(self.folder / about['index']))
+        if self.photos:
+            np.save(self.folder / about['descriptors'], self.descriptors, allow_pickle=False)
         part = self.folder / 'gallery.json.part'
         part.write_text(json.dumps(about), encoding='utf-8')
         os.replace(part, self.folder / 'gallery.json')
-        for old in self.folder.glob('index-*.faiss'):
-            if old.name != about['index']:
+        for old in self.folder.iterdir():
+            if FILE_NAME.fullmatch(old.name) and old.name not in (about['descriptors'], graph):
                 old.unlink()
 
+    def _with_graph(self):
+        if self._graph is None:
+            library = faiss()
+            dims = self.descriptors.shape[1]
+            self._graph = library.IndexHNSWFlat(dims, LINKS, library.METRIC_INNER_PRODUCT)
+            self._graph.add(self.descriptors)
+        return self._graph
+
     def __repr__(self) -> str:
-        """Tell what and how many."""
+        """Return what and how many."""
         return f'Gallery({str(self.folder)!r}, {self.kind}, {len(self.photos)} photos)'
 
 
 def faiss() -> ModuleType:
-    """Import faiss, which only searching needs.
+    """Import faiss, which only approximate galleries need.
 
     Raises:
         ImportError: With the line that installs it.
@@ -225,13 +306,35 @@ def faiss() -> ModuleType:
         import faiss
     except ImportError as error:
         raise ImportError(
-            "searching photos needs faiss: pip install 'vit-plugins[retrieval]' or faiss-cpu"
+            "an approximate gallery needs faiss: pip install 'vit-plugins[retrieval]' or "
+            'faiss-cpu; --kind exact does without'
         ) from error
     return faiss
 
 
-def _new_index(kind: str, dims: int):
-    library = faiss()
-    if kind == 'exact':
-        return library.IndexFlatIP(dims)
-    return library.IndexHNSWFlat(dims, LINKS, library.METRIC_INNER_PRODUCT)
+def _search_all(
+    queries: np.ndarray, descriptors: np.ndarray, top_k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return similarities and numbers (N, top_k) of the most similar descriptors."""
+    everything = torch.from_numpy(descriptors).T  # (D, M)
+    best = [
+        (block @ everything).topk(top_k, dim=1)
+        for block in torch.from_numpy(queries).split(QUERIES_AT_ONCE)
+    ]
+    values, found = (torch.cat(parts).numpy() for parts in zip(*best, strict=True))
+    return values, found
+
+
+def _file(folder: Path, name: str) -> Path:
+    if not FILE_NAME.fullmatch(name):  # it could lead anywhere
+        raise ValueError(f'{name!r} is no file of a gallery')
+    return folder / name
+
+
+def _read_descriptors(folder: Path, name: str) -> np.ndarray:
+    if not _file(folder, name).is_file():
+        raise ValueError(f'{name} is gone')
+    values = np.load(folder / name, allow_pickle=False)
+    if values.ndim != 2 or values.dtype != np.float32:
+        raise ValueError(f'{name} holds {values.dtype} {values.shape}, not float32 (N, D)')
+    return values

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from mmengine.config import Config
@@ -19,11 +20,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets
-from ..datasets.folder_scan import describe_skipped, list_images
 from ..datasets.image_check import ImageReport, inspect_image
 from ..evaluation.functional.finite import first_non_finite
 from ..fileio.progress_bar import tracked
+from .downloading import DownloadError, downloaded, is_address
 from .loading import load_trained
+from .pixel_input import Image, loaded_pixels
+
+# its name, what the model takes of it (None if it cannot be read), what is to be said of it
+Read: TypeAlias = tuple[str, dict | None, ImageReport]
 
 
 @dataclass(frozen=True)
@@ -63,27 +68,6 @@ def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = No
     return PhotoModel(model, pipeline, dataset, meta)
 
 
-def gather_images(paths: Iterable[str | os.PathLike]) -> tuple[list[str], list[str]]:
-    """List the files that are meant: files as they are, folders with all images below them.
-
-    Args:
-        paths: Files and folders.
-
-    Returns:
-        The files, and a sentence for each folder of which something is left out.
-    """
-    images: list[str] = []
-    left_out: list[str] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            images.append(str(path))
-            continue
-        names, skipped = list_images(path)
-        images += [str(path / name) for name in names]
-        left_out += filter(None, [describe_skipped(path, skipped)])
-    return images, left_out
-
-
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
@@ -97,73 +81,122 @@ def default_workers(num_images: int) -> int:
 @torch.no_grad()
 def run_on_photos(
     trained: PhotoModel,
-    images: Sequence[str],
+    images: Iterable[Image],
     *,
     title: str,
+    run: Callable[[BaseModel, dict], Sequence[DataSample]] | None = None,
     batch_size: int = 32,
-    workers: int = 0,
+    workers: int | None = None,
     progress: bool | None = None,
     notes: dict[str, list[str]] | None = None,
 ) -> Iterator[tuple[str, DataSample | str]]:
-    """Run the model on files, one batch after the other.
+    """Run the model on images, one batch after the other.
 
     Args:
         trained: The model.
-        images: The files.
+        images: Files, RGB arrays (H, W, 3) of uint8 and PIL images, in any mixture. What is no
+            sequence, such as a generator, is read as it comes.
         title: What the progress bar calls it.
+        run: From the model and a batch to a sample for each image. Default: ``test_step``.
         batch_size: How many to run at once.
-        workers: Processes that read; 0 reads in this one.
+        workers: Processes that read; 0 reads in this one. Default: a few for many files.
         progress: Whether to draw a progress bar. Default: if a person watches.
         notes: Filled with what the model is not shown, and of which images.
 
     Yields:
-        Each file with what the model's ``predict`` says, or with the reason why it cannot be
-        read.
+        Each image (of pixels its place, ``image 0`` and so on) with what ``run`` says, or with
+        the reason why it cannot be read.
 
     Raises:
         FloatingPointError: If an answer is not finite.
     """
-    loader = DataLoader(
-        _Files(images, trained.pipeline), batch_size, num_workers=workers, collate_fn=list
-    )
-    for batch in tracked(loader, len(loader), title, progress):
-        readable = [(path, packed) for path, packed, _ in batch if packed is not None]
-        answers = _answers(trained.model, [packed for _, packed in readable])
-        _require_finite(answers, [path for path, _ in readable])
+    run = run or (lambda model, batch: model.test_step(batch))
+    for batch in _read_batches(trained, images, title, batch_size, workers, progress):
+        readable = [(name, packed) for name, packed, _ in batch if packed is not None]
+        answers = _answers(trained.model, [packed for _, packed in readable], run)
+        _require_finite(answers, [name for name, _ in readable])
         answers = iter(answers)
-        for path, packed, report in batch:
+        for name, packed, report in batch:
             for note in report.notes if notes is not None else ():
-                notes.setdefault(note, []).append(path)
-            yield path, report.problem if packed is None else next(answers)
+                notes.setdefault(note, []).append(name)
+            yield name, report.problem if packed is None else next(answers)
 
 
-def _require_finite(answers: Sequence[DataSample], paths: Sequence[str]) -> None:
+def _require_finite(answers: Sequence[DataSample], names: Sequence[str]) -> None:
     found = first_non_finite(answers)
     if found is not None:
         place, field = found
         raise FloatingPointError(
-            f'the {field} of {paths[place]} is not finite: the checkpoint is of a training that '
+            f'the {field} of {names[place]} is not finite: the checkpoint is of a training that '
             'diverged; take an earlier one, or train again with a lower learning rate'
         )
 
 
-class _Files(Dataset):
-    def __init__(self, images: Sequence[str], pipeline: Compose) -> None:
+def _read_batches(
+    trained: PhotoModel,
+    images: Iterable[Image],
+    title: str,
+    batch_size: int,
+    workers: int | None,
+    progress: bool | None,
+) -> Iterator[list[Read]]:
+    if isinstance(images, Sequence):
+        if workers is None:
+            workers = default_workers(len(images)) if _are_files(images) else 0
+        reader = _Reader(images, trained.pipeline)
+        loader = DataLoader(reader, batch_size, num_workers=workers, collate_fn=list)
+        yield from tracked(loader, len(loader), title, progress)
+        return
+    reader = _Reader((), trained.pipeline)
+    numbered = enumerate(images)
+    while some := list(itertools.islice(numbered, batch_size)):
+        yield [reader.read(number, image) for number, image in some]
+
+
+def _are_files(images: Sequence[Image]) -> bool:
+    return all(isinstance(image, str | os.PathLike) for image in images)
+
+
+class _Reader(Dataset):
+    def __init__(self, images: Sequence[Image], pipeline: Compose) -> None:
         self.images = images
         self.pipeline = pipeline
+        loader = pipeline.transforms[0]
+        self.grey = getattr(loader, 'color_type', 'color') == 'grayscale'
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[str, dict | None, ImageReport]:
-        path = self.images[index]
+    def __getitem__(self, index: int) -> Read:
+        return self.read(index, self.images[index])
+
+    def read(self, number: int, image: Image) -> Read:
+        if not isinstance(image, str | os.PathLike):
+            packed = loaded_pixels(image, grey=self.grey)
+            for step in self.pipeline.transforms[1:]:  # behind the loader
+                packed = step(packed)
+            return f'image {number}', packed, ImageReport()
+        path = os.fspath(image)
+        if not is_address(path):
+            return path, *self._packed(path)
+        try:
+            with downloaded(path) as file:
+                return path, *self._packed(str(file))
+        except DownloadError as error:
+            return path, None, ImageReport(str(error))
+
+    def _packed(self, path: str) -> tuple[dict | None, ImageReport]:
         # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
         report = inspect_image(path)
-        return path, None if report.problem else self.pipeline({'img_path': path}), report
+        return None if report.problem else self.pipeline({'img_path': path}), report
 
 
-def _answers(model: BaseModel, packed: list[dict]) -> list[DataSample]:
+def _answers(
+    model: BaseModel,
+    packed: list[dict],
+    run: Callable[[BaseModel, dict], Sequence[DataSample]],
+) -> list[DataSample]:
     # recipes without a crop leave every image its size: no batch then
     alike = len({tuple(item['inputs'].shape) for item in packed}) == 1
     batches = [packed] if alike else [[item] for item in packed]
-    return [sample for batch in batches for sample in model.test_step(default_collate(batch))]
+    return [sample for batch in batches for sample in run(model, default_collate(batch))]

@@ -1,4 +1,4 @@
-"""Predictions as CSV, JSON or a table, written one by one as they come."""
+"""Predictions as CSV, JSON, JSON lines or a table, written one by one as they come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from typing import Any, TextIO
 
 from ..fileio.printable_text import printable, spreadsheet_cell, spreadsheet_path
-from .classify import Answer
+from .classify import Prediction
 
 
 class CsvWriter:
@@ -24,18 +24,17 @@ class CsvWriter:
         self.rows = csv.writer(file)
         self.has_header = False
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if isinstance(answer, str):
+        if answer.problem is not None:
             return
-        self._write_header(len(answer))
-        cells = [cell for c, p in answer for cell in (spreadsheet_cell(c), f'{p:.6f}')]
-        self.rows.writerow([spreadsheet_path(path), *cells])
+        self._write_header(len(answer.classes))
+        cells = [cell for c, p in answer.classes for cell in (spreadsheet_cell(c), f'{p:.6f}')]
+        self.rows.writerow([spreadsheet_path(answer.image), *cells])
         self.file.flush()
 
     def close(self, finished: bool = True) -> None:
@@ -71,18 +70,16 @@ class JsonWriter:
         entries = ''.join(f'  {_json(k)}: {_json(v)},\n' for k, v in (about or {}).items())
         file.write('{\n' + entries + '  "images": [')
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if isinstance(answer, str):
-            self.unreadable.append({'image': path, 'reason': answer})
+        if answer.problem is not None:
+            self.unreadable.append(_as_entry(answer))
             return
-        found = [{'class': name, 'probability': round(p, 6)} for name, p in answer]
-        self.file.write(f'{self.separator}    {_json({"image": path, "predictions": found})}')
+        self.file.write(f'{self.separator}    {_json(_as_entry(answer))}')
         self.file.flush()
         self.separator = ',\n'
 
@@ -99,6 +96,33 @@ class JsonWriter:
         self.file.flush()
 
 
+class JsonLinesWriter:
+    """A JSON object on a line for each image, in order; unreadable ones have a ``reason``.
+
+    Args:
+        file: Where to write.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def add(self, answer: Prediction) -> None:
+        """Write an answer.
+
+        Args:
+            answer: The classes of an image, or why it cannot be read.
+        """
+        self.file.write(f'{_json(_as_entry(answer))}\n')
+        self.file.flush()
+
+    def close(self, finished: bool = True) -> None:
+        """Write what is left, which is nothing.
+
+        Args:
+            finished: Whether all images were seen.
+        """
+
+
 class TableWriter:
     """A line for each readable image, for a person in front of a terminal.
 
@@ -109,16 +133,15 @@ class TableWriter:
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
-    def add(self, path: str, answer: Answer) -> None:
+    def add(self, answer: Prediction) -> None:
         """Write an answer.
 
         Args:
-            path: The image.
-            answer: Its classes, or why it cannot be read.
+            answer: The classes of an image, or why it cannot be read.
         """
-        if not isinstance(answer, str):
-            words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer)
-            self.file.write(f'{printable(path)}\t{words}\n')
+        if answer.problem is None:
+            words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer.classes)
+            self.file.write(f'{printable(answer.image)}\t{words}\n')
             self.file.flush()
 
     def close(self, finished: bool = True) -> None:
@@ -127,6 +150,13 @@ class TableWriter:
         Args:
             finished: Whether all images were seen.
         """
+
+
+def _as_entry(answer: Prediction) -> dict[str, Any]:
+    if answer.problem is not None:
+        return {'image': answer.image, 'reason': answer.problem}
+    found = [{'class': name, 'probability': round(p, 6)} for name, p in answer.classes]
+    return {'image': answer.image, 'predictions': found}
 
 
 def _json(value: Any) -> str:

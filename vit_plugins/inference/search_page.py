@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from PIL import Image
 
@@ -18,47 +18,44 @@ from ..datasets.photo_decoding import UndecodableError, decode_photo
 from ..evaluation.functional.finite import json_text
 from ..fileio.printable_text import printable
 from ..visualization.sheets import Picture, fit_into, picture_sheet
-from .gallery import Gallery, Photo
+from .downloading import downloaded, is_address
+from .search import Answer, Match
 
-THUMBNAIL = 160  # pixels
+THUMBNAIL = 320  # pixels
+VIEW = 640  # what a click on a thumbnail shows
+SHEET_PICTURE = 160
 ROWS_PER_SHEET = 20
-STYLE = (
-    'body{font:14px sans-serif;margin:2em}div{display:flex;gap:8px;margin:4px 0 28px;'
-    'overflow-x:auto}figure{margin:0}figure.query img{outline:3px solid #c60}'
-    f'img{{height:{THUMBNAIL}px}}figcaption{{max-width:200px;overflow-wrap:anywhere}}'
-)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was found for a query.
-
-    Attributes:
-        query: The image file.
-        found: Cosine similarity and photo, the most similar first.
-    """
-
-    query: str
-    found: list[tuple[float, Photo]]
-
-
-def answer_queries(
-    gallery: Gallery, queries: Sequence[str], descriptors: Any, top_k: int
-) -> list[Answer]:
-    """Search for each query; a query that lies in the gallery does not find itself.
-
-    Args:
-        gallery: Where to search.
-        queries: N image files.
-        descriptors: (N, D), of unit length.
-        top_k: How many photos for each.
-    """
-    answers = []
-    for query, found in zip(queries, gallery.search(descriptors, top_k + 1), strict=True):
-        itself = os.path.abspath(query)
-        others = [(s, photo) for s, photo in found if photo.path != itself]
-        answers.append(Answer(query, others[:top_k]))
-    return answers
+STYLE = """
+:root{color-scheme:light dark;--back:#fff;--text:#1a1a1a;--frame:#b34700;--soft:#eee}
+@media (prefers-color-scheme:dark){
+:root{--back:#161616;--text:#eee;--frame:#ffa657;--soft:#2a2a2a}}
+*{box-sizing:border-box}
+body{margin:0 auto;padding:1rem;max-width:90rem;background:var(--back);color:var(--text);
+font:1rem/1.4 system-ui,sans-serif;overflow-wrap:anywhere}
+h1{font-size:1.4rem}h2{font-size:1.1rem}
+a,summary{color:inherit}summary{min-height:2.75rem;padding:.6rem 0;cursor:pointer}
+nav li{padding:.5rem 0}
+a:focus-visible,summary:focus-visible{outline:3px solid var(--frame);outline-offset:2px}
+.skip{position:absolute;left:-999rem}.skip:focus{position:static}
+section ol{list-style:none;margin:0 0 2rem;padding:0;display:grid;gap:.75rem;
+grid-template-columns:repeat(auto-fill,minmax(min(10rem,45%),1fr))}
+figure{margin:0}figcaption{font-size:.875rem}
+img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:var(--soft)}
+.query img{outline:3px solid var(--frame);outline-offset:-3px}
+"""
+HEAD = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<a class="skip" href="#results">To the results</a>
+<h1>{title}</h1>
+<p>Each photo is followed by those found, the most similar first, with the cosine of the angle
+between their descriptors (1: the same).</p>"""
 
 
 def write_json(
@@ -77,8 +74,7 @@ def write_json(
         {
             'image': answer.query,
             'results': [
-                {'rank': rank, 'image': photo.path, 'similarity': round(similarity, 6)}
-                for rank, (similarity, photo) in enumerate(answer.found, 1)
+                {'rank': rank, **_as_entry(match)} for rank, match in enumerate(answer.found, 1)
             ],
         }
         for answer in answers
@@ -86,6 +82,11 @@ def write_json(
     bad = [{'image': path, 'reason': why} for path, why in unreadable]
     text = json_text({**about, 'queries': queries, 'unreadable': bad}, indent=2)
     file.write_text(text + '\n', encoding='utf-8')
+
+
+def _as_entry(match: Match) -> dict[str, Any]:
+    entry = {'image': match.path, 'similarity': round(match.similarity, 6)}
+    return {**entry, 'alike': [_as_entry(m) for m in match.alike]} if match.alike else entry
 
 
 def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
@@ -102,60 +103,101 @@ def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
     for start in range(0, len(answers), ROWS_PER_SHEET):
         rows = [
             [
-                Picture(_thumbnail(answer.query), f'query\n{_name(answer.query)}', (204, 102, 0)),
+                Picture(_for_sheet(answer.query), f'query\n{_name(answer.query)}', (204, 102, 0)),
                 *(
-                    Picture(_thumbnail(photo.path), f'{similarity:.3f}\n{_name(photo.path)}')
-                    for similarity, photo in answer.found
+                    Picture(_for_sheet(photo.path), f'{similarity:.3f}\n{_name(photo.path)}')
+                    for similarity, photo, _ in answer.found
                 ),
             ]
             for answer in answers[start : start + ROWS_PER_SHEET]
         ]
         files.append(folder / f'sheet_{len(files) + 1:03}.png')
-        picture_sheet(rows, THUMBNAIL).save(files[-1])
+        picture_sheet(rows, SHEET_PICTURE).save(files[-1])
     return files
 
 
+def _for_sheet(path: str) -> Image.Image:
+    return fit_into(_picture(path).thumbnail, SHEET_PICTURE)
+
+
 def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
-    """Write ``index.html`` with its thumbnails beside it: the folder can be moved and sent.
+    """Write ``index.html`` with its pictures beside it: the folder can be moved and sent.
 
     Args:
         answers: What was found.
         folder: Where to.
         title: Of the page.
     """
-    (folder / 'thumbnails').mkdir(parents=True, exist_ok=True)
-    shown = (path for a in answers for path in (a.query, *(photo.path for _, photo in a.found)))
-    for path in dict.fromkeys(shown):
-        _thumbnail(path).save(folder / _thumbnail_name(path), quality=85)
+    for name in ('thumbnails', 'photos'):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for path in dict.fromkeys(path for answer in answers for path in _shown(answer)):
+        picture = _picture(path)
+        picture.thumbnail.save(folder / _file_name('thumbnails', path), quality=85)
+        (folder / _file_name('photos', path)).write_bytes(picture.view)
     title = html.escape(printable(title))
-    parts = [
-        f'<!doctype html><meta charset="utf-8"><title>{title}</title>',
-        f'<style>{STYLE}</style><h1>{title}</h1>',
-    ]
-    for answer in answers:
-        parts.append('<div>' + _figure(answer.query, 'query', ' class="query"'))
+    parts = [HEAD.format(title=title, style=STYLE)]
+    if len(answers) > 1:
+        parts += ['<nav aria-label="Queries"><details><summary>All queries</summary><ol>']
         parts += [
-            _figure(photo.path, f'{rank}: {similarity:.3f}')
-            for rank, (similarity, photo) in enumerate(answer.found, 1)
+            f'<li><a href="#query-{number}">{_words(answer.query)}</a></li>'
+            for number, answer in enumerate(answers, 1)
         ]
-        parts.append('</div>')
+        parts.append('</ol></details></nav>')
+    parts.append('<main id="results">')
+    for number, answer in enumerate(answers, 1):
+        parts += _section(number, answer)
+    parts.append('</main>\n</body>\n</html>')
     page = folder / 'index.html'
     page.write_text('\n'.join(parts) + '\n', encoding='utf-8')
     return page
 
 
-def _figure(path: str, caption: str, kind: str = '') -> str:
-    link = 'file://' + quote(os.path.abspath(path), errors='surrogateescape')
-    words = f'{html.escape(caption)}<br>{html.escape(_name(path))}'
+def _shown(answer: Answer) -> Iterator[str]:
+    yield answer.query
+    for match in answer.found:
+        yield match.path
+        yield from (other.path for other in match.alike)
+
+
+def _section(number: int, answer: Answer) -> Iterator[str]:
+    yield f'<section aria-labelledby="query-{number}">'
+    yield f'<h2 id="query-{number}">{_words(answer.query)}</h2>'
+    yield '<ol>'
+    yield f'<li class="query">{_figure(answer.query, "query")}</li>'
+    for rank, match in enumerate(answer.found, 1):
+        yield f'<li>{_figure(match.path, _caption(rank, match))}'
+        if match.alike:
+            yield f'<details><summary>{len(match.alike)} more alike</summary>'
+            yield from (_figure(m.path, f'{m.similarity:.3f}') for m in match.alike)
+            yield '</details>'
+        yield '</li>'
+    yield '</ol>'
+    if not answer.found:
+        yield '<p>The gallery holds no other photo.</p>'
+    yield '</section>'
+
+
+def _caption(rank: int, match: Match) -> str:
+    return f'{rank}: {match.similarity:.3f}'
+
+
+def _figure(path: str, caption: str) -> str:
+    gone = '' if _picture(path).is_there else '<br><strong>the file is gone</strong>'
+    words = f'{html.escape(caption)}<br>{_words(path)}{gone}'
     return (
-        f'<figure{kind}><a href="{link}"><img loading="lazy" src="{_thumbnail_name(path)}"></a>'
+        f'<figure><a href="{_file_name("photos", path)}"><img loading="lazy" '
+        f'src="{_file_name("thumbnails", path)}" alt="{html.escape(caption)}: {_words(path)}"></a>'
         f'<figcaption>{words}</figcaption></figure>'
     )
 
 
-def _thumbnail_name(path: str) -> str:
-    digest = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()
-    return f'thumbnails/{digest[:16]}.jpg'
+def _file_name(folder: str, path: str) -> str:
+    place = path if is_address(path) else os.path.abspath(path)
+    return f'{folder}/{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.jpg'
+
+
+def _words(path: str) -> str:
+    return html.escape(_name(path))
 
 
 def _name(path: str) -> str:
@@ -163,17 +205,47 @@ def _name(path: str) -> str:
     return printable('/'.join(Path(path).parts[-2:]))
 
 
-def _thumbnail(path: str) -> Image.Image:
-    """Return a small picture of what the model sees; grey if the photo has gone since."""
+@dataclass(frozen=True)
+class _Picture:
+    """What the model sees of a photo, small; grey if the photo has gone since.
+
+    Attributes:
+        thumbnail: Its longer side has 320 pixels, so that it is sharp on a phone.
+        view: A JPEG file, what a click on the thumbnail shows.
+        is_there: Whether the photo is.
+    """
+
+    thumbnail: Image.Image
+    view: bytes
+    is_there: bool = True
+
+
+def _picture(path: str) -> _Picture:
     try:
+        if is_address(path):
+            return _fetched(path)
         stat = os.stat(path)
         return _shrunk(path, stat.st_size, stat.st_mtime_ns)
     except (OSError, UndecodableError):
-        return Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))
+        grey = Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))
+        return _Picture(grey, _jpeg(grey), is_there=False)
 
 
 # a page and its sheets show the same photos, and queries often find the same ones
-@lru_cache(maxsize=1024)  # 77 kB each
-def _shrunk(path: str, size: int, mtime_ns: int) -> Image.Image:
-    pixels, _ = decode_photo(Path(path).read_bytes(), least_side=2 * THUMBNAIL)
-    return fit_into(Image.fromarray(pixels[..., ::-1]), THUMBNAIL)
+@lru_cache(maxsize=512)  # a third of a megabyte each
+def _shrunk(path: str, size: int, mtime_ns: int) -> _Picture:
+    pixels, _ = decode_photo(Path(path).read_bytes(), least_side=VIEW * 3 // 4)
+    view = fit_into(Image.fromarray(pixels[..., ::-1]), VIEW)
+    return _Picture(fit_into(view, THUMBNAIL), _jpeg(view))
+
+
+@lru_cache(maxsize=64)
+def _fetched(address: str) -> _Picture:
+    with downloaded(address) as file:
+        return _shrunk(str(file), 0, 0)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    file = BytesIO()
+    picture.save(file, 'JPEG', quality=85)
+    return file.getvalue()

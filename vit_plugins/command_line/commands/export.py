@@ -12,7 +12,7 @@ from ...fileio.printable_text import write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.deployable import load_deployable
 from ...inference.export import PROGRAM, Exported, export_model, require_packages
-from ...inference.photos import gather_images
+from ...inference.photo_names import gather_images
 from ...inference.sample_photos import photos_to_check
 from ...weights.newest_checkpoint import find_trained
 

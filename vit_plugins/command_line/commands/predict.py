@@ -6,20 +6,21 @@ import argparse
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from mmengine.config import Config
 
 from ...datasets.folder_scan import IMAGE_SUFFIXES
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
-from ...inference.classify import Classifier, load_classifier, predict_images
-from ...inference.photos import default_workers, gather_images
-from ...inference.prediction_writers import CsvWriter, JsonWriter, TableWriter
-from ...weights.newest_checkpoint import find_trained
+from ...inference.classify import Classifier
+from ...inference.photo_names import gather_images
+from ...inference.prediction_writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter
+from ...inference.trained_files import find_model
+
+STDIN = '-'
+WRITERS = {'.csv': CsvWriter, '.jsonl': JsonLinesWriter}
 
 
 def prepare_output(out: Path) -> None:
@@ -43,10 +44,10 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
         SystemExit: In words, if the files are absent or do not fit.
     """
     try:
-        config, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
+        config, checkpoint = find_model(args.work_dir, args.config, args.checkpoint)
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
-        with redirect_stdout(sys.stderr):  # the host's log would stand in the table
-            classifier = load_classifier(Config.fromfile(config), checkpoint, args.device)
+        options = {'batch_size': args.batch_size, 'workers': args.workers}
+        classifier = Classifier(checkpoint, config, device=args.device, **options)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(str(error))
     return classifier, {'config': str(config), 'checkpoint': str(checkpoint)}
@@ -55,7 +56,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
 @contextmanager
 def open_writer(
     out: Path | None, about: dict[str, str]
-) -> Iterator[CsvWriter | JsonWriter | TableWriter]:
+) -> Iterator[CsvWriter | JsonLinesWriter | JsonWriter | TableWriter]:
     """Open what the results are written to, and complete it whatever happens.
 
     Args:
@@ -66,7 +67,7 @@ def open_writer(
         yield TableWriter(sys.stdout)
         return
     with out.open('w', newline='', encoding='utf-8', errors='backslashreplace') as file:
-        writer = JsonWriter(file, about) if out.suffix == '.json' else CsvWriter(file)
+        writer = JsonWriter(file, about) if out.suffix == '.json' else WRITERS[out.suffix](file)
         finished = False
         try:
             yield writer
@@ -76,7 +77,7 @@ def open_writer(
 
 
 def classify(
-    args: argparse.Namespace, classifier: Classifier, images: list[str], about: dict[str, str]
+    args: argparse.Namespace, classifier: Classifier, images: Iterable[str], about: dict[str, str]
 ) -> Counter[str]:
     """Classify the images, write each answer as it comes, and count them.
 
@@ -86,19 +87,54 @@ def classify(
         images: Paths of the images.
         about: Which model it is, for the head of the file.
     """
-    workers = default_workers(len(images)) if args.workers is None else args.workers
     notes: dict[str, list[str]] = {}
-    settings = {'top_k': args.top_k, 'batch_size': args.batch_size, 'workers': workers}
     count: Counter[str] = Counter()
     with open_writer(args.out, about) as writer:
-        for path, answer in predict_images(classifier, images, notes=notes, **settings):
-            writer.add(path, answer)
-            if isinstance(answer, str):
-                print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
-            count['unreadable' if isinstance(answer, str) else 'read'] += 1
+        for answer in classifier.stream(images, args.top_k, progress=None, notes=notes):
+            writer.add(answer)
+            if answer.problem is not None:
+                told = f'skipped, unreadable: {printable(answer.image)}: {answer.problem}'
+                print(told, file=sys.stderr)
+            count['read' if answer.problem is None else 'unreadable'] += 1
     for line in describe_notes(notes):
         print(line, file=sys.stderr)
     return count
+
+
+def find_images(names: list[str]) -> Iterable[str]:
+    """Return the images that are meant, and say what is left out.
+
+    Args:
+        names: Files, folders, globs and addresses; ``-`` stands for names in standard input, which
+            are read as the images are asked for.
+
+    Raises:
+        SystemExit: In words, if there is no image.
+    """
+    if STDIN in names:
+        return _images_as_they_come(names)
+    images, left_out = gather_images(names)
+    for line in left_out:
+        print(line, file=sys.stderr)
+    if not images:
+        named = ', '.join(map(printable, names))
+        sys.exit(f'no image in {named}: images end in {", ".join(IMAGE_SUFFIXES)}')
+    return images
+
+
+def _images_as_they_come(names: list[str]) -> Iterator[str]:
+    for name in names:
+        for given in _names_of_stdin() if name == STDIN else [name]:
+            images, left_out = gather_images([given])
+            for line in left_out:
+                print(line, file=sys.stderr)
+            yield from images
+
+
+def _names_of_stdin() -> Iterator[str]:
+    if hasattr(sys.stdin, 'reconfigure'):
+        sys.stdin.reconfigure(errors='surrogateescape')  # file names are bytes
+    return filter(None, (line.rstrip('\r\n') for line in sys.stdin))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,12 +142,7 @@ def run(args: argparse.Namespace) -> int:
     write_any_character()
     if args.out:
         prepare_output(args.out)
-    images, left_out = gather_images(args.images)
-    for line in left_out:
-        print(line, file=sys.stderr)
-    if not images:
-        named = ', '.join(map(printable, args.images))
-        sys.exit(f'no image in {named}: images end in {", ".join(IMAGE_SUFFIXES)}')
+    images = find_images(args.images)
     classifier, about = load_model(args)
     try:
         count = classify(args, classifier, images, about)

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 
-from ...config_edits.walking import pipelines_of
+from ...config_edits.reading import read_config_file
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
+from ...inference.downloading import is_address
 from ...inference.gallery import Gallery, Photo, Source, faiss
-from ...inference.photos import (
-    PhotoModel,
-    default_workers,
-    gather_images,
-    load_for_photos,
-    run_on_photos,
-)
-from ...inference.search_page import (
-    answer_queries,
-    write_json,
-    write_page,
-    write_sheets,
-)
-from ...weights.newest_checkpoint import find_trained
+from ...inference.indexing import IndexPlan, plan_index, within
+from ...inference.model_settings import settings_of
+from ...inference.photo_names import gather_images
+from ...inference.search import Searcher, answer_queries
+from ...inference.search_page import write_json, write_page, write_sheets
+from ...inference.trained_files import find_model
 
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
@@ -42,23 +35,23 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
         ValueError: If arguments are missing, or contradict the gallery that is there.
     """
     config, checkpoint = args.config, args.checkpoint
-    if args.work_dir is not None:
-        config, checkpoint = find_trained(args.work_dir, config, checkpoint)
+    if (model := args.work_dir or args.pretrained) is not None:
+        config, checkpoint = find_model(model, config, checkpoint)
         args.checkpoint = checkpoint  # the model of a gallery may have moved with its work dir
     if not Gallery.exists(args.gallery):
         if config is None or checkpoint is None:
-            raise ValueError('a new gallery needs --work-dir, or --config and --checkpoint')
-        gallery = Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact')
-        gallery.folder.mkdir(parents=True, exist_ok=True)
-        Config.fromfile(config).dump(gallery.config)
-        return gallery
+            raise ValueError(
+                'a new gallery needs --work-dir, --pretrained, or --config and --checkpoint'
+            )
+        settings = settings_of(read_config_file(config))
+        return Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact', settings)
     gallery = Gallery.load(args.gallery)
     if checkpoint is not None and Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(
             f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
             f'be compared with those of {checkpoint}: leave the model out, or make a new gallery'
         )
-    if args.config is not None and not _same_encoder(args.config, gallery.config):
+    if args.config is not None and settings_of(read_config_file(args.config)) != gallery.settings:
         raise ValueError(
             f'{args.gallery} was made with another config than {args.config}: leave --config out, '
             'or make a new gallery'
@@ -68,72 +61,29 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
     return gallery
 
 
-def _same_encoder(*configs: Path) -> bool:
-    """Return whether configs have the same model and show it images in the same way."""
-    first, second = (
-        (
-            cfg.model,
-            cfg.get('data_preprocessor'),
-            pipelines_of(cfg.test_dataloader),
-        )
-        for cfg in map(Config.fromfile, configs)
-    )
-    return first == second
-
-
-def load_model(gallery: Gallery, checkpoint: Path | None, device: str | None) -> PhotoModel:
-    """Build the model of a gallery.
+def load_searcher(gallery: Gallery, args: argparse.Namespace) -> Searcher:
+    """Build the model of a gallery, from its settings or from a config that is named.
 
     Args:
         gallery: The gallery.
-        checkpoint: The file to load; None for the one that the gallery names.
-        device: Where the model runs; None for the best there is.
-
-    Raises:
-        ValueError: If its checkpoint has gone, is another one now, or has a PCA not fitted.
-    """
-    checkpoint = checkpoint or Path(gallery.source.checkpoint)
-    if not checkpoint.is_file():
-        raise ValueError(
-            f'{checkpoint}, the model of {gallery.folder}, is gone: --checkpoint FILE'
-        )
-    if Source.of(checkpoint).sha256 != gallery.source.sha256:
-        raise ValueError(f'{checkpoint} is not the file that {gallery.folder} was made with')
-    with redirect_stdout(sys.stderr):  # the host's log
-        trained = load_for_photos(Config.fromfile(gallery.config), checkpoint, device)
-    pca = getattr(trained.model, 'pca', None)
-    if pca is not None and not getattr(pca, 'is_fitted', True):
-        raise ValueError(
-            f'the PCA in {checkpoint} has not been fitted to its weights: take the last or the '
-            'best checkpoint of a training with FitPCAHook, or a config without pca'
-        )
-    return trained
-
-
-def describe(
-    trained: PhotoModel, images: Sequence[str], args: argparse.Namespace
-) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Compute the descriptor (D,) of each image, or why it cannot be read.
-
-    Args:
-        trained: The loaded model.
-        images: Paths of the images.
         args: The arguments of the tool.
     """
-    workers = default_workers(len(images)) if args.workers is None else args.workers
+    options = {'batch_size': args.batch_size, 'workers': args.workers, 'device': args.device}
+    return Searcher(gallery, config=args.config, checkpoint=args.checkpoint, **options)
+
+
+def describe(searcher: Searcher, images: Sequence[str]) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Compute the descriptor (D,) of each image, or why it cannot be read, which is said.
+
+    Args:
+        searcher: The loaded model.
+        images: Paths of the images.
+    """
     notes: dict[str, list[str]] = {}
-    options = {'title': 'Describing', 'batch_size': args.batch_size, 'workers': workers}
-    options['notes'] = notes
-    for path, answer in run_on_photos(trained, images, **options):
+    for path, answer in searcher.describer.describe(images, progress=None, notes=notes):
         if isinstance(answer, str):
             print(f'skipped, unreadable: {printable(path)}: {answer}', file=sys.stderr)
-            yield path, answer
-        elif 'embedding' not in answer:
-            raise ValueError(
-                'this model gives no descriptors: its config needs EmbeddingRetriever'
-            )
-        else:
-            yield path, answer.embedding.cpu().numpy()
+        yield path, answer
     for line in describe_notes(notes):
         print(line, file=sys.stderr)
 
@@ -148,56 +98,114 @@ def find_images(args: argparse.Namespace) -> list[str]:
 
 def index_photos(args: argparse.Namespace) -> int:
     """Add photos to the gallery; the exit code is 1 if it holds none then."""
-    faiss()  # absent? before any work
     gallery = open_gallery(args)
-    known = {photo.path: photo for photo in gallery.photos}
-    images = {str(Path(image).absolute()): None for image in find_images(args)}
-    fresh = [image for image in images if image not in known]
-    here = [known[image] for image in images if image in known]
-    changed = [
-        photo.path for photo in here if Path(photo.path).exists() and Photo.of(photo.path) != photo
-    ]
-    if changed:
-        print(
-            f'{len(changed)} photos changed since they were indexed and keep their descriptors, '
-            f'for example {printable(changed[0])}: index them into a new gallery',
-            file=sys.stderr,
-        )
-    photos, descriptors, skipped, saved = [], [], 0, time.monotonic()
-
-    def save() -> None:
-        if photos:
-            gallery.add(photos, np.stack(descriptors))
-            gallery.save()
-            photos.clear()
-            descriptors.clear()
-
+    if gallery.kind == 'approximate':
+        faiss()  # absent? before any work
+    images = find_images(args)
+    if addresses := [image for image in images if is_address(image)]:
+        raise ValueError(f'{addresses[0]} cannot be indexed: save it as a file first')
+    if args.sync and not any(map(os.path.exists, images)):
+        named = ', '.join(map(printable, args.images))
+        raise ValueError(f'--sync would empty the gallery: there is no image in {named}')
+    plan = plan_index(gallery.photos, images, args.images)
+    if not args.sync:
+        _tell_outdated(plan)
+    indexing = _Indexing(gallery, set(plan.changed + plan.gone) if args.sync else set())
+    fresh = [*plan.add, *(plan.changed if args.sync else ())]
     try:
-        described = ()
         if fresh:
-            described = describe(load_model(gallery, args.checkpoint, args.device), fresh, args)
+            indexing.run(describe(load_searcher(gallery, args), fresh))
+    finally:  # Ctrl-C, too: the same command goes on where this one stopped
+        indexing.save(finished=True)
+    known = len(plan.kept) + len(plan.changed)
+    told = f'{len(plan.add) - indexing.skipped} of them new; {known} were known'
+    if args.sync:
+        told = f'{indexing.added} of them new or replaced, {len(plan.gone)} gone ones removed'
+    print(f'{gallery.folder}: {len(gallery.photos)} photos, {told}, {indexing.skipped} skipped')
+    return 0 if gallery.photos else 1
+
+
+def _tell_outdated(plan: IndexPlan) -> None:
+    for paths, what in (
+        (plan.changed, 'changed since they were indexed and keep their descriptors'),
+        (plan.gone, 'are gone since they were indexed and can still be found'),
+    ):
+        if paths:
+            print(
+                f'{len(paths)} photos {what}, for example {printable(paths[0])}: --sync brings '
+                'the gallery up to date',
+                file=sys.stderr,
+            )
+
+
+class _Indexing:
+    """Descriptors on their way into a gallery, which is written now and then."""
+
+    def __init__(self, gallery: Gallery, outdated: set[str]) -> None:
+        self.gallery = gallery
+        self.outdated = outdated
+        self.waiting: dict[Photo, np.ndarray] = {}
+        self.added = self.skipped = 0
+        self.saved = time.monotonic()
+
+    def run(self, described: Iterable[tuple[str, np.ndarray | str]]) -> None:
         for path, answer in described:
             if isinstance(answer, str):
-                skipped += 1
+                self.skipped += 1
                 continue
             try:
                 photo = Photo.of(path)
             except OSError as error:  # removed by now
                 print(f'skipped: {printable(path)}: {error}', file=sys.stderr)
-                skipped += 1
+                self.skipped += 1
                 continue
-            photos.append(photo)
-            descriptors.append(answer)
-            if time.monotonic() - saved > SAVE_EVERY:
-                save()
-                saved = time.monotonic()
-    finally:  # Ctrl-C, too: the same command goes on where this one stopped
-        save()
-    print(
-        f'{gallery.folder}: {len(gallery.photos)} photos, {len(fresh) - skipped} of them new; '
-        f'{len(here)} were known, {skipped} skipped'
-    )
-    return 0 if gallery.photos else 1
+            self.waiting[photo] = answer
+            if time.monotonic() - self.saved > SAVE_EVERY:
+                self.save()
+                self.saved = time.monotonic()
+
+    def save(self, finished: bool = False) -> None:
+        replaced = self.outdated & {photo.path for photo in self.waiting}
+        removed = self.gallery.remove(self.outdated if finished else replaced)
+        if self.waiting:
+            self.gallery.add(list(self.waiting), np.stack(list(self.waiting.values())))
+        if self.waiting or removed:
+            self.gallery.save()
+        self.added += len(self.waiting)
+        self.waiting.clear()
+
+
+def remove_photos(args: argparse.Namespace) -> int:
+    """Remove photos from the gallery, not from the disk; the exit code is 1 if there are none."""
+    gallery = Gallery.load(args.gallery)
+    paths = within([photo.path for photo in gallery.photos], args.images)
+    removed = gallery.remove(paths)
+    if removed:
+        gallery.save()
+    named = '' if removed else f': none is named {", ".join(map(printable, args.images))}'
+    print(f'{gallery.folder}: {removed} photos removed, {len(gallery.photos)} left{named}')
+    return 0 if removed else 1
+
+
+def show_gallery(args: argparse.Namespace) -> int:
+    """Print what a gallery holds, and whether it is up to date."""
+    gallery = Gallery.load(args.gallery)
+    states = Counter(photo.state() for photo in gallery.photos)
+    dims = 0 if gallery.descriptors is None else gallery.descriptors.shape[1]
+    size = sum(file.stat().st_size for file in gallery.folder.iterdir() if file.is_file())
+    source = gallery.source
+    there = '' if Path(source.checkpoint).is_file() else ' (gone)'
+    model = gallery.settings['model'] if gallery.settings else {}
+    backbone = (model.get('backbone') or {}).get('type', 'unknown')
+    print(f'photos      {len(gallery.photos)}: {states["same"]} as they were indexed, ', end='')
+    print(f'{states["changed"]} changed, {states["gone"]} gone')
+    print(f'search      {gallery.kind}, descriptors of {dims} numbers, {size / 1e6:.1f} MB')
+    print(f'model       {model.get("type", "unknown")} with {backbone}')
+    print(f'checkpoint  {printable(source.checkpoint)}{there}')
+    print(f'SHA-256     {source.sha256}')
+    if states['changed'] or states['gone']:
+        print('`index` with --sync and the folders of the photos brings it up to date.')
+    return 0
 
 
 def query_photos(args: argparse.Namespace) -> int:
@@ -205,28 +213,44 @@ def query_photos(args: argparse.Namespace) -> int:
     gallery = Gallery.load(args.gallery)
     require_writable(args.out)
     images = find_images(args)
-    trained = load_model(gallery, args.checkpoint, args.device)
-    described = list(describe(trained, images, args))
+    searcher = load_searcher(gallery, args)
+    described = list(describe(searcher, images))
     unreadable = [(path, answer) for path, answer in described if isinstance(answer, str)]
     readable = [(path, answer) for path, answer in described if not isinstance(answer, str)]
     answers = []
     if readable:
         queries, descriptors = zip(*readable, strict=True)
-        answers = answer_queries(gallery, queries, np.stack(descriptors), args.top_k)
+        options = {'top_k': args.top_k, 'group_above': args.group_above}
+        answers = answer_queries(gallery, queries, np.stack(descriptors), **options)
     about = {'gallery': str(gallery.folder), 'photos': len(gallery.photos)}
     write_json(answers, unreadable, about, args.out / 'results.json')
     if answers:
         write_page(answers, args.out, f'{len(answers)} searched in {gallery.folder}')
         sheets = write_sheets(answers, args.out)
         print(f'{args.out}: index.html, results.json, {", ".join(s.name for s in sheets)}')
+    shown = {match.photo for answer in answers for match in answer.found}
+    if gone := [photo.path for photo in shown if photo.state() == 'gone']:
+        print(
+            f'{len(gone)} photos that were found are gone since they were indexed, for example '
+            f'{printable(min(gone))}: `index --sync` or `remove` takes them out',
+            file=sys.stderr,
+        )
     print(f'{len(answers)} images searched, {len(unreadable)} skipped', file=sys.stderr)
     return 0 if answers else 1
+
+
+COMMANDS = {
+    'index': index_photos,
+    'query': query_photos,
+    'remove': remove_photos,
+    'info': show_gallery,
+}
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one command."""
     write_any_character()
     try:
-        return index_photos(args) if args.command == 'index' else query_photos(args)
-    except (ValueError, OSError, ImportError, FloatingPointError) as error:
+        return COMMANDS[args.command](args)
+    except (ValueError, OSError, ImportError, RuntimeError, FloatingPointError) as error:
         sys.exit(str(error))

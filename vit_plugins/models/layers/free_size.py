@@ -103,7 +103,8 @@ def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
 def _pad_free(x: Tensor, dim: int, kernel_size: int, stride: int) -> Tensor:
     """Pad one side by the most that any size needs, and take the part that this size needs."""
     size = x.shape[dim]
-    length = -(-size // stride) * stride + kernel_size - stride
+    # no negative number is divided: ONNX rounds towards zero
+    length = (size + stride - 1) // stride * stride + kernel_size - stride
     before = (length - size) // 2
     most, end = (kernel_size - 1) // 2, kernel_size - 1
     pads = (most, end, 0, 0) if dim == -1 else (0, 0, most, end)

@@ -1,0 +1,133 @@
+"""What a gallery keeps of a config: how to build the model and show it photos, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
+
+from ..config_edits.photos import accept_photos
+from ..config_edits.walking import leaf_datasets, preprocessor_of, walk_named
+
+TUPLE = '(tuple)'  # JSON has lists only, and some components tell a tuple from a list
+SCOPES = ('mmpretrain', 'mmengine')
+REGISTRIES = (MODELS, TRANSFORMS, BATCH_AUGMENTS)
+
+
+def settings_of(cfg: Config) -> dict[str, Any]:
+    """Return what is needed of a config to run its model on photos, as JSON can hold it.
+
+    Classes become the names they are registered by. How weights are initialised is left out: a
+    checkpoint replaces them.
+
+    Args:
+        cfg: The config that the model was trained with.
+
+    Raises:
+        ValueError: If a setting is of a kind that no JSON holds.
+    """
+    cfg = accept_photos(cfg.copy())
+    preprocessor = preprocessor_of(cfg)
+    model = {**cfg.model, 'data_preprocessor': preprocessor}
+    pipeline = leaf_datasets(cfg.test_dataloader.dataset)[0]['pipeline']
+    return {'model': _plain(model, 'model'), 'pipeline': _plain(pipeline, 'pipeline')}
+
+
+def config_of(settings: Mapping[str, Any]) -> Config:
+    """Return a config of settings that anyone may have written.
+
+    MMEngine's registries import whatever a dotted name of a type leads to and call it; only
+    names that are registered already are let through to them.
+
+    Args:
+        settings: What :func:`settings_of` returned, after JSON.
+
+    Raises:
+        ValueError: If a type is not registered, or a setting lets a component run code.
+    """
+    model, pipeline = _restored(settings['model']), _restored(settings['pipeline'])
+    for fault in _faults({'model': model, 'pipeline': pipeline}):
+        raise ValueError(fault)
+    preprocessor = model.pop('data_preprocessor', {})
+    dataset = {'type': 'CustomDataset', 'pipeline': pipeline}  # never built
+    return Config(
+        {
+            **{'default_scope': 'mmpretrain', 'model': model},
+            **{'data_preprocessor': preprocessor, 'test_dataloader': {'dataset': dataset}},
+        }
+    )
+
+
+def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, Mapping):
+        kept = {k: v for k, v in value.items() if k != 'init_cfg'}
+        if wrong := [key for key in kept if not isinstance(key, str)]:
+            raise ValueError(f'{place} has the key {wrong[0]!r}: a gallery keeps text keys only')
+        return {
+            key: _registered_name(child) if key == 'type' else _plain(child, f'{place}.{key}')
+            for key, child in kept.items()
+        }
+    if isinstance(value, list | tuple):
+        items = [_plain(child, f'{place}.{i}') for i, child in enumerate(value)]
+        return {TUPLE: items} if isinstance(value, tuple) else items
+    if hasattr(value, 'item') and getattr(value, 'ndim', None) == 0:  # a number of numpy
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ValueError(
+        f'{place} is of type {type(value).__name__}, which a gallery cannot keep: write it as '
+        'numbers, text, lists and dicts in the config'
+    )
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {TUPLE}:
+            return tuple(_restored(value[TUPLE]))
+        return {key: _restored(child) for key, child in value.items()}
+    return [_restored(child) for child in value] if isinstance(value, list) else value
+
+
+def _registered_name(kind: Any) -> str:
+    """Return the name of a component; of a class, or of a dotted name, the one it has here."""
+    if isinstance(kind, str) and ('.' not in kind or _is_registered(kind)):
+        return kind
+    for registry in _with_parents():
+        try:
+            found = registry.get(kind) if isinstance(kind, str) else kind
+        except RuntimeError:
+            continue
+        for name, component in registry.module_dict.items():
+            if component is found:
+                return name
+    raise ValueError(f'{kind} is not registered with MMPretrain: register it, or use its name')
+
+
+def _is_registered(name: str) -> bool:
+    scope, _, bare = name.rpartition('.')
+    known = any(bare in registry.module_dict for registry in _with_parents())
+    return known and scope in ('', *SCOPES)
+
+
+def _with_parents() -> Iterator[Registry]:
+    for registry in REGISTRIES:
+        while registry is not None:
+            yield registry
+            registry = registry.parent
+
+
+def _faults(settings: dict) -> Iterator[str]:
+    """Yield what makes settings of unknown origin unfit to be built."""
+    advice = 'use --config FILE with a config that you trust'
+    for place, node in walk_named(settings):
+        kind = node.get('type')
+        if kind is not None and not (isinstance(kind, str) and _is_registered(kind)):
+            yield (
+                f'the gallery names {kind!r} ({place}.type), which is no component of MMPretrain '
+                f'or of this package: import the module that registers it, or {advice}'
+            )
+        if node.get('_scope_', SCOPES[0]) not in SCOPES or 'trust_remote_code' in node:
+            yield f'the gallery may make {place} run code of others: {advice}'

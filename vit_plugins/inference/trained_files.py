@@ -1,0 +1,61 @@
+"""Which config and which checkpoint are meant by the name of a trained model."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mmpretrain import ModelHub, list_models
+
+from ..weights.index import resolve_weights
+from ..weights.newest_checkpoint import find_trained
+from ..weights.safe_reading import download
+
+
+def find_model(
+    model: str | os.PathLike,
+    config: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike | None = None,
+) -> tuple[Path, Path]:
+    """Find config and checkpoint of a trained model.
+
+    Args:
+        model: The work dir of a training; a checkpoint file, which has its config beside it; or
+            the name of a model of the index with published weights, which are fetched once.
+        config: The config, if it is known.
+        checkpoint: Of a work dir the checkpoint, if it is known.
+
+    Raises:
+        ConnectionError: If published weights cannot be fetched.
+        FileNotFoundError: If there is no such folder or file, or the folder holds no config,
+            several, or no whole checkpoint.
+        ValueError: If two checkpoints are named, or a model has no published weights.
+    """
+    where = Path(model).expanduser()
+    config, checkpoint = (
+        None if f is None else Path(f).expanduser() for f in (config, checkpoint)
+    )
+    for file in (config, checkpoint):
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(f'there is no file {file}')
+    if where.is_dir():
+        return find_trained(where, config, checkpoint)
+    if not where.exists() and str(model) in list_models():
+        return _find_published(str(model), config, checkpoint)
+    if not where.is_file():
+        raise FileNotFoundError(
+            f'there is no {where}: give the work dir of a training run, a checkpoint, or the '
+            'name of a model with published weights (`python -m vit_plugins list`)'
+        )
+    if checkpoint is not None:
+        raise ValueError(f'{where} is a checkpoint already: leave {checkpoint} out')
+    return find_trained(where.parent, config, where)
+
+
+def _find_published(name: str, config: Path | None, checkpoint: Path | None) -> tuple[Path, Path]:
+    address = resolve_weights(name) if checkpoint is None else None
+    return (
+        config or Path(ModelHub.get(name).config.filename),
+        checkpoint or download(address, progress=sys.stderr.isatty()),
+    )
