@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 
@@ -60,8 +61,9 @@ def stopping_between_steps(hook: StopHook) -> Iterator[None]:
     Args:
         hook: A hook of the runner that is training.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled by the main thread only
+    # Signals are handled by the main thread only, and ranks would stop at different steps.
+    if threading.current_thread() is not threading.main_thread() or get_world_size() > 1:
+        yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
