@@ -4,7 +4,9 @@
 #   python tools/train.py configs/photos-scratch.py --data-root DIR
 #   python tools/train.py configs/photos-scratch.py --data-root DIR --time-limit 20m --img-size 96
 #
-# Not trained by us to the end.
+# Seen on TrashNet (2,022 photos, 505 others for validation) in 18 minutes on one thread of a busy
+# CPU, 15 of 60 epochs planned: 65.7 %. Extra trees on colour histograms reach 81.8 % on the same
+# photos, so give it more time. Not trained by us to the end.
 _base_ = './convit_drloc_folder.py'
 
 size = 64
