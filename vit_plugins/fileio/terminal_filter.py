@@ -10,7 +10,7 @@ MOST_LINES = 12
 FILE_ONLY = re.compile(
     r'paramwise_options --|Hooks will be executed|Because batch augmentations are enabled'
     r'|Distributed training is not used, all SyncBatchNorm|"?\w+Backend"? is the alias of'
-    r'|Saving checkpoint at|Exp name:'
+    r'|"FileClient" will be deprecated|Checkpoints will be saved to|Saving checkpoint at|Exp name:'
 )
 
 
