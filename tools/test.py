@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import add_shared_arguments
+from vit_plugins.command_line.in_words import run_in_words
+from vit_plugins.command_line.out_file import check_out
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -18,7 +20,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'given: the best one there, or else the newest',
     )
     add_shared_arguments(parser)
-    parser.add_argument('--out', help='file for the results')
+    parser.add_argument('--out', help='file for the results: .csv, .json or .pkl')
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
@@ -39,6 +41,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.out is None and args.out_item is not None:
         parser.error('--out-item says what --out FILE holds: give --out too')
+    if args.out is not None:
+        check_out(parser, args.out, args.out_item or 'pred')
     if args.checkpoint is None and not Path(args.config).is_dir():
         parser.error('give a checkpoint, or a work dir in place of the config')
     return args
@@ -53,4 +57,4 @@ def main(argv: Sequence[str] | None = None) -> object:
 
 
 if __name__ == '__main__':
-    main()
+    run_in_words(main)

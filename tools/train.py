@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from vit_plugins.command_line.arguments import add_shared_arguments
 from vit_plugins.command_line.data_arguments import SUBSETS
+from vit_plugins.command_line.in_words import run_in_words
+from vit_plugins.command_line.training_arguments import add_training_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description='Train a classifier.')
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='recipe by name, as photos, or a config file')
     add_shared_arguments(parser)
     parser.add_argument(
         '--resume',
@@ -56,6 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='dataloader workers start anew each epoch',
     )
+    add_training_arguments(parser)
     return parser.parse_args(argv)
 
 
@@ -68,4 +71,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_in_words(main)

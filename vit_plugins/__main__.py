@@ -3,11 +3,10 @@
 import argparse
 import runpy
 import sys
-from pathlib import Path
 
 from . import register
 from .benchmarks.arguments import make_parser as make_bench_parser
-from .recipes.finding import SUFFIXES, find_config
+from .recipes.finding import SUFFIXES, find_config, is_config_here
 from .recipes.listing import list_entries
 from .resources import resource_root
 
@@ -25,7 +24,7 @@ TOOLS = {
     'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
     'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
 }
-TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'browse_augment')  # as first argument
+TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'probe', 'browse_augment')  # as first argument
 
 
 def _with_packaged_config(arguments: list[str]) -> list[str]:
@@ -38,7 +37,7 @@ def _with_packaged_config(arguments: list[str]) -> list[str]:
 
 def _is_a_recipe(i: int, arguments: list[str]) -> bool:
     argument = arguments[i]
-    if argument.startswith('-') or Path(argument).exists():
+    if argument.startswith('-') or is_config_here(argument):
         return False
     return i == 0 or (argument.endswith(SUFFIXES) and arguments[i - 1] != '--data')
 

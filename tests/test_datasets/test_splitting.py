@@ -1,6 +1,6 @@
 import pytest
 
-from vit_plugins.datasets.splitting import hold_out_classes, stratified_split
+from vit_plugins.datasets.splitting import grouped_split, hold_out_classes, stratified_split
 
 
 def test_every_class_gives_its_share():
@@ -82,3 +82,33 @@ def test_too_few_classes():
 def test_class_names_repeat():
     with pytest.raises(ValueError, match='must be distinct'):
         hold_out_classes(['a', 'a', 'b'], 1)
+
+
+def test_groups_stay_together_and_classes_on_either_side():
+    keys = [f'{c}/{g}_{i}' for c in 'ab' for g in range(10) for i in range(4)]
+    labels = [key[0] for key in keys]
+    groups = [key.rsplit('_', 1)[0] for key in keys]
+    kept, held = grouped_split(keys, labels, groups, 0.2)
+    assert sorted(kept + held) == list(range(80))
+    assert not {groups[i] for i in kept} & {groups[i] for i in held}
+    assert [sum(labels[i] == c for i in held) for c in 'ab'] == [8, 8]
+    assert grouped_split(keys, labels, groups, 0.2, seed=1)[1] != held
+
+
+def test_large_groups_and_groups_of_several_classes():
+    # two groups of half a class each: one is held out all the same
+    kept, held = grouped_split(list('abcdefgh'), 'xxxxyyyy', 'ppqqrrss', 0.2)
+    assert len(kept) == len(held) == 4
+    # the only group of y cannot be held out: nothing of y would be trained on
+    kept, held = grouped_split(list('abcdef'), 'xxxxyy', 'ppqqrr', 0.3)
+    assert {4, 5} <= set(kept)
+    assert len(held) == 2
+
+
+def test_groups_that_cannot_be_split():
+    with pytest.raises(ValueError, match=r"all images are of the group 'p'"):
+        grouped_split(['a', 'b'], 'xy', 'pp', 0.5)
+    with pytest.raises(ValueError, match=r'fraction must lie between'):
+        grouped_split(['a', 'b'], 'xy', 'pq', 1.0)
+    with pytest.raises(ValueError, match=r'one label and one group per key'):
+        grouped_split(['a', 'b'], 'xy', 'p', 0.5)

@@ -41,3 +41,12 @@ def test_installed_once():
     install()
     install()
     assert sum(isinstance(finder, MovedModules) for finder in sys.meta_path) == 1
+
+
+def test_a_star_imports_what_the_new_modules_have():
+    sys.modules.pop('vit_plugins.file_lock', None)
+    names = {}
+    with pytest.warns(DeprecationWarning, match='file_lock has moved'):
+        exec('from vit_plugins.file_lock import *', names)
+    assert 'acquire' in names
+    assert 'acquire' in dir(sys.modules['vit_plugins.file_lock'])

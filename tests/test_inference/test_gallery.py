@@ -3,6 +3,7 @@
 import json
 import os
 
+import faiss
 import numpy as np
 import pytest
 
@@ -119,8 +120,32 @@ def test_objects_in_the_place_of_numbers_are_refused(tmp_path, vectors):
 def test_a_gallery_of_the_former_version_says_what_to_do(tmp_path):
     about = {'format': 1, 'source': {'checkpoint': '/w.pth', 'sha256': 's'}, 'photos': []}
     (tmp_path / 'gallery.json').write_text(json.dumps(about))
-    with pytest.raises(ValueError, match=r'ran the config in it. Make it anew.*int /w.pth'):
+    with pytest.raises(ValueError, match=r'ran the config in it\. Name the .*--config.* /w\.pth'):
         Gallery.load(tmp_path)
+
+
+@pytest.mark.parametrize('kind', ['exact', 'approximate'])
+def test_a_gallery_of_the_former_version_is_converted(tmp_path, vectors, kind):
+    make = {
+        'exact': lambda: faiss.IndexFlatIP(16),
+        'approximate': lambda: faiss.IndexHNSWFlat(16, 32, faiss.METRIC_INNER_PRODUCT),
+    }
+    index = make[kind]()
+    index.add(vectors[:9])
+    faiss.write_index(index, str(tmp_path / 'index-9.faiss'))
+    about = {
+        **{'format': 1, 'kind': kind, 'index': 'index-9.faiss'},
+        'source': {'checkpoint': '/weights.pth', 'sha256': 'ab' * 32},
+        'photos': [[p.path, p.size, p.mtime_ns] for p in photos(9)],
+    }
+    (tmp_path / 'gallery.json').write_text(json.dumps(about))
+    Gallery.load(tmp_path, {'model': {}}).save()
+    gallery = Gallery.load(tmp_path)
+    np.testing.assert_array_equal(gallery.descriptors, vectors[:9])
+    assert (gallery.photos, gallery.source, gallery.kind) == (photos(9), SOURCE, kind)
+    assert gallery.settings == {'model': {}}
+    assert gallery.search(vectors[3:4], 1)[0][0][1].path == '/photos/3.jpg'
+    assert not (tmp_path / 'index-9.faiss').exists()
 
 
 @pytest.mark.parametrize('kind', ['exact', 'approximate'])

@@ -62,3 +62,6 @@ def test_a_searcher_takes_pixels_too(place):
     assert answers[2].problem
     with pytest.raises(ValueError, match='top_k must be 1 or more, got 0'):
         searcher('photos/c.jpg', top_k=0)
+    searcher.gallery.settings = None
+    with pytest.raises(ValueError, match='my_gallery holds no settings of a model: name a config'):
+        Searcher(searcher.gallery)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from PIL import Image
 
 from vit_plugins.datasets.photo_decoding import decode_photo
 from vit_plugins.inference import search_page
+from vit_plugins.inference.downloading import DownloadError
 from vit_plugins.inference.gallery import Gallery, Photo, Source
 from vit_plugins.inference.search import Answer, Match, answer_queries
 from vit_plugins.inference.search_page import STYLE, write_json, write_page, write_sheets
@@ -212,6 +214,32 @@ def test_thumbnails_are_what_the_model_sees(tmp_path):
     seen = np.asarray(Image.fromarray(seen[..., ::-1]).resize((320, 240))).astype(float)
     assert small.shape == seen.shape
     assert np.abs(small - seen).mean() < 3
+
+
+def test_a_query_behind_an_address_is_shown(gallery, tmp_path, monkeypatch):
+    fetched = []
+
+    @contextmanager
+    def downloaded(address):
+        fetched.append(address)
+        if address.endswith('gone.jpg'):
+            raise DownloadError('the server answers 404 Not Found')
+        yield Path(gallery.photos[0].path)
+
+    monkeypatch.setattr(search_page, 'downloaded', downloaded)
+    found = (Match(0.5, gallery.photos[1]),)
+    addresses = ('https://x.org/a.jpg', 'https://x.org/gone.jpg')
+    answers = [Answer(address, found) for address in addresses]
+    page = Page(write_page(answers, tmp_path / 'out', 'x').read_text(encoding='utf-8'))
+    write_sheets(answers, tmp_path / 'out')
+    shown = [np.asarray(Image.open(tmp_path / 'out' / i['src'])) for i in page.all('img')]
+    assert shown[0].std() > 20
+    assert shown[2].std() < 1  # grey
+    assert [i['alt'] for i in page.all('img')][::2] == [
+        'query: x.org/a.jpg',
+        'query: x.org/gone.jpg',
+    ]
+    assert fetched.count(addresses[0]) == 1
 
 
 def test_a_photo_is_decoded_once_until_it_changes(gallery, tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 
 from vit_plugins.config_edits import data as data_edits
-from vit_plugins.recipes.listing import list_entries
+from vit_plugins.recipes.finding import find_config
+from vit_plugins.recipes.listing import SHORT_NAMES, list_entries
 from vit_plugins.resources import resource_root
 
 
@@ -27,7 +28,7 @@ def test_parameters_and_the_published_number_of_the_recipes_own_data():
     assert line_of(list_entries(), 'small_data/cct_cifar10.py').split() == [
         'small_data/cct_cifar10.py'
     ]
-    assert '--data' not in list_entries()
+    assert '--data ' not in list_entries().partition('\nmodels')[2]
 
 
 def test_a_pattern_shows_the_data_that_a_recipe_takes():
@@ -70,3 +71,11 @@ def test_the_tools_take_what_is_listed_and_nothing_else(name, monkeypatch):
             continue
         taken.append(data)
     assert [entry.split()[0] for entry in listed.split(', ') if entry] == taken
+
+
+def test_recipes_for_own_photos_come_first():
+    lines = list_entries().splitlines()
+    assert lines[0] == 'for your own photos (vit-plugins train NAME --data-root DIR):'
+    assert [line.split()[0] for line in lines[1:4]] == ['photos', 'photos-scratch', 'similar']
+    for name in SHORT_NAMES:
+        assert find_config(name).is_file()

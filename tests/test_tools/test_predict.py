@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -375,6 +376,19 @@ def test_refused_arguments(predict, arguments, message, capsys):
     with pytest.raises(SystemExit):
         predict.main(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_checkpoint_ends_in_words(predict, trained, photos):
+    work_dir = trained(config(train=CROP))
+    broken = work_dir / 'broken.pth'
+    broken.write_bytes((work_dir / 'epoch_1.pth').read_bytes()[:-100])
+    for file in (broken, photos[0] / '1.png'):
+        with pytest.raises(SystemExit, match=re.escape(file.name)):
+            predict.main([str(file), '--config', str(work_dir / 'recipe.py'), str(photos[0])])
+    torch.save({'state_dict': {}, 'run': predict_command.Counter}, broken)
+    with pytest.raises(SystemExit, match=r'broken\.pth') as ended:
+        predict.main([str(broken), '--config', str(work_dir / 'recipe.py'), str(photos[0])])
+    assert isinstance(ended.value.code, str)
 
 
 def test_empty_work_dir(predict, tmp_path, photos):

@@ -5,6 +5,7 @@ import os
 import time
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_adding_to_a_gallery_needs_no_model_named_and_skips_the_known(
     retrieve.main(['index', str(gallery), str(image)])
     told = capsys.readouterr()
     assert '16 photos, 0 of them new; 1 were known' in told.out
-    assert '1 photos changed since they were indexed' in told.err
+    assert '1 photo(s) changed since being indexed' in told.err
     assert f'for example {image}: --sync brings' in told.err
 
 
@@ -219,11 +220,11 @@ def test_sync_adds_replaces_and_removes(retrieve, work_dir, photos, tmp_path, ca
     retrieve.main([*index, str(first)])
     told = capsys.readouterr().err
     assert (
-        '2 photos changed since they were indexed and keep their descriptors, for example '
+        '2 photo(s) changed since being indexed and keep their descriptors, for example '
         f'{first}/1.png' in told
     )
     assert (
-        '1 photos are gone since they were indexed and can still be found, for example '
+        '1 photo(s) are gone since being indexed and can still be found, for example '
         f'{first}/0.png' in told
     )
     (first / 'new.png').rename(first / 'newer.png')
@@ -280,7 +281,7 @@ def test_a_deleted_photo_is_told_when_it_is_found(retrieve, work_dir, photos, tm
     assert retrieve.main(query) == 0
     told = capsys.readouterr().err
     assert (
-        f'1 photos that were found are gone since they were indexed, for example {photos[0]}/4.png'
+        f'1 photo(s) that were found are gone since being indexed, for example {photos[0]}/4.png'
         in told
     )
 
@@ -362,6 +363,28 @@ def test_no_code_in_a_gallery_is_run(retrieve, work_dir, photos, tmp_path):
         retrieve.main(query)
     assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
     assert not mark.exists()
+
+
+def test_a_gallery_of_the_former_version(retrieve, work_dir, photos, tmp_path, capsys):
+    gallery, out = tmp_path / 'g', tmp_path / 'out'
+    retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
+    now = Gallery.load(gallery)
+    index = faiss.IndexFlatIP(32)
+    index.add(now.descriptors)
+    faiss.write_index(index, str(gallery / 'index-8.faiss'))
+    about = json.loads((gallery / 'gallery.json').read_text())
+    about |= {'format': 1, 'index': 'index-8.faiss'}
+    (gallery / 'gallery.json').write_text(json.dumps(about))
+    (gallery / 'config.py').write_text('raise SystemExit("executed")')
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    with pytest.raises(SystemExit, match='Name the config it was made with'):
+        retrieve.main(query)
+    assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
+    capsys.readouterr()
+    assert retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)]) == 0
+    assert '8 photos, 0 of them new; 8 were known' in capsys.readouterr().out
+    assert Gallery.load(gallery).settings == now.settings
+    assert retrieve.main(query) == 0
 
 
 def test_a_work_dir_may_have_moved(retrieve, work_dir, photos, tmp_path, capsys):

@@ -1,7 +1,9 @@
 """The test tool: from a work dir, with mixed precision, views, predictions and pictures."""
 
+import csv
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,43 @@ def test_metrics_predictions_and_pictures_are_written(work_dir, job, test_tool, 
     with (tmp_path / 'predictions.pkl').open('rb') as file:
         assert len(pickle.load(file)) == 36
     assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 3
+
+
+def test_words_and_tables_for_people(work_dir, job, test_tool, tmp_path, capfd):
+    arguments = [str(job()), str(work_dir / 'epoch_1.pth'), '--work-dir', str(tmp_path)]
+    metrics = test_tool.main([*arguments, '--out', str(tmp_path / 'p.csv')])
+    out = ''.join(capfd.readouterr())
+    with (tmp_path / 'p.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36
+    right = sum(row['true'] == row['predicted'] for row in rows)
+    assert right / 36 * 100 == pytest.approx(metrics['accuracy/top1'], abs=1e-3)
+    assert rows[0]['file'].endswith('.png')
+    assert f'({right} of 36 images; 95 % interval ' in out
+    assert 'rows: class, columns: named' in out
+    assert 'Config:' not in out
+    test_tool.main([*arguments, '--out', str(tmp_path / 'p.json')])
+    assert [row['file'] for row in json.loads((tmp_path / 'p.json').read_text())] == [
+        row['file'] for row in rows
+    ]
+    test_tool.main([*arguments, '--out', str(tmp_path / 'm.csv'), '--out-item', 'metrics'])
+    assert (tmp_path / 'm.csv').read_text().startswith('metric,value\naccuracy/top1,')
+
+
+@pytest.mark.parametrize(
+    ('out', 'told'),
+    [
+        ('x.txt', r'must end in .csv, .json, .pkl for --out-item pred'),
+        ('nowhere/x.csv', r'there is no folder nowhere'),
+        ('folder.csv', r'is a folder: name a file'),
+    ],
+)
+def test_out_is_checked_at_once(test_tool, tmp_path, monkeypatch, capsys, out, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'folder.csv').mkdir()
+    with pytest.raises(SystemExit):
+        test_tool.parse_args(['config.py', 'a.pth', '--out', out])
+    assert re.search(told, capsys.readouterr().err)
 
 
 def test_amp_reaches_the_evaluation(work_dir, test_tool):

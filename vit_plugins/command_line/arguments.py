@@ -48,6 +48,9 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         'a list as key="[a,b]" or key=a,b',
     )
     parser.add_argument(
+        '--debug', action='store_true', help='show where an error occurred, as a traceback'
+    )
+    parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',

@@ -22,6 +22,9 @@ GONE = {
     r'((?:convit|deit)-small_8xb128)-\d+e_in1k-([135])0pct': (
         r'configs/convit/\1_in1k.py --fraction 0.\2'
     ),
+    r'_base_/schedules/loss_weight_300e_drloc': (
+        'a LossWeightHook in custom_hooks, as configs/drloc/README.md shows'
+    ),
     r'(?<!small_data/)(small_data_best)': r'configs/small_data/\1.py',
     r'(?<!small_data/)(small_data_best_(?:tenth|lr_search))': r'configs/small_data/\1.yaml',
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import broadcast_object_list, get_world_size, is_main_process
 
 from ..datasets.class_subset import kept_count
 from ..datasets.folder_scan import FolderScan
@@ -20,6 +21,7 @@ from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
+from .held_out_duplicates import describe_near_duplicates
 from .known_layout import own_data_root, reads_class_folders, use_own_data
 from .photos import accept_photos
 from .presence import describe_missing
@@ -44,6 +46,7 @@ def apply_data_root(
     classes: Sequence[str] | None = None,
     asked: Collection[str] = (),
     data: str | None = None,
+    **reading: Any,
 ) -> Config:
     """Make a config train and test on the images of a folder.
 
@@ -70,6 +73,8 @@ def apply_data_root(
             they are then refused if they have no effect.
         data: The dataset that somebody asked for by ``--data`` and that the config has now. The
             folder must hold it, unless class folders are what it is read from.
+        **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
+            ``read_folder``.
 
     Returns:
         The same config.
@@ -79,15 +84,17 @@ def apply_data_root(
         ValueError: If the config cannot be set to them, or the folder lacks ``data``.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
+    unused = {*asked, *(f'--{name.replace("_", "-")}' for name in reading)}
+    reading = _with_absolute_tables(reading)
     if is_retrieval(cfg):
-        require_effect(asked, 'the recipe is one for retrieval, whose classes are held out')
+        require_effect(unused, 'the recipe is one for retrieval, whose classes are held out')
         if not validate:
             hold_nothing_out(cfg)
         return use_retrieval_data(cfg, root, verify)
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):
-        require_effect(asked, f"{root} holds the config's own data set, with its own parts")
+        require_effect(unused, f"{root} holds the config's own data set, with its own parts")
         return use_own_data(cfg, own)
     _require_named_data(cfg, root, data)
     if not validate:
@@ -95,15 +102,31 @@ def apply_data_root(
     elif val_fraction is None:
         val_fraction = cfg.get('val_fraction', 0.2)
     balance = cfg.get('balance', 'none') if balance is None else balance
-    scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes))
-    if validate:
-        _check_fraction(val_fraction, scans, 'val_fraction' in asked)
+    scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes, **reading))
+    scans = _same_on_all_ranks(scans)
+    _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
     lines += describe_parts(root, scans, classes or scans['train'].classes)
+    _log(lines)
+    if verify:
+        _log(describe_near_duplicates(scans, val_fraction, seed))
+    return cfg
+
+
+def _log(lines: Iterable[str]) -> None:
     if is_main_process():
         for line in lines:
             log_line(line)
-    return cfg
+
+
+def _with_absolute_tables(reading: dict[str, Any]) -> dict[str, Any]:
+    """Name tables so that they are found from any folder: the config will hold their names."""
+    return {
+        key: os.path.abspath(Path(value).expanduser())
+        if key == 'labels' or (key == 'group_by' and value.lower().endswith('.csv'))
+        else value
+        for key, value in reading.items()
+    }
 
 
 def _require_named_data(cfg: Config, root: Path, data: str | None) -> None:
@@ -148,6 +171,13 @@ def _use_class_folders(
     return lines
 
 
+def _same_on_all_ranks(scans: dict[str, FolderScan]) -> dict[str, FolderScan]:
+    """Leave out on every rank what the first could not read."""
+    left_out = [{part: scan.left_out for part, scan in scans.items()}]
+    broadcast_object_list(left_out)
+    return {part: scan.without(left_out[0][part]) for part, scan in scans.items()}
+
+
 def require_effect(asked: Collection[str], reason: str) -> None:
     """Refuse settings that somebody asked for and that are not read.
 
@@ -179,7 +209,11 @@ def hold_nothing_out(cfg: Config) -> Config:
     return cfg
 
 
-def _check_fraction(val_fraction: float, scans: dict[str, FolderScan], asked: bool) -> None:
+def _check_fraction(
+    val_fraction: float, scans: dict[str, FolderScan], asked: bool, validate: bool
+) -> None:
+    if not validate:
+        return
     root = scans['train'].root
     if 'val' in scans:
         if val_fraction > 0:
@@ -204,7 +238,7 @@ def _set_datasets(
     classes: Sequence[str],
 ) -> None:
     split = {'val_fraction': val_fraction, 'seed': seed}
-    whole = {part: {'data_root': str(scan.root)} for part, scan in scans.items()}
+    whole = {part: _source(scan) for part, scan in scans.items()}
     train = whole['train'] if 'val' in whole else {**whole['train'], 'part': 'train', **split}
     val = whole.get('val') or {**whole['train'], 'part': 'val', **split}
     sources = dict(zip(LOADERS, (train, val, whole.get('test', val)), strict=True))
@@ -213,6 +247,11 @@ def _set_datasets(
         cfg[loader].dataset = _replaced(cfg[loader].dataset, source, classes)
         for leaf in leaf_datasets(cfg[loader].dataset):
             leaf['test_mode'] = loader != 'train_dataloader'
+
+
+def _source(scan: FolderScan) -> dict:
+    left_out = {'left_out': list(scan.left_out)} if scan.left_out else {}
+    return {'data_root': str(scan.root), **left_out, **scan.source}
 
 
 def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:

@@ -43,6 +43,7 @@ def describe(
         yield (
             f'training on {total} images, validation on the {len(train.samples) - total} others '
             f'({val_fraction:.0%} of each class, split off by seed {seed})'
+            + (f', whole groups of {len(set(train.groups))}' if train.groups else '')
         )
         single = [c for c, n in zip(train.classes, train.counts(), strict=True) if n == 1]
         if single:
@@ -70,7 +71,8 @@ def describe_parts(
         scans: What lies in the parts that are used.
         classes: What the model tells apart.
     """
-    every = {**find_parts(root), **find_unlabelled(root)}
+    by_table = 'labels' in scans['train'].source
+    every = {'train': root} if by_table else {**find_parts(root), **find_unlabelled(root)}
     for part, folder in every.items():
         if part not in scans:
             yield (

@@ -21,13 +21,21 @@ from ..datasets.folder_scan import (
     scan_class_folders,
 )
 from ..datasets.image_check import require_readable
+from ..datasets.photo_table import scan_photos
 from .walking import leaf_datasets, type_name
 
 T = TypeVar('T')
 
 
 def read_folder(
-    root: Path, cfg: Config, *, verify: bool, classes: Sequence[str] | None = None
+    root: Path,
+    cfg: Config,
+    *,
+    verify: bool,
+    classes: Sequence[str] | None = None,
+    skip_unreadable: bool = False,
+    labels: str | None = None,
+    group_by: str | None = None,
 ) -> dict[str, FolderScan]:
     """Look through the folder and refuse what cannot be trained on.
 
@@ -36,6 +44,9 @@ def read_folder(
         cfg: The config, for the message.
         verify: Whether to read every image (done by the first rank only).
         classes: What a trained model tells apart.
+        skip_unreadable: Whether to leave out what cannot be read (on the first rank).
+        labels: A table of classes in the place of class folders.
+        group_by: What keeps photos of one group on one side, see ``find_groups``.
 
     Returns:
         What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
@@ -43,15 +54,26 @@ def read_folder(
     Raises:
         FolderError: If something does not fit.
     """
+    if skip_unreadable and not verify:
+        raise FolderError('--skip-unreadable opens all images: leave --no-verify out')
     try:
-        parts = find_parts(root)
-        train = scan_class_folders(parts.pop('train'), complete=classes is None)
+        parts = find_parts(root) if labels is None else {'train': root}
+        if group_by is not None and 'val' in parts:
+            raise FolderError(
+                f'--group-by would have no effect: {parts["val"]} is the validation part. Put its '
+                'images beside the others, or leave --group-by out'
+            )
+        train = scan_photos(
+            parts.pop('train'), complete=classes is None, labels=labels, group_by=group_by
+        )
         scans = {'train': train}
         for part, folder in parts.items():
             scan = scan_class_folders(folder, complete=False)
             if not _holds_one_foreign_folder(scan, train):
                 scans[part] = scan
     except FolderError as error:
+        if labels is not None or group_by is not None:
+            raise
         name = type_name(leaf_datasets(cfg.train_dataloader.dataset)[0])
         raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
     for part, scan in scans.items():
@@ -60,9 +82,13 @@ def read_folder(
     if classes is not None:
         compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
-        for scan in scans.values():
-            require_readable(scan.root, [path for path, _ in scan.samples])
+        return {part: _readable(scan, skip_unreadable) for part, scan in scans.items()}
     return scans
+
+
+def _readable(scan: FolderScan, skip: bool) -> FolderScan:
+    names = [path for path, _ in scan.samples]
+    return scan.without(require_readable(scan.root, names, skip=skip))
 
 
 def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 
 from ..fileio.printable_text import log_line, printable
 from ._folder_tree import IMAGE_SUFFIXES, is_skipped_folder, list_images, read_tree
-from .splitting import stratified_split
+from .splitting import grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
 # pictures, too, which neither training nor prediction reads
@@ -59,6 +59,10 @@ class FolderScan:
         skipped: How many files were left out, by suffix, and how many system and hidden folders,
             by name and ``/``.
         splits: The splits that were asked for, see :meth:`part`.
+        left_out: The images that :meth:`without` has left out.
+        groups: The group of each image; empty if each is split on its own.
+        source: The tables or expressions that classes and groups are from, as arguments of
+            ``ImageFolder``.
     """
 
     root: Path
@@ -68,6 +72,42 @@ class FolderScan:
     splits: dict[tuple[float, int], tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, repr=False, compare=False
     )
+    left_out: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def grouped(self, groups: Sequence[str]) -> FolderScan:
+        """Keep photos of one group on one side of a split.
+
+        Args:
+            groups: The group of each of ``samples``; none splits each photo on its own.
+        """
+        return replace(self, groups=tuple(groups), splits={}) if groups else self
+
+    def without(self, names: Collection[str]) -> FolderScan:
+        """Leave out images, as those that cannot be read.
+
+        Args:
+            names: Paths below ``root``.
+
+        Raises:
+            FolderError: If nothing is left of a class.
+        """
+        if not names:
+            return self
+        gone = frozenset(names)
+        kept = [i for i, (path, _) in enumerate(self.samples) if path not in gone]
+        samples = tuple(self.samples[i] for i in kept)
+        groups = tuple(self.groups[i] for i in kept) if self.groups else ()
+        left = {label for _, label in samples}
+        empty = [name for label, name in enumerate(self.classes) if label not in left]
+        if empty:
+            raise FolderError(
+                f'no image that can be read is left of {_some(list(map(repr, empty)))} in '
+                f'{self.root}: add images, or remove the folders'
+            )
+        found = tuple(sorted({*self.left_out, *gone}))
+        return replace(self, samples=samples, groups=groups, splits={}, left_out=found)
 
     def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
         """Pick the images of a part; the folder is split once, however many datasets ask.
@@ -92,7 +132,10 @@ class FolderScan:
             return list(range(len(self.samples)))
         if (val_fraction, seed) not in self.splits:
             paths, labels = zip(*self.samples, strict=True)
-            parts = stratified_split(paths, labels, val_fraction, seed)
+            if self.groups:
+                parts = grouped_split(paths, labels, self.groups, val_fraction, seed)
+            else:
+                parts = stratified_split(paths, labels, val_fraction, seed)
             train, val = (np.array(part, np.int32) for part in parts)
             self.splits[val_fraction, seed] = train, val
         return self.splits[val_fraction, seed][name == 'val'].tolist()

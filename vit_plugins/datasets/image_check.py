@@ -159,13 +159,19 @@ def _write_cache(path: Path, known: dict[str, list]) -> None:
         return  # a home that cannot be written costs a second reading, no more
 
 
-def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
+def require_readable(
+    root: Path, names: Sequence[str], *, skip: bool = False, **kwargs: Any
+) -> list[str]:
     """Refuse a folder with unreadable images, and log which are shown otherwise than stored.
 
     Args:
         root: The folder.
         names: Paths below ``root``.
+        skip: Whether to log the unreadable ones instead.
         **kwargs: As for ``check_images``.
+
+    Returns:
+        The unreadable ones.
 
     Raises:
         FolderError: If an image cannot be read, with its name and the reason.
@@ -176,11 +182,16 @@ def require_readable(root: Path, names: Sequence[str], **kwargs: Any) -> None:
         lines = [f'  {printable(name)}: {why}' for name, why in bad[:20]]
         if len(bad) > 20:
             lines.append(f'  and {len(bad) - 20} more')
-        raise FolderError(
-            f'{len(bad)} unreadable image(s) in {root}; mend or remove them:\n' + '\n'.join(lines)
-        )
+        told = f'{len(bad)} unreadable image(s) in {root}'
+        if not skip:
+            raise FolderError(
+                f'{told}; mend or remove them, or leave them out with --skip-unreadable:\n'
+                + '\n'.join(lines)
+            )
+        log_line(f'{told}, left out:\n' + '\n'.join(lines))
     for line in describe_notes(group_notes(found)):
         log_line(f'{root}: {line}')
+    return [name for name, _ in bad]
 
 
 def group_notes(found: Iterable[tuple[str, ImageReport]]) -> dict[str, list[str]]:

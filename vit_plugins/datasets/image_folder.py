@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import FolderError, compare_classes, log_skipped, scan_class_folders
+from .folder_scan import FolderError, compare_classes, log_skipped
+from .photo_table import scan_photos
 from .transforms.load_photo import use_load_photo
 
 
@@ -26,6 +28,10 @@ class ImageFolder(CustomDataset):
         val_fraction: How much of each class is for validation, if there are parts; with 0 the
             part 'train' is all images, and 'val' is refused.
         seed: The seed of the split.
+        left_out: Images that are not used, as paths below ``data_root``.
+        group_by: A regular expression, or a CSV file with the columns file and group: images of
+            one group are not split, see ``find_groups``.
+        labels: A CSV file with the columns file and class, in the place of class folders.
         metainfo: If it holds ``classes``, the class folders must have these names; with
             ``test_mode=True`` some of them are enough.
         **kwargs: Further arguments of ``CustomDataset``.
@@ -41,6 +47,9 @@ class ImageFolder(CustomDataset):
         part: str = 'all',
         val_fraction: float = 0.2,
         seed: int = 0,
+        left_out: Sequence[str] = (),
+        group_by: str | None = None,
+        labels: str | None = None,
         **kwargs: Any,
     ) -> None:
         if part not in ('all', 'train', 'val'):
@@ -48,13 +57,18 @@ class ImageFolder(CustomDataset):
         self.part = part
         self.val_fraction = val_fraction
         self.seed = seed
+        self.left_out = tuple(left_out)
+        self.group_by = group_by
+        self.labels = labels
         kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(data_root=data_root, **kwargs)
 
     def _find_samples(self) -> list[tuple[str, int]]:
         """Return path and class of the images, the host's hook for where they come from."""
         complete = self.CLASSES is None or not self.test_mode
-        scan = scan_class_folders(Path(self.img_prefix), complete=complete)
+        scan = scan_photos(
+            Path(self.img_prefix), complete=complete, labels=self.labels, group_by=self.group_by
+        ).without(self.left_out)
         log_skipped(scan)
         if self.CLASSES is not None:
             compare_classes(self.CLASSES, scan.classes, self.img_prefix, complete=complete)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from hashlib import sha256
 
@@ -46,6 +47,84 @@ def stratified_split(
         take = 0 if count == 1 else min(max(round(count * fraction), 1), count - 1)
         held.update(members[:take])
     return [i for i in range(len(keys)) if i not in held], sorted(held)
+
+
+def grouped_split(
+    keys: Sequence[str],
+    labels: Sequence[Hashable],
+    groups: Sequence[str],
+    fraction: float,
+    seed: int = 0,
+) -> tuple[list[int], list[int]]:
+    """Split off a fraction of every class as nearly as whole groups allow.
+
+    Groups come in the order of a hash of their name; one is held out if that brings the counts of
+    the classes nearer to the fraction. A class of two or more groups is present on either side
+    where the other classes of these groups allow it.
+
+    Args:
+        keys: One distinct name per sample.
+        labels: The class of each sample.
+        groups: The group of each sample, as the object or the patient that it shows.
+        fraction: The part of each class to hold out, within (0, 1).
+        seed: Another seed is another split.
+
+    Returns:
+        Sorted indices: those kept, and those held out; no group is in both.
+
+    Raises:
+        ValueError: If the fraction is out of range, lengths differ, or there is one group only.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f'fraction must lie between 0 and 1, got {fraction}')
+    if not len(keys) == len(labels) == len(groups):
+        raise ValueError('one label and one group per key are needed')
+    members: dict[str, Counter] = {}
+    for label, group in zip(labels, groups, strict=True):
+        members.setdefault(group, Counter())[label] += 1
+    if len(members) < 2:
+        raise ValueError(f'all images are of the group {groups[0]!r}: two or more are needed')
+    side = _HeldOut(members, Counter(labels), fraction)
+    order = sorted(members, key=lambda name: _rank(name, seed))
+    for group in order:
+        if side.gain(group) > 0 and side.spares(group):
+            side.add(group)
+    for label in side.total:
+        possible = [g for g in order if label in members[g] and side.spares(g)]
+        if possible and not side.counts[label]:
+            side.add(min(possible, key=lambda g: members[g].total()))
+    sides = [group in side.groups for group in groups]
+    return (
+        [i for i, out in enumerate(sides) if not out],
+        [i for i, out in enumerate(sides) if out],
+    )
+
+
+class _HeldOut:
+    """The groups that are held out so far."""
+
+    def __init__(self, members: dict[str, Counter], total: Counter, fraction: float) -> None:
+        self.members, self.total, self.fraction = members, total, fraction
+        self.groups: set[str] = set()
+        self.counts: Counter = Counter()
+
+    def add(self, group: str) -> None:
+        self.groups.add(group)
+        self.counts.update(self.members[group])
+
+    def spares(self, group: str) -> bool:
+        """Return whether each class keeps a sample if this group is held out, too."""
+        items = self.members[group].items()
+        return all(self.counts[label] + n < self.total[label] for label, n in items)
+
+    def gain(self, group: str) -> float:
+        """Return how much nearer to the fraction this group brings the counts."""
+        lacking = {c: self.total[c] * self.fraction - self.counts[c] for c in self.members[group]}
+        return sum(abs(lacking[c]) - abs(lacking[c] - n) for c, n in self.members[group].items())
+
+
+def _rank(name: str, seed: int) -> bytes:
+    return sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()
 
 
 def hold_out_classes(

@@ -13,6 +13,24 @@ from types import ModuleType
 PACKAGE = 'vit_plugins'
 # The old name, below the package: the modules that hold its content now, the main one first.
 MOVED = {
+    'datasets.annotations': 'datasets._annotations',
+    'datasets.dataset_wrapper': 'datasets._dataset_wrapper',
+    'datasets.image_cache': 'datasets._image_cache',
+    'datasets.restricted_pickle': 'datasets._restricted_pickle',
+    'datasets.transforms.antialiased_resize': 'datasets.transforms._antialiased_resize',
+    'datasets.transforms.batch.blurs': 'datasets.transforms.batch._blurs',
+    'datasets.transforms.batch.choices': 'datasets.transforms.batch._choices',
+    'datasets.transforms.batch.colours': 'datasets.transforms.batch._colours',
+    'datasets.transforms.batch.mirrored': 'datasets.transforms.batch._mirrored',
+    'datasets.transforms.batch.pixel_noise': 'datasets.transforms.batch._pixel_noise',
+    'datasets.transforms.batch.policies': 'datasets.transforms.batch._policies',
+    'datasets.transforms.batch.resampling': 'datasets.transforms.batch._resampling',
+    'datasets.transforms.batch.tones': 'datasets.transforms.batch._tones',
+    'datasets.transforms.batch.warps': 'datasets.transforms.batch._warps',
+    'datasets.transforms.batch.windows': 'datasets.transforms.batch._windows',
+    'datasets.transforms.image_array': 'datasets.transforms._image_array',
+    'datasets.transforms.pil_blur': 'datasets.transforms._pil_blur',
+    'datasets.transforms.pil_jitter': 'datasets.transforms._pil_jitter',
     'allow_list_unpickler': 'weights.allow_list_unpickler',
     'augmentation_sheet': 'visualization.augmentation',
     'checkpoints': 'weights.safe_reading',
@@ -110,6 +128,9 @@ class MovedModules(MetaPathFinder, Loader):
             raise AttributeError(f'module {old!r} has no attribute {name!r}')
 
         module.__getattr__ = lookup
+        found = [n for home in homes for n in vars(importlib.import_module(home))]
+        module.__all__ = sorted({name for name in found if not name.startswith('_')})
+        module.__dir__ = lambda: module.__all__
 
 
 def install() -> None:

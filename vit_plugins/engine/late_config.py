@@ -1,7 +1,12 @@
 """A runner that writes its config when it begins, not when it is built."""
 
+from typing import Any
+
+from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+from ..fileio.terminal_filter import quieten
 
 
 class LateConfig:
@@ -12,11 +17,24 @@ class LateConfig:
     """
 
     _has_begun = False
+    quiet = False  # whether config, hooks and parameter groups go to the log file only
 
     def dump_config(self) -> None:
         """Do nothing while the runner is built."""
         if self._has_begun:
             super().dump_config()
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the host's logger; a quiet run shows less of it on the terminal.
+
+        Args:
+            *args: As in the host's runner.
+            **kwargs: As in the host's runner.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        if self.quiet:
+            quieten(logger)
+        return logger
 
     def write_config(self) -> None:
         """Write the config into the work dir, where training or testing begins."""
@@ -24,11 +42,12 @@ class LateConfig:
         self.dump_config()
 
 
-def late_runner(name: str = 'Runner') -> type[Runner]:
+def late_runner(name: str = 'Runner', quiet: bool = False) -> type[Runner]:
     """Return a runner of the registry that writes its config late.
 
     Args:
         name: The name of the runner.
+        quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Raises:
         KeyError: There is no such runner.
@@ -36,4 +55,4 @@ def late_runner(name: str = 'Runner') -> type[Runner]:
     kind = RUNNERS.get(name)
     if kind is None:
         raise KeyError(f'No runner is registered under the name {name!r}.')
-    return type(kind.__name__, (LateConfig, kind), {})
+    return type(kind.__name__, (LateConfig, kind), {'quiet': quiet})

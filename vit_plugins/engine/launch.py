@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
@@ -23,9 +24,10 @@ from ..config_edits.data_root import (
 )
 from ..config_edits.fit_schedules import follow_training
 from ..config_edits.fraction import use_fraction
+from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
-from ..config_edits.recipe_variables import UnusedSettingError, apply_options
+from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import type_name, walk
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
@@ -61,8 +63,12 @@ def read_config(
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     options = args.cfg_options or {}
     try:
-        cfg = apply_options(read_config_file(args.config), options)
-    except (UnusedSettingError, FileNotFoundError) as error:
+        cfg = read_config_file(args.config)
+        if getattr(args, 'img_size', None) is not None:
+            cfg = set_img_size(cfg, args.img_size, options)
+        else:
+            cfg = apply_options(cfg, options)
+    except (ValueError, FileNotFoundError) as error:
         raise SystemExit(str(error)) from None
     start_ranks(cfg, args.launcher)
     try:
@@ -211,8 +217,10 @@ def place_data(
         SystemExit: With what to do, on every rank, if the data are absent or do not fit.
     """
     asked = FOLDER_SETTINGS & set(args.cfg_options or ())
+    wanted = folder_options(args)
     try:
         if args.data_root is None:
+            require_effect({_flag(name) for name in wanted}, 'there is no --data-root')
             require_effect(asked, 'there is no --data-root')
             if getattr(args, 'no_validate', False):
                 hold_nothing_out(cfg)
@@ -224,13 +232,32 @@ def place_data(
             verify=not args.no_verify,
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
-            asked=asked,
             data=args.data,
+            asked=asked | ({'balance'} & wanted.keys()),
+            **wanted,
         )
         require_data(cfg, splits)
         return cfg
     except (MissingDataError, ValueError) as error:
         raise SystemExit(f'{error}') from None
+
+
+# Options of the command line about a folder: the arguments of apply_data_root.
+FOLDER_OPTIONS = ('balance', 'skip_unreadable', 'group_by', 'labels')
+
+
+def folder_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line says about a folder, beside where it is.
+
+    Args:
+        args: Arguments of a tool, which need not have them all.
+    """
+    values = {name: getattr(args, name, None) for name in FOLDER_OPTIONS}
+    return {name: value for name, value in values.items() if value not in (None, False)}
+
+
+def _flag(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
 
 
 def set_loader_defaults(
@@ -315,17 +342,18 @@ def use_amp(cfg: Config) -> None:
         print_log('A CPU has bfloat16 only: it is used', logger='current')
 
 
-def build_trainer(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+def build_trainer(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
     """Build the runner of a training whose schedules follow its length and its true batch size.
 
     Args:
         cfg: The complete config.
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+        quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Raises:
         NoStepError: If the images fill no batch.
     """
-    runner = build_runner(cfg, may_differ)
+    runner = build_runner(cfg, may_differ, quiet=quiet)
     require_steps(runner.train_dataloader)  # schedules fail at none, in other words
     follow_training(runner)
     count_accumulation(runner)
@@ -348,12 +376,13 @@ def count_accumulation(runner: Runner) -> None:
         runner.auto_scale_lr = {**settings, 'base_batch_size': base}
 
 
-def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
+def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
     """Build the runner a config asks for; weights that do not fit the model stop it.
 
     Args:
         cfg: The complete config.
         may_differ: Beginnings of the names of weights that ``load_from`` need not have.
+        quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Returns:
         The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
@@ -361,7 +390,7 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = ()) -> Runner:
         ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
-    runner = late_runner(cfg.get('runner_type', 'Runner')).from_cfg(cfg)
+    runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())

@@ -62,8 +62,9 @@ class Classifier:
     trained on, replaces the recipe's loader and stops at the first unreadable file; hence this.
 
     Args:
-        model: The work dir of a training, or a checkpoint (its config is then the one in the
-            same folder). The data it was trained on need not be there.
+        model: The work dir of a training; a checkpoint (its config is then the one in the same
+            folder); or the name of a model with published weights. The data it was trained on
+            need not be there.
         config: The config to use instead.
         checkpoint: Of a work dir the checkpoint to use. Default: the best, else the newest.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ``'mps'``. Default: a GPU if there is one.

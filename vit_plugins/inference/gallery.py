@@ -19,7 +19,7 @@ from ..fileio.printable_text import printable
 
 FORMAT = 2  # 1 kept a config that was executed, and descriptors in a file of faiss
 KINDS = ('exact', 'approximate')
-FILE_NAME = re.compile(r'(?:descriptors|graph)-\d+\.(?:npy|faiss)')
+FILE_NAME = re.compile(r'(?:descriptors|graph|index)-\d+\.(?:npy|faiss)')
 QUERIES_AT_ONCE = 256
 LINKS = 32  # of each photo in the graph of an approximate index: faiss's usual choice
 
@@ -121,6 +121,7 @@ class Gallery:
         self.settings = settings
         self.photos: list[Photo] = []
         self.descriptors: np.ndarray | None = None
+        self.is_converted = False  # read from the former format, to be saved
         self._graph = None  # of faiss; made of the descriptors where it is missing
         self._revision = 0
 
@@ -134,11 +135,13 @@ class Gallery:
         return (Path(folder) / 'gallery.json').is_file()
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> Gallery:
+    def load(cls, folder: str | os.PathLike, settings: dict[str, Any] | None = None) -> Gallery:
         """Read a gallery.
 
         Args:
             folder: Where it lies.
+            settings: How to build the model of a gallery of the former format, which kept a
+                config to be executed instead; :meth:`save` then writes it in the present one.
 
         Raises:
             ValueError: If it is none, of another version, or damaged.
@@ -150,14 +153,17 @@ class Gallery:
             about = json.loads((folder / 'gallery.json').read_text(encoding='utf-8'))
             if about['format'] == FORMAT:
                 return cls._restored(folder, about)
+            if about['format'] == 1 and settings is not None:
+                return cls._converted(folder, about, settings)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
         except (ValueError, OSError, EOFError) as error:
             raise ValueError(f'{folder} is damaged: {error}') from None
         if about['format'] == 1:
             raise ValueError(
-                f'{folder} was written by an older version, which ran the config in it. Make it '
-                'anew: `index` with another folder, the photos and --work-dir, or --config and '
+                f'{folder} was written by an older version, which ran the config in it. Name '
+                'the config it was made with (--config FILE, --work-dir): `index` converts it. '
+                'Or make it anew: `index` with another folder, the photos, --config and '
                 f'--checkpoint {about.get("source", {}).get("checkpoint", "FILE")}'
             )
         raise ValueError(
@@ -172,13 +178,20 @@ class Gallery:
         gallery._revision = int(about['revision'])
         if gallery.photos:
             gallery.descriptors = _read_descriptors(folder, about['descriptors'])
-            if len(gallery.descriptors) != len(gallery.photos):
-                raise ValueError(
-                    f'{len(gallery.descriptors)} descriptors of {len(gallery.photos)} photos; '
-                    'index them anew into another folder'
-                )
+            _require_as_many(gallery)
         if about['graph'] is not None and _file(folder, about['graph']).is_file():
             gallery._graph = faiss().read_index(str(_file(folder, about['graph'])))
+        return gallery
+
+    @classmethod
+    def _converted(cls, folder: Path, about: dict[str, Any], settings: dict[str, Any]) -> Gallery:
+        gallery = cls(folder, Source(**about['source']), about['kind'], settings)
+        gallery.is_converted = True
+        gallery.photos = [Photo(*row) for row in about['photos']]
+        if gallery.photos:
+            index = faiss().read_index(str(_file(folder, about['index'])))
+            gallery.descriptors = index.reconstruct_n(0, index.ntotal)
+            _require_as_many(gallery)
         return gallery
 
     def add(self, photos: Sequence[Photo], descriptors: np.ndarray) -> None:
@@ -262,6 +275,7 @@ class Gallery:
 
     def save(self) -> None:
         """Write all; the folder is made. Until the last step the former state stays valid."""
+        self.is_converted = False
         self.folder.mkdir(parents=True, exist_ok=True)
         self._revision += 1
         graph = None
@@ -306,8 +320,8 @@ def faiss() -> ModuleType:
         import faiss
     except ImportError as error:
         raise ImportError(
-            "an approximate gallery needs faiss: pip install 'vit-plugins[retrieval]' or "
-            'faiss-cpu; --kind exact does without'
+            'an approximate gallery, or one of an older version, needs faiss: '
+            "pip install 'vit-plugins[retrieval]' or faiss-cpu; --kind exact does without"
         ) from error
     return faiss
 
@@ -323,6 +337,14 @@ def _search_all(
     ]
     values, found = (torch.cat(parts).numpy() for parts in zip(*best, strict=True))
     return values, found
+
+
+def _require_as_many(gallery: Gallery) -> None:
+    if len(gallery.descriptors) != len(gallery.photos):
+        raise ValueError(
+            f'{len(gallery.descriptors)} descriptors of {len(gallery.photos)} photos; index them '
+            'anew into another folder'
+        )
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -96,6 +96,8 @@ class Searcher:
             raise ValueError(
                 f'{checkpoint} is not the file that {self.gallery.folder} was made with'
             )
+        if config is None and self.gallery.settings is None:
+            raise ValueError(f'{self.gallery.folder} holds no settings of a model: name a config')
         cfg = read_config_file(config) if config else config_of(self.gallery.settings)
         options = {'batch_size': batch_size, 'workers': workers}
         self.describer = Describer(cfg, checkpoint, device, **options)

@@ -234,15 +234,19 @@ def _picture(path: str) -> _Picture:
 # a page and its sheets show the same photos, and queries often find the same ones
 @lru_cache(maxsize=512)  # a third of a megabyte each
 def _shrunk(path: str, size: int, mtime_ns: int) -> _Picture:
-    pixels, _ = decode_photo(Path(path).read_bytes(), least_side=VIEW * 3 // 4)
-    view = fit_into(Image.fromarray(pixels[..., ::-1]), VIEW)
-    return _Picture(fit_into(view, THUMBNAIL), _jpeg(view))
+    return _small(Path(path).read_bytes())
 
 
 @lru_cache(maxsize=64)
 def _fetched(address: str) -> _Picture:
     with downloaded(address) as file:
-        return _shrunk(str(file), 0, 0)
+        return _small(file.read_bytes())
+
+
+def _small(data: bytes) -> _Picture:
+    pixels, _ = decode_photo(data, least_side=VIEW * 3 // 4)
+    view = fit_into(Image.fromarray(pixels[..., ::-1]), VIEW)
+    return _Picture(fit_into(view, THUMBNAIL), _jpeg(view))
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -22,6 +22,19 @@ def config_files() -> list[Path]:
     return sorted(path for path in files if path.parts[0] != '_base_')
 
 
+def is_config_here(path: str | Path) -> bool:
+    """Return whether a path is there and meant, not a recipe of the same name as a folder.
+
+    Args:
+        path: What was given where a config or a work dir is expected. ``photos`` is a recipe, also
+            where a folder of photos has that name.
+    """
+    path = Path(path)
+    if not path.is_dir() or any(path.glob('*.py')):
+        return path.exists()
+    return str(path) not in {file.stem for file in config_files()}
+
+
 def find_config(name: str) -> Path:
     """Find a packaged recipe.
 

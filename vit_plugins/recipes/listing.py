@@ -18,6 +18,12 @@ from .published import results_of
 # Read as text, so that a listing imports no torch.
 IMG_SIZE = re.compile(r'(?:\bimg_size=|^size = )(\d+)', re.MULTILINE)
 SCALE = re.compile(r'\bscale=\(?(\d+)')
+# Recipes for people's own photos: what they do.
+SHORT_NAMES = {
+    'photos': 'name what is on a photo: from weights trained on ImageNet-1k',
+    'photos-scratch': 'the same from random weights: smaller images, no download',
+    'similar': 'find similar photos, of kinds that training never saw',
+}
 
 
 def list_entries(pattern: str = '') -> str:
@@ -43,7 +49,10 @@ def list_entries(pattern: str = '') -> str:
     ]
     if not models and not files:
         find_config(pattern)  # raises, with suggestions
-    lines = ['models (mmpretrain.get_model, --pretrained):'] if models else []
+    short = {name: what for name, what in SHORT_NAMES.items() if fnmatch.fnmatch(name, glob)}
+    lines = ['for your own photos (vit-plugins train NAME --data-root DIR):'] if short else []
+    lines += [f'  {name:15} {what}' for name, what in short.items()]
+    lines += ['models (mmpretrain.get_model, --pretrained):'] if models else []
     for name, model in models.items():
         lines.append(f'  {name:45} {_millions(model)}  {"weights" if model.weights else "-"}')
     lines += [f'configs (in {resource_root() / "configs"}):'] if files else []

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 
 from ...datasets.folder_scan import IMAGE_SUFFIXES
 from ...datasets.image_check import describe_notes
@@ -20,6 +21,8 @@ from ...inference.prediction_writers import CsvWriter, JsonLinesWriter, JsonWrit
 from ...inference.trained_files import find_model
 
 STDIN = '-'
+# what a model that is absent, damaged, refused or unfit ends in
+UNUSABLE = (ValueError, OSError, RuntimeError, UnpicklingError)
 WRITERS = {'.csv': CsvWriter, '.jsonl': JsonLinesWriter}
 
 
@@ -48,7 +51,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
         print(f'config {config}, checkpoint {checkpoint}', file=sys.stderr)
         options = {'batch_size': args.batch_size, 'workers': args.workers}
         classifier = Classifier(checkpoint, config, device=args.device, **options)
-    except (ValueError, FileNotFoundError) as error:
+    except UNUSABLE as error:
         sys.exit(str(error))
     return classifier, {'config': str(config), 'checkpoint': str(checkpoint)}
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 
@@ -25,6 +26,11 @@ from ...inference.search import Searcher, answer_queries
 from ...inference.search_page import write_json, write_page, write_sheets
 from ...inference.trained_files import find_model
 
+# what files that are absent, damaged, refused or unfit end in
+EXPECTED = (
+    *(ValueError, OSError, ImportError, RuntimeError, FloatingPointError),
+    UnpicklingError,
+)
 SAVE_EVERY = 300  # seconds: what a killed run loses at most
 
 
@@ -45,7 +51,7 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
             )
         settings = settings_of(read_config_file(config))
         return Gallery(args.gallery, Source.of(checkpoint), args.kind or 'exact', settings)
-    gallery = Gallery.load(args.gallery)
+    gallery = Gallery.load(args.gallery, config and settings_of(read_config_file(config)))
     if checkpoint is not None and Source.of(checkpoint).sha256 != gallery.source.sha256:
         raise ValueError(
             f'{args.gallery} was made with {gallery.source.checkpoint}, whose descriptors cannot '
@@ -127,12 +133,12 @@ def index_photos(args: argparse.Namespace) -> int:
 
 def _tell_outdated(plan: IndexPlan) -> None:
     for paths, what in (
-        (plan.changed, 'changed since they were indexed and keep their descriptors'),
-        (plan.gone, 'are gone since they were indexed and can still be found'),
+        (plan.changed, 'changed since being indexed and keep their descriptors'),
+        (plan.gone, 'are gone since being indexed and can still be found'),
     ):
         if paths:
             print(
-                f'{len(paths)} photos {what}, for example {printable(paths[0])}: --sync brings '
+                f'{len(paths)} photo(s) {what}, for example {printable(paths[0])}: --sync brings '
                 'the gallery up to date',
                 file=sys.stderr,
             )
@@ -169,7 +175,7 @@ class _Indexing:
         removed = self.gallery.remove(self.outdated if finished else replaced)
         if self.waiting:
             self.gallery.add(list(self.waiting), np.stack(list(self.waiting.values())))
-        if self.waiting or removed:
+        if self.waiting or removed or self.gallery.is_converted:
             self.gallery.save()
         self.added += len(self.waiting)
         self.waiting.clear()
@@ -210,7 +216,8 @@ def show_gallery(args: argparse.Namespace) -> int:
 
 def query_photos(args: argparse.Namespace) -> int:
     """Search for images; the exit code is 1 if none could be read."""
-    gallery = Gallery.load(args.gallery)
+    settings = args.config and settings_of(read_config_file(args.config))
+    gallery = Gallery.load(args.gallery, settings)
     require_writable(args.out)
     images = find_images(args)
     searcher = load_searcher(gallery, args)
@@ -231,7 +238,7 @@ def query_photos(args: argparse.Namespace) -> int:
     shown = {match.photo for answer in answers for match in answer.found}
     if gone := [photo.path for photo in shown if photo.state() == 'gone']:
         print(
-            f'{len(gone)} photos that were found are gone since they were indexed, for example '
+            f'{len(gone)} photo(s) that were found are gone since being indexed, for example '
             f'{printable(min(gone))}: `index --sync` or `remove` takes them out',
             file=sys.stderr,
         )
@@ -252,5 +259,5 @@ def run(args: argparse.Namespace) -> int:
     write_any_character()
     try:
         return COMMANDS[args.command](args)
-    except (ValueError, OSError, ImportError, RuntimeError, FloatingPointError) as error:
+    except EXPECTED as error:
         sys.exit(str(error))

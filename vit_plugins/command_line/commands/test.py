@@ -14,6 +14,7 @@ from mmengine.evaluator import DumpResults
 from ...config_edits.crop_ratio import set_crop_ratio
 from ...config_edits.walking import pipelines_of
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.score_report_hook import ScoreReportHook
 from ...engine.launch import (
     add_own_hooks,
     build_runner,
@@ -25,14 +26,17 @@ from ...engine.launch import (
     set_work_dir,
 )
 from ...fileio.printable_text import write_any_character
+from ...fileio.result_table import write_rows
 from ...weights.index import resolve_weights
 from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import find_trained, trained_classes
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
+    use_named_config(args)
     default_work_dir = f'work_dirs/{run_name(args)}/test'
     trained = Path(args.config).is_dir()
     if trained:
@@ -120,11 +124,42 @@ def average_over_views(cfg: Config) -> None:
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 
+def write_results(
+    args: argparse.Namespace, metrics: dict[str, float], rows: list[dict[str, object]]
+) -> None:
+    """Write what ``--out`` asks for; pickled predictions are written by the host.
+
+    Args:
+        args: The arguments of the tool.
+        metrics: What was measured.
+        rows: File, true and predicted class and score of each image.
+
+    Raises:
+        SystemExit: If the model does not give each image one class.
+    """
+    kind = Path(args.out).suffix.lower()
+    if args.out_item == 'metrics':
+        if kind == '.csv':
+            write_rows(args.out, [dict(metric=k, value=v) for k, v in metrics.items()])
+        else:
+            mmengine.dump(metrics, args.out)
+    elif kind != '.pkl':
+        if not rows:
+            raise SystemExit(
+                f'--out {args.out}: this model does not give each image one class; write its '
+                'predictions as .pkl, or its scores with --out-item metrics'
+            )
+        write_rows(args.out, rows)
+
+
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Test and return what was measured."""
     write_any_character()
-    runner = build_runner(complete_config(args))
-    if args.out and args.out_item != 'metrics':
+    runner = build_runner(complete_config(args), quiet=True)
+    scores = ScoreReportHook()
+    runner.register_hook(scores)
+    pickled = args.out and Path(args.out).suffix.lower() == '.pkl'
+    if pickled and args.out_item != 'metrics':
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     try:
         metrics = runner.test()
@@ -134,7 +169,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         ) from None
     except (UnfitDataError, FloatingPointError) as error:  # in words: no traceback needed
         raise SystemExit(f'{error}') from None
-    if args.out and args.out_item == 'metrics' and is_main_process():
-        mmengine.dump(metrics, args.out)
+    if args.out and is_main_process():
+        write_results(args, metrics, scores.rows)
     end_ranks()
     return metrics

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.logging import print_log
 
 from ...config_edits.config_check import check_config
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
-from ...config_edits.recipe_weights import require_weights
+from ...config_edits.recipe_weights import is_pretrained, require_weights
+from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.training_report_hook import TrainingReportHook
+from ...engine.interruption import (
+    StopHook,
+    TrainingStopped,
+    last_saved,
+    stopping_between_steps,
+)
 from ...engine.launch import (
     TRAINED_ANEW,
     add_own_hooks,
@@ -32,19 +43,26 @@ from ...engine.work_folder import (
     planned_classes,
 )
 from ...fileio.printable_text import write_any_character
+from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import resume_from
 from ..data_arguments import run_name
+from .named_config import use_named_config
+from .training_options import apply_training_options, choose_device
+
+STOPPED = 130  # what shells know as ended by Ctrl-C
 
 
 def complete_config(args: argparse.Namespace) -> Config:
     """Turn the arguments into a config that says all that will happen."""
     splits = ['train'] if args.no_validate else ['train', 'val']
+    use_named_config(args)
     cfg = read_config(args)
     try:
         check_config(cfg)
     except UnusedSettingError as error:
         raise SystemExit(str(error)) from None
+    cfg = apply_training_options(cfg, args)
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
     if args.no_validate:
@@ -99,19 +117,58 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
         cfg: The config, changed in place.
         args: The arguments of the tool.
     """
+    weights = args.pretrained or default_weights(cfg)
     try:
-        if args.pretrained is not None:
-            cfg = apply_pretrained(cfg, args.pretrained)
+        if weights is not None:
+            cfg = apply_pretrained(cfg, weights)
     except ValueError as error:  # in words: no traceback needed
+        if args.pretrained is None:
+            return begin_from_scratch(cfg, args, error)
         raise SystemExit(f'--pretrained: {error}') from None
     try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
-        if args.pretrained is None and not cfg.get('resume'):
+        if weights is None and not cfg.get('resume'):
             require_weights(cfg)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
     return cfg
+
+
+def default_weights(cfg: Config) -> str | None:
+    """Return the weights that a recipe starts from where nobody names any.
+
+    Args:
+        cfg: The config. One that names weights itself, as ``load_from``, needs no others.
+    """
+    named = cfg.get('load_from') or any(map(is_pretrained, walk(cfg.model)))
+    return None if named else cfg.get('default_weights')
+
+
+def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError) -> Config:
+    """Take the recipe for random weights where the default weights cannot be had.
+
+    Args:
+        cfg: The config of the recipe with weights.
+        args: The arguments of the tool, changed in place.
+        reason: Why the weights cannot be had.
+
+    Raises:
+        SystemExit: If a run with weights is to go on, or no other recipe is named.
+    """
+    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
+    other = cfg.get('from_scratch')
+    if begun or other is None:
+        raise SystemExit(
+            f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
+        )
+    print_log(
+        f'{cfg.default_weights}, the weights to start from, cannot be had ({reason}).\n'
+        f'Training from random weights instead, with {other}. With weights the result is better '
+        'as a rule: fetch them by other means and name the file with --pretrained FILE'
+    )
+    args.config = str(resource_root() / other)
+    return complete_config(args)
 
 
 def _advice(cfg: Config) -> str:
@@ -123,15 +180,46 @@ def _advice(cfg: Config) -> str:
     )
 
 
-def train(cfg: Config, numbered: bool) -> None:
+def train(cfg: Config, args: argparse.Namespace) -> None:
     """Train in a work dir that no other run uses; the default one may get a number.
 
     Args:
         cfg: The config, changed in place.
-        numbered: Whether the folder may get a number.
+        args: The arguments of the tool.
+
+    Raises:
+        SystemExit: With how to go on, if the training was asked to stop.
     """
-    with claimed_work_dir(cfg, numbered):
-        build_trainer(cfg, TRAINED_ANEW).train()
+    stop = StopHook()
+    with claimed_work_dir(cfg, args.numbered):
+        runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        runner.register_hook(stop)
+        runner.register_hook(TrainingReportHook(baselines=not args.no_baselines))
+        try:
+            with stopping_between_steps(stop):
+                runner.train()
+        except (TrainingStopped, KeyboardInterrupt):
+            if args.debug:
+                raise
+            print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
+            raise SystemExit(STOPPED) from None
+
+
+def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
+    """Return, in a line, what is saved of a training that was stopped, and how it goes on.
+
+    Args:
+        work_dir: Its folder.
+        args: The arguments of the tool.
+    """
+    saved = last_saved(work_dir)
+    if saved is None:
+        return 'Stopped before anything was saved (a training by epochs saves each whole one).'
+    words = [word for word in sys.argv[1:] if word != '--resume']
+    again = ['vit-plugins', 'train', *words] if words else ['the same command']
+    named = [] if args.work_dir else ['--work-dir', work_dir]
+    command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
+    return f'Stopped; {saved} of {work_dir} is saved. To go on: {command}'
 
 
 def run(args: argparse.Namespace) -> None:
@@ -141,6 +229,7 @@ def run(args: argparse.Namespace) -> None:
         SystemExit: In words, if no step would be taken or numbers are not finite.
     """
     write_any_character()
+    choose_device(args)
     cfg = complete_config(args)
     try:
         if args.check:
@@ -148,7 +237,7 @@ def run(args: argparse.Namespace) -> None:
             if is_main_process():
                 print(summary)
         else:
-            train(cfg, args.numbered)
+            train(cfg, args)
     except CheckpointMismatchError as error:  # in words: no traceback needed
         raise SystemExit(f'{error}{_advice(cfg)}') from None
     except (UnfitDataError, WorkFolderError, UnusedSettingError, FloatingPointError) as error:

@@ -9,10 +9,12 @@ from .metric_name_hook import MetricNameHook
 from .progress_hook import ProgressHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .run_record_hook import RunRecordHook
+from .score_report_hook import ScoreReportHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
 from .training_guard_hook import TrainingGuardHook
+from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'CrashSafeCheckpointHook',
@@ -26,8 +28,10 @@ __all__ = [
     'ProgressHook',
     'RetrievalBaselineHook',
     'RunRecordHook',
+    'ScoreReportHook',
     'SeededDrawsHook',
     'StrictLoadHook',
     'TimeBudgetHook',
     'TrainingGuardHook',
+    'TrainingReportHook',
 ]

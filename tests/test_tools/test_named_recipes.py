@@ -1,0 +1,72 @@
+"""Recipes by short names, and what ``photos`` does where its weights cannot be had."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from vit_plugins.command_line.commands import train as train_command
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for label in ('cat', 'dog'):
+        (tmp_path / 'photos' / label).mkdir(parents=True)
+        for i in range(5):
+            Image.new('RGB', (8, 8)).save(tmp_path / 'photos' / label / f'{i}.png')
+    return tmp_path / 'photos'
+
+
+def completed(train_tool, *words):
+    args = train_tool.parse_args(list(map(str, words)))
+    return args, train_command.complete_config(args)
+
+
+def no_network(cfg, weights):
+    raise ValueError(f'{weights}: no network')
+
+
+def test_photos_starts_from_its_default_weights(train_tool, photos, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        train_command, 'apply_pretrained', lambda cfg, weights: asked.append(weights) or cfg
+    )
+    _, cfg = completed(train_tool, 'photos', '--data-root', photos)
+    assert asked == ['convit-tiny_3rdparty_in1k']
+    assert cfg.work_dir == 'work_dirs/photos'
+    completed(train_tool, 'photos', '--data-root', photos, '--pretrained', 'other.pth')
+    assert asked[1:] == ['other.pth']
+
+
+def test_without_its_weights_photos_are_trained_from_scratch(
+    train_tool, photos, monkeypatch, capsys
+):
+    monkeypatch.setattr(train_command, 'apply_pretrained', no_network)
+    _, cfg = completed(train_tool, 'photos', '--data-root', photos)
+    assert (cfg.work_dir, cfg.model.backbone.type) == ('work_dirs/photos-scratch', 'CvT')
+    out = capsys.readouterr()
+    assert 'cannot be had (convit-tiny_3rdparty_in1k: no network)' in out.out + out.err
+
+
+def test_a_begun_run_does_not_change_its_recipe(train_tool, photos, monkeypatch):
+    monkeypatch.setattr(train_command, 'apply_pretrained', no_network)
+    (photos.parent / 'w').mkdir()
+    (photos.parent / 'w' / 'epoch_1.pth').touch()
+    words = ['photos', '--data-root', photos, '--resume', '--work-dir', photos.parent / 'w']
+    with pytest.raises(SystemExit, match=r'Name a file with --pretrained FILE'):
+        completed(train_tool, *words)
+    with pytest.raises(SystemExit, match=r'--pretrained: other.pth: no network'):
+        completed(train_tool, *words, '--pretrained', 'other.pth')
+
+
+def test_a_misspelt_name_gets_the_nearest(train_tool, test_tool):
+    with pytest.raises(SystemExit, match=r'no config or model .* fotos: did you mean photos'):
+        train_tool.main(['fotos'])
+    with pytest.raises(SystemExit, match=r'did you mean photos-scratch'):
+        test_tool.main(['photos-scrach', 'x.pth'])
+
+
+def test_old_names_go_on(train_tool, photos):
+    _, cfg = completed(train_tool, 'convit_drloc_folder', '--data-root', photos)
+    assert cfg.work_dir == 'work_dirs/convit_drloc_folder'

@@ -1,0 +1,110 @@
+"""What a training says on the terminal, and how it ends when it is asked to stop."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+from PIL import Image
+
+from vit_plugins.command_line.commands import train as train_command
+
+ADDED = """
+train_dataloader['dataset'] = dict(
+    type='ImageFolder', data_root='{0}/photos', part='train', pipeline=pipeline)
+val_dataloader['dataset'] = dict(
+    type='ImageFolder', data_root='{0}/photos', part='val', pipeline=pipeline, test_mode=True)
+train_cfg['max_epochs'] = 2
+"""
+BY_STEPS = """
+train_cfg = dict(by_epoch=False, max_iters=20, val_interval=20)
+train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)
+param_scheduler = None
+default_hooks = dict(checkpoint=dict(by_epoch=False, interval=20))
+"""
+
+
+@pytest.fixture
+def photos(tmp_path, job):
+    rng = np.random.default_rng(0)
+    for label, shade in (('dark', 60), ('grey', 120), ('light', 180)):
+        (tmp_path / 'photos' / label).mkdir(parents=True)
+        for i in range(10):
+            image = rng.normal(shade, 20, (16, 16, 3)).clip(0, 255).astype('uint8')
+            Image.fromarray(image).save(tmp_path / 'photos' / label / f'{i}.png')
+    return tmp_path
+
+
+def test_report_and_short_terminal(photos, job, train_tool, capfd):
+    config = job('talk', ADDED.format(photos))
+    train_tool.main([str(config), '--work-dir', str(photos / 'w')])
+    out = ''.join(capfd.readouterr())
+    assert len(out.splitlines()) < 60
+    assert 'Device: cpu' in out
+    assert '24 images to train on, 6 to validate; 2 epochs, 6 steps of 8' in out
+    assert 'largest class 33.3 %, colour histogram + extra trees' in out
+    assert f'vit-plugins predict {photos / "w"} NEW_PHOTOS' in out
+    assert 'Config:' not in out
+    assert 'Config:' in next((photos / 'w').glob('*/*.log')).read_text()
+    report = (photos / 'w' / 'report.txt').read_text()
+    assert report.startswith('Best epoch: ')
+    assert report in out
+
+
+def test_verbose_shows_all_and_baselines_can_be_left_out(photos, job, train_tool, capfd):
+    config = job('verbose', ADDED.format(photos))
+    words = [str(config), '--work-dir', str(photos / 'w'), '--verbose', '--no-baselines']
+    train_tool.main(words)
+    out = ''.join(capfd.readouterr())
+    assert 'Config:' in out
+    assert 'without a network' not in out
+
+
+@pytest.fixture
+def signalled():
+    """Add a hook that sends a signal to its own process in the midst of a step."""
+
+    class Signals(Hook):
+        def __init__(self, number, step):
+            self.number, self.step = number, step
+
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == self.step:
+                os.kill(os.getpid(), self.number)
+
+    HOOKS.register_module(module=Signals, name='SignalsOfATest', force=True)
+    yield "\ncustom_hooks = [dict(type='SignalsOfATest', number={}, step={})]\n"
+    HOOKS.module_dict.pop('SignalsOfATest')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_says_how_to_go_on(photos, job, train_tool, signalled, capfd, number):
+    added = ADDED.format(photos) + signalled.format(int(number), 4)
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit, match='130'):
+        train_tool.main([str(job('stop', added)), '--work-dir', str(photos / 'w')])
+    assert signal.getsignal(number) == before
+    out = ''.join(capfd.readouterr())
+    assert f'Stopped; epoch_1.pth of {photos / "w"} is saved. To go on: ' in out
+    assert '--resume' in out
+
+
+def test_a_training_by_steps_saves_the_last_one_and_goes_on(
+    photos, job, train_tool, signalled, capfd
+):
+    stopping = job('steps', BY_STEPS + signalled.format(int(signal.SIGINT), 6))
+    words = ['--work-dir', str(photos / 'w')]
+    with pytest.raises(SystemExit, match='130'):
+        train_tool.main([str(stopping), *words])
+    assert 'Stopped; iter_7.pth' in ''.join(capfd.readouterr())
+    train_tool.main([str(job('steps', BY_STEPS)), *words, '--resume'])
+    assert 'iter: 7' in ''.join(capfd.readouterr())
+    assert Path(photos, 'w', 'iter_20.pth').is_file()
+
+
+def test_stopped_before_anything_was_saved(photos, train_tool):
+    args = train_tool.parse_args(['x.py'])
+    assert 'before anything was saved' in train_command.how_to_go_on(str(photos), args)

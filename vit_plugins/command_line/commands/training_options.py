@@ -1,0 +1,69 @@
+"""Put the options of a training into its config."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmengine.config import Config
+
+from ...config_edits.batch_size import set_batch_size
+from ...config_edits.epoch_count import set_epochs
+from ...config_edits.learning_rate import set_lr
+from ...config_edits.seed import set_seed
+from ...config_edits.time_limit import parse_time, set_time_limit
+from ...config_edits.workers import set_workers
+from ...engine.device import use_device
+
+
+def choose_device(args: argparse.Namespace) -> None:
+    """Use the device that was named.
+
+    Args:
+        args: The arguments of the tool.
+
+    Raises:
+        SystemExit: If there is none here.
+    """
+    try:
+        if args.device is not None:
+            use_device(args.device)
+    except ValueError as error:
+        raise SystemExit(f'{error}') from None
+
+
+def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
+    """Change a recipe as the options ask, and refuse those that it cannot honour.
+
+    Args:
+        cfg: The recipe, changed in place.
+        args: The arguments of the tool.
+
+    Returns:
+        The same config.
+
+    Raises:
+        SystemExit: In words, if an option is out of range or the recipe cannot honour it.
+    """
+    try:
+        if args.epochs is not None:
+            set_epochs(cfg, args.epochs)
+        if args.batch_size is not None:
+            set_batch_size(cfg, args.batch_size, scale_lr=args.lr is None)
+        if args.lr is not None:
+            set_lr(cfg, args.lr)
+        if args.seed is not None:
+            set_seed(cfg, args.seed)
+        if args.workers is not None:
+            set_workers(cfg, args.workers)
+        if args.time_limit is not None:
+            set_time_limit(cfg, _seconds(args.time_limit))
+    except ValueError as error:
+        raise SystemExit(f'{error}') from None
+    return cfg
+
+
+def _seconds(text: str) -> float:
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise ValueError(f'--time-limit: {error}') from None

@@ -1,0 +1,70 @@
+"""The arguments that change how a recipe trains."""
+
+import argparse
+
+DEVICES = ('cpu', 'cuda', 'mps')
+BALANCES = ('none', 'sampler', 'loss')
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is asked most often of a training, where ``--cfg-options`` would do it, too.
+
+    Args:
+        parser: The parser of the tool that trains.
+    """
+    group = parser.add_argument_group('what is changed most often; the rest of a recipe follows')
+    group.add_argument('--epochs', type=int, metavar='N', help='passes over the images')
+    group.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help='images of a step on each device; the learning rate follows unless --lr names it',
+    )
+    group.add_argument(
+        '--img-size', type=int, metavar='PIXELS', help='height and width of the images'
+    )
+    group.add_argument('--lr', type=float, help='highest learning rate')
+    group.add_argument(
+        '--seed', type=int, help='of weights and augmentation; which photos validate stays'
+    )
+    group.add_argument(
+        '--time-limit',
+        metavar='TIME',
+        help='end in time, the schedule run to its end: 20m, 1h30m, 90s, from the first step on',
+    )
+    group.add_argument('--workers', type=int, metavar='N', help='processes that load images')
+    group.add_argument('--device', choices=DEVICES, help='default: the first GPU, else the CPU')
+    group.add_argument(
+        '--balance',
+        choices=BALANCES,
+        help='with --data-root: what rare classes get; sampler: each class is drawn equally '
+        'often; loss: each class weighs equally in the loss',
+    )
+    group.add_argument(
+        '--skip-unreadable',
+        action='store_true',
+        help='with --data-root: leave out images that cannot be read, instead of stopping',
+    )
+    group.add_argument(
+        '--group-by',
+        metavar='REGEX|FILE.csv',
+        help='with --data-root: photos of one group (object, patient, day) are all trained on or '
+        'all held out; what the expression, or its first bracket, matches of a path below the '
+        'folder, or a table with the columns file and group',
+    )
+    group.add_argument(
+        '--labels',
+        metavar='FILE.csv',
+        help='with --data-root: a table with the columns file and class, in the place of class '
+        'folders',
+    )
+    group.add_argument(
+        '--verbose',
+        action='store_true',
+        help='show config, hooks and parameter groups on the terminal, too; the log file has them',
+    )
+    group.add_argument(
+        '--no-baselines',
+        action='store_true',
+        help='do not score the largest class and colour histograms beside the result',
+    )

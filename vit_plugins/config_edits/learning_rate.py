@@ -1,0 +1,41 @@
+"""Another learning rate: ``--lr``."""
+
+from __future__ import annotations
+
+import math
+
+from mmengine.config import Config
+
+from .epoch_count import schedules_of
+
+RATES = ('warmup_lr', 'eta_min')  # of schedules, as learning rates rather than shares
+
+
+def set_lr(cfg: Config, lr: float) -> Config:
+    """Train with this highest learning rate; the rates that schedules name keep their shares.
+
+    Args:
+        cfg: A config with one optimizer, changed in place.
+        lr: The learning rate, above 0.
+
+    Returns:
+        The same config.
+
+    Raises:
+        ValueError: If the rate is not positive, or there is no optimizer whose rate it could be.
+    """
+    if not (lr > 0 and math.isfinite(lr)):
+        raise ValueError(f'--lr must be a positive number, got {lr}')
+    optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
+    if not optimizer or optimizer.get('lr') is None:
+        raise ValueError(
+            f'--lr {lr}: this recipe has not one optimizer with a learning rate of its own; set '
+            'those in optim_wrapper with --cfg-options'
+        )
+    factor = lr / optimizer['lr']
+    optimizer['lr'] = lr
+    for schedule in schedules_of(cfg):
+        for key in RATES:
+            if schedule.get(key):
+                schedule[key] = float(f'{schedule[key] * factor:.6g}')
+    return cfg

@@ -1,0 +1,37 @@
+"""Which device a run uses: ``--device``."""
+
+from __future__ import annotations
+
+import mmengine.device.utils as host_device
+import torch
+
+DEVICES = ('cpu', 'cuda', 'mps')
+
+
+def use_device(name: str) -> None:
+    """Have this process use a device, where the host takes the first kind that it finds.
+
+    The host asks once, as it is imported, and has no setting for another; what it then hands out
+    is replaced.
+
+    Args:
+        name: 'cpu', 'cuda' or 'mps'.
+
+    Raises:
+        ValueError: If there is no such device here.
+    """
+    found = [device for device in DEVICES if _is_here(device)]
+    if name not in found:
+        raise ValueError(
+            f'--device {name}: this machine, with torch {torch.__version__}, has '
+            f'{" and ".join(found)} only'
+        )
+    host_device.DEVICE = name
+
+
+def _is_here(device: str) -> bool:
+    if device == 'cuda':
+        return torch.cuda.is_available()
+    if device == 'mps':
+        return torch.backends.mps.is_available()
+    return True

@@ -1,0 +1,101 @@
+"""A test as a person reads it: how many images, how sure, which classes are confused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.dist import collect_results, is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+
+from ...evaluation.functional.confusion import format_scores
+
+MOST_CLASSES = 30  # of which a table and a matrix are shown
+
+
+@HOOKS.register_module()
+class ScoreReportHook(Hook):
+    """Log accuracy with its interval, a table of the classes and what they are taken for.
+
+    Attributes:
+        rows: File, true class, predicted class and score of each image, once the test is over;
+            empty of a model that does not give each image one class.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._own: list[tuple[str, int, int, float]] = []
+
+    def __repr__(self) -> str:
+        return 'ScoreReportHook()'
+
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Keep label and prediction of each image.
+
+        Args:
+            runner: The runner.
+            batch_idx: Unused.
+            data_batch: Unused.
+            outputs: The samples.
+        """
+        self._own += [row for row in map(_row, outputs or ()) if row is not None]
+
+    def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Log the table.
+
+        Args:
+            runner: The runner.
+            metrics: Unused.
+        """
+        dataset = runner.test_loop.dataloader.dataset
+        found = collect_results(self._own, len(dataset), 'cpu')
+        classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+        if not is_main_process() or not found or not classes:
+            return
+        self.rows = [
+            dict(file=file, true=classes[truth], predicted=classes[named], score=round(score, 6))
+            for file, truth, named, score in found
+        ]
+        confusion = np.zeros((len(classes), len(classes)), np.int64)
+        np.add.at(confusion, tuple(np.array([row[1:3] for row in found]).T), 1)
+        lines = format_scores(confusion, classes)
+        if len(classes) > MOST_CLASSES:
+            lines = [lines[0], *(line for line in lines[-1:] if line.startswith('named'))]
+        else:
+            lines += matrix_lines(confusion, classes)
+        text = '\n'.join(lines)
+        runner.logger.info(f'Tested.\n{text}', extra=dict(shown=True))
+
+
+def matrix_lines(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Write a confusion matrix: a row for each class, a column for what its images are named.
+
+    Args:
+        confusion: Counts, (K, K).
+        classes: The K classes.
+    """
+    width = max(map(len, classes))
+    cell = max(len(str(confusion.max())), len(str(len(classes)))) + 1
+    heads = ''.join(f'{i + 1:{cell}}' for i in range(len(classes)))
+    lines = [f'{"rows: class, columns: named":{width + 4}}', f'{"":{width + 4}}{heads}']
+    for i, name in enumerate(classes):
+        counts = ''.join(f'{count:{cell}}' for count in confusion[i])
+        lines.append(f'{i + 1:3} {name:{width}}{counts}')
+    return lines
+
+
+def _row(sample: Any) -> tuple[str, int, int, float] | None:
+    """Return file, label, prediction and score of a sample, None if it has not one of each."""
+    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
+    truth, named, scores = (get(key) for key in ('gt_label', 'pred_label', 'pred_score'))
+    if truth is None or named is None or truth.numel() != 1 or named.numel() != 1:
+        return None
+    score = float(scores[int(named)]) if scores is not None and scores.ndim == 1 else float('nan')
+    return str(get('img_path') or ''), int(truth), int(named), score

@@ -1,0 +1,99 @@
+"""What a confusion matrix tells of each class, and which classes are taken for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .statistics import wilson_interval
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well a class is known.
+
+    Attributes:
+        name: The class.
+        images: How many images it has.
+        right: How many of them are named rightly.
+        named: How many images are given its name.
+        low: Lower end of the 95 % interval of the share that is right, by Wilson.
+        high: Upper end.
+    """
+
+    name: str
+    images: int
+    right: int
+    named: int
+    low: float
+    high: float
+
+
+def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
+    """Score each class.
+
+    Args:
+        confusion: Counts, (K, K): of images of class i, those named j.
+        names: The K classes.
+
+    Raises:
+        ValueError: If the shape is not that of the classes.
+    """
+    if confusion.shape != (len(names), len(names)):
+        raise ValueError(f'{len(names)} classes need as many rows and columns: {confusion.shape}')
+    scores = []
+    for i, name in enumerate(names):
+        images, right = int(confusion[i].sum()), int(confusion[i, i])
+        low, high = wilson_interval(right, images) if images else (0.0, 1.0)
+        scores.append(ClassScore(name, images, right, int(confusion[:, i].sum()), low, high))
+    return scores
+
+
+def most_confused(
+    confusion: np.ndarray, names: Sequence[str], most: int = 3
+) -> list[tuple[str, str, int]]:
+    """Return which classes are named otherwise most often.
+
+    Args:
+        confusion: Counts, (K, K): of images of class i, those named j.
+        names: The K classes.
+        most: How many pairs.
+
+    Returns:
+        Class, what it is taken for, and how often, falling.
+    """
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind='stable')[:most]
+    pairs = [np.unravel_index(place, wrong.shape) for place in order]
+    return [(names[i], names[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+
+
+def format_scores(confusion: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Write accuracy, a line for each class and the classes confused most.
+
+    Args:
+        confusion: Counts, (K, K): of images of class i, those named j.
+        names: The K classes.
+    """
+    right, count = int(np.trace(confusion)), int(confusion.sum())
+    low, high = wilson_interval(right, count)
+    width = max(len('class'), *map(len, names))
+    lines = [
+        f'accuracy {100 * right / count:.1f} % ({right} of {count} images; 95 % interval '
+        f'{100 * low:.1f} to {100 * high:.1f})',
+        f'{"class":{width}}  images   right  interval (95 %)  of those named so',
+    ]
+    for score in class_scores(confusion, names):
+        share = f'{100 * score.right / score.images:5.1f} %' if score.images else '      -'
+        precision = f'{100 * score.right / score.named:5.1f} %' if score.named else '      -'
+        lines.append(
+            f'{score.name:{width}}  {score.images:6} {share}  {100 * score.low:5.1f} to '
+            f'{100 * score.high:5.1f}   {precision}'
+        )
+    if pairs := most_confused(confusion, names):
+        told = ', '.join(f'{a} as {b} ({n})' for a, b, n in pairs)
+        lines.append(f'named otherwise most often: {told}')
+    return lines

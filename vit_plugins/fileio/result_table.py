@@ -1,0 +1,41 @@
+"""Rows as CSV or JSON, whole at any moment."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .printable_text import spreadsheet_cell
+
+
+def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows; spreadsheet programs run none of the cells.
+
+    Args:
+        path: A file that ends in ``.csv`` or ``.json``.
+        rows: At least one; all have the keys of the first.
+
+    Raises:
+        ValueError: If the file ends otherwise.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind == '.json':
+        text = json.dumps(list(map(dict, rows)), indent=1, ensure_ascii=False)
+    elif kind == '.csv':
+        stream = io.StringIO(newline='')
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: spreadsheet_cell(v) if isinstance(v, str) else v
+                             for k, v in row.items()})  # fmt: skip
+        text = stream.getvalue()
+    else:
+        raise ValueError(f'{path}: rows are written as .csv or .json')
+    part = path.with_name(f'{path.name}.part')
+    part.write_text(text, encoding='utf-8', errors='backslashreplace', newline='')
+    part.replace(path)
