@@ -5,12 +5,12 @@ that later, after they have read their arguments, as it takes seconds.
 """
 
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from .command_line.own_process import is_own_command
 from .deprecation import moved_modules
 from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
+from .resources import package_version
 
 if TYPE_CHECKING:
     from .inference.classify import Classifier
@@ -20,10 +20,7 @@ __all__ = ['Classifier', 'Searcher', '__version__', 'register']
 
 moved_modules.install()
 
-try:
-    __version__ = version('vit-plugins')
-except PackageNotFoundError:  # a copy of the files that is not installed
-    __version__ = '0+unknown'
+__version__ = package_version()
 
 
 def register() -> None:

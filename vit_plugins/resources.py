@@ -1,5 +1,6 @@
 """Where configs, tools and the model index are: beside the package or inside it."""
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -20,3 +21,11 @@ def resource_root() -> Path:
         f'vit_plugins in {package} came without its configs: reinstall it from a wheel or a '
         'complete checkout (pip install --force-reinstall --no-deps ...).'
     )
+
+
+def package_version() -> str:
+    """Return the version of this package; '0+unknown' of a copy that is not installed."""
+    try:
+        return version('vit-plugins')
+    except PackageNotFoundError:
+        return '0+unknown'

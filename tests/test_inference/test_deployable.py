@@ -55,6 +55,10 @@ def test_the_localization_mlp_vanishes_and_the_model_keeps_its_own():
     assert [name for name, _ in model.named_parameters() if name.startswith('head.drloc.')]
 
 
+@pytest.mark.skipif(
+    torch.__version__.startswith('2.1.'),
+    reason='torch 2.1 has no convolution of half precision on a CPU',
+)
 @torch.no_grad()
 def test_descriptors_are_projected_and_of_length_one():
     model, images = build(RETRIEVER), torch.randn(3, 3, 16, 16)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from ..models.heads.drloc_weights import plain_state_dict
 from ..models.layers.free_size import is_free, pad_to_patches, resize_positions
+from ..resources import package_version
 from ..weights.loading import SPARED, load_weights
 from . import deployed
 from .deployable import TASKS, Deployable, Network
@@ -114,7 +114,7 @@ def export_model(
     require_packages(form)
     path = Path(path)
     part = path.with_name(f'part-{path.name}')
-    metadata = deployable.metadata | {'vit_plugins': version('vit-plugins')}
+    metadata = deployable.metadata | {'vit_plugins': package_version()}
     try:
         if form == 'safetensors':
             write_safetensors(deployable, metadata, part)

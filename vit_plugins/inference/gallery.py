@@ -190,7 +190,8 @@ class Gallery:
         gallery.photos = [Photo(*row) for row in about['photos']]
         if gallery.photos:
             index = faiss().read_index(str(_file(folder, about['index'])))
-            gallery.descriptors = index.reconstruct_n(0, index.ntotal)
+            # a tensor, if something has imported faiss.contrib.torch_utils
+            gallery.descriptors = np.asarray(index.reconstruct_n(0, index.ntotal))
             _require_as_many(gallery)
         return gallery
 

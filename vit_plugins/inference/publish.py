@@ -17,6 +17,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from ..config_edits.walking import leaf_datasets
+from ..resources import package_version
 from ..weights.index import PUBLISHED_INDEX
 from ..weights.safe_reading import load_checkpoint_file
 from .deployable import task_of
@@ -266,8 +267,10 @@ def write_card(
         weights=weights.name,
         training=f'{meta.get("epoch")} epochs, {meta.get("iter")} steps',
         versions=', '.join(
-            f'{package} {version(package)}'
-            for package in ('torch', 'mmengine', 'mmpretrain', 'vit-plugins')
+            [
+                *(f'{name} {version(name)}' for name in ('torch', 'mmengine', 'mmpretrain')),
+                f'vit-plugins {package_version()}',
+            ]
         ),
         metrics='\n'.join(['| as logged | |', '|---|---|', *rows]) if rows else 'None was logged.',
         folder=weights.parent.name,

@@ -68,6 +68,9 @@ class TokenBackbone(BaseBackbone):
         self.frozen_stages = frozen_stages
         self.interpolate_mode = interpolate_mode
         self.with_cp = with_cp
+        self.extra_positions = (
+            self.names.extra_tokens
+        )  # which the compiler of torch 2.1 cannot read
         self._register_state_dict_hook(record_grid)
 
     # --- frozen parts ---------------------------------------------------------------------------
@@ -160,7 +163,7 @@ class TokenBackbone(BaseBackbone):
     def add_positions(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return tokens (B, N, D) with ``pos_embed``, resized to their grid.
 
-        Positions before those of the patches are those of ``names.extra_tokens``.
+        Positions before those of the patches are ``extra_positions``.
 
         Args:
             x: Tokens, with as many others before the patches.
@@ -171,7 +174,7 @@ class TokenBackbone(BaseBackbone):
             self.patch_resolution,
             grid,
             self.interpolate_mode,
-            self.names.extra_tokens,
+            self.extra_positions,
         )
 
     def prepend_cls_token(self, x: Tensor) -> Tensor:

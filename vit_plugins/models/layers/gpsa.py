@@ -171,7 +171,7 @@ class GPSA(BaseModule):
         """
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention
-            basis = torch.eye(4, 3, dtype=like.dtype, device=like.device)  # the last row is 0
+            basis = torch.eye(4, 3, device=like.device).to(like.dtype)  # the last row is 0
             rows = self.pos_proj(basis)  # (4, h)
         return (rows[:3] - rows[3]).T
 
