@@ -15,8 +15,8 @@ from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from vit_plugins.config_edits.epochs import scale_epochs
 from vit_plugins.config_edits.fraction import use_fraction
+from vit_plugins.config_edits.scale_epochs import scale_epochs
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
 

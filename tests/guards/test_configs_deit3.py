@@ -25,7 +25,7 @@ from mmpretrain.structures import DataSample
 from timm.optim import Lamb
 from timm.scheduler import CosineLRScheduler
 
-from vit_plugins.config_edits.data import apply_data
+from vit_plugins.config_edits.dataset_by_name import apply_data
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'deit3'

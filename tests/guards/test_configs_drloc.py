@@ -22,7 +22,7 @@ from mmpretrain.registry import HOOKS, MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from vit_plugins.config_edits.data import apply_data, read_data, use_data
+from vit_plugins.config_edits.dataset_by_name import apply_data, read_data, use_data
 from vit_plugins.models.losses import drloc_loss
 from vit_plugins.weights.index import index_models
 

@@ -12,7 +12,7 @@ from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch import nn
 
-from vit_plugins.config_edits.data import apply_data
+from vit_plugins.config_edits.dataset_by_name import apply_data
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'vit'

@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 from mmengine.config import Config
 
-from vit_plugins.config_edits import data
-from vit_plugins.config_edits.data import apply_data, class_count
+from vit_plugins.config_edits import dataset_by_name as data
+from vit_plugins.config_edits.dataset_by_name import apply_data, class_count
 from vit_plugins.config_edits.fraction import use_fraction
 from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.recipes.published import fill_published, pairs, published, results_of

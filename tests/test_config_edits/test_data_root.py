@@ -10,8 +10,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
 
 from vit_plugins.config_edits import known_layout
-from vit_plugins.config_edits.data import apply_data
 from vit_plugins.config_edits.data_root import apply_data_root, hold_nothing_out
+from vit_plugins.config_edits.dataset_by_name import apply_data
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
 from vit_plugins.engine.launch import end_ranks

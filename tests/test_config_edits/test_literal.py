@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from vit_plugins.config_edits.data import apply_data
+from vit_plugins.config_edits.dataset_by_name import apply_data
 from vit_plugins.config_edits.literal import literal_text
 
 CONFIGS = Path(__file__).parents[2] / 'configs'

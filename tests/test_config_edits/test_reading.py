@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vit_plugins.command_line.gone import replacement
-from vit_plugins.config_edits.data import apply_data
+from vit_plugins.config_edits.dataset_by_name import apply_data
 from vit_plugins.config_edits.reading import read_config_file
 from vit_plugins.resources import resource_root
 

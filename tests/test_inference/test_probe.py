@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from vit_plugins.config_edits.data import use_data
+from vit_plugins.config_edits.dataset_by_name import use_data
 from vit_plugins.inference.probe import (
     probe_few_shot,
     probe_knn,

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from vit_plugins.config_edits import data as data_edits
+from vit_plugins.config_edits import dataset_by_name as data_edits
 from vit_plugins.recipes.finding import find_config
 from vit_plugins.recipes.listing import SHORT_NAMES, list_entries
 from vit_plugins.resources import resource_root

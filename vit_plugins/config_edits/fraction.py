@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmengine.config import Config, ConfigDict
 
 from ..command_line.data_arguments import SUBSETS
-from .epochs import scale_epochs
+from .scale_epochs import scale_epochs
 
 
 def use_fraction(cfg: Config, fraction: float, subset: str = 'first') -> Config:

@@ -101,7 +101,7 @@ class ClassSubset(DatasetWrapper):
     ``int(count * fraction)`` files of each class in sorted order).
 
     The epochs do not grow by themselves:
-    :func:`vit_plugins.config_edits.epochs.scale_epochs` multiplies them by 1 / fraction.
+    :func:`vit_plugins.config_edits.scale_epochs.scale_epochs` multiplies them by 1 / fraction.
 
     Args:
         dataset: A dataset, or the config of one: any that tells ``get_data_info(i)['gt_label']``.

@@ -54,7 +54,7 @@ MOVED = {
     'engine.component_arguments': 'config_edits.component_arguments',
     'engine.config_check': 'config_edits.config_check',
     'engine.cross_validation': 'studies.folds',
-    'engine.epoch_scaling': 'config_edits.epochs',
+    'engine.epoch_scaling': 'config_edits.scale_epochs',
     'engine.fine_tuning': 'config_edits.pretrained',
     'engine.recipe_variables': 'config_edits.recipe_variables',
     'engine.recipe_weights': 'config_edits.recipe_weights',

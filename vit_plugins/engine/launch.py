@@ -15,12 +15,18 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from ..config_edits.component_arguments import HOST_HOOKS
-from ..config_edits.data import SPLITS, class_count, read_data, require_same_task, use_data
 from ..config_edits.data_root import (
     FOLDER_SETTINGS,
     apply_data_root,
     hold_nothing_out,
     require_effect,
+)
+from ..config_edits.dataset_by_name import (
+    SPLITS,
+    class_count,
+    read_data,
+    require_same_task,
+    use_data,
 )
 from ..config_edits.fit_schedules import follow_training
 from ..config_edits.fraction import use_fraction

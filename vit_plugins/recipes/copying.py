@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from ..command_line.data_arguments import run_name
-from ..config_edits.data import apply_data
+from ..config_edits.dataset_by_name import apply_data
 from ..config_edits.fraction import use_fraction
 from ..config_edits.literal import literal_text
 from ..config_edits.reading import read_config_file

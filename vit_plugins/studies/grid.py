@@ -15,9 +15,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ..config_edits.data import apply_data
-from ..config_edits.epochs import scale_epochs
+from ..config_edits.dataset_by_name import apply_data
 from ..config_edits.reading import read_config_file
+from ..config_edits.scale_epochs import scale_epochs
 from .study_file import SPECIAL, load_study_file
 
 # beside what the base config holds, and the runner's own arguments

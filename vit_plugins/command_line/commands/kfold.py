@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from ...config_edits.config_check import check_config
-from ...config_edits.data import apply_data
 from ...config_edits.data_root import apply_data_root
+from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
 from ...fileio.printable_text import write_any_character

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ...config_edits.data import apply_data
 from ...config_edits.data_root import apply_data_root
+from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.presence import require_data
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options

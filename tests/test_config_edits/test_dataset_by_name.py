@@ -9,12 +9,7 @@ import pytest
 from mmengine.config import Config
 
 from vit_plugins.command_line.data_arguments import AUGMENTATIONS, dataset_name
-from vit_plugins.config_edits.data import (
-    apply_data,
-    data_names,
-    read_data,
-    use_data,
-)
+from vit_plugins.config_edits.dataset_by_name import apply_data, data_names, read_data, use_data
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / 'configs/_base_/datasets').glob('*.py'))

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from vit_plugins.config_edits.epochs import scale_epochs, scaled_epochs
+from vit_plugins.config_edits.scale_epochs import scale_epochs, scaled_epochs
 
 
 def config(*schedules, **train_cfg):
