@@ -130,6 +130,7 @@ def test_the_default_folder_gets_a_number_instead(tmp_path, said, left, told):
     assert re.search(told, said[0])
 
 
+@pytest.mark.slow
 def test_a_living_run_is_left_alone_until_its_process_ends(tmp_path, living, said):
     folder = tmp_path / 'w'
     pid = living.pid
@@ -142,6 +143,7 @@ def test_a_living_run_is_left_alone_until_its_process_ends(tmp_path, living, sai
     assert claim(config(folder)) == str(folder)  # no clean-up was needed
 
 
+@pytest.mark.slow
 def test_the_folder_is_free_when_the_run_ends_in_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), claimed_work_dir(config(tmp_path)):
         1 / 0  # noqa: B018

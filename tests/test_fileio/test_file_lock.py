@@ -26,6 +26,7 @@ def said(monkeypatch):
     return texts
 
 
+@pytest.mark.slow
 def test_the_package_needs_no_locks():
     done = subprocess.run(
         [sys.executable, '-c', WITHOUT.format('cell_folder')],

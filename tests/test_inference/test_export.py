@@ -86,6 +86,7 @@ def test_safetensors(deployable, photos, tmp_path):
     assert metadata['vit_plugins']
 
 
+@pytest.mark.slow
 @needs_export
 def test_torch_with_free_sizes(deployable, photos, tmp_path):
     exported = export_model(deployable, 'torch', tmp_path / 'm.pt2', photos, dynamic_size=True)

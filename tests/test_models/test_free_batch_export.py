@@ -102,6 +102,7 @@ CLASSIFIERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', CLASSIFIERS)
 def test_classifier(name):
     model = MODELS.build(CLASSIFIERS[name])
@@ -139,6 +140,7 @@ def fitted(cfg):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RETRIEVERS)
 def test_retriever(name):
     check_free_batch(fitted(RETRIEVERS[name]))

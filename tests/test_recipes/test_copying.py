@@ -33,6 +33,7 @@ def test_copied_config_is_the_same_config(config, tmp_path):
             assert file.read_bytes() == there.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_literal_copy_with_other_data(tmp_path):
     file = write_literal('resnet50-drloc_8xb128-100e', tmp_path, 'svhn')
     assert file == tmp_path / 'resnet50-drloc_8xb128-100e_svhn.py'

@@ -43,6 +43,7 @@ def test_a_pattern_shows_the_data_that_a_recipe_takes():
     assert '--fraction 1 81.4, 0.5 78.2' in list_entries('convit/convit-small_8xb128_in1k')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name',
     [

@@ -72,6 +72,7 @@ def numbers(metrics, prefix):
     return {name: metrics[f'{prefix}/{name}'] for name in names}
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_test_tool(recipe, analyze_tool, test_tool, tmp_path, capsys):
     plain, projected = recipe('plain', BASELINE), recipe('projected', PCA)
     weights = save_weights(plain, tmp_path / 'weights.pth')

@@ -52,6 +52,7 @@ def test_verdict_on_a_gpu(tool, capsys):
     assert lines[3].endswith('9,999')
 
 
+@pytest.mark.slow
 def test_from_start_to_end(tool, monkeypatch, tmp_path, capsys):
     out = tmp_path / 'speed.json'
     options = ['--size', '32', '--batch', '2', '--rounds', '1', '--seconds', '0']

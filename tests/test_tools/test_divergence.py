@@ -94,6 +94,7 @@ def test_predict_refuses_scores(finished, job, predict_tool, tmp_path):
 NO_BATCH = 'train_dataloader.update(batch_size=48, drop_last=True)\n'
 
 
+@pytest.mark.slow
 def test_no_step_at_all_is_refused(job, train_tool, tmp_path):
     added = NO_BATCH.replace('48', '49')
     for flags in ([], ['--check']):

@@ -148,6 +148,7 @@ def test_errors_say_what_to_do(tool, job, photos, capsys):
         tool.main([str(job()), '--data-root', str(photos), '--config-model', '--batch-size', '2'])
 
 
+@pytest.mark.slow
 def test_what_collating_costs(tool, capsys):
     tool.main(['--collate', '--workers', '0', '--rounds', '1', '--batch-size', '700'])
     rows = capsys.readouterr().out.splitlines()[2:]

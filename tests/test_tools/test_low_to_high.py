@@ -36,6 +36,7 @@ def loaded(train_tool, low):
     return runner.model.cpu()
 
 
+@pytest.mark.slow
 def test_position_embedding_is_resized_and_all_else_kept(train_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     low = low_model(train_tool)

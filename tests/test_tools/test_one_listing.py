@@ -11,6 +11,7 @@ from vit_plugins.datasets import folder_scan
 CLASSES = ('dark', 'light ones')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('parts', [[''], ['train', 'val', 'test']], ids=['one folder', 'parts'])
 def test_each_class_folder_is_listed_once(
     parts, job, train_tool, tmp_path, listed_folders, monkeypatch

@@ -30,6 +30,7 @@ def test_a_work_dir_is_enough_and_stays_as_it_is(work_dir, job, test_tool):
     assert Path(tested.load_from) == work_dir / 'epoch_1.pth'
 
 
+@pytest.mark.slow
 def test_metrics_predictions_and_pictures_are_written(work_dir, job, test_tool, tmp_path):
     arguments = [str(job()), str(work_dir / 'epoch_1.pth'), '--work-dir', str(tmp_path)]
     metrics = test_tool.main(

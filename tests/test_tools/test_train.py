@@ -375,6 +375,7 @@ def test_load_from_of_the_command_line_does_not_undo_pretrained(
     assert str(trained / 'epoch_3.pth') in cfg.model.backbone.init_cfg.checkpoint
 
 
+@pytest.mark.slow
 def test_fine_tuning_recipe_asks_for_weights(train_tool, tmp_path):
     config = str(TOOLS.parent / 'configs/convit_drloc_folder_finetune.py')
     for label in ('cat', 'dog'):
@@ -464,6 +465,7 @@ def test_a_metric_that_is_not_measured_is_refused_before_training(
     assert not list(tmp_path.glob('*.pth'))
 
 
+@pytest.mark.slow
 def test_naming_a_metric_changes_no_weight(trained, job, train_tool, tmp_path):
     added = "default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))"
     train_tool.main([str(job('named', added)), '--work-dir', str(tmp_path)])
@@ -492,6 +494,7 @@ val_dataloader['batch_size'] = 12
     assert 0 < float(accuracy) < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('epochs', [3, 4])
 def test_a_recipe_of_100_epochs_trains_a_few(epochs, job, train_tool, tmp_path):
     added = """
@@ -526,6 +529,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix in ('.py', '.pth')}
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_neither_begun_upon_nor_overwritten(
     trained, job, train_tool, test_tool, tmp_path, monkeypatch, capsys
 ):
@@ -558,6 +562,7 @@ def test_a_run_that_cannot_be_built_leaves_the_config_of_another(
     assert contents(work_dir) == kept
 
 
+@pytest.mark.slow
 def test_resume_tells_data_files_of_one_name_apart(train_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = Config.fromfile(CONFIGS / '_base_/datasets/digits.py')

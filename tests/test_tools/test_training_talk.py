@@ -92,6 +92,7 @@ def test_a_stop_says_how_to_go_on(photos, job, train_tool, signalled, capfd, num
     assert '--resume' in out
 
 
+@pytest.mark.slow
 def test_a_training_by_steps_saves_the_last_one_and_goes_on(
     photos, job, train_tool, signalled, capfd
 ):

@@ -44,6 +44,7 @@ def test_a_stage_that_fails_keeps_what_it_found_and_why(run, script_stage):
     assert result['log'] == ['no such kernel']
 
 
+@pytest.mark.slow
 def test_a_stage_that_takes_too_long_is_ended_and_keeps_what_it_found(run, script_stage):
     began = time.monotonic()
     result = run(script_stage(WRITE + 'import time; time.sleep(60)'), seconds=1.0)
@@ -52,6 +53,7 @@ def test_a_stage_that_takes_too_long_is_ended_and_keeps_what_it_found(run, scrip
     assert result['results'] == {'found': '42'}
 
 
+@pytest.mark.slow
 def test_a_stage_that_another_goes_on_with_may_be_ended(run, script_stage):
     stage = script_stage(WRITE + 'import time; time.sleep(60)', goes_on=True)
     assert run(stage, seconds=1.0)['status'] == 'passed'
@@ -75,6 +77,7 @@ def test_a_stage_whose_command_cannot_be_made(run, script_stage):
     assert 'bring the folder along' in result['error']
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='processes are found by /proc')
 def test_nothing_outlives_a_stage(run, script_stage, tmp_path):
     """Not even a process with a session of its own, as the ranks of torch.distributed have."""

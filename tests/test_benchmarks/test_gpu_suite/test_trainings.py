@@ -91,6 +91,7 @@ def test_command_of_each_stage_on_a_gpu(stage, make_job):
         assert (job.root / words[1]).is_file()
 
 
+@pytest.mark.slow
 def test_images_are_decoded_once_for_all(make_job):
     """The decoding in the background leaves what a training looks for."""
     job = make_job(device='cpu')

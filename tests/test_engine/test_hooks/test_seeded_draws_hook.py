@@ -65,6 +65,7 @@ def configured(toy, name, *args, **kwargs):
     return toy.settings(*args, **case, **kwargs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', tiers(CASES))
 def test_an_interrupted_run_ends_as_the_uninterrupted(toy, tmp_path, name):
     """Nor do workers matter: the one has none, the other two."""

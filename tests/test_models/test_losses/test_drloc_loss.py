@@ -315,10 +315,12 @@ def constant_floor(h, w):
     return (offsets - offsets.median(0).values).abs().sum(1).mean().item()
 
 
+@pytest.mark.slow
 def test_learns_ordered_tokens():
     assert train(shuffle=False) < 0.1 * constant_floor(5, 6)
 
 
+@pytest.mark.slow
 def test_cannot_learn_shuffled_tokens():
     assert train(shuffle=True) == pytest.approx(constant_floor(5, 6), rel=0.02)
 
