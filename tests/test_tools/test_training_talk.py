@@ -1,14 +1,19 @@
 """What a training says on the terminal, and how it ends when it is asked to stop."""
 
 import os
+import re
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from PIL import Image
+from test_train import TOOLS, environment
 
 from vit_plugins.command_line.commands import train as train_command
 
@@ -61,6 +66,29 @@ def test_verbose_shows_all_and_baselines_can_be_left_out(photos, job, train_tool
     out = ''.join(capfd.readouterr())
     assert 'Config:' in out
     assert 'without a network' not in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
+def test_two_ranks_count_each_image_once(photos, job):
+    """Of 9 images for validation, the sampler gives two ranks 10."""
+    for folder in (photos / 'photos').iterdir():
+        for i in range(5):
+            shutil.copy(folder / f'{i}.png', folder / f'more{i}.png')
+    config = job('ranks', ADDED.format(photos))
+    subprocess.run(
+        ['bash', str(TOOLS / 'dist_train.sh'), str(config), '2', '--work-dir', str(photos / 'w')],
+        cwd=photos,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    report = (photos / 'w' / 'report.txt').read_text()
+    shown = re.search(r'accuracy ([\d.]+) % \((\d) of (\d+) images', report)
+    log = next((photos / 'w').glob('*/*.log')).read_text()
+    measured = max(map(float, re.findall(r'accuracy/top1: ([\d.]+)', log)))
+    assert shown[3] == '9'
+    assert float(shown[1]) == pytest.approx(measured, abs=0.05)
 
 
 @pytest.fixture

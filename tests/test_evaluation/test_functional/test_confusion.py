@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
+import torch
+from mmpretrain.structures import DataSample
 
 from vit_plugins.evaluation.functional.confusion import (
     class_scores,
+    count_pairs,
     format_scores,
+    label_pair,
     most_confused,
 )
 
@@ -37,3 +41,13 @@ def test_text_holds_counts_shares_and_pairs():
 def test_shape_must_be_that_of_the_classes():
     with pytest.raises(ValueError, match=r'2 classes need as many rows'):
         class_scores(CONFUSION, ('a', 'b'))
+
+
+def test_pairs_of_samples_are_counted():
+    sample = DataSample().set_gt_label(0).set_pred_label(1)
+    assert label_pair(sample) == label_pair(sample.to_dict()) == (0, 1)
+    assert label_pair(DataSample().set_gt_label(0)) is None
+    several = dict(gt_label=torch.tensor([0, 1]), pred_label=torch.tensor([1]))
+    assert label_pair(several) is None
+    assert count_pairs([(0, 1), (0, 1), (1, 1)], 2).tolist() == [[0, 2], [0, 1]]
+    assert count_pairs([], 2).tolist() == [[0, 0], [0, 0]]

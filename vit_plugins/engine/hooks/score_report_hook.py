@@ -11,7 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...evaluation.functional.confusion import format_scores
+from ...evaluation.functional.confusion import count_pairs, format_scores, label_pair
 
 MOST_CLASSES = 30  # of which a table and a matrix are shown
 
@@ -63,8 +63,7 @@ class ScoreReportHook(Hook):
             dict(file=file, true=classes[truth], predicted=classes[named], score=round(score, 6))
             for file, truth, named, score in found
         ]
-        confusion = np.zeros((len(classes), len(classes)), np.int64)
-        np.add.at(confusion, tuple(np.array([row[1:3] for row in found]).T), 1)
+        confusion = count_pairs([row[1:3] for row in found], len(classes))
         lines = format_scores(confusion, classes)
         if len(classes) > MOST_CLASSES:
             lines = [lines[0], *(line for line in lines[-1:] if line.startswith('named'))]
@@ -93,9 +92,10 @@ def matrix_lines(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
 
 def _row(sample: Any) -> tuple[str, int, int, float] | None:
     """Return file, label, prediction and score of a sample, None if it has not one of each."""
-    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
-    truth, named, scores = (get(key) for key in ('gt_label', 'pred_label', 'pred_score'))
-    if truth is None or named is None or truth.numel() != 1 or named.numel() != 1:
+    pair = label_pair(sample)
+    if pair is None:
         return None
-    score = float(scores[int(named)]) if scores is not None and scores.ndim == 1 else float('nan')
-    return str(get('img_path') or ''), int(truth), int(named), score
+    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
+    scores = get('pred_score')
+    score = float(scores[pair[1]]) if scores is not None and scores.ndim == 1 else float('nan')
+    return str(get('img_path') or ''), *pair, score

@@ -1,4 +1,4 @@
-"""Tell a person what will be trained, how far it is, and what came out."""
+"""Log for a person what will be trained, how far it is, and what came out."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.device import get_device
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import collect_results, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...datasets.image_folder import ImageFolder
+from ...evaluation.functional.confusion import count_pairs, label_pair
 from ..photo_baselines import photo_baselines
 from ..training_report import Outcome, duration, report
 
@@ -45,7 +46,7 @@ class TrainingReportHook(Hook):
     def __init__(self, baselines: bool = True, every: float = 60.0) -> None:
         self.baselines = baselines
         self.every = every
-        self._confusion: np.ndarray | None = None
+        self._pairs: list[tuple[int, int] | None] = []
         self._last: float | None = None
 
     def __repr__(self) -> str:
@@ -110,15 +111,12 @@ class TrainingReportHook(Hook):
         Args:
             runner: The runner.
         """
-        classes = (runner.val_loop.dataloader.dataset.metainfo or {}).get('classes') or ()
-        count = len(classes)
-        fits = 2 <= count <= MOST_CLASSES
-        self._confusion = np.zeros((count, count), np.int64) if fits else None
+        self._pairs = []
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Count what images of each class are named.
+        """Keep what the images of each class are named.
 
         Args:
             runner: The runner.
@@ -126,23 +124,23 @@ class TrainingReportHook(Hook):
             data_batch: Unused.
             outputs: The samples with label and prediction.
         """
-        if self._confusion is not None and not _count(self._confusion, outputs or ()):
-            self._confusion = None  # no single labels
+        self._pairs += map(label_pair, outputs or ())
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Keep the counts of the best validation.
+        """Keep the counts of the best validation, each image once on any number of ranks.
 
         Args:
             runner: The runner.
             metrics: What was measured.
         """
         score = (metrics or {}).get(SCORE)
-        if self._confusion is None or score is None:
+        dataset = runner.val_loop.dataloader.dataset
+        number = len((dataset.metainfo or {}).get('classes') or ())
+        if score is None or not 2 <= number <= MOST_CLASSES:
             return
-        if get_world_size() > 1:
-            shared = torch.from_numpy(self._confusion).to(get_device())
-            all_reduce(shared)
-            self._confusion = shared.cpu().numpy()
+        pairs = collect_results(self._pairs, len(dataset), 'cpu')  # None but on the main process
+        if not pairs or None in pairs:
+            return
         self._last = float(score)
         best = runner.message_hub.get_info(KEY)
         if best is None or score > best['score']:
@@ -150,7 +148,7 @@ class TrainingReportHook(Hook):
             kept = dict(
                 score=float(score),
                 epoch=int(runner.iter if by_iter else runner.epoch),
-                confusion=self._confusion.tolist(),
+                confusion=count_pairs(pairs, number).tolist(),
             )
             runner.message_hub.update_info(KEY, kept)
 
@@ -160,12 +158,10 @@ class TrainingReportHook(Hook):
         Args:
             runner: The runner.
         """
-        best = runner.message_hub.get_info(KEY)
-        lines = []
-        if best is not None:
-            lines += report(self._outcome(runner, best))
         if not is_main_process():
             return
+        best = runner.message_hub.get_info(KEY)
+        lines = [] if best is None else [*report(self._outcome(runner, best))]
         lines += _places(runner)
         text = '\n'.join(lines)
         runner.logger.info(f'Trained.\n{text}', extra=dict(shown=True))
@@ -186,18 +182,8 @@ class TrainingReportHook(Hook):
             train_counts=counts,
             train_accuracy=_training_accuracy(runner) if counts and alone else None,
             last_accuracy=self._last,
-            baselines=photo_baselines(runner) if self.baselines and is_main_process() else None,
+            baselines=photo_baselines(runner) if self.baselines else None,
         )
-
-
-def _count(confusion: np.ndarray, samples: Sequence[Any]) -> bool:
-    """Add samples to the counts; False if they have not one label and one prediction each."""
-    for sample in samples:
-        truth, found = (getattr(sample, key, None) for key in ('gt_label', 'pred_label'))
-        if truth is None or found is None or truth.numel() != 1 or found.numel() != 1:
-            return False
-        confusion[int(truth), int(found)] += 1
-    return True
 
 
 def _briefing(runner: Runner) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,31 @@ class ClassScore:
     named: int
     low: float
     high: float
+
+
+def label_pair(sample: Any) -> tuple[int, int] | None:
+    """Return label and predicted class of a sample, None if it has not one of each.
+
+    Args:
+        sample: A mapping or a structure with ``gt_label`` and ``pred_label``.
+    """
+    get = sample.get if isinstance(sample, Mapping) else lambda key: getattr(sample, key, None)
+    label, named = get('gt_label'), get('pred_label')
+    if label is None or named is None or label.numel() != 1 or named.numel() != 1:
+        return None
+    return int(label), int(named)
+
+
+def count_pairs(pairs: Sequence[tuple[int, int]], number: int) -> np.ndarray:
+    """Compute a confusion matrix, (K, K): of images of class i, those named j.
+
+    Args:
+        pairs: Label and predicted class of each image.
+        number: The number K of classes.
+    """
+    confusion = np.zeros((number, number), np.int64)
+    np.add.at(confusion, tuple(np.array(pairs, np.int64).reshape(-1, 2).T), 1)
+    return confusion
 
 
 def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore]:
