@@ -1,4 +1,4 @@
-"""Tell every part of a config how many classes there are, and how rare some of them."""
+"""Set in every part of a config how many classes there are, and how rare some of them."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def apply_data_root(
     """Make a config train and test on the images of a folder.
 
     The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
-    folders inside; or the config's own data set (CIFAR archives, ImageNet, those for retrieval).
+    folders inside; or the config's own dataset (CIFAR archives, ImageNet, those for retrieval).
     Validation images are split off the training part where there is no ``val``; ``test`` is never
     used for that. Classes match by name: ``val`` and ``test`` may lack some, and one without class
     folders has no labels and is left alone; a log line says so. Pipelines, channel order, head,
@@ -94,7 +94,7 @@ def apply_data_root(
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):
-        require_effect(unused, f"{root} holds the config's own data set, with its own parts")
+        require_effect(unused, f"{root} holds the config's own dataset, with its own parts")
         return use_own_data(cfg, own)
     _require_named_data(cfg, root, data)
     if not validate:
@@ -255,7 +255,7 @@ def _source(scan: FolderScan) -> dict:
 
 
 def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:
-    """Put another source of images into a data set, its wrappers kept."""
+    """Replace the source of images of a dataset, its wrappers kept."""
     if dataset.get('dataset') is not None:
         return ConfigDict({**dataset, 'dataset': _replaced(dataset['dataset'], source, classes)})
     if dataset.get('datasets') is not None:  # concatenated ones: a single source now
@@ -269,7 +269,7 @@ def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict
 
 
 def _left_by_subsets(dataset: dict, counts: list[int]) -> list[int]:
-    """Count the images of each class that the subsets around a data set leave."""
+    """Count the images of each class that the subsets around a dataset leave."""
     if dataset.get('dataset') is not None:
         counts = _left_by_subsets(dataset['dataset'], counts)
     if type_name(dataset) == 'ClassSubset':

@@ -1,4 +1,4 @@
-"""Put a dataset in the place of a recipe's: ``--data NAME|FILE``."""
+"""Replace the dataset of a recipe: ``--data NAME|FILE``."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def _augmentation(cfg: Config) -> list[str]:
 
 
 def _keep_training(loader: ConfigDict, before: ConfigDict, data: Config) -> None:
-    """Give the loader of other images the batches of the recipe's training."""
+    """Set the batches of the recipe's training on the loader of other images."""
     own = {key: loader.get(key) for key in OF_THE_TRAINING}
     for key in OF_THE_TRAINING:
         loader.pop(key, None)

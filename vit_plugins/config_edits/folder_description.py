@@ -1,4 +1,4 @@
-"""Say what was found in a folder of class folders, and how it is used."""
+"""Describe what was found in a folder of class folders, and how it is used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def describe(
     *,
     validate: bool = True,
 ) -> Iterator[str]:
-    """Tell what was found and how it is used, a line at a time.
+    """Return what was found and how it is used, a line at a time.
 
     Args:
         scans: What lies in the parts.

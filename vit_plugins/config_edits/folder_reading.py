@@ -37,7 +37,7 @@ def read_folder(
     labels: str | None = None,
     group_by: str | None = None,
 ) -> dict[str, FolderScan]:
-    """Look through the folder and refuse what cannot be trained on.
+    """Read the folder and refuse what cannot be trained on.
 
     Args:
         root: The folder.

@@ -1,4 +1,4 @@
-"""Say how many photos held out for validation nearly repeat one that is trained on."""
+"""Count how many photos held out for validation nearly repeat one that is trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 3
 def describe_near_duplicates(
     scans: dict[str, FolderScan], val_fraction: float, seed: int
 ) -> Iterator[str]:
-    """Look for photos of the validation that training nearly holds.
+    """Return a note on validation photos that training nearly holds.
 
     Args:
         scans: What lies in the parts.

@@ -21,7 +21,7 @@ WORDNET_ID = re.compile(r'n\d{8}')
 
 
 def own_data_root(cfg: Config, root: Path) -> Path | None:
-    """Tell where the config's own data set lies, None if the folder does not hold it.
+    """Return where the config's own dataset lies, None if the folder does not hold it.
 
     Args:
         cfg: The config.
@@ -60,7 +60,7 @@ def _class_of(leaf: dict) -> type:
     kind = leaf['type']
     cls = DATASETS.get(kind) if isinstance(kind, str) else kind
     if cls is None:
-        raise ValueError(f'no data set is registered under the name {kind!r}')
+        raise ValueError(f'no dataset is registered under the name {kind!r}')
     return cls
 
 
@@ -79,7 +79,7 @@ def use_own_data(cfg: Config, root: Path) -> Config:
             leaf['data_root'] = str(root)
     require_data(cfg)
     if is_main_process():
-        log_line(f"{root} holds the config's own data set")
+        log_line(f"{root} holds the config's own dataset")
     return cfg
 
 

@@ -1,4 +1,4 @@
-"""Let a recipe for arrays of one small size (CIFAR) take image files of any size."""
+"""Change a recipe for arrays of one small size (CIFAR) to image files of any size."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from .walking import all_leaf_datasets, is_a
 
 
 def is_retrieval(cfg: Config) -> bool:
-    """Tell whether a config is tested on classes that training does not see.
+    """Return whether a config is tested on classes that training does not see.
 
     Data sets with a layout of their own are, unless they say ``IS_CLASSIFICATION``.
 

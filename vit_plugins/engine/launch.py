@@ -91,7 +91,7 @@ def read_config(
 def put_in(
     cfg: Config, data: str | None, *, trained: bool = False, splits: Sequence[str] = SPLITS
 ) -> Config:
-    """Put the dataset of ``--data`` into a config.
+    """Set the dataset of ``--data`` in a config.
 
     Args:
         cfg: The config, changed in place.

@@ -116,7 +116,7 @@ def analyze(
 
 
 def _sides(features: Features, descriptors: Tensor) -> tuple:
-    """Give queries and their labels, then the gallery and its labels if it is another set."""
+    """Return queries and their labels, then the gallery and its labels if it is another set."""
     labels, queries, gallery = features.labels, features.queries, features.gallery
     if queries.all() and gallery.all():
         return descriptors, labels

@@ -144,7 +144,7 @@ def export_model(
 
 @contextmanager
 def host_sizes_free() -> Iterator[None]:
-    """Let the host's transformers, too, leave the size free: they branch on the grid."""
+    """Free the image size of the host's transformers as well: they branch on the grid."""
     pad = AdaptivePadding.forward
 
     def forward(self: AdaptivePadding, x: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ class Photo:
 
     @classmethod
     def of(cls, path: str | os.PathLike) -> Photo:
-        """Look at a file.
+        """Read size and time of a file.
 
         Args:
             path: The file.
@@ -70,7 +70,7 @@ class Source:
 
     @classmethod
     def of(cls, checkpoint: str | os.PathLike) -> Source:
-        """Look at a checkpoint.
+        """Compute the digest of a checkpoint.
 
         Args:
             checkpoint: The file.

@@ -1,4 +1,4 @@
-"""Look at a config's augmentation: pictures before and after, with what was sampled."""
+"""Show a config's augmentation: pictures before and after, with what was sampled."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class AugmentationSheet:
 
     Args:
         cfg: A classification config.
-        photos: Image files to show, see :func:`find_photo`, instead of the config's data set,
+        photos: Image files to show, see :func:`find_photo`, instead of the config's dataset,
             which then need not be there; a pipeline for arrays is made to read files.
-        num_images: How many images of the data set are shown.
+        num_images: How many images of the dataset are shown.
         seed: Chooses them.
         cell: Side of a picture in pixels, to which captions are broken.
 
@@ -165,7 +165,7 @@ class AugmentationSheet:
         return (size, size) if isinstance(size, int) else size
 
     def _load(self, source: dict) -> np.ndarray:
-        """Give the image as the pipeline has it before anything random."""
+        """Return the image as the pipeline has it before anything random."""
         results = dict(source)
         for transform in self.pipeline:
             if 'img' in results:

@@ -45,7 +45,7 @@ def sample_crop(transform: BaseTransform, height: int, width: int) -> Crop:
 
 
 def crop_of(transform: BaseTransform, params: Any, height: int, width: int) -> Crop:
-    """Tell where a crop lies that a transform has sampled.
+    """Return where a crop lies that a transform has sampled.
 
     Args:
         transform: As in :func:`sample_crop`.
@@ -64,7 +64,7 @@ def crop_of(transform: BaseTransform, params: Any, height: int, width: int) -> C
 
 
 def kept_share(crops: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Tell which share of a box's area lies within a crop.
+    """Compute the share of the area of a box that lies within a crop.
 
     >>> kept_share(np.array([0, 0, 50, 100]), np.array([[25, 0, 75, 10], [60, 0, 90, 9]]))
     array([0.5, 0. ])

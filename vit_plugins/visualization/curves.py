@@ -178,13 +178,13 @@ def plot_against_cost(
 
 
 def _line(number: int) -> dict[str, Any]:
-    """Give each line a look of its own: colours, and dashes where these come round again."""
+    """Return how a line looks: a colour, and dashes where the colours repeat."""
     dashes = DASHES[number // COLOURS % len(DASHES)]
     return {'color': f'C{number % COLOURS}', 'linestyle': dashes}
 
 
 def _columns(labels: Sequence[str], figure: Figure) -> tuple[int, int]:
-    """Tell how many columns a legend over the width of a figure has, and how many rows."""
+    """Return how many columns and rows a legend over the width of a figure has."""
     inches = 0.7 + 0.07 * max(map(len, labels))  # the line and its name
     columns = min(len(labels), max(1, int(figure.get_figwidth() / inches)))
     return columns, math.ceil(len(labels) / columns)

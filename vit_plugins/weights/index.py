@@ -43,7 +43,7 @@ def published_digests() -> dict[str, str | None]:
 
 @functools.cache
 def register_models() -> None:
-    """Let ``get_model``, ``list_models`` and inferencers of MMPretrain know our models.
+    """Register our models for ``get_model``, ``list_models`` and inferencers of MMPretrain.
 
     MMPretrain reads its own index when a model is first asked for; ours is read right after it.
     A second call changes nothing.
@@ -68,7 +68,7 @@ def _enter_models() -> None:
 
 
 def register_published(folder: str | Path) -> list[str]:
-    """Let MMPretrain and our tools know models of a folder that ``vit-plugins publish`` wrote.
+    """Register the models of a folder that ``vit-plugins publish`` wrote.
 
     Args:
         folder: The folder, wherever it lies now.

@@ -77,7 +77,7 @@ def rename_for_classifier(
 def rename_for_backbone(
     backbone: nn.Module, names: OfficialNames, state_dict: dict, prefix: str, metadata: dict
 ) -> None:
-    """Take what belongs to the backbone and resize its position embedding, in place.
+    """Keep what belongs to the backbone and resize its position embedding, in place.
 
     Args:
         backbone: As in ``rename_for_classifier``.

@@ -44,7 +44,7 @@ def origin_of(file: str) -> str:
 
 
 def _fetching(found: dict, target: str) -> list[str]:
-    """Say how a file is fetched and converted, under which licence, and what to do without it."""
+    """Return how a file is fetched and converted, its licence, and what to do without it."""
     target = target if target.endswith('.pth') else f'pretrained/{target}.pth'
     source = found['address'].rsplit('/', 1)[-1]
     arch = found.get('arch')

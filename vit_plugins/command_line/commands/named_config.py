@@ -8,7 +8,7 @@ from ...recipes.finding import find_config, is_config_here
 
 
 def use_named_config(args: argparse.Namespace) -> None:
-    """Put the packaged file in the place of a recipe that was named, if no such file is here.
+    """Replace the name of a recipe by its packaged file, if no such file is here.
 
     Args:
         args: Arguments of a tool; ``config`` is changed in place.

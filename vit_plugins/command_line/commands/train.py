@@ -146,7 +146,7 @@ def default_weights(cfg: Config) -> str | None:
 
 
 def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError) -> Config:
-    """Take the recipe for random weights where the default weights cannot be had.
+    """Return the config for random weights where the default weights cannot be had.
 
     Args:
         cfg: The config of the recipe with weights.

@@ -1,4 +1,4 @@
-"""Put the options of a training into its config."""
+"""Set the options of a training in its config."""
 
 from __future__ import annotations
 

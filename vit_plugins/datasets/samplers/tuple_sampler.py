@@ -45,7 +45,7 @@ def draw_epoch(pairs: Tensor, images: int, num_pairs: int, pool_size: int, seed:
 
 @DATA_SAMPLERS.register_module()
 class TupleSampler(Sampler):
-    """Give tuples of 1 query, 1 positive and n negatives, one after another.
+    """Sample tuples of 1 query, 1 positive and n negatives, one after another.
 
     With n = 5 a batch of 35 is five tuples, in the order that ``TupleContrastiveLoss`` expects.
     Each epoch has pairs and a pool of its own; ``HardNegativeMiningHook`` then finds the

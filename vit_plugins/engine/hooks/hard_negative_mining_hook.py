@@ -1,4 +1,4 @@
-"""Look anew, before each epoch, for the images that the network confuses."""
+"""Find, before each epoch, the images that the network confuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let the weight of a loss depend on the epoch."""
+"""Schedule the weight of a loss by the epoch."""
 
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner

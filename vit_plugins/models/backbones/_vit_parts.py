@@ -27,7 +27,7 @@ def vit_arch(embed_dims: int, num_layers: int, num_heads: int, **more: int) -> d
 
 
 def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
-    """Look up an architecture.
+    """Return the settings of an architecture.
 
     Args:
         arch: A name, in any case, or the settings themselves.

@@ -146,7 +146,7 @@ class CvT(TokenBackbone):
         self.freeze()
 
     def _settings(self, arch: str | dict, style: str) -> list[Sequence[int]]:
-        """Look up widths, heads and depths."""
+        """Return widths, heads and depths."""
         if style not in STYLES:
             raise ValueError(f'style {style!r} is none of {", ".join(STYLES)}.')
         if not isinstance(arch, dict):

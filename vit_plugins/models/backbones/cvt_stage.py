@@ -103,7 +103,7 @@ class ConvAttention(nn.Module):
         return self.proj_drop(self.proj(x.transpose(1, 2).flatten(2)))  # (B, N, D)
 
     def extra_repr(self) -> str:
-        """Tell the settings that the child modules do not."""
+        """Return the settings that the child modules do not print."""
         return f'heads={self.num_heads}, scale={self.scale:g}, attn_drop={self.attn_drop}'
 
 

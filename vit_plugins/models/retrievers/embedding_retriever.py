@@ -134,7 +134,7 @@ class EmbeddingRetriever(BaseRetriever):
         data_samples: list[DataSample] | None = None,
         mode: str = 'tensor',
     ) -> Tensor | list[DataSample] | dict[str, Tensor]:
-        """Give descriptors (N, D'), samples with them, or losses.
+        """Compute descriptors (N, D'), samples with them, or losses.
 
         Args:
             inputs: Images (N, C, H, W).
@@ -296,7 +296,7 @@ class EmbeddingRetriever(BaseRetriever):
             del state_dict[key]
 
     def _start_momentum_encoder(self, state_dict: dict, prefix: str) -> None:
-        """Let weights without a momentum encoder start it as a copy of the online one."""
+        """Start the momentum encoder as a copy of the online one where weights lack it."""
         own = f'{prefix}momentum_encoder.'
         if any(key.startswith(own) for key in state_dict):
             return

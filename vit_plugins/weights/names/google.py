@@ -88,7 +88,7 @@ def as_tensor(key: str, array: np.ndarray) -> Tensor:
 
 
 def from_google(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """Give the weights of a Google file the names and shapes that they have in timm.
+    """Return the weights of a Google file under the names and shapes that they have in timm.
 
     Raises:
         ValueError: There are names that neither ViT nor R+ViT has, or arrays of no known type.
