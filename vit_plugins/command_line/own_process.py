@@ -15,6 +15,7 @@ TOOLS = (
     'export',
     'frozen_features',
     'kfold',
+    'look',
     'predict',
     'probe',
     'publish',
