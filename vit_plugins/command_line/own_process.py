@@ -18,6 +18,7 @@ TOOLS = (
     'look',
     'predict',
     'probe',
+    'prune',
     'publish',
     'retrieve',
     'study',
