@@ -6,6 +6,7 @@ import time
 
 from mmengine.runner import Runner
 
+from ..datasets.cached_images import uncached
 from ..datasets.colour_histogram import colour_histograms
 from ..datasets.image_folder import ImageFolder
 from ..evaluation.functional.colour_baseline import colour_accuracy, majority_accuracy
@@ -23,8 +24,8 @@ def photo_baselines(runner: Runner, seconds: float = SECONDS) -> dict[str, float
     Returns:
         Percent by name, or why there is none; nothing of images that are no class folders.
     """
-    train = runner.train_loop.dataloader.dataset
-    test = runner.val_loop.dataloader.dataset
+    train = uncached(runner.train_loop.dataloader.dataset)
+    test = uncached(runner.val_loop.dataloader.dataset)
     if not (isinstance(train, ImageFolder) and isinstance(test, ImageFolder)):
         return {}
     labels, truth = (list(map(int, part.get_gt_labels())) for part in (train, test))

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import collect_results, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from ...config_edits.walking import is_a
+from ...datasets.cached_images import CachedImages, uncached
 from ...datasets.image_folder import ImageFolder
 from ...evaluation.functional.confusion import count_pairs, label_pair
 from ..photo_baselines import photo_baselines
@@ -169,7 +172,7 @@ class TrainingReportHook(Hook):
 
     def _outcome(self, runner: Runner, best: dict) -> Outcome:
         dataset = runner.val_loop.dataloader.dataset
-        train = runner.train_loop.dataloader.dataset
+        train = uncached(runner.train_loop.dataloader.dataset)
         counts: Sequence[int] = ()
         if isinstance(train, ImageFolder):
             counts = np.bincount(train.get_gt_labels(), minlength=len(train.CLASSES)).tolist()
@@ -214,14 +217,15 @@ def _memory_gib() -> float:
 def _training_accuracy(runner: Runner) -> float | None:
     """Return the share of training images, without augmentation, that is right, in percent."""
     loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(runner.cfg.train_dataloader.dataset)
-    if 'pipeline' not in train or 'pipeline' not in loader.dataset:
+    train = deepcopy(_photos_of(runner.cfg.train_dataloader.dataset))
+    held_out = _photos_of(loader.dataset)
+    if 'pipeline' not in train or 'pipeline' not in held_out:
         return None
     count = len(runner.train_loop.dataloader.dataset)
     chosen = np.random.default_rng(0).permutation(count)[:SAMPLE]
     loader.dataset = {
         **train,
-        'pipeline': loader.dataset.pipeline,
+        'pipeline': held_out.pipeline,
         'indices': sorted(map(int, chosen)),
     }
     loader.num_workers, loader.persistent_workers = 0, False
@@ -234,6 +238,11 @@ def _training_accuracy(runner: Runner) -> float | None:
                 right += int(sample.gt_label) == int(sample.pred_label)
                 total += 1
     return 100 * right / total
+
+
+def _photos_of(dataset: ConfigDict) -> ConfigDict:
+    """Return the config of the dataset that images are kept of, see ``CachedImages``."""
+    return dataset.dataset if is_a(dataset, CachedImages) else dataset
 
 
 def _places(runner: Runner) -> list[str]:
