@@ -19,8 +19,8 @@ machine_steps = dict(
     steps=[
         dict(size=64, width=32),
         dict(size=80, width=40),
-        dict(size=112, width=56),
-        dict(size=160, width=80),
+        dict(size=96, width=48),
+        dict(size=128, width=64),
     ],
     least_epochs=150,
 )

@@ -37,7 +37,7 @@ def work_dir(train_tool, photos, tmp_path) -> Path:
     return tmp_path / 'w'
 
 
-def tested(test_tool, *words) -> list[str]:
+def names_of(test_tool, *words) -> list[str]:
     """Return the names of the photos that are tested."""
     cfg = test_command.complete_config(test_tool.parse_args(list(map(str, words))))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
@@ -45,20 +45,20 @@ def tested(test_tool, *words) -> list[str]:
 
 
 def test_the_folder_of_the_training_is_split_as_it_was(test_tool, work_dir, photos):
-    held_out = tested(test_tool, work_dir)
+    held_out = names_of(test_tool, work_dir)
     assert {name[0] for name in held_out} == {name[0] for name in held_out if '_1' in name}
     words = ['--data-root', photos, '--no-verify']
-    assert tested(test_tool, work_dir, *words) == held_out
+    assert names_of(test_tool, work_dir, *words) == held_out
     table = ['--labels', photos / 'labels.csv']
-    assert tested(test_tool, work_dir, *words, *table, '--group-by', r'/(\d+)_') == held_out
-    assert tested(test_tool, work_dir, *words, '--group-by', r'/(\d+_\d)') != held_out
+    assert names_of(test_tool, work_dir, *words, *table, '--group-by', r'/(\d+)_') == held_out
+    assert names_of(test_tool, work_dir, *words, '--group-by', r'/(\d+_\d)') != held_out
 
 
 def test_a_table_must_name_the_classes_of_the_training(test_tool, work_dir, photos):
     (photos / 'other.csv').write_text('file,class\nall/1_0.png,even\nall/1_1.png,third\n')
     words = ['--data-root', photos, '--no-verify', '--labels', photos / 'other.csv']
     with pytest.raises(SystemExit, match='third'):
-        tested(test_tool, work_dir, *words)
+        names_of(test_tool, work_dir, *words)
 
 
 @pytest.mark.parametrize('option', ['--labels', '--group-by'])
@@ -66,4 +66,4 @@ def test_tables_need_a_folder(test_tool, work_dir, option):
     with pytest.raises(
         SystemExit, match=f'{option} would have no effect: there is no --data-root'
     ):
-        tested(test_tool, work_dir, option, 'x.csv')
+        names_of(test_tool, work_dir, option, 'x.csv')

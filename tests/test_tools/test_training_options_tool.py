@@ -9,6 +9,7 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from vit_plugins.command_line.commands import machine_choice
 from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine.device import use_device
 
@@ -24,7 +25,9 @@ def photos(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def completed(train_tool, photos):
+def completed(train_tool, photos, monkeypatch):
+    monkeypatch.setattr(machine_choice, 'seconds_of_step', lambda cfg, batch_size: 1e9)
+
     def complete(*words, root=photos):
         data = [] if root is None else ['--data-root', str(root)]
         args = train_tool.parse_args(['photos-scratch', *data, *words])

@@ -80,12 +80,19 @@ def keep_reading(cfg: Config, args: argparse.Namespace) -> None:
         args: The arguments of the tool, changed in place.
     """
     for leaf in leaf_datasets(cfg.train_dataloader.dataset) if cfg.get('train_dataloader') else ():
-        root = leaf.get('data_root')
-        if root is None or not os.path.isdir(root) or not os.path.samefile(root, args.data_root):
+        if not _is_same(leaf.get('data_root'), args.data_root):
             continue
         args.labels = args.labels or leaf.get('labels')
-        args.group_by = args.group_by or leaf.get('group_by')
+        if args.labels is None or _is_same(leaf.get('labels'), args.labels):
+            args.group_by = args.group_by or leaf.get('group_by')
         args.skip_unreadable |= bool(leaf.get('left_out')) and not args.no_verify
+
+
+def _is_same(known: str | None, named: str) -> bool:
+    """Return whether two names are of one file or folder that is there."""
+    named = os.path.expanduser(named)
+    there = known is not None and os.path.exists(known) and os.path.exists(named)
+    return there and os.path.samefile(known, named)
 
 
 def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
