@@ -20,13 +20,18 @@ def use_device(name: str) -> None:
     Raises:
         ValueError: If there is no such device here.
     """
-    found = [device for device in DEVICES if _is_here(device)]
+    found = found_devices()
     if name not in found:
         raise ValueError(
             f'--device {name}: this machine, with torch {torch.__version__}, has '
             f'{" and ".join(found)} only'
         )
     host_device.DEVICE = name
+
+
+def found_devices() -> list[str]:
+    """Return the kinds of device that this machine has."""
+    return [device for device in DEVICES if _is_here(device)]
 
 
 def _is_here(device: str) -> bool:

@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmpretrain import get_model
 
+from ..engine.device import found_devices
 from ..weights.loading import load_weights
 
 
@@ -64,5 +65,8 @@ def _usable(device: str) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
         told = str(error).splitlines()[0]
-        raise ValueError(f'device {device!r} cannot be used: {told}') from None
+        raise ValueError(
+            f'device {device!r} cannot be used: {told}. This machine has '
+            f'{" and ".join(found_devices())}'
+        ) from None
     return device

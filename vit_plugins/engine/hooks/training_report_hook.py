@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import collect_results, get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...config_edits.walking import is_a
-from ...datasets.cached_images import CachedImages, uncached
+from ...config_edits.walking import uncached_dataset
+from ...datasets.cached_images import uncached
 from ...datasets.image_folder import ImageFolder
 from ...evaluation.functional.confusion import count_pairs, label_pair
 from ..photo_baselines import photo_baselines
@@ -217,8 +216,8 @@ def _memory_gib() -> float:
 def _training_accuracy(runner: Runner) -> float | None:
     """Return the share of training images, without augmentation, that is right, in percent."""
     loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(_photos_of(runner.cfg.train_dataloader.dataset))
-    held_out = _photos_of(loader.dataset)
+    train = deepcopy(uncached_dataset(runner.cfg.train_dataloader.dataset))
+    held_out = uncached_dataset(loader.dataset)
     if 'pipeline' not in train or 'pipeline' not in held_out:
         return None
     count = len(runner.train_loop.dataloader.dataset)
@@ -238,11 +237,6 @@ def _training_accuracy(runner: Runner) -> float | None:
                 right += int(sample.gt_label) == int(sample.pred_label)
                 total += 1
     return 100 * right / total
-
-
-def _photos_of(dataset: ConfigDict) -> ConfigDict:
-    """Return the config of the dataset that images are kept of, see ``CachedImages``."""
-    return dataset.dataset if is_a(dataset, CachedImages) else dataset
 
 
 def _places(runner: Runner) -> list[str]:
