@@ -1,3 +1,4 @@
+from .best_confusion_hook import BestConfusionHook
 from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
 from .fit_pca_hook import FitPCAHook
@@ -13,10 +14,12 @@ from .score_report_hook import ScoreReportHook
 from .seeded_draws_hook import SeededDrawsHook
 from .strict_load_hook import StrictLoadHook
 from .time_budget_hook import TimeBudgetHook
+from .training_forecast_hook import TrainingForecastHook
 from .training_guard_hook import TrainingGuardHook
 from .training_report_hook import TrainingReportHook
 
 __all__ = [
+    'BestConfusionHook',
     'CrashSafeCheckpointHook',
     'DRLocSourceHook',
     'FitPCAHook',
@@ -32,6 +35,7 @@ __all__ = [
     'SeededDrawsHook',
     'StrictLoadHook',
     'TimeBudgetHook',
+    'TrainingForecastHook',
     'TrainingGuardHook',
     'TrainingReportHook',
 ]
