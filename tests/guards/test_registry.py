@@ -117,6 +117,7 @@ def minimal(tmp_path):
         'PlacedDigits': {'lazy_init': True},
         'PosEmbedViT': {'arch': 'deit-tiny', 'img_size': 32},
         'ProgressHook': {},
+        'ReportPageHook': {},
         'ReaLAccuracy': {'real_json': str(real)},
         'ResNetStem': {'blocks': (1,)},
         'ResidualConvStem': {},

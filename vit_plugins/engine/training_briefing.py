@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-import torch
-from mmengine.device import get_device
 from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
+
+from .device import device_name
 
 
 def training_briefing(runner: Runner) -> list[str]:
@@ -16,10 +14,6 @@ def training_briefing(runner: Runner) -> list[str]:
     Args:
         runner: The runner of the training.
     """
-    device = get_device()
-    name = f'{os.cpu_count()} cores, {torch.get_num_threads()} threads'
-    if device == 'cuda':
-        name = torch.cuda.get_device_name()
     model = runner.model.module if hasattr(runner.model, 'module') else runner.model
     kind = type(getattr(model, 'backbone', model)).__name__
     parameters = sum(p.numel() for p in model.parameters()) / 1e6
@@ -31,6 +25,6 @@ def training_briefing(runner: Runner) -> list[str]:
         length = f'{runner.max_epochs} epochs, {length}'
     ranks = f', {get_world_size()} ranks' if get_world_size() > 1 else ''
     return [
-        f'Device: {device} ({name}){ranks}. Model: {kind}, {parameters:.1f} M parameters',
+        f'Device: {device_name()}{ranks}. Model: {kind}, {parameters:.1f} M parameters',
         f'{images}; {length} images each. Log, config and weights: {runner.work_dir}',
     ]

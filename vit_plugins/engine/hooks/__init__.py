@@ -8,6 +8,7 @@ from .learning_curve_hook import LearningCurveHook
 from .loss_weight_hook import LossWeightHook
 from .metric_name_hook import MetricNameHook
 from .progress_hook import ProgressHook
+from .report_page_hook import ReportPageHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .run_record_hook import RunRecordHook
 from .score_report_hook import ScoreReportHook
@@ -29,6 +30,7 @@ __all__ = [
     'LossWeightHook',
     'MetricNameHook',
     'ProgressHook',
+    'ReportPageHook',
     'RetrievalBaselineHook',
     'RunRecordHook',
     'ScoreReportHook',

@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...report.outcome import duration
 from ..training_briefing import training_briefing
-from ..training_report import duration
 
 WARM = 5  # steps that are not measured, as the first are slow
 

@@ -12,15 +12,17 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
 from ...datasets.image_folder import ImageFolder
-from ..photo_baselines import photo_baselines
+from ...report.outcome import Outcome, report, write_outcome
+from ...report.photo_baselines import photo_baselines
 from ..training_accuracy import training_accuracy
-from ..training_report import Outcome, report
 from .best_confusion_hook import KEY
 
 
 @HOOKS.register_module()
 class TrainingReportHook(Hook):
-    """Log the best validation, class by class, and write it to ``report.txt`` of the work dir.
+    """Log the best validation, class by class, and write it to the work dir.
+
+    ``report.txt`` is for people, ``outcome.json`` for ``tools/report.py``.
 
     It reads what ``BestConfusionHook`` keeps. ``tools/train.py`` adds both.
 
@@ -45,8 +47,11 @@ class TrainingReportHook(Hook):
         if not is_main_process():
             return
         best = runner.message_hub.get_info(KEY)
-        lines = [] if best is None else [*report(self._outcome(runner, best))]
-        lines += _places(runner)
+        lines = _places(runner)
+        if best is not None:
+            outcome = self._outcome(runner, best)
+            write_outcome(runner.work_dir, outcome)
+            lines = [*report(outcome), *lines]
         text = '\n'.join(lines)
         runner.logger.info(f'Trained.\n{text}', extra=dict(shown=True))
         Path(runner.work_dir, 'report.txt').write_text(f'{text}\n', encoding='utf-8')
@@ -66,7 +71,7 @@ class TrainingReportHook(Hook):
             train_counts=counts,
             train_accuracy=training_accuracy(runner) if counts and alone else None,
             last_accuracy=best['last_score'],
-            baselines=photo_baselines(runner) if self.baselines else None,
+            baselines=photo_baselines(train, dataset) if self.baselines else None,
         )
 
 
