@@ -11,6 +11,7 @@ from .curves import Points
 WIDTH, HEIGHT = 440, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 34
 STEPS = (1, 2, 2.5, 5, 10)
+WHOLE_STEPS = (1, 2, 5, 10)  # of epochs and steps
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,8 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], mark: float | None 
     x_range = _widened(min(xs), max(xs))
     y_ticks = ticks(*_widened(min(ys), max(ys)), 5)
     y_range = min(y_ticks[0], *ys), max(y_ticks[-1], *ys)
-    x_ticks = [x for x in ticks(*x_range, 7) if x_range[0] <= x <= x_range[1]]
+    whole = ticks(*x_range, 7, WHOLE_STEPS)
+    x_ticks = [x for x in whole if x_range[0] <= x <= x_range[1] and x == int(x)]
 
     def across(x: float) -> float:
         return round(_scaled(x, x_range, LEFT, WIDTH - RIGHT), 1)
@@ -99,20 +101,21 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], mark: float | None 
     )
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
+def ticks(low: float, high: float, most: int, steps: Sequence[float] = STEPS) -> list[float]:
     """Return round numbers that cover a range.
 
     Args:
         low: Its lower end.
         high: Its upper end, larger.
         most: About how many.
+        steps: Between two of them, times a power of ten.
 
     >>> ticks(0.3, 9.2, 5)
     [0.0, 2.5, 5.0, 7.5, 10.0]
     """
     raw = (high - low) / max(most - 1, 1)
     power = 10 ** math.floor(math.log10(raw))
-    step = next(s * power for s in STEPS if s * power >= raw * 0.999)
+    step = next(s * power for s in steps if s * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
 

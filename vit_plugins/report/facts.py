@@ -17,13 +17,22 @@ from .scores import share
 SPLIT_SETTINGS = ('part', 'split', 'val_fraction', 'fraction', 'group_by', 'labels', 'seed')
 
 
+def model_words(found: Findings) -> str:
+    """Return the backbone with the number of its parameters.
+
+    Args:
+        found: What is known of the training.
+    """
+    return f'{found.backbone}, {found.parameters / 1e6:.1f} M'
+
+
 def headline(found: Findings) -> str:
     """Say in one sentence what came out.
 
     Args:
         found: What is known of the training.
     """
-    model = f'{found.backbone}, {found.parameters / 1e6:.1f} M parameters'
+    model = f'{model_words(found)} parameters'
     if found.predictions is not None:
         right, count = int(found.predictions.right.sum()), len(found.predictions.labels)
         kinds = f'{len(found.classes)} classes'
@@ -88,10 +97,8 @@ def repetition(found: Findings) -> list[tuple[str, str]]:
 
 def _split_words(cfg: Config) -> str:
     told = []
-    for word, loader in (
-        ('training', cfg.get('train_dataloader')),
-        ('validation', _held_out(cfg)),
-    ):
+    held_out = cfg.get('val_dataloader') or cfg.get('test_dataloader')
+    for word, loader in (('training', cfg.get('train_dataloader')), ('validation', held_out)):
         leaf = leaf_datasets(loader['dataset'])[0] if loader else {}
         settings = [f'{key} {leaf[key]}' for key in SPLIT_SETTINGS if leaf.get(key) is not None]
         if settings:

@@ -20,12 +20,12 @@ def run_charts(curves: Curves, best: float | None = None) -> list[Chart]:
         curves: What it logged.
         best: The x of the weights that are shown, to be marked.
     """
-    whole = {n: p for n, p in curves.metrics.items() if not _is_of_a_class(n)}
+    whole = {n: p for n, p in _told(curves).items() if not _is_of_a_class(n)}
     classes = {
         n.removeprefix(CLASS_PREFIX): p for n, p in curves.metrics.items() if _is_of_a_class(n)
     }
     titled = [
-        ('Validation', whole),
+        ('Validation', _without_common_prefix(whole)),
         ('Training loss', curves.losses),
         ('F1 of each class', classes if len(classes) <= MOST_LINES else {}),
         ('Learning rate', curves.rates),
@@ -44,7 +44,7 @@ def compared_charts(runs: Sequence[tuple[str, Curves]]) -> list[Chart]:
         runs: Name and curves of each.
     """
     charts = []
-    metrics = dict.fromkeys(n for _, c in runs for n in c.metrics if not _is_of_a_class(n))
+    metrics = dict.fromkeys(n for _, c in runs for n in _told(c) if not _is_of_a_class(n))
     chosen = [(name, lambda c, n=name: c.metrics.get(n)) for name in metrics]
     chosen.append(('Training loss', lambda c: c.losses.get('loss')))
     units = '/'.join(dict.fromkeys(curves.unit for _, curves in runs))
@@ -65,6 +65,18 @@ def as_lines(group: Mapping[str, Points]) -> list[Line]:
         Line(name, points, i % COLOURS, i // COLOURS)
         for i, (name, points) in enumerate(group.items())
     ]
+
+
+def _told(curves: Curves) -> dict[str, Points]:
+    """Return the metrics that are not zero all the time, as counts of troubles are."""
+    return {name: points for name, points in curves.metrics.items() if any(y for _, y in points)}
+
+
+def _without_common_prefix(group: Mapping[str, Points]) -> Mapping[str, Points]:
+    prefixes = {name.rpartition('/')[0] for name in group}
+    if len(prefixes) > 1:
+        return group
+    return {name.rpartition('/')[2]: points for name, points in group.items()}
 
 
 def _is_of_a_class(name: str) -> bool:

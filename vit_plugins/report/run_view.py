@@ -11,7 +11,7 @@ from ..evaluation.functional.confusion import most_confused
 from ..evaluation.functional.label_errors import likely_label_errors
 from ..fileio.printable_text import printable
 from .charts import Chart
-from .facts import facts, headline, repetition
+from .facts import facts, headline, model_words, repetition
 from .findings import Findings, outcome_of
 from .outcome import warnings
 from .run_charts import run_charts
@@ -24,6 +24,8 @@ CONFUSED = 30
 SHOWN = 12  # sure mistakes, likely wrong labels, queries
 SIDE = 160
 ROW_SIDE = 96
+NO_BREAK = '\u00a0'
+UNSURE = 0.8  # accuracy below which most suspects are mistakes of the model
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class ClassifierView:
         mistakes: The surest ones.
         suspects: Photos whose label is likely wrong.
         suspect_count: How many there are in all.
+        is_unsure: Whether the model is too weak for these to mean much.
     """
 
     scores: list[Score]
@@ -64,6 +67,7 @@ class ClassifierView:
     mistakes: list[Figure]
     suspects: list[Figure]
     suspect_count: int
+    is_unsure: bool
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ class RunView:
 
     Attributes:
         name: Of its work dir, made unique on the page.
+        model: Backbone and size, in short.
         headline: In one sentence what came out.
         facts: Name and value of what was trained on what.
         charts: Its curves.
@@ -101,6 +106,7 @@ class RunView:
     """
 
     name: str
+    model: str
     headline: str
     facts: list[tuple[str, str]]
     charts: list[Chart]
@@ -149,6 +155,7 @@ def view_run(found: Findings, name: str | None = None) -> RunView:
         notes += warnings(outcome_of(found))
     return RunView(
         name=name or printable(found.run.name),
+        model=model_words(found),
         headline=headline(found),
         facts=facts(found),
         charts=run_charts(found.run.curves, found.trained_for),
@@ -183,6 +190,7 @@ def _classifier(found: Findings, classes: Sequence[str]) -> ClassifierView:
         mistakes=[_figure(found, i, classes) for i in said.sure_mistakes[:SHOWN]],
         suspects=[_figure(found, i, classes) for i in suspects[:SHOWN]],
         suspect_count=len(suspects),
+        is_unsure=bool(said.right.mean() < UNSURE),
     )
 
 
@@ -203,7 +211,7 @@ def _figure(found: Findings, index: int, classes: Sequence[str]) -> Figure:
 def _percent(value: float) -> str:
     """Return a probability in percent; one that is not whole is not rounded to 100."""
     shown = f'{100 * value:.0f}'
-    return '> 99 %' if shown == '100' and value < 1 else f'{shown} %'
+    return f'{"> 99" if shown == "100" and value < 1 else shown}{NO_BREAK}%'
 
 
 def _retriever(found: Findings, classes: Sequence[str]) -> RetrieverView:

@@ -9,7 +9,7 @@
   };
 
   // Photos of a cell of a confusion matrix.
-  const percent = (thousandths) => `${(thousandths / 10).toFixed(thousandths > 990 ? 1 : 0)} %`;
+  const percent = (thousandths) => `${(thousandths / 10).toFixed(thousandths > 990 ? 1 : 0)}\u00a0%`;
 
   const photo = (row, classes) => {
     const [number, label, named, ofLabel, ofNamed] = row;
