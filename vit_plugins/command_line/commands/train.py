@@ -49,6 +49,7 @@ from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import resume_from
 from ..data_arguments import run_name
+from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
 
@@ -87,6 +88,10 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
     choose_work_dir(cfg, args)
+    if (chosen := machine_options(cfg, args)) is not None:
+        args.cfg_options = {**chosen, **(args.cfg_options or {})}
+        args.told = True
+        return complete_config(args)
     return choose_weights(cfg, args)
 
 
@@ -170,6 +175,7 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
         'as a rule: fetch them by other means and name the file with --pretrained FILE'
     )
     args.config = str(resource_root() / other)
+    args.told = True
     return complete_config(args)
 
 
