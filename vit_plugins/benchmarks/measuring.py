@@ -82,9 +82,7 @@ def _summary(spent: list[Spent], ours: list[Spent]) -> dict[str, Any]:
     }
 
 
-def time_in_turns(
-    calls: dict[str, Callable[[], Any]], setting: Setting
-) -> dict[str, list[Spent]]:
+def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[Spent]]:
     """Return the seconds of a call in each round, in which every side takes its turn.
 
     On a GPU they are those between two events of its stream, on a CPU the wall time of a call.
