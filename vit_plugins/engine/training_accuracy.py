@@ -6,7 +6,11 @@ from copy import deepcopy
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmengine.runner import Runner
+
+from ..config_edits.walking import is_a
+from ..datasets.cached_images import CachedImages
 
 SAMPLE = 500  # training images that are looked at
 
@@ -21,14 +25,15 @@ def training_accuracy(runner: Runner) -> float | None:
         The share; None if the datasets have no pipeline that could be exchanged.
     """
     loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(runner.cfg.train_dataloader.dataset)
-    if 'pipeline' not in train or 'pipeline' not in loader.dataset:
+    train = deepcopy(_photos_of(runner.cfg.train_dataloader.dataset))
+    held_out = _photos_of(loader.dataset)
+    if 'pipeline' not in train or 'pipeline' not in held_out:
         return None
     count = len(runner.train_loop.dataloader.dataset)
     chosen = np.random.default_rng(0).permutation(count)[:SAMPLE]
     loader.dataset = {
         **train,
-        'pipeline': loader.dataset.pipeline,
+        'pipeline': held_out.pipeline,
         'indices': sorted(map(int, chosen)),
     }
     loader.num_workers, loader.persistent_workers = 0, False
@@ -41,3 +46,8 @@ def training_accuracy(runner: Runner) -> float | None:
                 right += int(sample.gt_label) == int(sample.pred_label)
                 total += 1
     return 100 * right / total
+
+
+def _photos_of(dataset: ConfigDict) -> ConfigDict:
+    """Return the config of the dataset that images are kept of, see ``CachedImages``."""
+    return dataset.dataset if is_a(dataset, CachedImages) else dataset

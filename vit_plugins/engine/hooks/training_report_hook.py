@@ -6,20 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-<<<<<<< HEAD
 from mmengine.dist import get_world_size, is_main_process
-=======
-import torch
-from mmengine.config import ConfigDict
-from mmengine.device import get_device
-from mmengine.dist import collect_results, get_world_size, is_main_process
->>>>>>> scratch
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...config_edits.walking import is_a
-from ...datasets.cached_images import CachedImages, uncached
+from ...datasets.cached_images import uncached
 from ...datasets.image_folder import ImageFolder
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
@@ -84,65 +76,6 @@ class TrainingReportHook(Hook):
         )
 
 
-<<<<<<< HEAD
-=======
-def _briefing(runner: Runner) -> list[str]:
-    device = get_device()
-    name = f'{os.cpu_count()} cores, {torch.get_num_threads()} threads'
-    if device == 'cuda':
-        name = torch.cuda.get_device_name()
-    model = runner.model.module if hasattr(runner.model, 'module') else runner.model
-    kind = type(getattr(model, 'backbone', model)).__name__
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
-    images = f'{len(runner.train_dataloader.dataset):,} images to train on'
-    if runner.val_loop is not None:
-        images += f', {len(runner.val_loop.dataloader.dataset):,} to validate'
-    length = f'{runner.max_iters:,} steps of {runner.train_dataloader.batch_size or "?"}'
-    if not isinstance(runner.train_loop, IterBasedTrainLoop):
-        length = f'{runner.max_epochs} epochs, {length}'
-    ranks = f', {get_world_size()} ranks' if get_world_size() > 1 else ''
-    return [
-        f'Device: {device} ({name}){ranks}. Model: {kind}, {parameters:.1f} M parameters',
-        f'{images}; {length} images each. Log, config and weights: {runner.work_dir}',
-    ]
-
-
-def _memory_gib() -> float:
-    return torch.cuda.max_memory_allocated() / 2**30
-
-
-def _training_accuracy(runner: Runner) -> float | None:
-    """Return the share of training images, without augmentation, that is right, in percent."""
-    loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(_photos_of(runner.cfg.train_dataloader.dataset))
-    held_out = _photos_of(loader.dataset)
-    if 'pipeline' not in train or 'pipeline' not in held_out:
-        return None
-    count = len(runner.train_loop.dataloader.dataset)
-    chosen = np.random.default_rng(0).permutation(count)[:SAMPLE]
-    loader.dataset = {
-        **train,
-        'pipeline': held_out.pipeline,
-        'indices': sorted(map(int, chosen)),
-    }
-    loader.num_workers, loader.persistent_workers = 0, False
-    built = Runner.build_dataloader(loader, seed=0)
-    runner.model.eval()
-    right = total = 0
-    with torch.no_grad():
-        for batch in built:
-            for sample in runner.model.val_step(batch):
-                right += int(sample.gt_label) == int(sample.pred_label)
-                total += 1
-    return 100 * right / total
-
-
-def _photos_of(dataset: ConfigDict) -> ConfigDict:
-    """Return the config of the dataset that images are kept of, see ``CachedImages``."""
-    return dataset.dataset if is_a(dataset, CachedImages) else dataset
-
-
->>>>>>> scratch
 def _places(runner: Runner) -> list[str]:
     folder = runner.work_dir
     hooks = [hook for hook in runner.hooks if isinstance(hook, CheckpointHook)]
