@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import mmengine.device.utils as host_device
 import torch
+from mmengine.device import get_device
 
 DEVICES = ('cpu', 'cuda', 'mps')
 
@@ -32,6 +35,15 @@ def use_device(name: str) -> None:
 def found_devices() -> list[str]:
     """Return the kinds of device that this machine has."""
     return [device for device in DEVICES if _is_here(device)]
+
+
+def device_name() -> str:
+    """Return the device that the host uses, with the name of the GPU or the cores and threads."""
+    device = get_device()
+    name = f'{os.cpu_count()} cores, {torch.get_num_threads()} threads'
+    if device == 'cuda':
+        name = torch.cuda.get_device_name()
+    return f'{device} ({name})'
 
 
 def _is_here(device: str) -> bool:

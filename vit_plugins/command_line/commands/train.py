@@ -17,6 +17,8 @@ from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
 from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.best_confusion_hook import BestConfusionHook
+from ...engine.hooks.training_forecast_hook import TrainingForecastHook
 from ...engine.hooks.training_report_hook import TrainingReportHook
 from ...engine.interruption import (
     StopHook,
@@ -199,8 +201,14 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
-        runner.register_hook(stop)
-        runner.register_hook(TrainingReportHook(baselines=not args.no_baselines))
+        baselines = not args.no_baselines
+        for hook in (
+            stop,
+            TrainingForecastHook(),
+            BestConfusionHook(),
+            TrainingReportHook(baselines=baselines),
+        ):
+            runner.register_hook(hook)
         try:
             with stopping_between_steps(stop):
                 runner.train()
