@@ -23,18 +23,13 @@ def use_device(name: str) -> None:
     Raises:
         ValueError: If there is no such device here.
     """
-    found = found_devices()
+    found = [device for device in DEVICES if _is_here(device)]
     if name not in found:
         raise ValueError(
             f'--device {name}: this machine, with torch {torch.__version__}, has '
             f'{" and ".join(found)} only'
         )
     host_device.DEVICE = name
-
-
-def found_devices() -> list[str]:
-    """Return the kinds of device that this machine has."""
-    return [device for device in DEVICES if _is_here(device)]
 
 
 def device_name() -> str:

@@ -12,7 +12,6 @@ from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmpretrain import get_model
 
-from ..engine.device import found_devices
 from ..weights.loading import load_weights
 
 
@@ -64,9 +63,9 @@ def _usable(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
-        told = str(error).splitlines()[0]
+        told = str(error).splitlines()[0].split('. ')[0]
         raise ValueError(
-            f'device {device!r} cannot be used: {told}. This machine has '
-            f'{" and ".join(found_devices())}'
+            f'device {device!r} cannot be used: {told.rstrip(".")}. Name one that this machine '
+            "has; 'cpu' is always there"
         ) from None
     return device
