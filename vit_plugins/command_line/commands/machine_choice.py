@@ -34,7 +34,9 @@ def machine_options(cfg: Config, args: argparse.Namespace) -> dict[str, Any] | N
         args: The arguments of the tool that trains.
     """
     ladder = cfg.pop('machine_steps', None)
-    seconds = [h.seconds for h in cfg.get('custom_hooks', ()) if type_name(h) == 'TimeBudgetHook']
+    seconds = [
+        h.seconds for h in cfg.get('custom_hooks') or () if type_name(h) == 'TimeBudgetHook'
+    ]
     if ladder is None or not seconds or args.img_size is not None or args.data is not None:
         return None
     options = args.cfg_options or {}
