@@ -13,7 +13,7 @@ from mmengine.config import Config
 from .component_arguments import RUNNER_KEYS, nearest
 
 # Keys of a recipe that the tools read, beside those of the runner.
-TOOL_KEYS = {'val_fraction', 'balance', 'from_scratch', 'default_weights'}
+TOOL_KEYS = {'val_fraction', 'balance', 'from_scratch', 'default_weights', 'backbone_follows'}
 
 
 class UnusedSettingError(ValueError):

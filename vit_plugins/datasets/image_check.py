@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from ..fileio.cache_folder import cache_folder
 from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
@@ -128,9 +129,8 @@ def cache_file(root: Path) -> Path:
     Args:
         root: The folder.
     """
-    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     digest = sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
-    return base / 'vit_plugins' / 'inspected_images' / f'{digest}.json'
+    return cache_folder('inspected_images') / f'{digest}.json'
 
 
 def _mark(path: Path) -> list[int] | None:
