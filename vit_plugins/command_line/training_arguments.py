@@ -42,24 +42,6 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         'often; loss: each class weighs equally in the loss',
     )
     group.add_argument(
-        '--skip-unreadable',
-        action='store_true',
-        help='with --data-root: leave out images that cannot be read, instead of stopping',
-    )
-    group.add_argument(
-        '--group-by',
-        metavar='REGEX|FILE.csv',
-        help='with --data-root: photos of one group (object, patient, day) are all trained on or '
-        'all held out; what the expression, or its first bracket, matches of a path below the '
-        'folder, or a table with the columns file and group',
-    )
-    group.add_argument(
-        '--labels',
-        metavar='FILE.csv',
-        help='with --data-root: a table with the columns file and class, in the place of class '
-        'folders',
-    )
-    group.add_argument(
         '--verbose',
         action='store_true',
         help='show config, hooks and parameter groups on the terminal, too; the log file has them',

@@ -19,7 +19,7 @@ def image_size(cfg: Config) -> int | tuple[int, int]:
     Raises:
         ValueError: If neither pipelines nor model tell.
     """
-    for steps in (*walk_pipelines(cfg), preprocessor_of(cfg).get('batch_transforms')):
+    for steps in (preprocessor_of(cfg).get('batch_transforms'), *walk_pipelines(cfg)):
         if sizes := list(_sizes(steps)):
             return sizes[-1]
     img_size = (cfg.get('model') or {}).get('backbone', {}).get('img_size')

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..fileio.array_files import read_npy
 from ..fileio.printable_text import printable
 
 FORMAT = 2  # 1 kept a config that was executed, and descriptors in a file of faiss
@@ -357,7 +358,7 @@ def _file(folder: Path, name: str) -> Path:
 def _read_descriptors(folder: Path, name: str) -> np.ndarray:
     if not _file(folder, name).is_file():
         raise ValueError(f'{name} is gone')
-    values = np.load(folder / name, allow_pickle=False)
+    values = read_npy(folder / name)
     if values.ndim != 2 or values.dtype != np.float32:
         raise ValueError(f'{name} holds {values.dtype} {values.shape}, not float32 (N, D)')
     return values

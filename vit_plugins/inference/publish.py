@@ -21,7 +21,7 @@ from ..resources import package_version
 from ..weights.index import PUBLISHED_INDEX
 from ..weights.safe_reading import load_checkpoint_file
 from .deployable import task_of
-from .export import deployed_weights
+from .export_formats import deployed_weights
 from .loading import load_trained
 
 TASKS = {'classify': 'Image Classification', 'embed': 'Image Retrieval'}

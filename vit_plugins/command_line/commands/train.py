@@ -18,6 +18,8 @@ from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
 from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.best_confusion_hook import BestConfusionHook
+from ...engine.hooks.training_forecast_hook import TrainingForecastHook
 from ...engine.hooks.training_report_hook import TrainingReportHook
 from ...engine.interruption import (
     StopHook,
@@ -49,6 +51,7 @@ from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
+from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
 
@@ -88,6 +91,10 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
     choose_work_dir(cfg, args)
+    if (chosen := machine_options(cfg, args)) is not None:
+        args.cfg_options = {**chosen, **(args.cfg_options or {})}
+        args.told = True
+        return complete_config(args)
     return choose_weights(cfg, args)
 
 
@@ -192,6 +199,7 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
         'as a rule: fetch them by other means and name the file with --pretrained FILE'
     )
     args.config = str(resource_root() / other)
+    args.told = True
     return complete_config(args)
 
 
@@ -217,8 +225,14 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
-        runner.register_hook(stop)
-        runner.register_hook(TrainingReportHook(baselines=not args.no_baselines))
+        baselines = not args.no_baselines
+        for hook in (
+            stop,
+            TrainingForecastHook(),
+            BestConfusionHook(),
+            TrainingReportHook(baselines=baselines),
+        ):
+            runner.register_hook(hook)
         try:
             with stopping_between_steps(stop):
                 runner.train()

@@ -61,8 +61,9 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
             set_seed(cfg, args.seed)
         if args.workers is not None:
             set_workers(cfg, args.workers)
-        if args.time_limit is not None:
-            set_time_limit(cfg, _seconds(args.time_limit))
+        of_recipe = cfg.pop('time_limit', None)
+        if limit := args.time_limit or (of_recipe if args.epochs is None else None):
+            set_time_limit(cfg, _seconds(limit))
     except ValueError as error:
         raise SystemExit(f'{error}') from None
     return cfg
