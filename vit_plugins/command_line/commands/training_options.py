@@ -16,7 +16,7 @@ from ...config_edits.workers import set_workers
 from ...engine.device import use_device
 
 # Options about steps of an optimizer.
-OF_STEPS = ('epochs', 'lr', 'time_limit', 'amp', 'auto_scale_lr', 'fraction')
+OF_STEPS = ('epochs', 'lr', 'time_limit', 'amp', 'auto_scale_lr')
 
 
 def choose_device(args: argparse.Namespace) -> None:

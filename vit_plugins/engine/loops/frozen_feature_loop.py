@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from ...config_edits.walking import pipelines_of
+from ...datasets.image_folder import ImageFolder
 from ...datasets.photo_table import find_groups
 from ...evaluation.functional.frozen_classifiers import (
     CLASSIFIERS,
@@ -248,12 +250,15 @@ def _keys(dataset: Dataset, part: str) -> list[str]:
 
 
 def _groups(dataset: Dataset) -> list[str] | None:
-    """Return the group of each photo of an ``ImageFolder`` that has some."""
-    if getattr(dataset, 'group_by', None) is None:
+    """Return the group of each photo of an ``ImageFolder`` that has some, also in wrappers."""
+    folder = dataset
+    while not isinstance(folder, ImageFolder) and hasattr(folder, 'dataset'):
+        folder = folder.dataset
+    if getattr(folder, 'group_by', None) is None:
         return None
-    root = dataset.img_prefix.rstrip('/') + '/'
-    paths = [_info(dataset, i)['img_path'].removeprefix(root) for i in range(len(dataset))]
-    return find_groups(paths, dataset.group_by)
+    paths = (_info(dataset, i)['img_path'] for i in range(len(dataset)))
+    names = [Path(path).relative_to(folder.img_prefix).as_posix() for path in paths]
+    return find_groups(names, folder.group_by)
 
 
 def _batches_of(loader: DataLoader, indices: list[int]) -> DataLoader:
