@@ -2,6 +2,7 @@
 
 import argparse
 
+CLASSIFIERS = ('linear', 'nearest-mean')
 BALANCES = ('none', 'sampler', 'loss')
 
 
@@ -47,4 +48,27 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-baselines',
         action='store_true',
         help='do not score the largest class and colour histograms beside the result',
+    )
+    _add_frozen_arguments(parser)
+
+
+def _add_frozen_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('for photos-frozen, which trains a classifier alone')
+    group.add_argument(
+        '--classifier',
+        choices=CLASSIFIERS,
+        help='what names a photo by its features: a linear layer (default), or the nearest of '
+        'the mean features of the classes',
+    )
+    group.add_argument(
+        '--penalty',
+        type=float,
+        metavar='X',
+        help='of the linear layer; default: chosen by cross-validation on the training photos',
+    )
+    group.add_argument(
+        '--backbone',
+        metavar='NAME',
+        help='for photos, too: the network that the weights of --pretrained FILE are for, if it '
+        'is not found out: a model of the index, or timm/NAME',
     )

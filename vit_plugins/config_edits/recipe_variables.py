@@ -14,7 +14,8 @@ from .component_arguments import RUNNER_KEYS, nearest
 
 # Keys of a recipe that the tools read, beside those of the runner.
 TOOL_KEYS = {
-    *('val_fraction', 'balance', 'from_scratch', 'default_weights', 'time_limit', 'machine_steps')
+    *('val_fraction', 'balance', 'from_scratch', 'default_weights', 'backbone_follows'),
+    *('time_limit', 'machine_steps'),
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import UnidentifiedImageError
 
+from ..fileio.cache_folder import cache_folder
 from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
@@ -144,9 +145,8 @@ def cache_file(root: Path, limits: PhotoLimits = LIMITS) -> Path:
         root: The folder.
         limits: How large a picture may be.
     """
-    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     digest = sha256(os.fsencode(f'{os.path.realpath(root)}\n{limits}')).hexdigest()[:16]
-    return base / 'vit_plugins' / 'inspected_images' / f'{digest}.json'
+    return cache_folder('inspected_images') / f'{digest}.json'
 
 
 def _mark(path: Path) -> list[int] | None:

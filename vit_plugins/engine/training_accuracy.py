@@ -20,8 +20,12 @@ def training_accuracy(runner: Runner) -> float | None:
         runner: The runner of a training of one process.
 
     Returns:
-        The share; None if the datasets have no pipeline that could be exchanged.
+        The share; None if the datasets have no pipeline that could be exchanged. A loop that
+        has it of all images says so by ``train_accuracy``.
     """
+    known = getattr(runner.train_loop, 'train_accuracy', None)
+    if known is not None:
+        return known
     loader = deepcopy(runner.cfg.val_dataloader)
     train = deepcopy(uncached_dataset(runner.cfg.train_dataloader.dataset))
     held_out = uncached_dataset(loader.dataset)

@@ -49,12 +49,14 @@ class PhotoModel:
     meta: dict[str, Any]
 
 
-def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = None) -> PhotoModel:
+def load_for_photos(
+    cfg: Config, checkpoint: str | Path | None, device: str | None = None
+) -> PhotoModel:
     """Build a trained model with the transforms that bring photos to it.
 
     Args:
         cfg: The config it was trained with; the training data need not be there.
-        checkpoint: The file.
+        checkpoint: The file; None for the weights that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
