@@ -12,6 +12,7 @@ from PIL import Image
 
 from vit_plugins.fileio.run_record import RunRecord, write_record
 from vit_plugins.report.findings import find_out
+from vit_plugins.report.outcome import Outcome, write_outcome
 from vit_plugins.report.work_dir import read_run
 
 CLASSES = ('<script>alert(1)<', 'cat & "dog"', 'ox')
