@@ -155,6 +155,7 @@ def describe_case(row: dict[str, Any]) -> str:
         )
         lines.append(
             f'  {name:<25} {1e3 * side["seconds"]:>10.2f} ms  {side["ratio"]:>6.2f} x  '
+            f'CPU {1e3 * side["cpu_seconds"]:>10.2f} ms  {side["cpu_ratio"]:>6.2f} x  '
             f'peak {peak:>12}  kept {kept:>12}'
         )
     largest = max(row['differences'].values(), default=None)

@@ -11,7 +11,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..inference.export import write_onnx
+from ..inference.export_formats import write_onnx
 from .comparison import Comparison, Side
 from .setting import Setting
 

@@ -18,6 +18,7 @@ TOOLS = (
     'export',
     'frozen_features',
     'kfold',
+    'look',
     'predict',
     'probe',
     'publish',

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 
+from ..config_edits.walking import uncached_dataset
+
 SAMPLE = 500  # training images that are looked at
 
 
@@ -18,17 +20,22 @@ def training_accuracy(runner: Runner) -> float | None:
         runner: The runner of a training of one process.
 
     Returns:
-        The share; None if the datasets have no pipeline that could be exchanged.
+        The share; None if the datasets have no pipeline that could be exchanged. A loop that
+        has it of all images says so by ``train_accuracy``.
     """
+    known = getattr(runner.train_loop, 'train_accuracy', None)
+    if known is not None:
+        return known
     loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(runner.cfg.train_dataloader.dataset)
-    if 'pipeline' not in train or 'pipeline' not in loader.dataset:
+    train = deepcopy(uncached_dataset(runner.cfg.train_dataloader.dataset))
+    held_out = uncached_dataset(loader.dataset)
+    if 'pipeline' not in train or 'pipeline' not in held_out:
         return None
     count = len(runner.train_loop.dataloader.dataset)
     chosen = np.random.default_rng(0).permutation(count)[:SAMPLE]
     loader.dataset = {
         **train,
-        'pipeline': loader.dataset.pipeline,
+        'pipeline': held_out.pipeline,
         'indices': sorted(map(int, chosen)),
     }
     loader.num_workers, loader.persistent_workers = 0, False

@@ -6,6 +6,7 @@ from mmengine.dist import get_world_size
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from .device import device_name
+from .memory_forecast import step_bytes
 
 
 def training_briefing(runner: Runner) -> list[str]:
@@ -22,9 +23,17 @@ def training_briefing(runner: Runner) -> list[str]:
         images += f', {len(runner.val_loop.dataloader.dataset):,} to validate'
     length = f'{runner.max_iters:,} steps of {runner.train_dataloader.batch_size or "?"}'
     if not isinstance(runner.train_loop, IterBasedTrainLoop):
-        length = f'{runner.max_epochs} epochs, {length}'
+        plural = '' if runner.max_epochs == 1 else 's'
+        length = f'{runner.max_epochs} epoch{plural}, {length}'
+    memory = step_bytes(runner)
     ranks = f', {get_world_size()} ranks' if get_world_size() > 1 else ''
-    return [
+    lines = [
         f'Device: {device_name()}{ranks}. Model: {kind}, {parameters:.1f} M parameters',
         f'{images}; {length} images each. Log, config and weights: {runner.work_dir}',
     ]
+    if memory is not None:
+        lines.append(
+            f'Memory, a forecast: {memory / 2**30:.1f} GiB for weights, gradients, optimizer and '
+            'what a step keeps, beside the program itself and loaded images'
+        )
+    return lines

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from ..datasets.cached_images import uncached
 from ..datasets.colour_histogram import colour_histograms
 from ..datasets.image_folder import ImageFolder
 from ..evaluation.functional.colour_baseline import colour_accuracy, majority_accuracy
@@ -26,6 +27,7 @@ def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str
     Returns:
         Percent by name, or why there is none; nothing of images that are no class folders.
     """
+    train, test = uncached(train), uncached(test)
     if not (isinstance(train, ImageFolder) and isinstance(test, ImageFolder)):
         return {}
     labels, truth = (list(map(int, part.get_gt_labels())) for part in (train, test))

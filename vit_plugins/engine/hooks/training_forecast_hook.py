@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...host.process_memory import peak_memory
 from ...report.outcome import duration
 from ..training_briefing import training_briefing
 
@@ -90,6 +91,7 @@ class TrainingForecastHook(Hook):
 
 
 def _memory() -> str:
-    if get_device() != 'cuda':
-        return ''
-    return f'; {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory'
+    if get_device() == 'cuda':
+        return f'; {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB of GPU memory'
+    peak = peak_memory()
+    return '' if peak is None else f'; {peak / 2**30:.1f} GiB of memory at most so far'

@@ -11,6 +11,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from ...datasets.cached_images import uncached
 from ...datasets.image_folder import ImageFolder
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
@@ -58,7 +59,7 @@ class TrainingReportHook(Hook):
 
     def _outcome(self, runner: Runner, best: dict) -> Outcome:
         dataset = runner.val_loop.dataloader.dataset
-        train = runner.train_loop.dataloader.dataset
+        train = uncached(runner.train_loop.dataloader.dataset)
         counts: Sequence[int] = ()
         if isinstance(train, ImageFolder):
             counts = np.bincount(train.get_gt_labels(), minlength=len(train.CLASSES)).tolist()
