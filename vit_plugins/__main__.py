@@ -14,6 +14,7 @@ TOOLS = {
     'train': 'train a model: train CONFIG [options of tools/train.py]',
     'test': 'evaluate a checkpoint: test CONFIG CHECKPOINT [options of tools/test.py]',
     'predict': 'classify images: predict WORK_DIR IMAGES... [options of tools/predict.py]',
+    'report': 'a training, or several, as a page: report WORK_DIR... [of its tool]',
     'retrieve': 'search photos: retrieve index|query GALLERY IMAGES... [of tools/retrieve.py]',
     'look': 'pictures of the inside: look WORK_DIR [IMAGES...] [options of tools/look.py]',
     'prune': 'skip what gates have closed: prune WORK_DIR [options of tools/prune.py]',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -73,11 +74,16 @@ def load_for_photos(
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
+    None are started where they are spawned, as on macOS and Windows: each would run the program
+    of the caller from its beginning, which a script of three lines does not survive.
+
     Args:
         num_images: How many images are to be read.
     """
+    method = multiprocessing.get_start_method(allow_none=True)
+    method = method or multiprocessing.get_all_start_methods()[0]  # the default of the system
     # a process takes longer to start than a few images to read
-    return min(os.cpu_count() or 1, 4) if num_images > 200 else 0
+    return min(os.cpu_count() or 1, 4) if num_images > 200 and method == 'fork' else 0
 
 
 @torch.no_grad()
