@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
@@ -17,8 +16,8 @@ from ._annotations import (
     read_text,
     require_counts,
     require_images,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 COLUMNS = ('image_name', 'item_id', 'evaluation_status')
 STATUSES = ('train', 'query', 'gallery')
@@ -32,7 +31,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class InShopRetrieval(BaseDataset):
+class InShopRetrieval(PublishedDataset):
     """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
 
     The host's ``InShop`` labels a query with a list of places in the gallery, for score
@@ -57,6 +56,8 @@ class InShopRetrieval(BaseDataset):
         AnnotationError: If the list is broken or images are missing.
     """
 
+    SPLITS = tuple(PARTS)
+    TEST_SPLITS = tuple(part for part in PARTS if part != 'train')
     SOURCE = (
         'In-Shop Clothes Retrieval: '
         'https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html, '
@@ -71,12 +72,8 @@ class InShopRetrieval(BaseDataset):
         check_counts: bool = True,
         **kwargs: Any,
     ) -> None:
-        require_split(split, tuple(PARTS))
-        self.split = split
         self.img_folder = img_folder
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split != 'train')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, split, check_counts, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
