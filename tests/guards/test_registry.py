@@ -102,6 +102,7 @@ def minimal(tmp_path):
             'schedule': [{'action_fraction': 0.9, 'batch_augments': None}]
         },
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
+        'GateHook': {},
         'HardNegativeMiningHook': {'pipeline': []},
         'HybridPatchEmbed': {'stem': {'type': 'ResidualConvStem'}},
         'HybridViT': {'arch': 'small', 'stem': (1,), 'img_size': 32},
@@ -111,8 +112,10 @@ def minimal(tmp_path):
         'KoLeoLoss': {},
         'InShopRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
         'LearningCurveHook': {},
+        'LocalityHook': {},
         'LossWeightHook': {},
         'MPerClassSampler': {'dataset': Labelled('abc'), 'batch_size': 4},
+        'OffsetErrorHook': {},
         'PCAProjection': {'in_dims': 8, 'out_dims': 4},
         'PlacedDigits': {'lazy_init': True},
         'PosEmbedViT': {'arch': 'deit-tiny', 'img_size': 32},

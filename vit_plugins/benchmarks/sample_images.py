@@ -38,7 +38,7 @@ def as_jpeg(image: np.ndarray) -> bytes:
 
 
 def write_photos(folder: Path, number: int, height: int = 375, width: int = 500) -> list[Path]:
-    """Write JPEG files; more than eight are copies of eight different ones.
+    """Write JPEG files; more than eight are links to eight different ones.
 
     Args:
         folder: Where to; made if absent.
@@ -53,5 +53,8 @@ def write_photos(folder: Path, number: int, height: int = 375, width: int = 500)
     content = [as_jpeg(natural_image(height, width, seed)) for seed in range(min(number, 8))]
     files = [folder / f'{k:06}.jpg' for k in range(number)]
     for k, file in enumerate(files):
-        file.write_bytes(content[k % len(content)])
+        if k < len(content):
+            file.write_bytes(content[k])
+        else:
+            file.hardlink_to(files[k % len(content)])
     return files

@@ -2,7 +2,6 @@
 
 import argparse
 
-DEVICES = ('cpu', 'cuda', 'mps')
 CLASSIFIERS = ('linear', 'nearest-mean')
 BALANCES = ('none', 'sampler', 'loss')
 
@@ -34,7 +33,6 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         help='end in time, the schedule run to its end: 20m, 1h30m, 90s, from the first step on',
     )
     group.add_argument('--workers', type=int, metavar='N', help='processes that load images')
-    group.add_argument('--device', choices=DEVICES, help='default: the first GPU, else the CPU')
     group.add_argument(
         '--balance',
         choices=BALANCES,

@@ -93,6 +93,15 @@ def leaf_datasets(dataset: Mapping) -> list[dict]:
     return [leaf for child in inner for leaf in leaf_datasets(child)] if inner else [dataset]
 
 
+def uncached_dataset(dataset: dict) -> dict:
+    """Return the dataset that ``CachedImages`` keeps the images of; another dataset itself.
+
+    Args:
+        dataset: The config of a dataset.
+    """
+    return dataset['dataset'] if type_name(dataset) == 'CachedImages' else dataset
+
+
 def all_leaf_datasets(cfg: Config) -> list[dict]:
     """List the datasets that read the images of training, validation and test.
 

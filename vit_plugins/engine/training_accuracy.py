@@ -6,11 +6,9 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from mmengine.config import ConfigDict
 from mmengine.runner import Runner
 
-from ..config_edits.walking import is_a
-from ..datasets.cached_images import CachedImages
+from ..config_edits.walking import uncached_dataset
 
 SAMPLE = 500  # training images that are looked at
 
@@ -29,8 +27,8 @@ def training_accuracy(runner: Runner) -> float | None:
     if known is not None:
         return known
     loader = deepcopy(runner.cfg.val_dataloader)
-    train = deepcopy(_photos_of(runner.cfg.train_dataloader.dataset))
-    held_out = _photos_of(loader.dataset)
+    train = deepcopy(uncached_dataset(runner.cfg.train_dataloader.dataset))
+    held_out = uncached_dataset(loader.dataset)
     if 'pipeline' not in train or 'pipeline' not in held_out:
         return None
     count = len(runner.train_loop.dataloader.dataset)
@@ -50,8 +48,3 @@ def training_accuracy(runner: Runner) -> float | None:
                 right += int(sample.gt_label) == int(sample.pred_label)
                 total += 1
     return 100 * right / total
-
-
-def _photos_of(dataset: ConfigDict) -> ConfigDict:
-    """Return the config of the dataset that images are kept of, see ``CachedImages``."""
-    return dataset.dataset if is_a(dataset, CachedImages) else dataset

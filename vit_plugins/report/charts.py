@@ -64,16 +64,15 @@ def line_chart(title: str, unit: str, lines: Sequence[Line], mark: float | None 
     Args:
         title: What is shown.
         unit: What x counts.
-        lines: The curves; points that are not finite are left out.
+        lines: The curves, with one point at least.
         mark: The x of a vertical line, such as the best epoch.
 
     Raises:
-        ValueError: If there is no finite point.
+        ValueError: If there is no point.
     """
-    kept = [_finite(line) for line in lines]
-    kept = [line for line in kept if line.points]
+    kept = [line for line in lines if line.points]
     if not kept:
-        raise ValueError(f'{title}: there is no finite point to plot')
+        raise ValueError(f'{title}: there is no point to plot')
     xs = [x for line in kept for x, _ in line.points]
     ys = [y for line in kept for _, y in line.points]
     x_range = _widened(min(xs), max(xs))
@@ -118,11 +117,6 @@ def ticks(low: float, high: float, most: int, steps: Sequence[float] = STEPS) ->
     step = next(s * power for s in steps if s * power >= raw * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, last + 1)]
-
-
-def _finite(line: Line) -> Line:
-    points = [(x, y) for x, y in line.points if math.isfinite(y)]
-    return Line(line.name, points, line.colour, line.dashes)
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ NOT_METRICS = ('time', 'data_time', 'step', 'epoch', 'iter', 'memory')
 
 @dataclass(frozen=True)
 class Curves:
-    """What a training logged, as (x, value) points that rise in x.
+    """What a training logged, as (x, value) points that rise in x; all values are finite.
 
     Attributes:
         unit: What x counts: 'epoch' or 'step'.
@@ -99,5 +100,6 @@ def _rows(lines: Iterable[str], unit: str) -> Iterator[dict]:
 
 def _numbers(row: Mapping) -> Iterator[tuple[str, float]]:
     for name, value in row.items():
-        if isinstance(value, Real) and name not in (*NOT_METRICS, 'x', 'base_lr'):
+        is_told = isinstance(value, Real) and name not in (*NOT_METRICS, 'x', 'base_lr')
+        if is_told and math.isfinite(value):
             yield name, float(value)

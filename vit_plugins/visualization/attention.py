@@ -44,25 +44,26 @@ def plot_attention(
     from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
 
     rows, columns = len(maps), max(len(found) for found in maps)
-    size = (CELL * (columns + 2.2) + 0.2, CELL * 1.16 * max(rows, 2) + 0.3)
+    size = (CELL * (columns + 2.6) + 0.2, CELL * 1.16 * max(rows, 2) + 0.3)
     figure = Figure(figsize=size)
     # by hand: matplotlib's layouts take seconds for a hundred panels
     grid = figure.add_gridspec(
         max(rows, 2),
-        columns + 2,
-        **dict(left=0.01, right=0.99, bottom=0.01, top=1 - 0.25 / size[1], wspace=0.08),
-        hspace=0.28,
+        columns + 3,
+        width_ratios=[1, 1, 0.3, *[1] * columns],
+        **dict(left=0.01, right=0.99, bottom=0.01, top=1 - 0.25 / size[1]),
+        **dict(wspace=0.08, hspace=0.28),
     )
     show_image(figure.add_subplot(grid[:2, :2]), image, query)
     for row, (name, found) in enumerate(zip(layers, maps, strict=True)):
         layer_gates = None if gates is None else gates[row]
         for column, values in enumerate(found):
-            axes = figure.add_subplot(grid[row, column + 2])
+            axes = figure.add_subplot(grid[row, column + 3])
             largest = max(float(values.max()), 1e-12)
             clipped = np.maximum(values, largest * FLOOR)
             axes.imshow(clipped, norm=LogNorm(largest * FLOOR, largest), cmap='viridis')
             axes.set_axis_off()
-            head = (heads[column] if heads else column) + 1
+            head = heads[column] if heads else column + 1
             title = f'head {head}' if row == 0 else ''
             colour = 'black'
             if layer_gates is not None:

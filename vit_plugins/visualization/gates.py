@@ -36,7 +36,7 @@ def plot_gates(gates: np.ndarray, layers: Sequence[str] | None = None) -> Figure
 
     gates = np.asarray(gates)
     rows, heads = gates.shape
-    figure = Figure(figsize=(1.8 + 0.5 * heads, 1.2 + 0.34 * rows), layout='constrained')
+    figure = Figure(figsize=(1.8 + 0.5 * heads, max(1.2 + 0.34 * rows, 2.6)), layout='constrained')
     axes = figure.subplots()
     shown = axes.imshow(gates, cmap='Reds', vmin=0, vmax=1, aspect='auto')
     for row, column in np.ndindex(rows, heads):
@@ -46,7 +46,7 @@ def plot_gates(gates: np.ndarray, layers: Sequence[str] | None = None) -> Figure
     axes.set_xticks(range(heads), range(1, heads + 1))
     axes.set_yticks(range(rows), layers or range(1, rows + 1))
     axes.set(xlabel='head', ylabel='GPSA layer')
-    figure.colorbar(shown, ax=axes, label='gate: 0 content, 1 position')
+    figure.colorbar(shown, ax=axes, label='gate (1: position)')
     return figure
 
 

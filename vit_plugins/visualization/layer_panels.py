@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -40,3 +41,20 @@ def layer_panels(names: Sequence[str], xlabel: str, ylabel: str) -> tuple[Figure
     figure.supxlabel(xlabel, fontsize='medium')
     figure.supylabel(ylabel, fontsize='medium')
     return figure, panels[: len(names)]
+
+
+def short_name(name: str) -> str:
+    """Return the name of a layer for a picture, numbers from 1.
+
+    Args:
+        name: Of the attention module within the backbone.
+
+    >>> short_name('layers.3.attn'), short_name('stages.0.blocks.1.attn')
+    ('layer 4', 'stage 1.2')
+    """
+    name = name.removesuffix('.attn')
+    if match := re.fullmatch(r'(?:layers|encoder)\.(\d+)', name):
+        return f'layer {int(match[1]) + 1}'
+    if match := re.fullmatch(r'stages?\.?(\d+)\.blocks\.(\d+)', name):
+        return f'stage {int(match[1]) + 1}.{int(match[2]) + 1}'
+    return name

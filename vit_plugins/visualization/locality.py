@@ -85,7 +85,7 @@ def plot_nonlocality_dynamics(
         axes.grid(alpha=0.3)
         axes.legend(fontsize='x-small', ncols=2, title='layer', title_fontsize='x-small')
     panels[0].set_ylabel('non-locality in patches')
-    figure.suptitle(f'{mode}: {MODES[mode]}', fontsize='small')
+    figure.suptitle(f'{mode}:\n{MODES[mode]}', fontsize='small')
     return figure
 
 

@@ -33,6 +33,7 @@ from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import find_trained, trained_classes
 from ..data_arguments import run_name
 from .named_config import use_named_config
+from .training_options import choose_device
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -184,6 +185,7 @@ def write_results(
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Test and return what was measured."""
     write_any_character()
+    choose_device(args)
     runner = build_runner(complete_config(args), quiet=True)
     scores = ScoreReportHook()
     runner.register_hook(scores)

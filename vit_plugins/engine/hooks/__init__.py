@@ -3,10 +3,13 @@ from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
 from .fit_pca_hook import FitPCAHook
 from .fractional_switch_recipe_hook import FractionalSwitchRecipeHook
+from .gate_hook import GateHook
 from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
+from .locality_hook import LocalityHook
 from .loss_weight_hook import LossWeightHook
 from .metric_name_hook import MetricNameHook
+from .offset_error_hook import OffsetErrorHook
 from .progress_hook import ProgressHook
 from .report_page_hook import ReportPageHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
@@ -25,10 +28,13 @@ __all__ = [
     'DRLocSourceHook',
     'FitPCAHook',
     'FractionalSwitchRecipeHook',
+    'GateHook',
     'HardNegativeMiningHook',
     'LearningCurveHook',
+    'LocalityHook',
     'LossWeightHook',
     'MetricNameHook',
+    'OffsetErrorHook',
     'ProgressHook',
     'ReportPageHook',
     'RetrievalBaselineHook',
