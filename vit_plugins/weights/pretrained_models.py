@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -28,6 +28,7 @@ class PretrainedModel:
         top1: Published accuracy on ImageNet-1k in percent.
         source: Where that stands.
         recipes: That it suits, as 'photos'.
+        trashnet: Accuracy of ``photos-frozen`` on TrashNet in percent, where we had the weights.
         address: Where its file comes from, if the model index does not know.
     """
 
@@ -38,7 +39,8 @@ class PretrainedModel:
     photos_per_second: float
     top1: float
     source: str
-    recipes: tuple[str, ...] = field(default=())
+    recipes: tuple[str, ...] = ()
+    trashnet: float | None = None
     address: str = ''
 
     @property
