@@ -10,11 +10,11 @@
 # configs/pretrained_models.yml lists, or --backbone NAME beside a file. Features are kept in the
 # user's cache folder: another penalty or classifier takes seconds.
 #
-# Seen on TrashNet (2,022 photos, 505 others for validation) with the weights of EfficientNet-lite0,
-# the only ones at hand here: 85.7 % (95 % interval 82.4 to 88.5), where extra trees on colour
-# histograms reach 81.8 %. The default weights could not be fetched where this was written: of those
-# in the table that encode 17 photos a second and more on one thread, so that two cores take a
-# minute for 2,000, they have the highest published accuracy.
+# Seen on TrashNet (2,022 photos, 505 others for validation) with EfficientNet-lite0, the only
+# weights at hand here: 85.7 % (95 % interval 82.4 to 88.5), where extra trees on colour histograms
+# reach 81.8 %. The default weights could not be fetched: of those in the table that encode 17
+# photos a second and more on one thread, so that two cores take a minute for 2,000, they have the
+# highest published accuracy.
 _base_ = './convit_drloc_folder.py'
 
 default_weights = 'edgenext-small-usi_3rdparty_in1k'  # without --pretrained

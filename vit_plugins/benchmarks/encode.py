@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torch import Tensor
