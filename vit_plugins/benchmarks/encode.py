@@ -43,11 +43,9 @@ def build(setting: Setting, *, name: str, pixels: int, batch: int) -> Comparison
     """
     backbone, neck = encoder_config(find_encoder(name), pixels)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        parts = [
-            MODELS.build(ConfigDict(part)).to(setting.device) for part in (backbone, neck) if part
-        ]
+        parts = [MODELS.build(part) for part in (backbone, neck) if part]
     for part in parts:
-        part.eval()
+        part.to(setting.device).eval()
     images = torch.randn(batch, 3, pixels, pixels, device=setting.device)
 
     def encode() -> Tensor:

@@ -71,7 +71,7 @@ def pretrained_models() -> dict[str, PretrainedModel]:
 
 
 def default_for_frozen() -> str:
-    """Return the model of the highest accuracy that two cores encode 2,000 photos a minute with."""
+    """Return the most accurate model with which two cores encode 2,000 photos in a minute."""
     fast = [
         row
         for row in pretrained_models().values()
