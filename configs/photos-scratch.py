@@ -22,7 +22,7 @@ machine_steps = dict(
         dict(size=96, width=48),
         dict(size=128, width=64),
     ],
-    least_epochs=150,
+    least_epochs=250,
 )
 size = 64
 width = 32

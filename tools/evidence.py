@@ -13,6 +13,8 @@ study of frozen features, <!-- table NAME of STUDY.yaml -->, of published result
 grid of GROUP --> or <!-- published rows -->, of claims and their verdicts <!-- claims of
 docs/claims.yml -->, a plot's <!-- plot of STUDY.yaml -->, up to <!-- end -->. Records are
 docs/evidence/NAME.json, which --records of tools/study.py and tools/frozen_features.py writes.
+What `vit-plugins bench --json FILE.json` measured is shown at <!-- bench of FILE.json --> or
+<!-- growth of FILE.json -->, the targets of speed at <!-- targets of FILE.yml -->.
 """
 
 
@@ -26,7 +28,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='*',
         type=Path,
         metavar='PAGE',
-        help='docs/evidence*.md and configs/*/README.md if none is given',
+        help='docs/evidence*.md, docs/performance.md, docs/scaling.md and configs/*/README.md if '
+        'none is given',
     )
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
     return parser.parse_args(argv)

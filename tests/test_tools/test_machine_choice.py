@@ -72,8 +72,7 @@ def test_a_run_that_is_gone_on_with_keeps_its_size(completed, tmp_path):
     cfg = completed(seconds_per_width=1e-6)
     (tmp_path / 'w').mkdir()
     cfg.dump(tmp_path / 'w' / 'photos-scratch.py')
-    (tmp_path / 'w' / 'epoch_1.pth').touch()
-    assert machine_choice.options_of_run(tmp_path / 'w', ['size', 'width']) == dict(
-        size=LARGEST[0], width=LARGEST[1]
-    )
-    assert Path(cfg.work_dir) == tmp_path / 'w'
+    for words in ([], ['--epochs', '7']):
+        begun = completed('--resume', *words, seconds_per_width=1e3)
+        assert size_and_width(begun) == LARGEST
+    assert machine_choice.options_of_run(tmp_path / 'elsewhere', ['size']) is None

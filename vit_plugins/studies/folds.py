@@ -64,6 +64,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         loader = cfg[f'{part}_dataloader']
         whole = uncached_dataset(loader.dataset) is loader.dataset
         (loader if whole else loader.dataset).dataset = fold_of
+    cfg.pop('machine_steps', None)  # all folds alike
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     return cfg
 

@@ -34,14 +34,16 @@ def machine_options(cfg: Config, args: argparse.Namespace) -> dict[str, Any] | N
         args: The arguments of the tool that trains.
     """
     ladder = cfg.pop('machine_steps', None)
-    seconds = [h.seconds for h in cfg.get('custom_hooks', ()) if type_name(h) == 'TimeBudgetHook']
-    if ladder is None or not seconds or args.img_size is not None or args.data is not None:
-        return None
     options = args.cfg_options or {}
-    if ladder.steps[0].keys() & options.keys():
+    named = args.img_size is not None or args.data is not None
+    if ladder is None or named or ladder.steps[0].keys() & options.keys():
         return None
     if args.resume is not None and (begun := options_of_run(cfg.work_dir, ladder.steps[0])):
         return begun
+    hooks = cfg.get('custom_hooks') or ()
+    seconds = [hook.seconds for hook in hooks if type_name(hook) == 'TimeBudgetHook']
+    if not seconds:
+        return None
     recipe, batch_size = read_config_file(args.config), cfg.train_dataloader.batch_size
     images = sum(len(DATASETS.build(d)) for d in leaf_datasets(cfg.train_dataloader.dataset))
     batches = math.ceil(images / batch_size / get_world_size())
@@ -68,7 +70,8 @@ def options_of_run(work_dir: str | Path, names: Iterable[str]) -> dict[str, Any]
         work_dir: The folder.
         names: Names of the recipe.
     """
-    if not any(Path(work_dir).glob('*.pth')):
+    try:
+        begun = read_config_file(config_of(work_dir))
+    except FileNotFoundError:
         return None
-    begun = read_config_file(config_of(work_dir))
     return {name: begun[name] for name in names if name in begun}
