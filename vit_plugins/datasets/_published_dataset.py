@@ -2,19 +2,17 @@
 
 from typing import Any, ClassVar
 
-from mmpretrain.datasets import BaseDataset
-
-from ._annotations import require_split
+from ._annotations import ListedImages, require_split
 
 
-class PublishedDataset(BaseDataset):
+class PublishedDataset(ListedImages):
     """Images in a folder, with lists of the splits and numbers that are known.
 
     Args:
         data_root: The folder.
         split: One of ``SPLITS``.
         check_counts: Whether the numbers of images and classes must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: Further arguments of :class:`ListedImages`.
 
     Raises:
         ValueError: If there is no such split.
@@ -30,4 +28,4 @@ class PublishedDataset(BaseDataset):
         self.split = split
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split in self.TEST_SPLITS)
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)

@@ -11,7 +11,6 @@ from ._annotations import (
     read_number,
     read_rows,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 
@@ -41,7 +40,7 @@ class CUBRetrieval(PublishedDataset):
         data_root: The folder that holds the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -83,19 +82,20 @@ class CUBRetrieval(PublishedDataset):
                     f'{labels_file}, line {line}: classes go from 1 to 200, got {class_id}'
                 )
         wanted = CLASSES[self.split]
-        data = [
-            {
-                'img_path': str(Path(self.data_root, 'images', name)),
-                'gt_label': classes[image][1] - wanted[0],
-            }
+        chosen = [
+            (name, classes[image][1] - wanted[0])
             for image, (_, name) in names.items()
             if classes[image][1] in wanted
         ]
         if self.check_counts:
-            found = {'images': len(data), 'classes': len({info['gt_label'] for info in data})}
+            found = {'images': len(chosen), 'classes': len({label for _, label in chosen})}
             require_counts(labels_file, found, PUBLISHED[self.split])
-        require_images([info['img_path'] for info in data], images_file)
-        return data
+        folder = Path(self.data_root, 'images')
+        images = self.place(folder, [name for name, _ in chosen], images_file)
+        return [
+            {'img_path': image, 'gt_label': label}
+            for image, (_, label) in zip(images, chosen, strict=True)
+        ]
 
     def extra_repr(self) -> list[str]:
         """Return folder and split, to print."""

@@ -13,7 +13,6 @@ from ._annotations import (
     read_number,
     read_rows,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 
@@ -53,7 +52,7 @@ class DomainNet(PublishedDataset):
         split: 'train' or 'test'.
         check_counts: Whether the number of images must be the published one and the classes
             number 345.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If there is no such domain or split.
@@ -106,8 +105,7 @@ class DomainNet(PublishedDataset):
             found = {'images': len(rows), 'classes': len(names)}
             require_counts(path, found, {'images': published, 'classes': CLASSES})
         self._metainfo['classes'] = names
-        images = [str(Path(self.data_root, image)) for image, _ in rows]
-        require_images(images, path)
+        images = self.place(self.data_root, [image for image, _ in rows], path)
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:

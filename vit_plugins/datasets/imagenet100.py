@@ -12,7 +12,6 @@ from ._annotations import (
     read_number,
     read_rows,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 from .folder_scan import list_images
@@ -64,7 +63,7 @@ class ImageNet100(PublishedDataset):
         data_root: The folder that holds ``train`` and ``val``.
         split: 'train' or 'val'.
         check_counts: Whether the number of images must be the published one.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -97,9 +96,11 @@ class ImageNet100(PublishedDataset):
         rows = read_meta(source) if source.suffix == '.txt' else read_class_folders(source)
         if self.check_counts:
             require_counts(source, {'images': len(rows)}, {'images': PUBLISHED[self.split]})
-        images = [str(Path(self.data_root, self.split, name)) for name, _ in rows]
+        folder, names = Path(self.data_root, self.split), [name for name, _ in rows]
         if source.suffix == '.txt':
-            require_images(images, source)
+            images = self.place(folder, names, source)
+        else:
+            images = [str(folder / name) for name in names]
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:

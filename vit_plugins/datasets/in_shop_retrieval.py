@@ -15,7 +15,6 @@ from ._annotations import (
     read_rows,
     read_text,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 
@@ -49,7 +48,7 @@ class InShopRetrieval(PublishedDataset):
         split: 'train'; 'test', which is 'query' and 'gallery' together; or one of these two.
         img_folder: Where the names of the list begin, below ``data_root``.
         check_counts: Whether the numbers of images and pieces must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is none of the four.
@@ -93,8 +92,8 @@ class InShopRetrieval(PublishedDataset):
         if self.check_counts:
             published = {name: n for s in PARTS[self.split] for name, n in PUBLISHED[s].items()}
             require_counts(path, count_parts(chosen), published)
-        images = [str(Path(self.data_root, self.img_folder, name)) for name, _, _ in chosen]
-        require_images(images, path)
+        folder = Path(self.data_root, self.img_folder)
+        images = self.place(folder, [name for name, _, _ in chosen], path)
         # query and gallery share the numbers, also where only one of them is listed
         held = [item for _, item, status in rows if (status == 'train') == (self.split == 'train')]
         order = dict(zip(held, dense_labels(held), strict=True))
@@ -105,7 +104,7 @@ class InShopRetrieval(PublishedDataset):
         return data
 
     def _read(self, path: Path) -> list[list[str]]:
-        first = read_text(path).split('\n', 1)[0].strip()
+        first = read_text(path).lstrip().split('\n', 1)[0].strip()
         stated = read_number(first, path, 1)
         table = list(read_rows(path, COLUMNS, header=True, skip=1))
         if len(table) != stated:

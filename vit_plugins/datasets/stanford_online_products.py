@@ -11,7 +11,6 @@ from ._annotations import (
     read_number,
     read_rows,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 
@@ -40,7 +39,7 @@ class StanfordOnlineProducts(PublishedDataset):
         data_root: The folder that holds the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -68,11 +67,11 @@ class StanfordOnlineProducts(PublishedDataset):
         (path,) = self.annotation_files(self.data_root, self.split)
         rows = list(read_rows(path, COLUMNS, header=True))
         classes = [read_number(class_id, path, line) for line, (_, class_id, _, _) in rows]
-        images = [str(Path(self.data_root, name)) for _, (_, _, _, name) in rows]
+        names = [name for _, (_, _, _, name) in rows]
         if self.check_counts:
-            found = {'images': len(images), 'classes': len(set(classes))}
+            found = {'images': len(names), 'classes': len(set(classes))}
             require_counts(path, found, PUBLISHED[self.split])
-        require_images(images, path)
+        images = self.place(self.data_root, names, path)
         labels = dense_labels(classes)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 

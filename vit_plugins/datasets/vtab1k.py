@@ -12,7 +12,6 @@ from ._annotations import (
     read_number,
     read_rows,
     require_counts,
-    require_images,
 )
 from ._published_dataset import PublishedDataset
 
@@ -70,7 +69,7 @@ class VTAB1k(PublishedDataset):
             'dsprites_ori', 'smallnorb_azi' or 'smallnorb_ele' (structured).
         split: 'train' (800 images), 'val' (200), 'trainval' (1,000) or 'test'.
         check_counts: Whether the number of images must be 800, 200 or 1,000.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If there is no such task or split.
@@ -115,7 +114,7 @@ class VTAB1k(PublishedDataset):
     def load_data_list(self) -> list[dict]:
         """List the images of the split with their labels."""
         (path,) = self.annotation_files(self.data_root, self.task, self.split)
-        images, labels = [], []
+        names, labels = [], []
         for line, (image, text) in read_rows(path, COLUMNS):
             label = read_number(text, path, line)
             if not 0 <= label < NUM_CLASSES[self.task]:
@@ -123,11 +122,11 @@ class VTAB1k(PublishedDataset):
                     f'{path}, line {line}: {self.task} has the labels 0 to '
                     f'{NUM_CLASSES[self.task] - 1}, got {label}'
                 )
-            images.append(str(path.parent / image))
+            names.append(image)
             labels.append(label)
         if self.check_counts and self.split in PUBLISHED:
-            require_counts(path, {'images': len(images)}, {'images': PUBLISHED[self.split]})
-        require_images(images, path)
+            require_counts(path, {'images': len(names)}, {'images': PUBLISHED[self.split]})
+        images = self.place(path.parent, names, path)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
