@@ -28,7 +28,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='*',
         type=Path,
         metavar='PAGE',
-        help='docs/evidence*.md, docs/performance.md, docs/scaling.md and configs/*/README.md if '
+        help='docs/evidence*.md, own_photos.md, performance.md and scaling.md of docs, and '
+        'configs/*/README.md if '
         'none is given',
     )
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')

@@ -45,7 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch-size', type=int, default=32, help='with -, 1 answers each name at once'
     )
-    parser.add_argument('--workers', type=int, help='reading processes')
+    parser.add_argument('--workers', type=int, help='processes that read photos')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     args = parser.parse_args(argv)
     if not args.work_dir.exists():

@@ -66,7 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     query.add_argument('--checkpoint', type=Path, help='where the weights lie now, if moved')
     for command in (index, query):
         command.add_argument('--batch-size', type=int, default=32)
-        command.add_argument('--workers', type=int, help='reading processes')
+        command.add_argument('--workers', type=int, help='processes that read photos')
         command.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if any')
     remove = commands.add_parser('remove', help='take photos out of a gallery, not off the disk')
     remove.add_argument('gallery', type=Path, help='folder of the gallery')

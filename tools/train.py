@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from vit_plugins.command_line.arguments import add_shared_arguments
-from vit_plugins.command_line.data_arguments import SUBSETS
+from vit_plugins.command_line.data_arguments import SUBSETS, add_folder_arguments
 from vit_plugins.command_line.in_words import run_in_words
 from vit_plugins.command_line.training_arguments import add_training_arguments
 
@@ -59,6 +59,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='dataloader workers start anew each epoch',
     )
     add_training_arguments(parser)
+    add_folder_arguments(parser)
     return parser.parse_args(argv)
 
 

@@ -37,6 +37,7 @@ SIDES = {
     'epoch': ['ours', 'model*', 'model + loader*'],
     'ViT': ['ours', 'timm'],
     'vit-plugins': ['ours', 'other*'],
+    'edgenext': ['ours'],
     'checkpoint of ConViT-toy write': ['ours', 'torch.save', 'mmengine'],
     'checkpoint of ConViT-toy read': ['ours', 'torch.load'],
 }  # * marks a limit, whose outputs are not compared

@@ -113,7 +113,8 @@ def test_pipelines_and_model_follow_the_image_size(name, size):
     cfg = set_img_size(Config.fromfile(CONFIGS / f'{name}.py'), size, {'load_from': 'x.pth'})
     assert image_size(cfg) == size
     assert cfg.model.backbone.get('img_size', size) == size
-    assert cfg.test_dataloader.dataset.pipeline[1].scale == size * 8 // 7
+    shown = cfg.test_dataloader.dataset.pipeline[1].scale
+    assert shown == ((size, size) if name == 'photos-scratch' else size * 8 // 7)
     assert cfg.load_from == 'x.pth'
 
 

@@ -93,7 +93,7 @@ def test_readable_images_are_read_once(tmp_path, photos, monkeypatch):
     names = [f'blue/{i:02d}.png' for i in range(3)]
     read = []
 
-    def inspect(path):
+    def inspect(path, limits):
         read.append(path.name)
         return ImageReport()
 

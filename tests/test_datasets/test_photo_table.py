@@ -32,6 +32,8 @@ def test_classes_stand_in_the_table(table, tmp_path):
         ('file,class\na.jpg,cat|dog\nb.jpg,cat\n', r'1 photo\(s\) .* several labels'),
         ('file,class\nx.jpg,cat\na.jpg,dog\n', r'1 file\(s\) .* are not in .*, as x.jpg'),
         ('file,class\na.jpg,cat\n', r"one class only, 'cat'"),
+        ('file,class\n../x.jpg,cat\na.jpg,dog\n', r"lists '../x.jpg', which leads out of .*root"),
+        ('file,class\n/etc/hosts,cat\na.jpg,dog\n', r"lists '/etc/hosts', which leads out of"),
     ],
 )
 def test_tables_that_cannot_be_used(table, tmp_path, text, told):

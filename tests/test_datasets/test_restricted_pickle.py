@@ -43,7 +43,7 @@ def test_arrays_of_numpy_1_and_2(load, core):
     assert array.tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize('protocol', [0, 2, 4])
+@pytest.mark.parametrize('protocol', [0, 2, 4, 5])
 def test_what_numpy_writes_here(load, protocol):
     for value in (np.arange(6).reshape(2, 3), np.array([], np.int64), np.float32(2.5)):
         assert np.array_equal(load(pickle.dumps(value, protocol)), value)

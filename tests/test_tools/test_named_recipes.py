@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from vit_plugins.command_line.commands import machine_choice
 from vit_plugins.command_line.commands import train as train_command
 
 
@@ -43,6 +44,7 @@ def test_without_its_weights_photos_are_trained_from_scratch(
     train_tool, photos, monkeypatch, capsys
 ):
     monkeypatch.setattr(train_command, 'apply_pretrained', no_network)
+    monkeypatch.setattr(machine_choice, 'seconds_of_step', lambda cfg, batch_size: 1e9)
     _, cfg = completed(train_tool, 'photos', '--data-root', photos)
     assert (cfg.work_dir, cfg.model.backbone.type) == ('work_dirs/photos-scratch', 'CvT')
     out = capsys.readouterr()

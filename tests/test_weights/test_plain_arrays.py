@@ -19,6 +19,7 @@ from vit_plugins.weights.plain_arrays import ARRAY_GLOBALS
 from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 RECONSTRUCT, SCALAR = np.zeros(1).__reduce__()[0], np.float64(0).__reduce__()[0]
+FROMBUFFER = np.zeros(1).__reduce_ex__(5)[0]
 ADDRESS = b'\x41' * 8  # what a crafted file would have taken for a pointer
 
 
@@ -88,6 +89,12 @@ CRAFTED = {
         'no bytes': Crafted(SCALAR, DOUBLE, 1.0),
         'no dtype': Crafted(SCALAR, 'f8', ADDRESS),
     },
+    '_frombuffer': {
+        'too large': Crafted(FROMBUFFER, ADDRESS, DOUBLE, (1000,), 'C'),
+        'nothing, often': Crafted(FROMBUFFER, b'', DOUBLE, (2**40, 0), 'C'),
+        'no dtype': Crafted(FROMBUFFER, ADDRESS, 'f8', (1,), 'C'),
+        'objects': Crafted(FROMBUFFER, ADDRESS, np.dtype('O'), (1,), 'C'),
+    },
     'builtins.bytes': {'of a number': Crafted(bytes, 2**31 - 1)},
 }
 FILES = {f'{name}: {what}': x for name, kinds in CRAFTED.items() for what, x in kinds.items()}
@@ -126,7 +133,7 @@ def test_the_error_says_what_was_found(read, name):
 
 def test_every_name_has_crafted_files():
     """A new name on a list needs some here, or below."""
-    names = {re.sub(r'numpy\._?core\.multiarray\.', '', name) for name in ARRAY_GLOBALS}
+    names = {re.sub(r'numpy\._?core\.(multiarray|numeric)\.', '', name) for name in ARRAY_GLOBALS}
     assert names == CRAFTED.keys()
     assert restricted_pickle._GLOBALS.keys() - ARRAY_GLOBALS.keys() == {
         '_codecs.encode',
@@ -196,12 +203,35 @@ def test_plain_arrays_and_scalars_read_back(read, code, order):
     assert isinstance(found['dtype'], np.dtype)
 
 
-def test_what_is_shared_stays_shared_and_a_ring_ends(read):
-    ring = [np.arange(2)]
+def test_what_is_shared_stays_shared(read):
+    inner = [np.arange(2)]
+    found = read([inner, inner])
+    assert found[1] is found[0]
+    assert found[0][0].tolist() == [0, 1]
+
+
+def nested(depth, width=10):
+    """Make a small thing that is endless to whoever goes through it."""
+    content = (0,) * width
+    for _ in range(depth):
+        content = (content,) * width
+    return content
+
+
+ENDLESS = {
+    'tuples': nested(12),
+    'lists': [list(nested(12))],
+    'dtype': Crafted(np.dtype, nested(40, 2)),
+    'deep': nested(110, 1),
+}
+
+
+@pytest.mark.parametrize('name', [*ENDLESS, 'ring'])
+def test_what_would_never_end_is_refused(read, name, tmp_path):
+    ring = []
     ring.append(ring)
-    found = read(ring)
-    assert found[1] is found
-    assert found[0].tolist() == [0, 1]
+    with pytest.raises(pickle.UnpicklingError):
+        read(ring if name == 'ring' else ENDLESS[name])
 
 
 @pytest.mark.skipif(not checkpoints.RESTRICTED, reason='torch has no allow-list')

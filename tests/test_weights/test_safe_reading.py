@@ -15,7 +15,7 @@ import pytest
 import torch
 from mmengine import Config
 from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.runner import load_checkpoint
+from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader, _load_checkpoint
 from safetensors.torch import save_file
 from torch import nn
@@ -300,3 +300,25 @@ def test_one_warning_below_torch_2_6(restricted, count, tmp_path, monkeypatch):
     for _ in range(2):
         load_checkpoint_file(tmp_path / 'a.pth')
     assert len([line for line in lines if 'sources you trust' in line]) == count
+
+
+def test_text_in_a_checkpoint_is_not_run(tmp_path, monkeypatch):
+    """The host's runner executes ``meta['config']`` as a config when it resumes."""
+    ran = tmp_path / 'ran'
+    run = f'a = __import__("pathlib").Path({str(ran)!r}).touch()'
+    meta = {'epoch': 1, 'iter': 3, 'config': run, 'cfg': run}
+    torch.save({'state_dict': {'w': torch.ones(1)}, 'meta': meta}, tmp_path / 'epoch_1.pth')
+    runner = argparse.Namespace(
+        load_checkpoint=lambda name, **_: CheckpointLoader.load_checkpoint(name, 'cpu'),
+        train_loop=argparse.Namespace(),
+        _randomness_cfg={},
+        train_dataloader=argparse.Namespace(dataset=None),
+    )
+    with pytest.raises(AttributeError, match=r'message_hub|logger'):  # long after the text
+        Runner.resume(runner, str(tmp_path / 'epoch_1.pth'))
+    assert runner.train_loop._iter == 3
+    assert not ran.exists()
+    monkeypatch.setattr(checkpoints, '_without_code', lambda content: content)
+    with pytest.raises(AttributeError):
+        Runner.resume(runner, str(tmp_path / 'epoch_1.pth'))
+    assert ran.exists()

@@ -12,9 +12,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
+from ..engine.memory_forecast import kept_bytes
 from .comparison import Comparison, check_equal_outputs
 from .setting import Setting
 
@@ -162,24 +161,3 @@ def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
 def _resident(name: str) -> int:
     status = Path('/proc/self/status').read_text()
     return int(status.split(f'{name}:')[1].split()[0]) * 1024
-
-
-def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
-    """Return the bytes that a forward pass keeps for the backward pass.
-
-    Args:
-        call: The forward pass.
-        module: Its parameters are not counted.
-    """
-    parameters = module.parameters() if module is not None else ()
-    known = {p.untyped_storage().data_ptr() for p in parameters}
-    kept: dict[int, Tensor] = {}  # the tensors stay alive, so that no address is used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage().data_ptr() not in known:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
-        call()
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

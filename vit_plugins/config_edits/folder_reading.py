@@ -21,8 +21,9 @@ from ..datasets.folder_scan import (
     scan_class_folders,
 )
 from ..datasets.image_check import require_readable
+from ..datasets.photo_limits import LIMITS, PhotoLimits
 from ..datasets.photo_table import scan_photos
-from .walking import leaf_datasets, type_name
+from .walking import leaf_datasets, type_name, walk
 
 T = TypeVar('T')
 
@@ -82,13 +83,26 @@ def read_folder(
     if classes is not None:
         compare_classes(classes, train.classes, str(root), complete=False)
     if verify and is_main_process():
-        return {part: _readable(scan, skip_unreadable) for part, scan in scans.items()}
+        limits = photo_limits(cfg)
+        return {part: _readable(scan, skip_unreadable, limits) for part, scan in scans.items()}
     return scans
 
 
-def _readable(scan: FolderScan, skip: bool) -> FolderScan:
+def photo_limits(cfg: Config) -> PhotoLimits:
+    """Return how large the training photos may be: what the config tells ``LoadPhoto``.
+
+    Args:
+        cfg: The config.
+    """
+    for node in walk(cfg.train_dataloader.dataset):
+        if type_name(node) == 'LoadPhoto':
+            return PhotoLimits(**{k: node[k] for k in ('max_pixels', 'max_aspect') if k in node})
+    return LIMITS
+
+
+def _readable(scan: FolderScan, skip: bool, limits: PhotoLimits) -> FolderScan:
     names = [path for path, _ in scan.samples]
-    return scan.without(require_readable(scan.root, names, skip=skip))
+    return scan.without(require_readable(scan.root, names, skip=skip, limits=limits))
 
 
 def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:

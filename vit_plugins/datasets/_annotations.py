@@ -3,13 +3,45 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from mmpretrain.datasets import BaseDataset
+
+from ..fileio.documented_errors import documented_errors
+from ..fileio.printable_text import printable
 
 
 class AnnotationError(ValueError):
     """A list of images is not as published, or not all of its images are there."""
+
+
+class ListedImages(BaseDataset):
+    """A dataset whose images stand in lists, and lie below its folder.
+
+    Args:
+        data_root: The folder.
+        allow_outside: Whether the lists may name images that lie elsewhere.
+        **kwargs: Further arguments of ``BaseDataset``.
+    """
+
+    def __init__(self, data_root: str, allow_outside: bool = False, **kwargs: Any) -> None:
+        self.allow_outside = allow_outside
+        super().__init__(ann_file='', data_root=data_root, **kwargs)
+
+    def place(self, folder: str | Path, names: Iterable[str], source: Path) -> list[str]:
+        """Return where the images of a list lie, see :func:`place_images`.
+
+        Args:
+            folder: What the names begin in.
+            names: The images.
+            source: The list.
+        """
+        root = None if self.allow_outside else self.data_root
+        return place_images(Path(folder), names, source, root)
 
 
 @contextmanager
@@ -20,18 +52,18 @@ def naming(path: Path) -> Iterator[None]:
         path: The file that is gone through.
 
     Raises:
-        AnnotationError: Instead of a TypeError, ValueError or OverflowError.
+        AnnotationError: Instead of any other error.
     """
-    try:
+
+    def told(text: str) -> AnnotationError:
+        return AnnotationError(f'{path} is broken ({text}): fetch it again')
+
+    with documented_errors(AnnotationError, otherwise=told):
         yield
-    except AnnotationError:
-        raise
-    except (TypeError, ValueError, OverflowError) as error:
-        raise AnnotationError(f'{path} is broken ({error}): fetch it again') from error
 
 
 def read_text(path: Path) -> str:
-    """Read a list.
+    """Read a list, in UTF-8 with or without a byte order mark.
 
     Args:
         path: The file.
@@ -41,7 +73,7 @@ def read_text(path: Path) -> str:
         AnnotationError: If it holds something else than text.
     """
     try:
-        return path.read_text(encoding='utf-8')
+        return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
         raise AnnotationError(f'{path} is no text ({error}): fetch it again') from None
 
@@ -49,7 +81,7 @@ def read_text(path: Path) -> str:
 def read_rows(
     path: Path, columns: Sequence[str], *, header: bool = False, skip: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """Read a table whose columns are parted by white space.
+    """Read a table whose columns are parted by white space; blank lines do not count.
 
     Args:
         path: The file.
@@ -65,17 +97,21 @@ def read_rows(
         AnnotationError: If the file holds no text, no row, or one with more or fewer columns, or
             if the header is another one.
     """
-    lines = read_text(path).rstrip().splitlines()
+    lines = [
+        (number, line)
+        for number, line in enumerate(read_text(path).splitlines(), 1)
+        if line.strip()
+    ]
     if len(lines) <= skip + header:
         raise AnnotationError(f'{path} lists nothing, it has {len(lines)} line(s): fetch it again')
-    for number, line in enumerate(lines[skip:], skip + 1):
+    for place, (number, line) in enumerate(lines[skip:]):
         fields = line.split()
         if len(fields) != len(columns):
             raise AnnotationError(
                 f'{path}, line {number}: {len(columns)} columns are expected '
                 f'({", ".join(columns)}), got {len(fields)} in {line!r}'
             )
-        if not header or number > skip + 1:
+        if not header or place > 0:
             yield number, fields
         elif fields != list(columns):
             raise AnnotationError(
@@ -124,25 +160,101 @@ def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str,
         )
 
 
-def require_images(paths: Sequence[str], source: Path, most: int = 5) -> None:
-    """Refuse a dataset whose list names images that are not on the disk.
+def place_images(
+    folder: Path, names: Iterable[str], source: Path, root: str | Path | None, most: int = 5
+) -> list[str]:
+    """Return where the images of a list lie, all of them files below the data root.
 
     Args:
-        paths: The images.
-        source: The list that names them, for the message.
-        most: How many missing ones to name.
+        folder: What the names begin in.
+        names: The images, as the list has them.
+        source: The list, for the message.
+        root: The folder that no image may lead out of, by ``..``, as an absolute path or through
+            a link; None allows any place.
+        most: How many missing images to name.
 
     Raises:
-        AnnotationError: If images are missing: how many, and the first of them.
+        AnnotationError: If an image leads out of the root, or images are missing: how many, and
+            the first of them.
     """
-    missing = [path for path in paths if not os.path.isfile(path)]
+    inside = None if root is None else Inside(root, source)
+    paths, missing = [], []
+    for name in names:
+        path = os.path.join(folder, name)
+        kind = kind_of(path)
+        if inside is not None:
+            inside.require(path, name, kind)
+        if not stat.S_ISREG(kind) and not (stat.S_ISLNK(kind) and os.path.isfile(path)):
+            missing.append(path)
+        paths.append(path)
     if missing:
-        names = ', '.join(missing[:most])
+        shown = ', '.join(map(printable, missing[:most]))
         raise AnnotationError(
             f'{len(missing):,} of the {len(paths):,} images that {source} lists are missing, as '
-            f'{names}{" and more" if len(missing) > most else ""}: the download or its unpacking '
+            f'{shown}{" and more" if len(missing) > most else ""}: the download or its unpacking '
             'was cut short, or the images lie elsewhere'
         )
+    return paths
+
+
+def kind_of(path: str) -> int:
+    """Return the kind of a file, its ``st_mode`` by ``lstat``; 0 if there is none.
+
+    Args:
+        path: The file.
+    """
+    try:
+        return os.lstat(path).st_mode
+    except (OSError, ValueError):  # ValueError: a zero byte in the name
+        return 0
+
+
+class Inside:
+    """Refuses names that lead out of a folder; each folder is looked up once.
+
+    Args:
+        root: The folder.
+        source: What lists the names, for the message.
+        remedy: What to do if it is meant, for the message.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        source: str | Path,
+        remedy: str = 'as where the images lie on another disk, say allow_outside=True in the '
+        'dataset',
+    ) -> None:
+        self.root = os.path.realpath(root)
+        self.source = source
+        self.remedy = remedy
+        self._known: set[str] = set()
+
+    def require(self, path: str, name: str, kind: int) -> None:
+        """Refuse a file that does not lie below the root.
+
+        Args:
+            path: The file.
+            name: How it is listed.
+            kind: Its ``st_mode`` by ``lstat``, 0 if there is none.
+
+        Raises:
+            AnnotationError: If it lies elsewhere.
+        """
+        folder = os.path.dirname(path)
+        if stat.S_ISLNK(kind):
+            self._require(path, name)
+        elif folder not in self._known and '\0' not in folder:
+            self._require(folder, name)
+            self._known.add(folder)
+
+    def _require(self, path: str, name: str) -> None:
+        place = os.path.realpath(path)
+        if not f'{place}{os.sep}'.startswith(f'{self.root.rstrip(os.sep)}{os.sep}'):
+            raise AnnotationError(
+                f'{self.source} lists {printable(name)!r}, which leads out of {self.root} to '
+                f'{printable(place)}. If that is meant, {self.remedy}'
+            )
 
 
 def dense_labels(names: Sequence[str | int]) -> list[int]:

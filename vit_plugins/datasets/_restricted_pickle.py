@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..weights.allow_list_unpickler import AllowListUnpickler, RefusedError
+from ..weights.allow_list_unpickler import (
+    AllowListUnpickler,
+    RefusedError,
+    require_plain_keys,
+)
+from ..weights.expanded_size import require_bounded
 from ..weights.plain_arrays import (
     ARRAY_GLOBALS,
     PlainArray,
@@ -16,7 +22,13 @@ from ..weights.plain_arrays import (
     unwrap,
 )
 
-_GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': set}
+
+def _plain_set(items: Iterable = ()) -> set:
+    require_plain_keys(items)
+    return set(items)
+
+
+_GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': _plain_set}
 
 
 def load_restricted_pickle(path: str | Path) -> Any:
@@ -37,8 +49,12 @@ def load_restricted_pickle(path: str | Path) -> Any:
     """
     data = Path(path).read_bytes()
     try:  # strings and arrays of Python 2 are of Latin-1
-        return unwrap(_Restricted(io.BytesIO(data), encoding='latin1').load())
+        content = _Restricted(io.BytesIO(data), encoding='latin1').load()
+        require_bounded(content, len(data))
+        return unwrap(content)
     except RefusedError as error:
+        if not str(error).startswith('refused GLOBAL '):
+            raise _damaged(path, error) from error
         what = str(error).removeprefix('refused GLOBAL ')
         raise pickle.UnpicklingError(
             f'{path} names {what}, which annotations do not need: it is not read, since a pickle '

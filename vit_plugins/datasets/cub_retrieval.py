@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_images,
     require_split,
 )
 
@@ -25,7 +24,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class CUBRetrieval(BaseDataset):
+class CUBRetrieval(ListedImages):
     """11,788 photos of 200 birds: classes 1 to 100 for training, 101 to 200 for the test.
 
     ``train_test_split.txt``, which the host's ``CUB`` goes by, parts the images of each class
@@ -43,7 +42,7 @@ class CUBRetrieval(BaseDataset):
         data_root: The folder that holds the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -62,7 +61,7 @@ class CUBRetrieval(BaseDataset):
         self.split = split
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
@@ -93,19 +92,20 @@ class CUBRetrieval(BaseDataset):
                     f'{labels_file}, line {line}: classes go from 1 to 200, got {class_id}'
                 )
         wanted = CLASSES[self.split]
-        data = [
-            {
-                'img_path': str(Path(self.data_root, 'images', name)),
-                'gt_label': classes[image][1] - wanted[0],
-            }
+        chosen = [
+            (name, classes[image][1] - wanted[0])
             for image, (_, name) in names.items()
             if classes[image][1] in wanted
         ]
         if self.check_counts:
-            found = {'images': len(data), 'classes': len({info['gt_label'] for info in data})}
+            found = {'images': len(chosen), 'classes': len({label for _, label in chosen})}
             require_counts(labels_file, found, PUBLISHED[self.split])
-        require_images([info['img_path'] for info in data], images_file)
-        return data
+        folder = Path(self.data_root, 'images')
+        images = self.place(folder, [name for name, _ in chosen], images_file)
+        return [
+            {'img_path': image, 'gt_label': label}
+            for image, (_, label) in zip(images, chosen, strict=True)
+        ]
 
     def extra_repr(self) -> list[str]:
         """Return folder and split, to print."""

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_images,
     require_split,
 )
 
@@ -32,7 +31,7 @@ PUBLISHED = {  # images to train with and to test with
 
 
 @DATASETS.register_module()
-class DomainNet(BaseDataset):
+class DomainNet(ListedImages):
     """One of six domains with the same 345 classes, and its official lists.
 
     On the disk, as published::
@@ -54,7 +53,7 @@ class DomainNet(BaseDataset):
         split: 'train' or 'test'.
         check_counts: Whether the number of images must be the published one and the classes
             number 345.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If there is no such domain or split.
@@ -86,7 +85,7 @@ class DomainNet(BaseDataset):
         self.split = split
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, domain: str) -> list[Path]:
@@ -110,8 +109,7 @@ class DomainNet(BaseDataset):
             found = {'images': len(rows), 'classes': len(names)}
             require_counts(path, found, {'images': published, 'classes': CLASSES})
         self._metainfo['classes'] = names
-        images = [str(Path(self.data_root, image)) for image, _ in rows]
-        require_images(images, path)
+        images = self.place(self.data_root, [image for image, _ in rows], path)
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
+from ..fileio.cache_folder import cache_folder
 from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
-from .photo_decoding import DAMAGE, decode_photo
+from .photo_decoding import DAMAGE, decode_photo, open_within
+from .photo_limits import LIMITS, PhotoLimits
 
 CMYK_NOTE = 'CMYK colours: shown without their printing profile'
 
@@ -35,7 +37,7 @@ class ImageReport:
     notes: tuple[str, ...] = ()
 
 
-def inspect_image(path: str | os.PathLike) -> ImageReport:
+def inspect_image(path: str | os.PathLike, limits: PhotoLimits = LIMITS) -> ImageReport:
     """Return whether an image can be read, and what the model is not shown of it.
 
     Pillow notices a file that ends too early, which some versions of OpenCV fill with grey;
@@ -44,22 +46,30 @@ def inspect_image(path: str | os.PathLike) -> ImageReport:
 
     Args:
         path: The image.
+        limits: How large the picture may be.
     """
     try:
-        data = Path(path).read_bytes()
+        data = _content(path)
         if not data:
             return ImageReport('the file is empty')
-        with Image.open(BytesIO(data)) as image:
+        with open_within(data, limits) as image:
             side = max(min(image.size) // 8, 1)
             image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()
             cmyk = image.mode == 'CMYK'
-        _, notes = decode_photo(data, least_side=side)
+        _, notes = decode_photo(data, least_side=side, limits=limits)
     except UnidentifiedImageError:
         return ImageReport('not an image, or of an unknown kind')
     except DAMAGE as error:
         return ImageReport(str(error) or type(error).__name__)
     return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
+
+
+def _content(path: str | os.PathLike) -> bytes:
+    """Read a file; one that is none, as a pipe, would be waited for without end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f'{os.fspath(path)} is no file')
+    return Path(path).read_bytes()
 
 
 def image_problem(path: str | os.PathLike) -> str | None:
@@ -72,7 +82,12 @@ def image_problem(path: str | os.PathLike) -> str | None:
 
 
 def check_images(
-    root: Path, names: Sequence[str], *, workers: int | None = None, progress: bool | None = None
+    root: Path,
+    names: Sequence[str],
+    *,
+    workers: int | None = None,
+    progress: bool | None = None,
+    limits: PhotoLimits = LIMITS,
 ) -> list[tuple[str, ImageReport]]:
     """Read every image once, and remember those that could be read.
 
@@ -86,12 +101,13 @@ def check_images(
         names: Paths below ``root``.
         workers: The number of threads. Default: one for each core, at most 16.
         progress: Whether to draw a progress bar. Default: if a person watches.
+        limits: How large a picture may be.
 
     Returns:
         Path below ``root`` and report of each image that cannot be read, or is shown otherwise
         than it is stored.
     """
-    cache = cache_file(root)
+    cache = cache_file(root, limits)
     known = _read_cache(cache)
     marks = {name: _mark(root / name) for name in names}
     reports = {
@@ -101,7 +117,7 @@ def check_images(
     }
     fresh = [name for name in names if name not in reports]
     with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 16)) as pool:
-        found = pool.map(lambda name: inspect_image(root / name), fresh)
+        found = pool.map(lambda name: inspect_image(root / name, limits), fresh)
         found = tracked(found, len(fresh), f'Reading the images of {root}', progress)
         reports.update(zip(fresh, found, strict=True))
     if fresh:
@@ -122,23 +138,23 @@ def describe_notes(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
         yield f'{len(names)} image(s) with {note} ({named}{more})'
 
 
-def cache_file(root: Path) -> Path:
+def cache_file(root: Path, limits: PhotoLimits = LIMITS) -> Path:
     """Return where the readable images of a folder are remembered.
 
     Args:
         root: The folder.
+        limits: How large a picture may be.
     """
-    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    digest = sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16]
-    return base / 'vit_plugins' / 'inspected_images' / f'{digest}.json'
+    digest = sha256(os.fsencode(f'{os.path.realpath(root)}\n{limits}')).hexdigest()[:16]
+    return cache_folder('inspected_images') / f'{digest}.json'
 
 
 def _mark(path: Path) -> list[int] | None:
     try:
-        stat = path.stat()
+        found = path.stat()
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _read_cache(path: Path) -> dict[str, list]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_images,
     require_split,
 )
 from .folder_scan import list_images
@@ -46,7 +45,7 @@ PUBLISHED = {'train': 126_689, 'val': 5_000}
 
 
 @DATASETS.register_module()
-class ImageNet100(BaseDataset):
+class ImageNet100(ListedImages):
     """126,689 images to train and 5,000 to test of a hundred classes, out of ImageNet-1k.
 
     It reads the folder of the host's ``ImageNet``, which may hold the other classes, too::
@@ -66,7 +65,7 @@ class ImageNet100(BaseDataset):
         data_root: The folder that holds ``train`` and ``val``.
         split: 'train' or 'val'.
         check_counts: Whether the number of images must be the published one.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -87,7 +86,7 @@ class ImageNet100(BaseDataset):
         self.split = split
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split == 'val')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
@@ -106,9 +105,11 @@ class ImageNet100(BaseDataset):
         rows = read_meta(source) if source.suffix == '.txt' else read_class_folders(source)
         if self.check_counts:
             require_counts(source, {'images': len(rows)}, {'images': PUBLISHED[self.split]})
-        images = [str(Path(self.data_root, self.split, name)) for name, _ in rows]
+        folder, names = Path(self.data_root, self.split), [name for name, _ in rows]
         if source.suffix == '.txt':
-            require_images(images, source)
+            images = self.place(folder, names, source)
+        else:
+            images = [str(folder / name) for name in names]
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     dense_labels,
     read_number,
     read_rows,
     read_text,
     require_counts,
-    require_images,
     require_split,
 )
 
@@ -32,7 +31,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class InShopRetrieval(BaseDataset):
+class InShopRetrieval(ListedImages):
     """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
 
     The host's ``InShop`` labels a query with a list of places in the gallery, for score
@@ -50,7 +49,7 @@ class InShopRetrieval(BaseDataset):
         split: 'train'; 'test', which is 'query' and 'gallery' together; or one of these two.
         img_folder: Where the names of the list begin, below ``data_root``.
         check_counts: Whether the numbers of images and pieces must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is none of the four.
@@ -76,7 +75,7 @@ class InShopRetrieval(BaseDataset):
         self.img_folder = img_folder
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split != 'train')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
@@ -96,8 +95,8 @@ class InShopRetrieval(BaseDataset):
         if self.check_counts:
             published = {name: n for s in PARTS[self.split] for name, n in PUBLISHED[s].items()}
             require_counts(path, count_parts(chosen), published)
-        images = [str(Path(self.data_root, self.img_folder, name)) for name, _, _ in chosen]
-        require_images(images, path)
+        folder = Path(self.data_root, self.img_folder)
+        images = self.place(folder, [name for name, _, _ in chosen], path)
         # query and gallery share the numbers, also where only one of them is listed
         held = [item for _, item, status in rows if (status == 'train') == (self.split == 'train')]
         order = dict(zip(held, dense_labels(held), strict=True))
@@ -108,7 +107,7 @@ class InShopRetrieval(BaseDataset):
         return data
 
     def _read(self, path: Path) -> list[list[str]]:
-        first = read_text(path).split('\n', 1)[0].strip()
+        first = read_text(path).lstrip().split('\n', 1)[0].strip()
         stated = read_number(first, path, 1)
         table = list(read_rows(path, COLUMNS, header=True, skip=1))
         if len(table) != stated:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from .photo_decoding import DAMAGE, open_within
 
 SIDE = 16
 NEAR = 12  # of 256 bits that may differ; resized and recompressed copies differ in fewer
@@ -25,10 +28,10 @@ def difference_hash(path: str | os.PathLike) -> np.ndarray | None:
         256 bits as bytes, (32,); None of a plain picture or one that cannot be read.
     """
     try:
-        with Image.open(path) as image:
+        with open_within(Path(path).read_bytes()) as image:
             image.draft('L', (4 * SIDE, 4 * SIDE))
             small = image.convert('L').resize((SIDE + 1, SIDE), Image.Resampling.BOX)
-    except (OSError, ValueError, SyntaxError):
+    except DAMAGE:
         return None
     grey = np.asarray(small, np.float32)  # (16, 17)
     if grey.std() < PLAIN:

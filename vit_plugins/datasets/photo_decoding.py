@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from .photo_limits import LIMITS, PhotoLimits, TooLargeError, jpeg_size, radiance_size
+
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
@@ -42,7 +44,11 @@ class UndecodableError(ValueError):
 
 
 def decode_photo(
-    data: bytes, *, grey: bool = False, least_side: int | None = None
+    data: bytes,
+    *,
+    grey: bool = False,
+    least_side: int | None = None,
+    limits: PhotoLimits = LIMITS,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return the pixels of an image file, and what they do not show of it.
 
@@ -59,6 +65,7 @@ def decode_photo(
         grey: Whether to return one channel.
         least_side: If given, a JPEG may be decoded at a half, a fourth or an eighth of its size,
             as long as its shorter side keeps this many pixels. This saves time for thumbnails.
+        limits: How large the picture may be.
 
     Returns:
         The pixels, (H, W, 3) in BGR order or (H, W), uint8; and a note for each kind of
@@ -68,22 +75,31 @@ def decode_photo(
         UndecodableError: If the image cannot be decoded, whatever the decoder raised.
     """
     try:
-        return _decode_with_notes(data, grey, least_side)
+        return _decode_with_notes(data, grey, least_side, limits)
     except UndecodableError:
         raise
+    except TooLargeError as error:
+        raise UndecodableError(str(error)) from None
     except DAMAGE as error:
         raise UndecodableError(f'it is damaged: {str(error) or type(error).__name__}') from error
 
 
 def _decode_with_notes(
-    data: bytes, grey: bool, least_side: int | None
+    data: bytes, grey: bool, least_side: int | None, limits: PhotoLimits
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    if data.startswith(JPEG_START):  # always 8 bits and opaque: no look at the header
+    if data.startswith(JPEG_START):  # always 8 bits and opaque: Pillow need not look
+        size = jpeg_size(data)
+        if size is None:
+            raise UndecodableError('it is damaged: a JPEG file that says no size')
+        limits.require(size)
         return _decode(data, _jpeg_flag(data, least_side, grey)), ()
     try:
-        image = Image.open(BytesIO(data))
-    except DAMAGE:
-        return _decode(data, _flag(grey)), ()  # of a kind that Pillow does not know
+        image = open_within(data, limits)
+    except TooLargeError:
+        raise
+    except DAMAGE:  # of a kind that Pillow does not know
+        limits.require(radiance_size(data))
+        return _decode(data, _flag(grey)), ()
     with image:
         notes = ['several frames or pages: only the first one is shown'] * _has_frames(image)
         deep, alpha = _is_deep(image, data), _has_alpha(image)
@@ -100,6 +116,29 @@ def _decode_with_notes(
             pixels, note = _on_background(pixels, opacity)
             notes.append(note)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels, tuple(notes)
+
+
+def open_within(data: bytes, limits: PhotoLimits = LIMITS) -> Image.Image:
+    """Open an image by Pillow, whose pixels are not decoded yet.
+
+    Args:
+        data: The file.
+        limits: How large the picture may be.
+
+    Raises:
+        TooLargeError: If it is larger; Pillow's own limit, of 179 million pixels, then does not
+            come into it.
+        Exception: What Pillow raises at files that it cannot open, see ``DAMAGE``.
+    """
+    most = Image.MAX_IMAGE_PIXELS  # twice as many are an error of Pillow
+    if most is not None and 2 * most < limits.max_pixels:
+        Image.MAX_IMAGE_PIXELS = int(limits.max_pixels)
+    try:
+        image = Image.open(BytesIO(data))
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(f'{error}: make it smaller, or allow it by max_pixels') from None
+    limits.require(image.size)
+    return image
 
 
 def _flag(grey: bool) -> int:

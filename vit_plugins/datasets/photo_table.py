@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..fileio.printable_text import printable
+from ._annotations import AnnotationError, Inside, kind_of
 from .folder_scan import FolderError, FolderScan, scan_class_folders
 
 SEVERAL = re.compile(r'[|;]|,\s')  # between labels in one cell
@@ -33,7 +35,7 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise FolderError(f'{path} cannot be read as a table: {error}') from None
     names = list(rows[0]) if rows else []
     value = next((name for name in columns if name in names), None)
@@ -57,8 +59,8 @@ def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> Folde
         complete: Whether two classes must be there, as for training.
 
     Raises:
-        FolderError: If a file is not there or comes twice, a photo has several labels, or there
-            are too few classes.
+        FolderError: If a file is not there, comes twice or lies outside of the folder, a photo has
+            several labels, or there are too few classes.
     """
     rows = read_table(table, CLASS_COLUMNS)
     several = [(file, label) for file, label in rows if SEVERAL.search(label)]
@@ -72,7 +74,14 @@ def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> Folde
             f'({several[0][1]}): this package trains one class for each photo. Choose the main '
             'one, or leave these photos out'
         )
-    missing = [file for file in known if not (root / file).is_file()]
+    inside = Inside(root, table, 'give the folder that holds all photos as --data-root')
+    try:
+        for file in known:
+            path = os.path.join(root, file)
+            inside.require(path, file, kind_of(path))
+    except AnnotationError as error:
+        raise FolderError(str(error)) from None
+    missing = [file for file in known if not os.path.isfile(os.path.join(root, file))]
     if missing:
         raise FolderError(
             f'{len(missing)} file(s) of {table} are not in {root}, as {printable(missing[0])}'

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     naming,
     read_text,
     require_counts,
-    require_images,
 )
 from ._restricted_pickle import load_restricted_pickle
 
@@ -28,7 +27,7 @@ GRADES = ('easy', 'hard', 'junk')
 
 
 @DATASETS.register_module()
-class RevisitedOxfordParis(BaseDataset):
+class RevisitedOxfordParis(ListedImages):
     """70 queries, each cropped to a box, and the photos to search.
 
     A sample has a ``role``, 'query' or 'gallery', and ``image_idx``, its place in the list of its
@@ -52,7 +51,7 @@ class RevisitedOxfordParis(BaseDataset):
         name: 'roxford5k' or 'rparis6k'.
         distractors: Whether to add the million photos of ``revisitop1m`` to the gallery.
         check_counts: Whether the numbers of images and queries must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``name`` is neither.
@@ -81,7 +80,7 @@ class RevisitedOxfordParis(BaseDataset):
         self.distractors = distractors
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', True)
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(
@@ -107,17 +106,14 @@ class RevisitedOxfordParis(BaseDataset):
             found = {'images': len(images), 'queries': len(queries)}
             require_counts(path, found, PUBLISHED[self.name])
         folder = path.parent / 'jpg'
-        gallery = [str(folder / f'{image}.jpg') for image in images]
+        placed = self.place(folder, [f'{name}.jpg' for name in (*queries, *images)], path)
+        gallery = placed[len(queries) :]
         data = [
-            {'img_path': str(folder / f'{query}.jpg'), 'crop_box': box}
-            for query, box in zip(queries, (entry.pop('bbx') for entry in truth), strict=True)
+            {'img_path': image, 'crop_box': entry.pop('bbx')}
+            for image, entry in zip(placed, truth, strict=False)  # the queries come first
         ]
-        require_images([info['img_path'] for info in data] + gallery, path)
         for listing in more:
-            names = read_text(listing).split()
-            added = [str(listing.parent / 'jpg' / name) for name in names]
-            require_images(added, listing)
-            gallery += added
+            gallery += self.place(listing.parent / 'jpg', read_text(listing).split(), listing)
         self._metainfo['revisited_gnd'] = truth
         for index, info in enumerate(data):
             info.update(role='query', image_idx=index)

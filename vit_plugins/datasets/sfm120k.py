@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     dense_labels,
     naming,
-    require_images,
     require_split,
 )
 from ._restricted_pickle import load_restricted_pickle
@@ -27,7 +26,7 @@ PUBLISHED_MODELS = {'train': 551, 'val': 162}  # 3D models
 
 
 @DATASETS.register_module()
-class SfM120k(BaseDataset):
+class SfM120k(ListedImages):
     """Photos with the number of their 3D model, and pairs that show the same thing.
 
     The label of an image is its 3D model, numbered from 0. ``pairs`` holds the published
@@ -46,7 +45,7 @@ class SfM120k(BaseDataset):
         data_root: The folder that holds ``train/retrieval-SfM-120k``.
         split: 'train' or 'val', or 'whiten', whose pairs are those of the authors' whitening, also
             in ``metainfo['whitening_pairs']``, and which has no 3D models: all labels are -1.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Attributes:
         pairs: Indices (P, 2) of query and positive among the images of the split, int64.
@@ -68,7 +67,7 @@ class SfM120k(BaseDataset):
         self.split = split
         self.pairs = np.zeros((0, 2), np.int64)
         kwargs.setdefault('test_mode', split != 'train')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
@@ -89,13 +88,13 @@ class SfM120k(BaseDataset):
         with naming(path):
             cids = [str(cid) for cid in part['cids']]
             self.pairs = read_pairs(part, len(cids), path)
-            images = [str(folder / image_path(cid, path)) for cid in cids]
+            names = [image_path(cid, path) for cid in cids]
             labels = [-1] * len(cids)
             if self.split == 'whiten':
                 self._metainfo['whitening_pairs'] = self.pairs.tolist()
             else:
                 labels = self._number_models(part['cluster'], len(cids), path)
-        require_images(images, path)
+        images = self.place(folder, names, path)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def _number_models(self, models: Sequence[int], count: int, path: Path) -> list[int]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
+    ListedImages,
     dense_labels,
     read_number,
     read_rows,
     require_counts,
-    require_images,
     require_split,
 )
 
@@ -25,7 +24,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class StanfordOnlineProducts(BaseDataset):
+class StanfordOnlineProducts(ListedImages):
     """120,053 photos of 22,634 articles; those to test with are of other articles.
 
     The test part is searched for each of its own images (leave-one-out). On the disk, as
@@ -42,7 +41,7 @@ class StanfordOnlineProducts(BaseDataset):
         data_root: The folder that holds the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If ``split`` is neither.
@@ -61,7 +60,7 @@ class StanfordOnlineProducts(BaseDataset):
         self.split = split
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
@@ -78,11 +77,11 @@ class StanfordOnlineProducts(BaseDataset):
         (path,) = self.annotation_files(self.data_root, self.split)
         rows = list(read_rows(path, COLUMNS, header=True))
         classes = [read_number(class_id, path, line) for line, (_, class_id, _, _) in rows]
-        images = [str(Path(self.data_root, name)) for _, (_, _, _, name) in rows]
+        names = [name for _, (_, _, _, name) in rows]
         if self.check_counts:
-            found = {'images': len(images), 'classes': len(set(classes))}
+            found = {'images': len(names), 'classes': len(set(classes))}
             require_counts(path, found, PUBLISHED[self.split])
-        require_images(images, path)
+        images = self.place(self.data_root, names, path)
         labels = dense_labels(classes)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
+    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_images,
     require_split,
 )
 
@@ -44,7 +43,7 @@ PUBLISHED = {'train': 800, 'val': 200, 'trainval': 1_000}
 
 
 @DATASETS.register_module()
-class VTAB1k(BaseDataset):
+class VTAB1k(ListedImages):
     """One task of the Visual Task Adaptation Benchmark, out of lists of images.
 
     Settings are chosen on 'val' after training on 'train'; then one trains on both, 'trainval',
@@ -71,7 +70,7 @@ class VTAB1k(BaseDataset):
             'dsprites_ori', 'smallnorb_azi' or 'smallnorb_ele' (structured).
         split: 'train' (800 images), 'val' (200), 'trainval' (1,000) or 'test'.
         check_counts: Whether the number of images must be 800, 200 or 1,000.
-        **kwargs: Further arguments of ``BaseDataset``.
+        **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If there is no such task or split.
@@ -102,7 +101,7 @@ class VTAB1k(BaseDataset):
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split in ('val', 'test'))
         kwargs.setdefault('metainfo', {'classes': tuple(map(str, range(NUM_CLASSES[task])))})
-        super().__init__(ann_file='', data_root=data_root, **kwargs)
+        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, task: str, split: str = 'trainval') -> list[Path]:
@@ -118,7 +117,7 @@ class VTAB1k(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """List the images of the split with their labels."""
         (path,) = self.annotation_files(self.data_root, self.task, self.split)
-        images, labels = [], []
+        names, labels = [], []
         for line, (image, text) in read_rows(path, COLUMNS):
             label = read_number(text, path, line)
             if not 0 <= label < NUM_CLASSES[self.task]:
@@ -126,11 +125,11 @@ class VTAB1k(BaseDataset):
                     f'{path}, line {line}: {self.task} has the labels 0 to '
                     f'{NUM_CLASSES[self.task] - 1}, got {label}'
                 )
-            images.append(str(path.parent / image))
+            names.append(image)
             labels.append(label)
         if self.check_counts and self.split in PUBLISHED:
-            require_counts(path, {'images': len(images)}, {'images': PUBLISHED[self.split]})
-        require_images(images, path)
+            require_counts(path, {'images': len(names)}, {'images': PUBLISHED[self.split]})
+        images = self.place(path.parent, names, path)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:

@@ -239,6 +239,7 @@ def place_data(
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
             data=args.data,
+            told=getattr(args, 'told', False),
             asked=asked | ({'balance'} & wanted.keys()),
             **wanted,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Collection, Sequence
@@ -14,8 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 
+from ..fileio.array_files import read_npy
 from ..fileio.printable_text import printable
+from ..fileio.text_documents import read_json
+from .faiss_file import FaissFileError, read_faiss_file
 
 FORMAT = 2  # 1 kept a config that was executed, and descriptors in a file of faiss
 KINDS = ('exact', 'approximate')
@@ -47,6 +52,21 @@ class Photo:
         """
         stat = os.stat(path)
         return cls(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
+
+    @classmethod
+    def read(cls, row: Any) -> Photo:
+        """Read what ``gallery.json`` has of a photo.
+
+        Args:
+            row: Path, size and time.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        match row:
+            case [str() as path, int() as size, int() as time] if '\0' not in path:
+                return cls(path, size, time)
+        raise ValueError(f'{row!r:.200} is no photo')
 
     def state(self) -> str:
         """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since then."""
@@ -150,15 +170,17 @@ class Gallery:
         if not cls.exists(folder):
             raise ValueError(f'{folder} holds no gallery (gallery.json): make one with `index`')
         try:
-            about = json.loads((folder / 'gallery.json').read_text(encoding='utf-8'))
+            about = read_json(folder / 'gallery.json')
             if about['format'] == FORMAT:
                 return cls._restored(folder, about)
             if about['format'] == 1 and settings is not None:
                 return cls._converted(folder, about, settings)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError) as error:
             raise ValueError(f'{folder} is damaged: {error}') from None
+        except ImportError:
+            raise
+        except Exception as error:  # of whatever kind JSON of others leads to
+            raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
         if about['format'] == 1:
             raise ValueError(
                 f'{folder} was written by an older version, which ran the config in it. Name '
@@ -174,24 +196,22 @@ class Gallery:
     @classmethod
     def _restored(cls, folder: Path, about: dict[str, Any]) -> Gallery:
         gallery = cls(folder, Source(**about['source']), about['kind'], about['settings'])
-        gallery.photos = [Photo(*row) for row in about['photos']]
+        gallery.photos = [Photo.read(row) for row in about['photos']]
         gallery._revision = int(about['revision'])
         if gallery.photos:
             gallery.descriptors = _read_descriptors(folder, about['descriptors'])
             _require_as_many(gallery)
         if about['graph'] is not None and _file(folder, about['graph']).is_file():
-            gallery._graph = faiss().read_index(str(_file(folder, about['graph'])))
+            gallery._graph = _read_graph(_file(folder, about['graph']), gallery.descriptors)
         return gallery
 
     @classmethod
     def _converted(cls, folder: Path, about: dict[str, Any], settings: dict[str, Any]) -> Gallery:
         gallery = cls(folder, Source(**about['source']), about['kind'], settings)
         gallery.is_converted = True
-        gallery.photos = [Photo(*row) for row in about['photos']]
+        gallery.photos = [Photo.read(row) for row in about['photos']]
         if gallery.photos:
-            index = faiss().read_index(str(_file(folder, about['index'])))
-            # a tensor, if something has imported faiss.contrib.torch_utils
-            gallery.descriptors = np.asarray(index.reconstruct_n(0, index.ntotal))
+            gallery.descriptors = read_faiss_file(_file(folder, about['index'])).vectors
             _require_as_many(gallery)
         return gallery
 
@@ -340,6 +360,19 @@ def _search_all(
     return values, found
 
 
+def _read_graph(path: Path, descriptors: np.ndarray | None) -> Any | None:
+    """Read a graph of these descriptors; None if it is another, and must be made again."""
+    try:
+        found = read_faiss_file(path)
+        if found.has_graph and np.array_equal(found.vectors, descriptors):
+            return faiss().read_index(str(path))
+        trouble = f'{path} is not the graph of the descriptors beside it'
+    except FaissFileError as error:
+        trouble = str(error)
+    print_log(f'{trouble}: it is made again', 'current', logging.WARNING)
+    return None
+
+
 def _require_as_many(gallery: Gallery) -> None:
     if len(gallery.descriptors) != len(gallery.photos):
         raise ValueError(
@@ -357,7 +390,7 @@ def _file(folder: Path, name: str) -> Path:
 def _read_descriptors(folder: Path, name: str) -> np.ndarray:
     if not _file(folder, name).is_file():
         raise ValueError(f'{name} is gone')
-    values = np.load(folder / name, allow_pickle=False)
+    values = read_npy(folder / name)
     if values.ndim != 2 or values.dtype != np.float32:
         raise ValueError(f'{name} holds {values.dtype} {values.shape}, not float32 (N, D)')
     return values

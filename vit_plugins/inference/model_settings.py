@@ -11,6 +11,7 @@ from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
 
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets, preprocessor_of, walk_named
+from ..fileio.documented_errors import documented_errors
 
 TUPLE = '(tuple)'  # JSON has lists only, and some components tell a tuple from a list
 SCOPES = ('mmpretrain', 'mmengine')
@@ -48,10 +49,11 @@ def config_of(settings: Mapping[str, Any]) -> Config:
     Raises:
         ValueError: If a type is not registered, or a setting lets a component run code.
     """
-    model, pipeline = _restored(settings['model']), _restored(settings['pipeline'])
-    for fault in _faults({'model': model, 'pipeline': pipeline}):
-        raise ValueError(fault)
-    preprocessor = model.pop('data_preprocessor', {})
+    with documented_errors(ValueError, otherwise=_told):
+        model, pipeline = _restored(settings['model']), _restored(settings['pipeline'])
+        for fault in _faults({'model': model, 'pipeline': pipeline}):
+            raise ValueError(fault)
+        preprocessor = model.pop('data_preprocessor', {})
     dataset = {'type': 'CustomDataset', 'pipeline': pipeline}  # never built
     return Config(
         {
@@ -59,6 +61,10 @@ def config_of(settings: Mapping[str, Any]) -> Config:
             **{'data_preprocessor': preprocessor, 'test_dataloader': {'dataset': dataset}},
         }
     )
+
+
+def _told(text: str) -> ValueError:
+    return ValueError(f'the settings of the gallery are damaged: {text}')
 
 
 def _plain(value: Any, place: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,12 +49,14 @@ class PhotoModel:
     meta: dict[str, Any]
 
 
-def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = None) -> PhotoModel:
+def load_for_photos(
+    cfg: Config, checkpoint: str | Path | None, device: str | None = None
+) -> PhotoModel:
     """Build a trained model with the transforms that bring photos to it.
 
     Args:
         cfg: The config it was trained with; the training data need not be there.
-        checkpoint: The file.
+        checkpoint: The file; None for the weights that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
@@ -71,11 +74,16 @@ def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = No
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
+    None are started where they are spawned, as on macOS and Windows: each would run the program
+    of the caller from its beginning, which a script of three lines does not survive.
+
     Args:
         num_images: How many images are to be read.
     """
+    method = multiprocessing.get_start_method(allow_none=True)
+    method = method or multiprocessing.get_all_start_methods()[0]  # the default of the system
     # a process takes longer to start than a few images to read
-    return min(os.cpu_count() or 1, 4) if num_images > 200 else 0
+    return min(os.cpu_count() or 1, 4) if num_images > 200 and method == 'fork' else 0
 
 
 @torch.no_grad()

@@ -1,6 +1,8 @@
-"""A reader of pickles that knows what it may name and what it may fill."""
+"""A reader of pickles that knows what it may name, what it may fill and what it may hash."""
 
 import pickle
+from collections.abc import Iterable
+from struct import unpack
 
 # They call or fill objects in ways that no file of torch or numpy needs.
 _LEFT_OUT = (
@@ -11,17 +13,39 @@ _LEFT_OUT = (
     pickle.EXT2,
     pickle.EXT4,
 )
+MOST_IN_KEY = 1000
 
 
 class RefusedError(pickle.UnpicklingError):
-    """A file asks a name of the list for what it is not there for."""
+    """A file asks a name of the list for what it is not there for, or for too much."""
+
+
+def require_plain_keys(keys: Iterable[object]) -> None:
+    """Refuse keys whose hash takes forever: tuples that hold one another time and again.
+
+    Args:
+        keys: Of a dict or a set.
+
+    Raises:
+        RefusedError: If one is a tuple of more than 1,000 things, counted each time they come.
+    """
+    for key in keys:
+        if isinstance(key, tuple | frozenset):
+            left, waiting = MOST_IN_KEY, [key]
+            while waiting:
+                inner = waiting.pop()
+                left -= len(inner)
+                if left < 0:
+                    raise RefusedError(f'refused GLOBAL builtins.{type(key).__name__} as a key')
+                waiting += [item for item in inner if isinstance(item, tuple | frozenset)]
 
 
 class AllowListUnpickler(pickle._Unpickler):
     """Reads pickles; subclasses say in ``find_class`` what a file may name.
 
     Python's own reader in C fills any object with any state, the classes and functions of the
-    list too. That step can be looked at in the one in Python only.
+    list too, and makes room for as much as a file asks for. These steps can be looked at in the
+    one in Python only.
     """
 
     # Classes whose instances take a state.
@@ -41,4 +65,45 @@ class AllowListUnpickler(pickle._Unpickler):
             )
         super().load_build()
 
-    dispatch[pickle.BUILD[0]] = load_build
+    def load_bytearray8(self) -> None:
+        """Read bytes that can be changed; Python makes room for them before it looks."""
+        (size,) = unpack('<Q', self.read(8))
+        content = self.read(size)
+        if len(content) < size:
+            raise EOFError(f'{size:,} bytes are announced and {len(content):,} follow')
+        self.append(bytearray(content))
+
+    def load_dict(self) -> None:
+        """Make a dict of what stands above the mark."""
+        require_plain_keys(self.stack[::2])
+        super().load_dict()
+
+    def load_setitem(self) -> None:
+        """Add an item to a dict."""
+        require_plain_keys(self.stack[-2:-1])
+        super().load_setitem()
+
+    def load_setitems(self) -> None:
+        """Add items to a dict."""
+        require_plain_keys(self.stack[::2])
+        super().load_setitems()
+
+    def load_additems(self) -> None:
+        """Add items to a set."""
+        require_plain_keys(self.stack)
+        super().load_additems()
+
+    def load_frozenset(self) -> None:
+        """Make a set of what stands above the mark."""
+        require_plain_keys(self.stack)
+        super().load_frozenset()
+
+    dispatch |= {
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytearray8,
+        pickle.DICT[0]: load_dict,
+        pickle.SETITEM[0]: load_setitem,
+        pickle.SETITEMS[0]: load_setitems,
+        pickle.ADDITEMS[0]: load_additems,
+        pickle.FROZENSET[0]: load_frozenset,
+    }

@@ -12,6 +12,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from .expanded_size import require_bounded
 from .names.convit import CONVIT_NAMES
 from .names.cvt import CVT_NAMES
 from .names.deit import DEIT_NAMES
@@ -22,7 +23,7 @@ from .names.official import OfficialNames
 from .names.t2t import T2T_NAMES
 from .official_files import is_official, unwrap_training_state
 from .plain_arrays import unwrap
-from .safe_reading import load_checkpoint_file
+from .safe_reading import DamagedCheckpointError, checked_protocol, load_checkpoint_file
 
 __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
 
@@ -47,7 +48,8 @@ def load_inert(path: str | Path) -> object:
         path: A file written by ``torch.save``.
 
     Raises:
-        RuntimeError: torch is too old to tell what a file holds without running it.
+        RuntimeError: torch is too old to tell what a file holds without running it; or the file
+            is damaged.
         pickle.UnpicklingError: The file names what is never read, or what an inert object cannot
             stand for.
     """
@@ -58,12 +60,18 @@ def load_inert(path: str | Path) -> object:
             f'torch >= 2.6 (this is {torch.__version__}): convert it in an environment that has '
             f'it; the converted file loads here.'
         )
+    path = Path(path)
     try:
+        checked_protocol(path)
         names = serialization.get_unsafe_globals_in_checkpoint(path)
         stand_ins = [(type(name.rpartition('.')[2], (Inert,), {}), name) for name in names]
         with serialization.safe_globals(stand_ins):
-            checkpoint = unwrap(torch.load(path, map_location='cpu', weights_only=True))
-    except (pickle.UnpicklingError, ValueError) as error:
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+        require_bounded(checkpoint, path.stat().st_size)
+        checkpoint = unwrap(checkpoint)
+    except DamagedCheckpointError:
+        raise
+    except Exception as error:  # crafted: what torch, numpy and pickle then raise is of any kind
         raise pickle.UnpicklingError(
             f'{path} holds more than weights and settings; it is not read: {error}'
         ) from error

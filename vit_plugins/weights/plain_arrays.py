@@ -6,6 +6,7 @@ stand-ins take both, look at them, and build the array by numpy's checked functi
 """
 
 import re
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,14 @@ from mmengine.logging import HistoryBuffer
 from .allow_list_unpickler import RefusedError
 
 # Boolean, integer, float, complex, bytes and text: what holds neither pointers nor fields.
+MOST_EMPTY = 1 << 16  # rows of an array without numbers
 PLAIN_CODE = re.compile(r'\?|[biufc]\d{1,2}|[SU]\d{1,9}')
 
 
 def _refused(name: str, what: object) -> RefusedError:
     # torch wraps a page around an error's text; of that, "GLOBAL ... on ..." is found again.
-    return RefusedError(f'refused GLOBAL {name} on {what!r:.200}')
+    # reprlib: tuples within tuples may go on forever.
+    return RefusedError(f'refused GLOBAL {name} on {reprlib.repr(what):.200}')
 
 
 class PlainDtype:
@@ -64,7 +67,7 @@ class PlainArray(np.ndarray):
     def __setstate__(self, state: tuple) -> None:
         try:
             _, shape, dtype, is_fortran, content = state
-            array = _from_bytes(dtype, content).reshape(shape, order='F' if is_fortran else 'C')
+            array = _shaped(dtype, content, shape, 'F' if is_fortran else 'C')
         except (TypeError, ValueError):
             raise _refused('numpy.ndarray', state) from None
         super().__setstate__(array.__reduce__()[2])
@@ -79,6 +82,39 @@ def _from_bytes(dtype: PlainDtype, content: bytes | str) -> np.ndarray:
     if isinstance(content, str):  # the bytes of Python 2
         content = content.encode('latin1')
     return np.frombuffer(content, dtype.dtype)
+
+
+def _shaped(dtype: PlainDtype, content: bytes | str, shape: tuple, order: str) -> np.ndarray:
+    array = _from_bytes(dtype, content).reshape(shape, order=order)
+    if max(array.shape, default=0) > max(array.size, MOST_EMPTY):
+        raise ValueError(shape)  # nothing, a billion times
+    return array
+
+
+def frombuffer(
+    content: bytes | bytearray,
+    dtype: PlainDtype,
+    shape: tuple,
+    order: str,
+    axes: tuple | None = None,
+) -> PlainArray:
+    """Replace numpy's ``_frombuffer``, with which protocol 5 writes arrays.
+
+    Args:
+        content: The bytes.
+        dtype: The kind of its numbers.
+        shape: The shape.
+        order: ``'C'``, ``'F'``, or ``'K'`` with ``axes``.
+        axes: The order of the axes in memory.
+
+    Raises:
+        RefusedError: If they do not describe one array.
+    """
+    try:
+        array = _shaped(dtype, content, shape, 'C' if order == 'K' else order)
+        return (array if axes is None else array.transpose(axes)).view(PlainArray)
+    except (TypeError, ValueError):
+        raise _refused('numpy._core.numeric._frombuffer', shape) from None
 
 
 def reconstruct(kind: type, *args: object) -> PlainArray:
@@ -149,6 +185,7 @@ ARRAY_GLOBALS: dict[str, Callable[..., Any]] = {
     'builtins.bytes': no_bytes,
     **{f'numpy.{core}.multiarray._reconstruct': reconstruct for core in ('core', '_core')},
     **{f'numpy.{core}.multiarray.scalar': scalar for core in ('core', '_core')},
+    **{f'numpy.{core}.numeric._frombuffer': frombuffer for core in ('core', '_core')},
 }
 
 

@@ -10,10 +10,8 @@ import functools
 import hashlib
 import logging
 import pickle
-import pickletools
 import re
 import sys
-import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +26,14 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from .allow_list_unpickler import AllowListUnpickler, RefusedError
+from .dry_run import (
+    DamagedArchiveError,
+    check_archive,
+    check_archived_pickle,
+    check_pickles,
+    has_whole_pickles,
+)
+from .expanded_size import require_bounded
 from .index import published_digests
 from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
@@ -37,8 +43,7 @@ MapLocation = str | torch.device | dict | Callable | None
 RESTRICTED = digit_version(torch.__version__.split('+')[0]) >= digit_version('2.6.0')
 _HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 _ZIP_MAGIC = b'PK\x03\x04'
-# What the reading of a file that no program has written may end in.
-_CRAFTED = (AttributeError, LookupError, MemoryError, OverflowError, TypeError, ValueError)
+TORCH_PROTOCOL = 2  # of the pickles that torch.load reads by its own allow-list
 # Names that say nothing of the model: two such downloads must not share a place in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
 
@@ -66,41 +71,51 @@ def register_safe_globals() -> None:
         torch.serialization.add_safe_globals(_safe_globals())
 
 
-def is_whole_checkpoint(path: str | Path) -> bool:
-    """Return whether a file is a complete checkpoint, without reading its tensors.
+class DamagedCheckpointError(RuntimeError):
+    """A checkpoint was cut short or has changed since it was saved, or is a file of another kind.
 
-    The table of a zip archive stands at its end, so that a file cut short has none; each record
-    is then looked up where the table says it is.
+    Its message names the file.
+    """
+
+
+def is_whole_checkpoint(path: str | Path) -> bool:
+    """Return whether a file is a complete checkpoint whose bytes are those that were saved.
+
+    The records of the archive are compared with their checksums: 0.1 s for 100 MB.
 
     Args:
         path: A file as ``torch.save`` has written them since torch 1.6.
 
     Returns:
-        False for a missing, empty, truncated or foreign file.
+        False for a missing, empty, truncated, changed or foreign file.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            for record in archive.infolist():
-                archive.open(record).close()
-            return any(name.endswith('data.pkl') for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile):
+        check_archive(Path(path))
+    except (OSError, DamagedArchiveError):
         return False
+    return True
 
 
-def _damaged(path: Path, reason: object) -> RuntimeError:
+def _damaged(path: Path, reason: object) -> DamagedCheckpointError:
     size = path.stat().st_size
-    return RuntimeError(
+    return DamagedCheckpointError(
         f'{path} ({size:,} bytes) is not a whole checkpoint: a copy, download or save that was '
-        f'cut short, or a file of another kind. Fetch it again or use an earlier one. ({reason})'
+        'cut short or changed on the disk, or a file of another kind. Fetch it again or use an '
+        f'earlier one. ({reason})'
     )
 
 
 def _foreign(path: Path, reason: object) -> pickle.UnpicklingError:
     found = re.search(r'GLOBAL (\S+(?: on .*)?)', str(reason))
-    what = found[1] if found else str(reason).splitlines()[-1]
+    if found is None:
+        what = (str(reason).splitlines() or [''])[-1]
+        return pickle.UnpicklingError(
+            f'{path} is not as a training writes it: {what}. It is refused, since a file that '
+            'does so was changed or made by hand; fetch it again from its source'
+        )
     return pickle.UnpicklingError(
-        f'{path} holds more than tensors and training state: {what}. Reading such objects can run '
-        'code of whoever made the file, so it is refused. If you trust its source, take the '
+        f'{path} holds more than tensors and training state: {found[1]}. Reading such objects can '
+        'run code of whoever made the file, so it is refused. If you trust its source, take the '
         f'tensors out of it once:\n    python tools/convert_checkpoint.py {path} OUT.pth'
     )
 
@@ -152,38 +167,63 @@ def _warn_trusting() -> None:
     )
 
 
-def _torch_load(path: Path, map_location: MapLocation) -> object:
-    if RESTRICTED:
+def _torch_load(path: Path, map_location: MapLocation, protocol: int) -> object:
+    if not RESTRICTED:
+        _warn_trusting()
+    elif protocol <= TORCH_PROTOCOL:
         # Said aloud: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD of the environment undoes the default.
         return torch.load(path, map_location=map_location, weights_only=True)
-    _warn_trusting()
-    return torch.load(path, map_location=map_location, pickle_module=_AllowListPickle)
+    # Our reader knows the newer protocols of pickle, too.
+    return torch.load(
+        path, map_location=map_location, pickle_module=_AllowListPickle, weights_only=False
+    )
 
 
-def _has_whole_pickles(path: Path) -> bool:
-    """Walk over the five pickles that open a file from before torch 1.6, running none."""
+def checked_protocol(path: Path) -> int:
+    """Return the protocol of the pickle of a checkpoint that asks for no more than it holds.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DamagedCheckpointError: If it is truncated, changed or of another kind.
+        RefusedError: If it asks for more.
+        Exception: Of any kind, if its pickle is none of torch.
+    """
     with path.open('rb') as file:
-        try:
-            return all(list(pickletools.genops(file)) for _ in range(5))
-        except ValueError:
-            return False
+        is_archive = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
+    if not is_archive:
+        if not has_whole_pickles(path):
+            raise _damaged(path, 'no archive, no whole pickle')
+        check_pickles(path)
+        return TORCH_PROTOCOL
+    try:
+        records = check_archive(path)
+    except DamagedArchiveError as error:
+        raise _damaged(path, error) from error
+    protocol = check_archived_pickle(path, records)
+    if protocol > TORCH_PROTOCOL and 'constants.pkl' in records:
+        raise RefusedError('refused GLOBAL of a TorchScript archive')
+    return protocol
 
 
 def _load_pickled(path: Path, map_location: MapLocation) -> object:
-    with path.open('rb') as file:
-        is_zip = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    if not (is_whole_checkpoint(path) if is_zip else _has_whole_pickles(path)):
-        raise _damaged(path, 'the archive has no end' if is_zip else 'no archive, no whole pickle')
     try:
-        return unwrap(_torch_load(path, map_location))
+        content = _torch_load(path, map_location, checked_protocol(path))
+        require_bounded(content, path.stat().st_size)
+        return unwrap(content)
+    except (DamagedCheckpointError, OSError):
+        raise
     except pickle.UnpicklingError as error:
         raise _foreign(path, error) from error
-    except _CRAFTED as error:
-        raise _foreign(path, f'{type(error).__name__}: {error}') from error
+    except RecursionError as error:
+        raise _foreign(path, 'it is nested too deeply') from error
     except RuntimeError as error:
         if 'EOF' in str(error):
             raise _damaged(path, error) from error
         raise  # a device that is not here, for one
+    except Exception as error:  # crafted: what torch, numpy and pickle then raise is of any kind
+        raise _foreign(path, f'{type(error).__name__}: {error}') from error
 
 
 def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, torch.Tensor]:
@@ -292,7 +332,7 @@ def load_from_local(filename: str, map_location: MapLocation = None) -> object:
         filename: The file.
         map_location: As in ``torch.load``.
     """
-    return load_checkpoint_file(filename, map_location)
+    return _without_code(load_checkpoint_file(filename, map_location))
 
 
 def load_from_http(
@@ -313,7 +353,17 @@ def load_from_http(
     if get_rank() == 0:
         download(filename, model_dir, progress)
     barrier()
-    return load_checkpoint_file(download(filename, model_dir, progress), map_location)
+    return _without_code(
+        load_checkpoint_file(download(filename, model_dir, progress), map_location)
+    )
+
+
+def _without_code(content: object) -> object:
+    """Remove the text that the host's runner would execute as a config when it resumes."""
+    meta = content.get('meta') if isinstance(content, dict) else None
+    if isinstance(meta, dict) and meta.pop('config', None) is not None:
+        print_log('The config in the checkpoint is left out: it would be run', logger='current')
+    return content
 
 
 def register() -> None:

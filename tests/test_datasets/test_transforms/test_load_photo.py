@@ -98,4 +98,6 @@ def test_colour_type_and_repr():
     with pytest.raises(ValueError, match=r"color_type must be one of .*, got 'unchanged'"):
         TRANSFORMS.build({'type': 'LoadPhoto', 'color_type': 'unchanged'})
     expected = "LoadPhoto(to_float32=False, color_type='color', ignore_empty=False, "
-    assert repr(TRANSFORMS.build({'type': 'LoadPhoto'})) == expected + 'backend_args=None)'
+    assert repr(TRANSFORMS.build({'type': 'LoadPhoto'})) == (
+        expected + 'backend_args=None, max_pixels=1.6e+08, max_aspect=100)'
+    )

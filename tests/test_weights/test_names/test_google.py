@@ -205,7 +205,7 @@ def test_plain_vit_is_no_hybrid(tmp_path):
 @pytest.mark.parametrize('content', [b'', b'PK\x03\x04 cut short', b'no archive'])
 def test_damaged_files(tmp_path, content):
     (tmp_path / 'a.npz').write_bytes(content)
-    with pytest.raises(RuntimeError, match=r'a\.npz is not a whole \.npz archive'):
+    with pytest.raises(RuntimeError, match=r'a\.npz is no whole file of arrays'):
         load_google(tmp_path / 'a.npz')
     with pytest.raises(FileNotFoundError, match=r'none\.npz'):
         load_google(tmp_path / 'none.npz')
@@ -213,7 +213,7 @@ def test_damaged_files(tmp_path, content):
 
 def test_objects_in_a_file_are_not_read(tmp_path):
     np.savez(tmp_path / 'a.npz', cls=np.array([{}], dtype=object))
-    with pytest.raises(ValueError, match=r'a\.npz: .*allow_pickle'):
+    with pytest.raises(RuntimeError, match=r'a\.npz is .*: it holds objects'):
         load_google(tmp_path / 'a.npz')
     np.savez(tmp_path / 'b.npz', cls=np.array(['text']))
     with pytest.raises(ValueError, match=r'b\.npz: cls is of type <U4, which is no float'):

@@ -11,6 +11,7 @@ from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
 from ..photo_decoding import UndecodableError, decode_photo
+from ..photo_limits import LIMITS, PhotoLimits
 
 COLOR_TYPES = ('color', 'grayscale')
 # arguments of the host's loader that LoadPhoto has, too
@@ -33,10 +34,12 @@ class LoadPhoto(LoadImageFromFile):
         color_type: 'color' for (H, W, 3) in BGR order, 'grayscale' for (H, W).
         ignore_empty: Whether to return None for an image that cannot be loaded.
         backend_args: Where the files lie, see ``mmengine.fileio``.
+        max_pixels: The most pixels that an image may have, see ``PhotoLimits``.
+        max_aspect: How many times as long as the shorter side the longer one may be.
 
     Raises:
-        ValueError: If ``color_type`` is none of the two; when called, if an image cannot be
-            decoded, with its path.
+        ValueError: If ``color_type`` is none of the two, or a limit is below 1; when called, if
+            an image cannot be decoded or is too large, with its path.
         OSError: When called, if a file cannot be read.
     """
 
@@ -47,7 +50,10 @@ class LoadPhoto(LoadImageFromFile):
         ignore_empty: bool = False,
         *,
         backend_args: dict | None = None,
+        max_pixels: float = LIMITS.max_pixels,
+        max_aspect: float = LIMITS.max_aspect,
     ) -> None:
+        self.limits = PhotoLimits(max_pixels, max_aspect)
         if color_type not in COLOR_TYPES:
             raise ValueError(f'color_type must be one of {COLOR_TYPES}, got {color_type!r}')
         super().__init__(
@@ -68,7 +74,8 @@ class LoadPhoto(LoadImageFromFile):
         path = results['img_path']
         try:
             data = fileio.get(path, backend_args=self.backend_args)
-            pixels, _ = decode_photo(data, grey=self.color_type == 'grayscale')
+            grey = self.color_type == 'grayscale'
+            pixels, _ = decode_photo(data, grey=grey, limits=self.limits)
         except (OSError, UndecodableError) as error:
             if self.ignore_empty:
                 return None
@@ -82,7 +89,8 @@ class LoadPhoto(LoadImageFromFile):
     def __repr__(self) -> str:
         return (
             f'LoadPhoto(to_float32={self.to_float32}, color_type={self.color_type!r}, '
-            f'ignore_empty={self.ignore_empty}, backend_args={self.backend_args})'
+            f'ignore_empty={self.ignore_empty}, backend_args={self.backend_args}, '
+            f'max_pixels={self.limits.max_pixels:g}, max_aspect={self.limits.max_aspect:g})'
         )
 
 

@@ -14,6 +14,8 @@ from mmengine.optim import _ParamScheduler
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from ...report.outcome import duration
+
 POSITION = 'time_budget_position'  # in the message hub, and so in checkpoints
 
 
@@ -80,6 +82,10 @@ class TimeBudgetHook(Hook):
             runner: The runner.
         """
         self._full = runner.max_iters
+        runner.logger.info(
+            f'The training ends within {duration(self.seconds)}, with fewer than its '
+            f'{self._full:,} steps if the time does not suffice for them'
+        )
         self._measured_from = None
         saved = runner.message_hub.get_info(POSITION)
         self._position = float(saved if runner.iter and saved is not None else runner.iter)

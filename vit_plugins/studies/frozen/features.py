@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...datasets.folder_scan import scan_class_folders
 from ...datasets.photo_decoding import decode_photo
+from ...fileio.array_files import read_npz
 
 BATCH = 32
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
@@ -111,11 +112,11 @@ def cached(path: Path, compute: Callable[[], Features]) -> Features:
             np.savez(file, labels=found.labels, names=found.names, times=times, **arrays)
         part.replace(path)
         return found
-    with np.load(path) as file:
-        vectors = {
-            name.removeprefix('vectors/'): torch.from_numpy(file[name])
-            for name in file.files
-            if name.startswith('vectors/')
-        }
-        labels, names = torch.from_numpy(file['labels']), file['names'].tolist()
-        return Features(vectors, labels, names, *file['times'].tolist())
+    kept = read_npz(path)
+    vectors = {
+        name.removeprefix('vectors/'): torch.from_numpy(array)
+        for name, array in kept.items()
+        if name.startswith('vectors/')
+    }
+    labels, names = torch.from_numpy(kept['labels']), kept['names'].tolist()
+    return Features(vectors, labels, names, *kept['times'].tolist())

@@ -1,7 +1,6 @@
 """What the ``.npz`` files of google-research/vision_transformer call their weights."""
 
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...fileio.array_files import ArrayFileError, read_npz
+from ...fileio.documented_errors import documented_errors
 from .official import OfficialNames
 from .vit import VIT_KEYS
 
@@ -122,15 +123,17 @@ def load_google(path: str | Path) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        RuntimeError: The file is truncated or no ``.npz`` archive.
-        ValueError: It holds something else than a ViT or R+ViT, or objects.
+        RuntimeError: The file is truncated, no ``.npz`` archive, or holds objects.
+        ValueError: It holds something else than a ViT or R+ViT.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} can not be found.')
-    if not zipfile.is_zipfile(path):  # the table stands at the end
-        raise RuntimeError(f'{path} is not a whole .npz archive: cut short, or of another kind.')
-    with np.load(path, allow_pickle=False) as file:
-        try:
-            return from_google(dict(file))
-        except ValueError as error:  # of numpy, too, which reads no object arrays
-            raise ValueError(f'{path}: {error}') from error
+    try:
+        arrays = read_npz(path)
+    except ArrayFileError as error:
+        raise RuntimeError(str(error)) from error
+    try:
+        with documented_errors(ValueError, otherwise=ValueError):
+            return from_google(arrays)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error

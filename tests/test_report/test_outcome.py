@@ -1,6 +1,6 @@
 import numpy as np
 
-from vit_plugins.engine.training_report import Outcome, report
+from vit_plugins.report.outcome import Outcome, report
 
 
 def text(**changes):

@@ -1,13 +1,17 @@
-"""What a training says before it begins and after it has ended, as lines of text."""
+"""What came out of the training of a classifier, kept as JSON and told in lines of text."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..evaluation.functional.confusion import format_scores
+
+FILE = 'outcome.json'
 
 FEW = 20  # training images of a class, below which little can be learnt
 FEW_VALIDATED = 10  # validation images of a class, below which its share says little
@@ -38,6 +42,33 @@ class Outcome:
     train_accuracy: float | None = None
     last_accuracy: float | None = None
     baselines: Mapping[str, float | str] | None = None
+
+
+def write_outcome(folder: str | Path, outcome: Outcome) -> None:
+    """Write an outcome into a work dir.
+
+    Args:
+        folder: The work dir.
+        outcome: How the training went.
+    """
+    content = {**asdict(outcome), 'confusion': outcome.confusion.tolist()}
+    Path(folder, FILE).write_text(json.dumps(content), encoding='utf-8')
+
+
+def read_outcome(folder: str | Path) -> Outcome | None:
+    """Read the outcome of a training.
+
+    Args:
+        folder: Its work dir.
+
+    Returns:
+        The outcome; None if there is none that can be read.
+    """
+    try:
+        content = json.loads(Path(folder, FILE).read_text(encoding='utf-8'))
+        return Outcome(**{**content, 'confusion': np.asarray(content['confusion'])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def duration(seconds: float) -> str:

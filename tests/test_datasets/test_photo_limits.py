@@ -1,0 +1,131 @@
+"""Pictures that are too large are refused by the head of their file, before they are decoded."""
+
+import struct
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from vit_plugins.config_edits.folder_reading import photo_limits
+from vit_plugins.datasets import photo_decoding
+from vit_plugins.datasets.image_check import check_images, inspect_image
+from vit_plugins.datasets.near_duplicates import difference_hash
+from vit_plugins.datasets.photo_decoding import UndecodableError, decode_photo
+from vit_plugins.datasets.photo_limits import PhotoLimits, jpeg_size, radiance_size
+from vit_plugins.datasets.transforms import LoadPhoto
+
+
+def png(width, height):
+    """Write the head of a PNG file; what follows it is short."""
+
+    def chunk(name, content):
+        check = struct.pack('>I', zlib.crc32(name + content))
+        return struct.pack('>I', len(content)) + name + content + check
+
+    head = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(1000))
+    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(b'IDAT', rows) + chunk(b'IEND', b'')
+
+
+def encoded(kind='JPEG', size=(8, 6), **settings):
+    stream = BytesIO()
+    Image.new('RGB', size, 'red').save(stream, kind, **settings)
+    return stream.getvalue()
+
+
+def jpeg(width, height, **settings):
+    """Write a JPEG file that says another size than it has."""
+    data = bytearray(encoded(**settings))
+    place = data.index(b'\xff\xc2' if settings.get('progressive') else b'\xff\xc0')
+    data[place + 5 : place + 9] = struct.pack('>HH', height, width)
+    return bytes(data)
+
+
+LARGE = {
+    'png': png(13_000, 13_000),
+    'png that Pillow refuses itself': png(30_000, 30_000),
+    'jpeg': jpeg(13_000, 13_000),
+    'progressive jpeg': jpeg(65_000, 65_000, progressive=True),
+    'bmp': encoded('BMP').replace(struct.pack('<ii', 8, 6), struct.pack('<ii', 13_000, 13_000)),
+    'hdr': b'#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n' + bytes(99),
+}
+LONG = {'png': png(1, 20_000), 'jpeg': jpeg(20_000, 1), 'gif': encoded('GIF', (1, 2_000))}
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    def decode(*args, **kwargs):
+        raise AssertionError('decoded')
+
+    monkeypatch.setattr(photo_decoding, '_decode', decode)
+
+
+@pytest.mark.filterwarnings('ignore::PIL.Image.DecompressionBombWarning')
+@pytest.mark.parametrize('name', LARGE)
+def test_too_many_pixels(name, tmp_path, no_decoding):
+    said = r'it has \d+ x \d+ pixels, more than 160 million: .* max_pixels|decompression bomb'
+    with pytest.raises(UndecodableError, match=said):
+        decode_photo(LARGE[name])
+    (tmp_path / 'x').write_bytes(LARGE[name])
+    if name != 'hdr':  # Pillow reads none
+        assert 'max_pixels' in inspect_image(tmp_path / 'x').problem
+    assert difference_hash(tmp_path / 'x') is None
+
+
+@pytest.mark.parametrize('name', LONG)
+def test_too_long(name, tmp_path, no_decoding):
+    with pytest.raises(UndecodableError, match=r'more than 100 times as long .* max_aspect'):
+        decode_photo(LONG[name])
+    (tmp_path / 'x').write_bytes(LONG[name])
+    assert '100 times' in inspect_image(tmp_path / 'x').problem
+
+
+def test_limits_by_argument(tmp_path):
+    (tmp_path / 'a.jpg').write_bytes(encoded(size=(40, 30)))
+    (tmp_path / 'b.jpg').write_bytes(encoded(size=(300, 2)))
+    small, thin = ({'img_path': str(tmp_path / name)} for name in ('a.jpg', 'b.jpg'))
+    assert LoadPhoto()(small)['img'].shape == (30, 40, 3)
+    with pytest.raises(UndecodableError, match=r'a\.jpg cannot be loaded: it has 40 x 30 pixels'):
+        LoadPhoto(max_pixels=1199)(small)
+    assert LoadPhoto(max_pixels=1199, ignore_empty=True)(small) is None
+    with pytest.raises(UndecodableError, match=r'b\.jpg cannot be loaded'):
+        LoadPhoto()(thin)
+    assert LoadPhoto(max_aspect=150)(thin)['img'].shape == (2, 300, 3)
+    assert [name for name, _ in check_images(tmp_path, ['a.jpg', 'b.jpg'])] == ['b.jpg']
+    # what was read under other limits is not remembered for these
+    limits = PhotoLimits(max_pixels=1199, max_aspect=150)
+    assert [name for name, _ in check_images(tmp_path, ['a.jpg', 'b.jpg'], limits=limits)] == [
+        'a.jpg'
+    ]
+    with pytest.raises(ValueError, match='max_aspect must be a number of at least 1, got 0'):
+        LoadPhoto(max_aspect=0)
+
+
+def test_the_check_of_a_folder_has_the_limits_of_its_loader():
+    pipeline = [dict(type='LoadPhoto', max_pixels=3e8), dict(type='PackInputs')]
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(pipeline=pipeline))))
+    assert photo_limits(cfg) == PhotoLimits(max_pixels=3e8)
+    del pipeline[0], cfg.train_dataloader.dataset.pipeline[0]
+    assert photo_limits(cfg) == PhotoLimits()
+
+
+@pytest.mark.parametrize('progressive', [False, True])
+def test_size_of_a_jpeg_file(progressive):
+    exif = Image.Exif()
+    exif[0x010E] = 'x' * 3000
+    data = encoded(size=(70, 33), progressive=progressive, exif=exif, comment=b'\xff' * 99)
+    assert jpeg_size(data) == (70, 33)
+    place = data.index(b'\xff\xdb')
+    assert jpeg_size(data[:place] + b'\x00\x12\xff\xff\xff' + data[place + 1 :]) == (70, 33)
+    for end in (2, 20, place, 3100):
+        assert jpeg_size(data[:end]) is None
+    with pytest.raises(UndecodableError, match='says no size'):
+        decode_photo(data[:3100])
+
+
+def test_other_files_have_no_radiance_size():
+    assert radiance_size(LARGE['hdr']) == (30_000, 30_000)
+    assert radiance_size(np.arange(99, dtype=np.uint8).tobytes()) is None

@@ -1,0 +1,113 @@
+"""How large a picture may be, known from the head of its file before it is decoded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from struct import unpack_from
+
+# Markers of JPEG that begin a frame, whose head holds the size: SOF0 to SOF15, but not DHT, JPG
+# and DAC, which stand among them.
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+JPEG_FILLING = frozenset({0x00, 0xFF})
+JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+RADIANCE = re.compile(rb'[-+][XY] (\d{1,9}) [-+][XY] (\d{1,9})\n')
+RADIANCE_START = (b'#?RADIANCE', b'#?RGBE')
+HEAD = 1 << 16
+
+
+class TooLargeError(ValueError):
+    """A picture has more pixels than it may, or is too long for its width."""
+
+
+@dataclass(frozen=True)
+class PhotoLimits:
+    """How large a picture may be.
+
+    A file of a few kilobytes can hold a picture of gigabytes. And where the shorter side is
+    brought to 256 pixels, one of 1 x 20,000 pixels becomes one of 256 x 5,120,000.
+
+    Args:
+        max_pixels: The most pixels. The largest of cameras for sale have 151 million.
+        max_aspect: How many times as long as the shorter side the longer one may be.
+
+    Raises:
+        ValueError: If one is below 1.
+    """
+
+    max_pixels: float = 160e6
+    max_aspect: float = 100.0
+
+    def __post_init__(self) -> None:
+        for name in ('max_pixels', 'max_aspect'):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not value >= 1:
+                raise ValueError(f'{name} must be a number of at least 1, got {value!r}')
+
+    def require(self, size: tuple[int, int] | None) -> None:
+        """Refuse a picture that is too large.
+
+        Args:
+            size: Width and height; None if they are not known.
+
+        Raises:
+            TooLargeError: In words, with the argument that would let it pass.
+        """
+        if size is None:
+            return
+        width, height = size
+        if width * height > self.max_pixels:
+            raise TooLargeError(
+                f'it has {width} x {height} pixels, more than {self.max_pixels / 1e6:g} million: '
+                'make it smaller, or allow it by max_pixels of LoadPhoto'
+            )
+        if max(size) > self.max_aspect * max(min(size), 1):
+            raise TooLargeError(
+                f'it has {width} x {height} pixels, one side more than {self.max_aspect:g} times '
+                'as long as the other: cut it, or allow it by max_aspect of LoadPhoto'
+            )
+
+
+LIMITS = PhotoLimits()
+
+
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of a JPEG file, without a decoder: microseconds.
+
+    Args:
+        data: The file.
+
+    Returns:
+        None if no frame is found.
+    """
+    place = 2
+    while place + 9 <= len(data):
+        if data[place] != 0xFF:  # decoders skip what stands between segments
+            place = data.find(b'\xff', place)
+            if place < 0:
+                return None
+            continue
+        marker = data[place + 1]
+        if marker in JPEG_FRAMES:
+            height, width = unpack_from('>HH', data, place + 5)
+            return width, height
+        if marker in JPEG_FILLING:
+            place += 1
+        elif marker in JPEG_BARE:
+            place += 2
+        else:
+            place += 2 + unpack_from('>H', data, place + 2)[0]
+    return None
+
+
+def radiance_size(data: bytes) -> tuple[int, int] | None:
+    """Return the sides of a Radiance file (.hdr), which OpenCV decodes and Pillow does not know.
+
+    Args:
+        data: The file.
+
+    Returns:
+        None if it is no such file.
+    """
+    found = RADIANCE.search(data, 0, HEAD) if data.startswith(RADIANCE_START) else None
+    return found and (int(found[1]), int(found[2]))

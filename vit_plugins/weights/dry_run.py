@@ -1,0 +1,263 @@
+"""What reading a checkpoint would take, found out before any of it is taken.
+
+``torch.load`` believes the numbers in a file: it makes a storage of the size that a pickle says,
+calls ``bytearray`` with a number, and gives a tensor a shape of any length and step 0. Here the
+pickle is gone through once with inert things in the place of all that it names, and what they
+would need is added up.
+"""
+
+import logging
+import math
+import operator
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from mmengine.logging import print_log
+
+from ..fileio.documented_errors import documented_errors
+from .allow_list_unpickler import AllowListUnpickler, RefusedError, require_plain_keys
+
+BLOCK = 1 << 20
+SPARE = 1 << 20  # numbers that a file of any size may ask for
+VIEWS = 4  # how often, on average, a number of the file may be seen by tensors
+PICKLES = 5  # in a file from before torch 1.6: magic number, protocol, system, content, keys
+# Where the shape stands among the arguments; the steps, which are large and harmless, follow.
+SHAPES = {
+    'torch._utils._rebuild_tensor': 2,
+    'torch._utils._rebuild_tensor_v2': 2,
+    'torch._utils._rebuild_tensor_v3': 2,
+    'torch._utils._rebuild_qtensor': 2,
+}
+HASHED = ('builtins.set', 'builtins.frozenset', 'collections.Counter', 'collections.OrderedDict')
+# They take numbers, but no memory by them.
+HARMLESS = (*HASHED, 'torch.Size', 'torch._utils._rebuild_meta_tensor_no_storage')
+
+
+class DamagedArchiveError(RuntimeError):
+    """A zip archive is not as ``torch.save`` writes it, or has changed since."""
+
+
+def check_archive(path: Path) -> dict[str, int]:
+    """Compare a zip archive of ``torch.save`` with its own checksums.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Bytes of each record, by its name without the folder that all lie in.
+
+    Raises:
+        DamagedArchiveError: If a record is missing, changed, packed or twice there.
+        OSError: If the file cannot be opened.
+    """
+    with (
+        path.open('rb') as opened,  # an OSError from here on is of a place that there is not
+        documented_errors(DamagedArchiveError, otherwise=DamagedArchiveError),
+        zipfile.ZipFile(opened) as archive,
+    ):
+        records = archive.infolist()
+        sizes = {record.filename.partition('/')[2]: record.file_size for record in records}
+        _require_plain_records(records, path.stat().st_size)
+        has_checksums = any(record.CRC for record in records)
+        if not has_checksums:  # torch.serialization.set_crc32_options(False) has been called
+            print_log(
+                f'{path} has no checksums: a change of its bytes would not be noticed',
+                logger='current',
+                level=logging.WARNING,
+            )
+        for record in records:
+            with archive.open(record) as file:
+                while has_checksums and file.read(BLOCK):
+                    pass
+    return sizes
+
+
+def _require_plain_records(records: Sequence[zipfile.ZipInfo], size: int) -> None:
+    names = {record.filename.partition('/')[2] for record in records}
+    if len(names) != len(records) or 'data.pkl' not in names:
+        raise DamagedArchiveError('the archive lacks data.pkl, or has a record twice')
+    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
+        raise DamagedArchiveError('the archive has packed records, as torch.save makes none')
+    if sum(record.file_size for record in records) > size:
+        raise DamagedArchiveError('the records of the archive are larger than the file')
+
+
+def check_archived_pickle(path: Path, records: Mapping[str, int]) -> int:
+    """Go through the pickle of an archive without making what it describes.
+
+    Args:
+        path: An archive.
+        records: Bytes of each of its records, see :func:`check_archive`.
+
+    Returns:
+        The protocol of the pickle.
+
+    Raises:
+        RefusedError: If the content would need more memory than the file fills.
+        Exception: Of any kind, if it is no pickle of torch.
+    """
+    with zipfile.ZipFile(path) as archive:
+        (record,) = (r for r in archive.infolist() if r.filename.partition('/')[2] == 'data.pkl')
+        del record.CRC  # it is compared already, or there is none
+        with archive.open(record) as file:
+            return _Sketch(file, path.stat().st_size, records).run()
+
+
+def check_pickles(path: Path) -> None:
+    """Go through the pickles of a file from before torch 1.6, as :func:`check_archived_pickle`.
+
+    Args:
+        path: The file.
+
+    Raises:
+        RefusedError: If the content would need more memory than the file fills.
+        Exception: Of any kind, if the pickles are not those of torch.
+    """
+    with path.open('rb') as file:
+        for _ in range(PICKLES):
+            _Sketch(file, path.stat().st_size).run()
+
+
+def has_whole_pickles(path: Path) -> bool:
+    """Return whether a file from before torch 1.6 has all its pickles, running none.
+
+    Args:
+        path: The file.
+    """
+    with path.open('rb') as file:
+        try:
+            for _ in range(PICKLES):
+                for _ in pickletools.genops(file):
+                    pass
+        except Exception:  # of any kind, in no document
+            return False
+    return True
+
+
+class _Named:
+    """Stands in for a class or function of the file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class _Made:
+    """Stands in for what a call of the file would return; takes all and keeps nothing."""
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def _take(self, item: object) -> None:
+        pass
+
+    append = extend = add = _take
+
+
+class _Sketch(AllowListUnpickler):
+    """Adds up what a pickle would take.
+
+    Args:
+        file: The pickle.
+        size: Bytes of the file that it is in.
+        records: Bytes of the records beside it, if it has any.
+    """
+
+    def __init__(
+        self, file: BinaryIO, size: int, records: Mapping[str, int] | None = None
+    ) -> None:
+        super().__init__(file, encoding='latin1')
+        self.proto = 0
+        self._size = size
+        self._records = records
+        self._asked = 0  # numbers
+        self._storages: dict[str, int] = {}  # bytes
+
+    def run(self) -> int:
+        """Go through the pickle and return its protocol."""
+        self.load()
+        return self.proto
+
+    def find_class(self, module: str, name: str) -> _Named:
+        return _Named(f'{module}.{name}'.replace('__builtin__.', 'builtins.'))
+
+    def persistent_load(self, pid: object) -> _Made:
+        try:
+            _, kind, key, _, count, *_ = pid
+            needed = operator.index(count) * _bytes_each(kind.name)
+        except (TypeError, ValueError, AttributeError, KeyError):
+            raise RefusedError('refused GLOBAL storage of an unknown kind') from None
+        if self._records is not None:
+            there = self._records.get(f'data/{key}', -1)
+            if not 0 <= needed <= there:
+                raise RefusedError(
+                    f'storage {key!r:.40} is to have {needed:,} bytes, the file has '
+                    f'{max(there, 0):,} of it'
+                )
+        self._storages[str(key)] = needed
+        if needed < 0 or sum(self._storages.values()) > self._size:
+            raise RefusedError(
+                f'its storages are to have {sum(self._storages.values()):,} bytes, the file has '
+                f'{self._size:,}'
+            )
+        return _Made()
+
+    def _call(self, function: object, args: object) -> _Made:
+        if not isinstance(function, _Named) or not isinstance(args, tuple):
+            raise RefusedError('refused GLOBAL: something is called that is no name')
+        if function.name in HASHED:
+            require_plain_keys(_within(args))
+            require_plain_keys(arg[0] for arg in _within(args) if arg and isinstance(arg, list))
+        if function.name not in HARMLESS:
+            place = SHAPES.get(function.name)
+            asking = args if place is None else args[place : place + 1]
+            self._asked += sum(map(_largest, _within(asking)))
+        if self._asked > VIEWS * self._size + SPARE:
+            raise RefusedError(
+                f'refused GLOBAL {function.name} on {self._asked:,} numbers and more, in a file '
+                f'of {self._size:,} bytes'
+            )
+        return _Made()
+
+    def load_reduce(self) -> None:
+        args = self.stack.pop()
+        self.stack[-1] = self._call(self.stack[-1], args)
+
+    def load_newobj(self) -> None:
+        self.load_reduce()
+
+    def load_build(self) -> None:
+        self.stack.pop()
+
+    dispatch = AllowListUnpickler.dispatch | {
+        pickle.REDUCE[0]: load_reduce,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.BUILD[0]: load_build,
+    }
+
+
+def _bytes_each(storage: str) -> int:
+    if storage == 'torch.storage.UntypedStorage':
+        return 1
+    return torch.storage._storage_type_to_dtype_map()[storage.rpartition('.')[2]].itemsize
+
+
+def _within(args: tuple) -> Iterator[object]:
+    """Yield arguments and, of those that are tuples or lists, what these hold."""
+    for arg in args:
+        yield arg
+        if isinstance(arg, tuple | list):
+            yield from arg
+
+
+def _largest(arg: object) -> int:
+    """Return the numbers that a shape, or a number, may ask for; others ask for none."""
+    if isinstance(arg, int):
+        return max(arg, 0)
+    if isinstance(arg, tuple | list) and all(isinstance(n, int) for n in arg):
+        return math.prod(max(n, 0) for n in arg) if arg else 0
+    return 0
