@@ -109,4 +109,4 @@ def test_names_follow_the_grammar_of_the_host():
 @pytest.mark.parametrize('name', ['photos*', 'similar', 'convit_drloc_folder*', '*_digits'])
 def test_recipes_for_people_end_with_a_page(name):
     for file in (ROOT / 'configs').glob(f'{name}.py'):
-        assert Config.fromfile(file).default_hooks.report_page.enable, file
+        assert read_recipe(file).default_hooks.report_page.enable, file
