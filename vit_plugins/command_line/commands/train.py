@@ -188,9 +188,12 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
     Raises:
         SystemExit: If a run with weights is to go on, or no other recipe is named.
     """
-    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
     other = cfg.get('from_scratch')
-    if begun or other is None:
+    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
+    if other is not None and Path(cfg.work_dir, Path(other).name).is_file():
+        begun = False  # it is a run of the other recipe that goes on
+    packaged = Path(args.config).resolve().is_relative_to(resource_root() / 'configs')
+    if begun or other is None or not packaged:
         raise SystemExit(
             f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
             + ('' if begun else ', or train from random weights with photos-scratch')
@@ -200,7 +203,7 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
         f'Training from random weights instead, with {other}. With weights the result is better '
         'as a rule: fetch them by other means and name the file with --pretrained FILE'
     )
-    args.config = str(resource_root() / other)
+    args.instead_of, args.config = args.config, str(resource_root() / other)
     args.told = True
     return complete_config(args)
 
@@ -256,6 +259,12 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
     if saved is None:
         return 'Stopped before anything was saved (a training by epochs saves each whole one).'
     words = [word for word in sys.argv[1:] if word != '--resume']
+    if asked := getattr(args, 'instead_of', None):  # from random weights
+        before = ['', *words]  # a folder may have the same name, behind its option
+        words = [
+            args.config if Path(word).stem == Path(asked).stem and option[:2] != '--' else word
+            for option, word in zip(before, words, strict=False)
+        ]
     again = ['vit-plugins', 'train', *words] if words else ['the same command']
     named = [] if args.work_dir else ['--work-dir', work_dir]
     command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
