@@ -4,6 +4,7 @@ import ast
 import gc
 import itertools
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -152,3 +153,16 @@ def listed_folders(monkeypatch):
     monkeypatch.setattr(os, 'scandir', counted(os.scandir))
     monkeypatch.setattr(os, 'listdir', counted(os.listdir))
     return counts
+
+
+@pytest.fixture(scope='module')  # its event loop must not run below tests of other things
+def browser():
+    """Start Chromium: that of playwright, or the one that CHROMIUM or the PATH names."""
+    playwright = pytest.importorskip('playwright.sync_api', reason="pip install '.[browser]'")
+    program = os.environ.get('CHROMIUM') or shutil.which('chromium')
+    with playwright.sync_playwright() as driver:
+        if not program and not os.path.exists(driver.chromium.executable_path):
+            pytest.skip('no Chromium: playwright install chromium, or CHROMIUM=FILE')
+        found = driver.chromium.launch(executable_path=program, args=['--no-sandbox'])
+        yield found
+        found.close()

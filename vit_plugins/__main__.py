@@ -17,6 +17,7 @@ TOOLS = {
     'report': 'a training, or several, as a page: report WORK_DIR... [of its tool]',
     'retrieve': 'search photos: retrieve index|query GALLERY IMAGES... [of tools/retrieve.py]',
     'look': 'pictures of the inside: look WORK_DIR [IMAGES...] [options of tools/look.py]',
+    'prune': 'skip what gates have closed: prune WORK_DIR [options of tools/prune.py]',
     'export': 'write a model to ONNX or others: export WORK_DIR [options of tools/export.py]',
     'publish': 'slim weights with a model card: publish WORK_DIR OUT_DIR [of its tool]',
     'study': 'run a grid of trainings: study STUDY.yaml [options of tools/study.py]',

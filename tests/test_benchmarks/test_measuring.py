@@ -22,9 +22,9 @@ QUICK = Setting(size='toy', rounds=5, turn=0.0)
 def test_sides_take_turns():
     order = []
     calls = {'ours': lambda: order.append('o'), 'peer': lambda: order.append('p')}
-    seconds = time_in_turns(calls, QUICK)
-    assert ''.join(order) == 'oopp' + 5 * 'op'  # two calls of each to warm up
-    assert [len(rounds) for rounds in seconds.values()] == [5, 5]
+    spent = time_in_turns(calls, QUICK)
+    assert ''.join(order) == 'op' + 5 * 'op'  # a call of each to warm up
+    assert [len(rounds) for rounds in spent.values()] == [5, 5]
 
 
 def test_seconds_are_those_of_one_call():

@@ -56,7 +56,7 @@ for epoch in range(done + 1, cfg['train_cfg']['max_epochs'] + 1):
     with open(logs / 'scalars.json', 'a') as file:
         file.writelines(json.dumps(line) + '\\n' for line in lines)
     with zipfile.ZipFile(args.work_dir / f'epoch_{epoch}.part', 'w') as archive:
-        archive.writestr('data.pkl', '')
+        archive.writestr('x/data.pkl', '')
     (args.work_dir / f'epoch_{epoch}.part').rename(args.work_dir / f'epoch_{epoch}.pth')
 """
 TEST = """

@@ -199,7 +199,7 @@ ONE = 'base: base.py\naxes: {model: {a: {model.lift: 1}, b: {}}}\nseeds: [0]\n'
     ('text', 'message'),
     [
         ('- a', 'is not a study'),
-        ('axes: {a: {b: {}}', r'tiny\.yaml is not YAML: while parsing'),
+        ('axes: {a: {b: {}}', r'tiny\.yaml is not YAML: ParserError: while parsing'),
         ('base: base.py\naxes: {model: {a: 3}}', 'axes must map'),
         (ONE + 'seed: [1]', "unknown key 'seed'; did you mean seeds"),
         (ONE + 'zzz: 1', "unknown key 'zzz'; known are name"),

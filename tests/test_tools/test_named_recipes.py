@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from vit_plugins.command_line.commands import machine_choice
+from vit_plugins.command_line.commands import cpu_advice, machine_choice
 from vit_plugins.command_line.commands import train as train_command
 
 
@@ -67,6 +67,27 @@ def test_a_misspelt_name_gets_the_nearest(train_tool, test_tool):
         train_tool.main(['fotos'])
     with pytest.raises(SystemExit, match=r'did you mean photos-scratch'):
         test_tool.main(['photos-scrach', 'x.pth'])
+
+
+def test_photos_on_a_cpu_names_what_is_faster(train_tool, photos, monkeypatch):
+    monkeypatch.setattr(train_command, 'apply_pretrained', lambda cfg, weights: cfg)
+    monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cpu')
+    monkeypatch.setattr(cpu_advice.os, 'cpu_count', lambda: 2)
+    args, cfg = completed(train_tool, 'photos', '--data-root', photos)
+    told = cpu_advice.cpu_advice(cfg, args)
+    assert 'No GPU here, 2 cores: 30 epochs of 8 photos take roughly 12 s' in told
+    assert told.endswith(f'vit-plugins train photos-frozen --data-root {photos}')
+    monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cuda')
+    assert cpu_advice.cpu_advice(cfg, args) is None
+    monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cpu')
+    args, cfg = completed(train_tool, 'photos-frozen', '--data-root', photos)
+    assert cpu_advice.cpu_advice(cfg, args) is None
+
+
+def test_photos_frozen_needs_weights(train_tool, photos, monkeypatch):
+    monkeypatch.setattr(train_command, 'apply_pretrained', no_network)
+    with pytest.raises(SystemExit, match=r'Name a file with .* random weights with photos-scra'):
+        completed(train_tool, 'photos-frozen', '--data-root', photos)
 
 
 def test_old_names_go_on(train_tool, photos):

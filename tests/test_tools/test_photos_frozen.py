@@ -28,6 +28,7 @@ default_weights = None
 backbone_follows = False
 model = dict(
     backbone=dict(_delete_=True, **{backbone!r}), neck=None, head=dict(in_channels=32))
+default_hooks = dict(report_page=None)
 """
 
 
@@ -45,9 +46,7 @@ def folder(tmp_path_factory):
         backbone = MODELS.build(dict(BACKBONE))
     torch.save(backbone.state_dict(), folder / 'tiny.pth')
     (folder / 'tiny.py').write_text(CONFIG.format(root=ROOT, backbone=BACKBONE))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
-        yield folder
+    return folder
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +56,9 @@ def train(folder, train_tool):
     def run(name, *words):
         shared = ['--data-root', folder / 'photos', '--img-size', 16, '--workers', 0]
         weights = ['--pretrained', folder / 'tiny.pth', '--work-dir', folder / name]
-        train_tool.main([*map(str, [folder / 'tiny.py', *shared, *weights, *words])])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
+            train_tool.main([*map(str, [folder / 'tiny.py', *shared, *weights, *words])])
         return next((folder / name).glob('*/*.log')).read_text()
 
     return run
@@ -65,7 +66,7 @@ def train(folder, train_tool):
 
 @pytest.fixture(scope='module')
 def first(train):
-    return train('w')
+    return train('w', '--no-baselines')
 
 
 def outcome(folder):
@@ -77,7 +78,7 @@ def test_the_work_dir_is_that_of_any_training(folder, first):
     assert '24 images to train on, 6 to validate; 1 epoch, 2 steps of 32' in first
     assert 'by cross-validation on 24 of the training images' in first
     report = (folder / 'w' / 'report.txt').read_text()
-    assert 'largest class 33.3 %, colour histogram + extra trees' in report
+    assert 'accuracy 100.0 % (6 of 6 images' in report  # shades differ by three deviations
     assert f'vit-plugins predict {folder / "w"} NEW_PHOTOS' in report
 
 
@@ -90,7 +91,6 @@ def test_the_saved_model_has_the_scores_of_the_features(folder, first):
         confusion[model.classes.index(path.parent.name), model.classes.index(found.label)] += 1
     assert confusion.sum() == 6
     assert (confusion == outcome(folder / 'w')).all()
-    assert np.trace(confusion) >= 5  # shades differ by three deviations
 
 
 def held_out_photos(folder):
@@ -101,6 +101,7 @@ def held_out_photos(folder):
     return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
 
 
+@pytest.mark.slow
 def test_another_classifier_encodes_no_photo_again(folder, first, train):
     log = train('means', '--classifier', 'nearest-mean', '--no-baselines')
     assert '24 of 24 images (train) were encoded before' in log
@@ -140,9 +141,10 @@ def test_penalty_and_classifier(completed):
     with pytest.raises(SystemExit, match=r'--penalty must be positive, and belongs to .* linear'):
         completed('--classifier', 'nearest-mean', '--penalty', 1)
     with pytest.raises(SystemExit, match=r'--classifier: this recipe trains a network'):
-        completed('--classifier', 'linear', recipe='photos')
+        completed('--classifier', 'linear', recipe='convit_drloc_folder')
 
 
+@pytest.mark.slow
 def test_features_that_are_not_those_of_the_model_are_noticed(folder, first, train):
     (file,) = (folder / 'cache' / 'vit_plugins' / 'frozen_features').glob('*.npz')
     whole = file.read_bytes()
@@ -150,7 +152,7 @@ def test_features_that_are_not_those_of_the_model_are_noticed(folder, first, tra
         kept = dict(found)
     np.savez(file, photos=kept['photos'], features=kept['features'] + 1)
     with pytest.raises(ValueError, match=r'not those that the model computes now: delete'):
-        train('changed')
+        train('changed', '--no-baselines')
     file.write_bytes(whole)
 
 
@@ -164,7 +166,7 @@ def test_a_changed_photo_is_another(tmp_path):
     assert feature_cache.photo_key({}, 'train 0') == 'no file: train 0'
 
 
-def test_damaged_and_unwritable_caches_cost_a_second_computation(tmp_path, capsys):
+def test_damaged_and_unwritable_caches_cost_a_second_computation(tmp_path, monkeypatch):
     damaged = tmp_path / 'x.npz'
     damaged.write_bytes(b'PK\x03\x04 cut short')
     cache = feature_cache.FeatureCache(damaged)
@@ -176,5 +178,7 @@ def test_damaged_and_unwritable_caches_cost_a_second_computation(tmp_path, capsy
     assert torch.equal(again.get(['a']), torch.ones(1, 3))
     cache = feature_cache.FeatureCache(tmp_path / 'x.npz' / 'below_a_file.npz')
     cache.add(['a'], torch.ones(1, 3))
+    said = []
+    monkeypatch.setattr(feature_cache, 'print_log', said.append)
     cache.save()
-    assert 'not kept for another training' in ''.join(capsys.readouterr())
+    assert 'not kept for another training' in said[0]

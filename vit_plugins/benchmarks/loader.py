@@ -80,10 +80,9 @@ def build(setting: Setting, *, kind: str, images: int, batch: int, workers: int)
             _OfficialPhotos(files), batch, num_workers=workers, persistent_workers=workers > 0
         ),
     }
-    sides = {
-        key: Side(_epoch(loader), (lambda: []) if key == 'ours' else None, about=OTHER)
-        for key, loader in loaders.items()
-    }
+    epochs = {key: _epoch(loader) for key, loader in loaders.items()}
+    sides = {key: Side(epoch, about=OTHER) for key, epoch in epochs.items()}
+    sides['ours'] = Side(epochs['ours'], lambda: [])
     return Comparison(name, sides, tolerance=0.0, images=images, held=folder)
 
 

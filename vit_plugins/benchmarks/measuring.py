@@ -93,8 +93,10 @@ def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict
     timer = _seconds_on_gpu if setting.is_cuda else _seconds_on_cpu
     number = {}
     for name, call in calls.items():
-        timer(call, 1)  # kernels are chosen, memory is taken
-        number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(timer(call, 1), 1e-9))))
+        seconds = timer(call, 1)  # kernels are chosen, memory is taken
+        if seconds < setting.turn:
+            seconds = timer(call, 1)
+        number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(seconds, 1e-9))))
     spent: dict[str, list[Spent]] = {name: [] for name in calls}
     for _ in range(setting.rounds):
         for name, call in calls.items():

@@ -21,6 +21,7 @@ TOOLS = (
     'look',
     'predict',
     'probe',
+    'prune',
     'publish',
     'report',
     'retrieve',

@@ -113,8 +113,8 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     """
     size = size or encoder.size
     before = cfg.model.backbone
-    backbone = ConfigDict(_with_size(encoder, size))
-    width, neck = _width(backbone, encoder, size)
+    backbone, neck = encoder_config(encoder, size)
+    width = _features(backbone, neck, size).shape[1]
     same = type_name(backbone) == type_name(before) and not neck
     if same:
         kept = ('out_type', 'drop_path_rate')
@@ -125,6 +125,29 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     preprocessor_of(cfg).update(encoder.normalisation)
     _set_size(cfg, size)
     return cfg
+
+
+def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None]:
+    """Return the configs of backbone and neck that make one vector of each image.
+
+    Args:
+        encoder: The encoder.
+        size: Of the images.
+
+    Raises:
+        ValueError: If the images do not fit the backbone, or it gives no vector for each.
+    """
+    backbone, neck = ConfigDict(_with_size(encoder, size)), encoder.neck
+    found = _features(backbone, neck, size)
+    if found.ndim == 4 and not neck:
+        neck = POOLING
+        found = _features(backbone, neck, size)
+    if found.ndim != 2:
+        raise ValueError(
+            f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
+            'vector for each: name a classifier, see configs/pretrained_models.yml'
+        )
+    return backbone, None if neck is None else ConfigDict(neck)
 
 
 def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
@@ -141,21 +164,6 @@ def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
         pair = isinstance(backbone.get('img_size'), list | tuple)
         backbone['img_size'] = (size, size) if pair else size
     return backbone
-
-
-def _width(backbone: dict, encoder: Encoder, size: int) -> tuple[int, dict | None]:
-    """Return the features of an image, and the neck that makes a vector of them."""
-    neck = encoder.neck
-    found = _features(backbone, neck, size)
-    if found.ndim == 4 and not neck:
-        neck = dict(POOLING)
-        found = _features(backbone, neck, size)
-    if found.ndim != 2:
-        raise ValueError(
-            f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
-            'vector for each: name a classifier, see configs/pretrained_models.yml'
-        )
-    return found.shape[1], neck
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from ..fileio.quiet_log import without_information
 from ..weights.pretrained_models import FILE, pretrained_models
 from .backbone_by_name import TIMM, Encoder, find_encoder, use_encoder
 from .pretrained import try_weights
+
+PUBLISHED = re.compile(r'-[0-9a-f]{8}\.pth$')  # the end of names that no other file has
 
 
 def follow_weights(
@@ -62,9 +65,11 @@ def _name_of(cfg: Config, weights: str | None) -> str | None:
     if weights in list_models():
         return weights
     file = Path(weights).name
+    if not PUBLISHED.search(file):
+        return None
     known = ((name, ModelHub._models_dict[name].weights or '') for name in list_models())
     found = [name for name, address in known if address.endswith(f'/{file}')]
-    return found[0] if len(found) == 1 else None  # several files are called pytorch_model.bin
+    return found[0] if found else None
 
 
 def _fitting(cfg: Config, file: str) -> Encoder | None:

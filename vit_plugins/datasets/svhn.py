@@ -10,7 +10,9 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ..fileio.documented_errors import documented_errors
 from ._annotations import AnnotationError, require_split
+from ._mat_file import read_mat_file
 
 PUBLISHED = {  # md5
     'train': 'e26dedcc434d2e4c54c9b2d4a06d8373',
@@ -43,7 +45,6 @@ class SVHN(BaseDataset):
 
     Raises:
         ValueError: If ``split`` is none of the three.
-        ImportError: If SciPy is missing, with the line that installs it.
         AnnotationError: If a file is another one or cannot be read.
     """
 
@@ -96,24 +97,20 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
         Images (N, H, W, 3), uint8, in RGB, and digits (N,).
 
     Raises:
-        ImportError: If SciPy is missing.
         FileNotFoundError: If there is no such file.
         AnnotationError: If the file cannot be read or holds something else.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ImportError("SVHN needs SciPy to read MATLAB's files: pip install scipy") from error
     if not path.is_file():
         raise FileNotFoundError(f'no {path}')
-    try:
-        content = loadmat(path)
+
+    def told(text: str) -> AnnotationError:
+        return AnnotationError(
+            f'{path} is not a whole MAT-file of version 5 with X and y ({text}): fetch it again'
+        )
+
+    with documented_errors(otherwise=told):
+        content = read_mat_file(path, ('X', 'y'))
         images, labels = content['X'], content['y'].reshape(-1)
-    except Exception as error:  # SciPy raises a dozen kinds for files that are broken
-        raise AnnotationError(
-            f'{path} is not a whole MAT-file of version 5 with X and y '
-            f'({type(error).__name__}: {error}): fetch it again'
-        ) from error
     if images.dtype != np.uint8 or images.shape[2:] != (3, len(labels)):
         raise AnnotationError(
             f'{path}: X must be uint8 of shape (H, W, 3, {len(labels)}), as y has {len(labels)} '

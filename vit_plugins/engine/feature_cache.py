@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,7 @@ def photo_key(info: Mapping[str, Any], place: str) -> str:
     return sha256(words.encode(errors='surrogateescape')).hexdigest()[:32]
 
 
-def features_file(model: ImageClassifier, settings: Mapping[str, Any], folder: str) -> Path:
+def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:
     """Return where the features of a folder are kept.
 
     Args:
@@ -49,7 +50,7 @@ def features_file(model: ImageClassifier, settings: Mapping[str, Any], folder: s
         folder: The folder of the photos.
     """
     digest = sha256(weights_digest(model.state_dict()).encode())
-    digest.update(repr(sorted(settings.items())).encode())
+    digest.update(repr(settings).encode())
     digest.update(os.fsencode(os.path.realpath(folder)))
     return cache_folder('frozen_features') / f'{digest.hexdigest()[:24]}.npz'
 
@@ -67,11 +68,14 @@ class FeatureCache:
         self.path = path
         self._new = False
         self._features: dict[str, np.ndarray] = {}
-        try:
-            with np.load(path) as file:
-                self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # absent or damaged
+        # absent or damaged: nothing is known
+        unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+        with (
+            contextlib.suppress(*unreadable),
+            path.open('rb') as content,
+            np.load(content) as file,
+        ):
+            self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
 
     def __repr__(self) -> str:
         return f'FeatureCache({str(self.path)!r}), {len(self._features)} photos'
@@ -110,4 +114,4 @@ class FeatureCache:
             part.replace(self.path)
             self._new = False
         except OSError as error:
-            print_log(f'The features are not kept for another training: {error}', 'current')
+            print_log(f'The features are not kept for another training: {error}')

@@ -26,6 +26,6 @@ def documented_errors(
     except documented:
         raise
     except Exception as error:
-        text = str(error).strip()
+        text = ' '.join(str(error).split())
         kind = type(error).__name__
-        raise otherwise(f'{kind}: {text.splitlines()[-1]:.300}' if text else kind) from error
+        raise otherwise(f'{kind}: {text:.400}' if text else kind) from error

@@ -24,8 +24,10 @@ def published(file: Path | None = None) -> dict[str, dict]:
     """
     import yaml  # MMPretrain brings it
 
+    from ..fileio.text_documents import read_yaml
+
     path = file or resource_root() / 'configs' / 'published.yml'
-    return yaml.load(path.read_text(encoding='utf-8'), yaml.BaseLoader)
+    return read_yaml(path, yaml.BaseLoader)
 
 
 def pairs() -> Iterator[tuple[str, str, float | None, str]]:

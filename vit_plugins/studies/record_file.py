@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .cell_folder import BEGUN, ENDED, cell_state, read_json, write_json
+from ..fileio.text_documents import read_json
+from .cell_folder import BEGUN, ENDED, cell_state, write_json
 from .grid import Cell
 
 DIGITS = 6  # of the numbers that are kept
@@ -29,7 +30,7 @@ def read_record_file(path: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        records = json.loads(path.read_text(encoding='utf-8'))
+        records = read_json(path)
     except ValueError as error:
         raise ValueError(f'{path} is no file of records: {error}') from None
     entries = records.values() if isinstance(records, dict) else [None]

@@ -10,6 +10,9 @@ from typing import Any
 
 import yaml
 
+from ..fileio.documented_errors import documented_errors
+from ..fileio.text_documents import read_yaml
+
 # name: what it is if absent or null
 DEFAULTS: dict[str, Any] = {
     'name': None,
@@ -34,6 +37,7 @@ DEFAULTS: dict[str, Any] = {
     'test_args': [],
 }
 SPECIAL = ('_base_', '_data_', '_stages_', '_scale_epochs_', '_x_')
+MOST_INHERITED = 10
 NAME = re.compile(r'[\w.%=+-]+')
 
 
@@ -61,20 +65,30 @@ def load_study_file(path: str | Path) -> dict[str, Any]:
 
     Raises:
         ValueError: If a key is unknown or missing, a value cannot be, or it is no YAML.
+        OSError: If it, or a file that it inherits, cannot be read.
     """
-    raw = _load(Path(path))
+
+    def told(text: str) -> ValueError:
+        return ValueError(f'{path} is no study: something in it is of another kind ({text})')
+
+    with documented_errors(ValueError, OSError, otherwise=told):
+        raw = _load(Path(path))
+        _check_names(path, raw)
+        study = {**DEFAULTS, **{key: value for key, value in raw.items() if value is not None}}
+        study['name'] = study['name'] or Path(path).stem
+        try:
+            _check(study)
+        except ValueError as error:
+            raise ValueError(f'{path}: {error}') from None
+        return study
+
+
+def _check_names(path: str | Path, raw: Mapping) -> None:
     for key in raw:
         if key not in DEFAULTS:
             near = difflib.get_close_matches(str(key), DEFAULTS, n=1)
             hint = f'did you mean {near[0]}?' if near else f'known are {", ".join(DEFAULTS)}'
-            raise ValueError(f'{path}: unknown key {key!r}; {hint}')
-    study = {**DEFAULTS, **{key: value for key, value in raw.items() if value is not None}}
-    study['name'] = study['name'] or Path(path).stem
-    try:
-        _check(study)
-    except ValueError as error:
-        raise ValueError(f'{path}: {error}') from None
-    return study
+            raise ValueError(f'{path}: unknown key {key!r:.200}; {hint}')
 
 
 def named_files(path: Path) -> list[Path]:
@@ -83,7 +97,7 @@ def named_files(path: Path) -> list[Path]:
     Args:
         path: The YAML file.
     """
-    content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
+    content = read_yaml(path, _Loader)
     parent = content.get('inherit')
     _place(content, path.parent)
     levels = [level for axis in (content.get('axes') or {}).values() for level in _levels(axis)]
@@ -92,34 +106,36 @@ def named_files(path: Path) -> list[Path]:
     return inherited + [Path(name) for name in named if name]
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding='utf-8'), _Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f'{path} is not YAML: {error}') from None
+def _load(path: Path, depth: int = 0) -> dict[str, Any]:
+    if depth > MOST_INHERITED:
+        raise ValueError(f'{path} inherits more than {MOST_INHERITED} files, or itself')
+    content = read_yaml(path, _Loader)
     if not isinstance(content, dict):
         raise ValueError(f'{path} is not a study: it holds no mapping')
     parent = content.pop('inherit', None)
     _place(content, path.parent)
     if parent is None:
         return content
-    inherited = _load(path.parent / parent)
+    inherited = _load(path.parent / str(parent), depth + 1)
     inherited.pop('name', None)
     return _merged(inherited, content)
 
 
 def _place(content: dict, folder: Path) -> None:
     """Make the paths of configs absolute: they are relative to the file that names them."""
-    levels = [level for axis in (content.get('axes') or {}).values() for level in _levels(axis)]
+    axes = content.get('axes')
+    axes = axes.values() if isinstance(axes, dict) else ()  # it is checked later, in words
+    levels = [level for axis in axes for level in _levels(axis)]
     places = [(content, 'base'), (content, 'data')]
     places += [(level, key) for level in levels for key in ('_base_', '_data_')]
     for owner, key in places:
         if owner.get(key) and (key.strip('_') == 'base' or str(owner[key]).endswith('.py')):
-            owner[key] = str((folder / owner[key]).resolve())
+            owner[key] = str((folder / str(owner[key])).resolve())
 
 
-def _levels(axis: dict | None) -> list[dict]:
-    return [level for level in (axis or {}).values() if isinstance(level, dict)]
+def _levels(axis: Any) -> list[dict]:
+    levels = axis.values() if isinstance(axis, dict) else ()
+    return [level for level in levels if isinstance(level, dict)]
 
 
 def _merged(below: Mapping, above: Mapping) -> dict:

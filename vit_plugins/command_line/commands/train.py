@@ -51,6 +51,7 @@ from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
+from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
@@ -192,6 +193,7 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
     if begun or other is None:
         raise SystemExit(
             f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
+            + ('' if begun else ', or train from random weights with photos-scratch')
         )
     print_log(
         f'{cfg.default_weights}, the weights to start from, cannot be had ({reason}).\n'
@@ -269,6 +271,8 @@ def run(args: argparse.Namespace) -> None:
     write_any_character()
     choose_device(args)
     cfg = complete_config(args)
+    if advice := cpu_advice(cfg, args):
+        print_log(advice)
     try:
         if args.check:
             summary = check_job(cfg)

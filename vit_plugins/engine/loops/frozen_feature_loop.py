@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import (
     all_gather_object,
     broadcast,
@@ -21,7 +22,7 @@ from mmpretrain.registry import LOOPS
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from ...config_edits.walking import pipelines_of
+from ...config_edits.walking import pipelines_of, preprocessor_of
 from ...datasets.image_folder import ImageFolder
 from ...datasets.photo_table import find_groups
 from ...evaluation.functional.frozen_classifiers import (
@@ -162,12 +163,8 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         loaders = {'train': self.dataloader}
         if self.runner.val_loop is not None:
             loaders['val'] = self.runner.val_loop.dataloader
-        cfg = self.runner.cfg
-        settings = {key: cfg.model.get(key) for key in ('backbone', 'neck', 'data_preprocessor')}
-        settings['preprocessor'] = cfg.get('data_preprocessor')
-        settings['pipeline'] = pipelines_of(cfg.train_dataloader)
         folder = getattr(self.dataloader.dataset, 'data_root', None) or ''
-        self._cache = FeatureCache(features_file(self._model, settings, folder))
+        self._cache = FeatureCache(features_file(self._model, _settings(self.runner.cfg), folder))
         rank, ranks = get_dist_info()
         self._jobs = []
         for part, loader in loaders.items():
@@ -239,6 +236,14 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
             f'{chosen.accuracy:.1f} %'
         )
         return fit(features, labels, num_classes, chosen.setting)
+
+
+def _settings(cfg: Config) -> list[Any]:
+    """Return what features depend on beside weights; neither classes nor where weights lie."""
+    preprocessor = {k: v for k, v in preprocessor_of(cfg).items() if k != 'num_classes'}
+    parts = [cfg.model.backbone, cfg.model.get('neck') or {}, preprocessor]
+    kept = [{k: v for k, v in part.items() if k != 'init_cfg'} for part in parts]
+    return [*kept, *pipelines_of(cfg.train_dataloader)]
 
 
 def _info(dataset: Dataset, index: int) -> dict[str, Any]:

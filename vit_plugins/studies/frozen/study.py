@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
 from ...datasets.splitting import hold_out_classes, stratified_split
+from ...fileio.text_documents import read_yaml
 from ..record_file import read_record_file, write_record_file
 from .features import Features
 from .projection import LabelledVectors, Training, pca_layer, train_projection
@@ -98,7 +98,7 @@ def read_plan(path: Path) -> Plan:
         ValueError: If a key is missing or unknown.
     """
     try:
-        return Plan(**yaml.safe_load(path.read_text(encoding='utf-8')))
+        return Plan(**read_yaml(path))
     except TypeError as error:
         raise ValueError(f'{path} is no plan of a study of frozen features: {error}') from None
 
