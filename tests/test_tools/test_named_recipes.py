@@ -69,7 +69,7 @@ def test_a_run_from_scratch_goes_on_by_the_line_that_is_printed(
     monkeypatch.setattr(machine_choice, 'seconds_of_step', lambda cfg, batch_size: 1e9)
     words = ['photos', '--data-root', str(photos)]
     args, cfg = completed(train_tool, *words)
-    monkeypatch.setattr(train_command, 'last_saved', lambda folder: 'epoch_1.pth')
+    monkeypatch.setattr(train_command, 'newest_whole_checkpoint', lambda folder: Path('1.pth'))
     monkeypatch.setattr(train_command.sys, 'argv', ['train', *words])
     told = train_command.how_to_go_on(cfg.work_dir, args)
     assert f'photos-scratch.py --data-root {photos} --work-dir work_dirs/photos-scratch' in told

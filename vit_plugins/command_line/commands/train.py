@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ...engine.hooks.training_report_hook import TrainingReportHook
 from ...engine.interruption import (
     StopHook,
     TrainingStopped,
-    last_saved,
+    exit_code,
     stopping_between_steps,
 )
 from ...engine.launch import (
@@ -48,15 +49,13 @@ from ...engine.work_folder import (
 from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
-from ...weights.newest_checkpoint import resume_from
+from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
 from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
-
-STOPPED = 130  # what shells know as ended by Ctrl-C
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -241,11 +240,15 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         try:
             with stopping_between_steps(stop):
                 runner.train()
-        except (TrainingStopped, KeyboardInterrupt):
+        except (TrainingStopped, KeyboardInterrupt) as stopped:
             if args.debug:
                 raise
-            print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
-            raise SystemExit(STOPPED) from None
+            if is_main_process():
+                print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
+            if isinstance(stopped, TrainingStopped):
+                end_ranks()
+            number = getattr(stopped, 'number', signal.SIGINT)
+            raise SystemExit(exit_code(number)) from None
 
 
 def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
@@ -255,10 +258,13 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
         work_dir: Its folder.
         args: The arguments of the tool.
     """
-    saved = last_saved(work_dir)
+    saved = newest_whole_checkpoint(work_dir)
     if saved is None:
-        return 'Stopped before anything was saved (a training by epochs saves each whole one).'
-    words = [word for word in sys.argv[1:] if word != '--resume']
+        return 'Stopped before anything was saved.'
+    words = [word for word in sys.argv[1:] if not word.startswith('--resume=')]
+    if '--resume' in words:
+        place = words.index('--resume')
+        del words[place : place + (1 if args.resume == 'auto' else 2)]
     if asked := getattr(args, 'instead_of', None):  # from random weights
         before = ['', *words]  # a folder may have the same name, behind its option
         words = [
@@ -268,7 +274,7 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
     again = ['vit-plugins', 'train', *words] if words else ['the same command']
     named = [] if args.work_dir else ['--work-dir', work_dir]
     command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
-    return f'Stopped; {saved} of {work_dir} is saved. To go on: {command}'
+    return f'Stopped; {saved.name} of {work_dir} is saved. To go on: {command}'
 
 
 def run(args: argparse.Namespace) -> None:
