@@ -1,4 +1,4 @@
-"""The memory of a training step, forecast on the meta device."""
+"""The memory of a training step, forecast from two images."""
 
 from types import SimpleNamespace
 
@@ -14,26 +14,19 @@ from vit_plugins.models.backbones.convit import ConViT
 ARCH = dict(embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=64, num_local_layers=1)
 
 
-class Branching(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x):
-        return self.layer(x) if x.sum() > 0 else x
-
-
 @pytest.fixture
 def backbone():
     return ConViT(ARCH, img_size=32, patch_size=8, num_local_layers=1)
 
 
-def test_shapes_alone_tell_what_a_forward_pass_keeps(backbone):
-    expected = kept_bytes(lambda: backbone(torch.rand(2, 3, 32, 32)), backbone)
-    found = activation_bytes(backbone, 32, 32)
-    assert found == pytest.approx(expected / 2, rel=0.02)
-    assert backbone.cls_token.device.type == 'cpu'
-    assert activation_bytes(Branching(), 8, 8) is None
+def test_two_images_tell_what_a_forward_pass_of_many_keeps(backbone):
+    expected = kept_bytes(lambda: backbone(torch.rand(16, 3, 32, 32)), backbone)
+    state = torch.get_rng_state()
+    assert activation_bytes(backbone, 32, 32) == pytest.approx(expected / 16, rel=0.02)
+    assert torch.equal(torch.get_rng_state(), state)
+    norm = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    activation_bytes(norm, 8, 8)
+    assert not norm[1].running_mean.any()
 
 
 def test_a_step_takes_weights_gradients_averages_and_activations(backbone):
@@ -45,7 +38,9 @@ def test_a_step_takes_weights_gradients_averages_and_activations(backbone):
         cfg=Config(dict(model=dict(backbone=dict(img_size=32)))),
     )
     weights = sum(p.numel() for p in backbone.parameters()) * 4
-    assert step_bytes(runner) == 4 * weights + 5 * activation_bytes(backbone, 32, 32)
+    trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad) * 4
+    kept = 5 * activation_bytes(backbone, 32, 32)
+    assert step_bytes(runner) == weights + 3 * trained + kept
     backbone.requires_grad_(False)
     assert step_bytes(runner) is None
 

@@ -17,11 +17,11 @@ from vit_plugins.resources import resource_root
 
 PAGE = resource_root() / 'docs' / 'own_photos.md'
 # What makes a command a matter of seconds, by its first words; weights are random ones.
-SMALL = '--img-size 64 --workers 0 --no-baselines'
+SMALL = '--workers 0 --no-baselines'
 TOY = {
-    'train photos-frozen': f'--pretrained frozen.pth {SMALL}',
-    'train photos': f'--pretrained photos.pth --epochs 1 --batch-size 8 {SMALL}',
-    'train photos-scratch': f'--epochs 1 --batch-size 8 {SMALL}',
+    'train photos-frozen': f'--pretrained frozen.pth --img-size 64 {SMALL}',
+    'train photos': f'--pretrained photos.pth --epochs 1 --img-size 112 --batch-size 8 {SMALL}',
+    'train photos-scratch': f'--epochs 1 --img-size 32 --batch-size 8 {SMALL}',
     'train similar': '--no-baselines --workers 0 --cfg-options model.init_cfg=None '
     'model.backbone.arch=deit-tiny train_cfg.max_iters=1 train_cfg.val_interval=1 '
     'train_dataloader.batch_size=8 train_dataloader.sampler.batch_size=8 '
