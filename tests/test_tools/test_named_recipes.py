@@ -104,6 +104,8 @@ def test_photos_on_a_cpu_names_what_is_faster(train_tool, photos, monkeypatch):
     told = cpu_advice.cpu_advice(cfg, args)
     assert 'No GPU here, 2 cores: 30 epochs of 8 photos take roughly 12 s' in told
     assert told.endswith(f'vit-plugins train photos-frozen --data-root {photos}')
+    args, cfg = completed(train_tool, 'photos', '--data-root', photos, '--time-limit', '5s')
+    assert 'roughly 12 s, 5 s is what there is: fewer epochs' in cpu_advice.cpu_advice(cfg, args)
     monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cuda')
     assert cpu_advice.cpu_advice(cfg, args) is None
     monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cpu')
