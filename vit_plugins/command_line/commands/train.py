@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 
 from ...config_edits.config_check import check_config
 from ...config_edits.follow_weights import follow_weights
+from ...config_edits.img_size import require_patches
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
@@ -112,7 +113,11 @@ def follow_named_weights(cfg: Config, args: argparse.Namespace) -> Config:
     if args.backbone is not None and args.pretrained is None:
         args.pretrained = args.backbone
     try:
-        return follow_weights(cfg, args.pretrained, args.backbone, args.img_size)
+        size = args.img_size or (args.cfg_options or {}).get('size')
+        cfg = follow_weights(cfg, args.pretrained, args.backbone, size)
+        if args.img_size is not None:
+            require_patches(cfg, args.img_size)
+        return cfg
     except ValueError as error:
         raise SystemExit(f'{error}') from None
 
