@@ -13,8 +13,8 @@ from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
 from vit_plugins.engine.hooks import GateHook, LocalityHook, OffsetErrorHook
-from vit_plugins.engine.measured_history import plot_history, read_histories
 from vit_plugins.evaluation.functional.offset_errors import offset_errors
+from vit_plugins.inference.inside.measured_history import plot_history, read_histories
 from vit_plugins.models.inspection.attention_maps import NothingToReadError
 from vit_plugins.models.inspection.locality import measure_locality
 from vit_plugins.models.inspection.offsets import predict_offsets
