@@ -32,7 +32,9 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
     if size < LEAST:
         raise ValueError(f'--img-size must be at least {LEAST} pixels, got {size}')
     if 'size' in options and options['size'] != size:
-        raise ValueError(f'--img-size {size} and --cfg-options size={options["size"]}: name one')
+        raise ValueError(
+            f'--img-size {size} and --cfg-options size={options["size"]}: give one of them'
+        )
     for patch in {n['patch_size'] for n in walk(cfg.get('model')) if 'patch_size' in n}:
         if isinstance(patch, int) and size % patch:
             near = max(round(size / patch), 1) * patch
@@ -51,5 +53,8 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
             'photos-scratch'
         ) from None
     if image_size(found) not in (size, (size, size)):
-        raise ValueError(f'--img-size {size}: the pipelines of this recipe do not follow `size`')
+        raise ValueError(
+            f'--img-size {size}: the pipelines of this recipe do not follow `size`. Set the '
+            'sizes in a config of your own'
+        )
     return found
