@@ -50,7 +50,7 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
     """
     try:
         refuse_for_frozen(cfg, _asked_about_steps(args))
-        set_classifier(cfg, args.classifier, args.penalty)
+        set_classifier(cfg, args.classifier, args.penalty, args.balance)
         if args.epochs is not None:
             set_epochs(cfg, args.epochs)
         if args.batch_size is not None:

@@ -182,11 +182,12 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
     def _encode(self, loader: DataLoader, keys: Sequence[str], indices: list[int]) -> None:
         """Encode some images of a loader; all ranks get what each has encoded."""
         found: dict[str, Tensor] = {}
-        batches = torch.tensor(indices).split(loader.batch_size)
-        for chosen, batch in zip(batches, _batches_of(loader, indices), strict=True):
+        begins = range(0, len(indices), loader.batch_size)
+        for begin, batch in zip(begins, _batches_of(loader, indices), strict=True):
+            chosen = [keys[i] for i in indices[begin : begin + loader.batch_size]]
             features = self.run_iter(self._iter, batch)
-            found.update(zip([keys[i] for i in chosen], features, strict=True))
-            self._keep([keys[i] for i in chosen], features)
+            found.update(zip(chosen, features, strict=True))
+            self._keep(chosen, features)
         if get_world_size() > 1:
             for share in all_gather_object(found):
                 self._cache.add(list(share), share.values())
