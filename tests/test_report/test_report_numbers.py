@@ -5,7 +5,6 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 
 from vit_plugins.report import neighbours
-from vit_plugins.report.gates import gates_of
 from vit_plugins.report.neighbours import find_neighbours
 from vit_plugins.report.outcome import Outcome, read_outcome, write_outcome
 from vit_plugins.report.predictions import Predictions
@@ -37,13 +36,6 @@ def test_paired_difference_is_zero_for_the_same_model_and_its_sign_turns():
     assert (same.difference, same.low) == (0, -same.high)
     assert (one.gained, one.lost, one.difference) == (1, 3, pytest.approx(-0.2))
     assert (other.low, other.high) == (pytest.approx(-one.high), pytest.approx(-one.low))
-
-
-def test_gates_by_layer():
-    state = {f'backbone.layers.{i}.attn.gating_param': torch.full((2,), 1.0) for i in (10, 2)}
-    found = gates_of({**state, 'backbone.layers.0.attn.weight': torch.zeros(1)})
-    assert list(found) == [2, 10]
-    assert found[2] == pytest.approx([0.7310586] * 2)
 
 
 def test_an_outcome_is_read_as_it_was_written(tmp_path):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from small_work_dir import make_work_dir
 
 from vit_plugins.report.findings import find_out
 from vit_plugins.report.page import write_page
@@ -11,8 +12,6 @@ pytestmark = pytest.mark.slow
 
 def test_two_thousand_photos_fit_into_five_megabytes(tmp_path):
     """Noise is what compresses worst: the thumbnails shrink, and some may fall away."""
-    from conftest import make_work_dir
-
     rng = np.random.default_rng(0)
     classes = [f'class {i}' for i in range(10)]
     for name in classes:

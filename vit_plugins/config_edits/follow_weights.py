@@ -39,7 +39,8 @@ def follow_weights(
         The same config.
 
     Raises:
-        ValueError: If the recipe is for one backbone only, or none fits the weights.
+        ValueError: If the recipe is for one backbone only, none fits the weights, or the weights
+            have to be fetched by hand.
     """
     if not cfg.get('backbone_follows'):
         if backbone is not None:
@@ -48,6 +49,13 @@ def follow_weights(
                 'or photos-frozen, or set model.backbone in a config of your own'
             )
         return cfg
+    if weights is not None and weights.startswith(TIMM):
+        row = pretrained_models().get(weights)
+        address = f' ({row.address})' if row and row.address else ''
+        raise ValueError(
+            f'{weights} names a network of timm, whose weights are not fetched here: get the '
+            f'file{address} and name both, --pretrained FILE --backbone {weights}'
+        )
     name = backbone or _name_of(cfg, weights)
     encoder = find_encoder(name) if name else None
     if encoder is None and weights is not None:

@@ -20,16 +20,13 @@ def is_frozen(cfg: Config) -> bool:
     return type_name(cfg.get('train_cfg') or {}) == LOOP
 
 
-def set_classifier(
-    cfg: Config, classifier: str | None, penalty: float | None, balance: str | None = None
-) -> Config:
+def set_classifier(cfg: Config, classifier: str | None, penalty: float | None) -> Config:
     """Set what is fitted to the features.
 
     Args:
         cfg: A recipe, changed in place.
         classifier: 'linear' or 'nearest-mean'; None: as the recipe says.
         penalty: Of 'linear'; None: as the recipe says.
-        balance: What somebody asked for rare classes.
 
     Returns:
         The same config.
@@ -48,11 +45,6 @@ def set_classifier(
         )
     if classifier is not None:
         cfg.train_cfg.classifier = classifier
-    if balance == 'loss' and classifier == 'nearest-mean':
-        raise ValueError(
-            '--balance loss would have no effect: the mean of a class is the same for few photos '
-            'and for many. Leave it out, or take --classifier linear'
-        )
     if penalty is None:
         return cfg
     if not penalty > 0 or cfg.train_cfg.get('classifier', 'linear') != 'linear':

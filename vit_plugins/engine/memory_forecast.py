@@ -68,8 +68,8 @@ def step_bytes(runner: Runner) -> int | None:
         runner: The runner of a training.
 
     Returns:
-        Bytes on each device; None of a model without a backbone, a frozen one, or of images whose
-        size the config does not tell.
+        Bytes on each device; None of a model without a backbone, a frozen one, of images whose
+        size the config does not tell, or of a backbone that two black images cannot be shown.
     """
     model = bare_model(runner.model)
     backbone = getattr(model, 'backbone', None)
@@ -81,7 +81,10 @@ def step_bytes(runner: Runner) -> int | None:
     except ValueError:
         return None
     height, width = (size, size) if isinstance(size, int) else size
-    activations = activation_bytes(backbone, height, width)
+    try:
+        activations = activation_bytes(backbone, height, width)
+    except Exception:  # of any backbone, of any kind: a forecast ends no training
+        return None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return weights + NUMBERS * sum(_trained(model)) + batch_size * activations
 

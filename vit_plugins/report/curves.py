@@ -12,6 +12,8 @@ from pathlib import Path
 from statistics import fmean
 
 Points = list[tuple[float, float]]
+# what hooks measure inside a model and keep in files of their own
+INSIDE = ('gate', 'strength', 'nonlocality_propagated', 'nonlocality_official', 'offset_error')
 NOT_METRICS = ('time', 'data_time', 'step', 'epoch', 'iter', 'memory')
 
 
@@ -100,6 +102,7 @@ def _rows(lines: Iterable[str], unit: str) -> Iterator[dict]:
 
 def _numbers(row: Mapping) -> Iterator[tuple[str, float]]:
     for name, value in row.items():
-        is_told = isinstance(value, Real) and name not in (*NOT_METRICS, 'x', 'base_lr')
-        if is_told and math.isfinite(value):
+        if name in (*NOT_METRICS, 'x', 'base_lr') or name.partition('/')[0] in INSIDE:
+            continue
+        if isinstance(value, Real) and math.isfinite(value):
             yield name, float(value)

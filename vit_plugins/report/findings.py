@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from ..config_edits.walking import type_name
 from ..inference.features import read_split
 from ..inference.loading import load_trained
-from .gates import gates_of
+from .inside import Inside, look_inside
 from .neighbours import Neighbours, find_neighbours
 from .outcome import Outcome
 from .photo_baselines import LARGEST, photo_baselines
@@ -44,7 +44,7 @@ class Findings:
         trained: How many training images there are; None if they could not be counted.
         trained_for: The epochs or steps of the weights; None if the checkpoint does not tell.
         baselines: Percent of the same images by name, or why there is none.
-        gates: sigmoid(gate) of each head by layer; empty of a model without GPSA.
+        inside: Gates, locality and attention of the model.
         problems: What could not be found out, in words.
     """
 
@@ -60,7 +60,7 @@ class Findings:
     trained: int | None = None
     trained_for: int | None = None
     baselines: Mapping[str, float | str] = field(default_factory=dict)
-    gates: Mapping[int, list[float]] = field(default_factory=dict)
+    inside: Inside = field(default_factory=Inside)
     problems: tuple[str, ...] = ()
 
 
@@ -85,14 +85,15 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
         backbone=type(getattr(model, 'backbone', model)).__name__,
         parameters=sum(p.numel() for p in model.parameters()),
         classes=tuple(map(str, (meta.get('dataset_meta') or {}).get('classes') or ())),
-        gates=gates_of(model.state_dict()),
         trained_for=meta.get('epoch' if run.curves.unit == 'epoch' else 'iter'),
     )
     try:
         loader = read_split(run.cfg, 'val' if run.cfg.get('val_dataloader') else 'test')
     except Exception as error:  # whatever a dataset raises whose files are gone
+        found = replace(found, inside=look_inside(model, None))
         return _with_problem(found, f'The validation images could not be read: {error}')
     found = _on_images(found, model, loader)
+    found = replace(found, inside=look_inside(model, loader, _examples(found.predictions)))
     try:
         return _with_training_images(found, run.cfg, loader.dataset, baselines)
     except Exception as error:  # as above
@@ -130,6 +131,15 @@ def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Finding
         found = _with_problem(found, f'The model could not be run on the images: {error}')
     images = [shown_image(dataset, i) for i in range(len(dataset))]
     return replace(found, classes=_named(classes, found), images=images)
+
+
+def _examples(said: Predictions | None, count: int = 4) -> list[int]:
+    """Choose images whose attention is shown: the surest mistakes, and as many others."""
+    if said is None:
+        return []
+    right = np.flatnonzero(said.right)
+    spread = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
+    return [*said.sure_mistakes[:count].tolist(), *right[spread].tolist()]
 
 
 def _named(classes: tuple[str, ...], found: Findings) -> tuple[str, ...]:

@@ -12,37 +12,20 @@ from ..evaluation.functional.label_errors import likely_label_errors
 from ..fileio.printable_text import printable
 from .charts import Chart
 from .facts import facts, headline, model_words, repetition
+from .figures import Figure, answer_figure
 from .findings import Findings, outcome_of
+from .inside_view import InsideView, view_inside
 from .outcome import warnings
 from .run_charts import run_charts
 from .scores import ClassRow, Score, class_rows, final_scores, share
 from .shown_images import ShownImage
-from .thumbnails import Thumbnail, thumbnail
+from .thumbnails import thumbnail
 
 MOST_IN_MATRIX = 24  # classes; of more the pairs confused most are listed
 CONFUSED = 30
 SHOWN = 12  # sure mistakes, likely wrong labels, queries
-SIDE = 160
 ROW_SIDE = 96
-NO_BREAK = '\u00a0'
 UNSURE = 0.8  # accuracy below which most suspects are mistakes of the model
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A photo with words.
-
-    Attributes:
-        thumb: The photo.
-        name: Its name.
-        lines: What is said of it.
-        state: ``'right'``, ``'wrong'`` or ``''``, for its frame.
-    """
-
-    thumb: Thumbnail
-    name: str
-    lines: tuple[str, ...]
-    state: str = ''
 
 
 @dataclass(frozen=True)
@@ -99,7 +82,7 @@ class RunView:
         classes: The names of the classes.
         classifier: If it is one.
         retriever: If it is one.
-        gates: Heads by layer.
+        inside: What goes on inside its model; None where nothing could be read.
         notes: What makes the numbers doubtful, and what could not be shown.
         repeat: Name and value of what one needs to do it again.
         config: The text of the config.
@@ -113,7 +96,7 @@ class RunView:
     classes: tuple[str, ...]
     classifier: ClassifierView | None
     retriever: RetrieverView | None
-    gates: list[tuple[int, list[float]]]
+    inside: InsideView | None
     notes: list[str]
     repeat: list[tuple[str, str]]
     config: str
@@ -135,8 +118,8 @@ class RunView:
                 ('mistakes', 'Surest mistakes'),
                 ('labels', 'Likely wrong labels'),
             ]
-        if self.gates:
-            found.append(('gates', 'Gates'))
+        if self.inside:
+            found.append(('inside', 'Inside the model'))
         return [*found, ('again', 'To do it again')]
 
 
@@ -162,7 +145,7 @@ def view_run(found: Findings, name: str | None = None) -> RunView:
         classes=classes,
         classifier=None if found.predictions is None else _classifier(found, classes),
         retriever=None if found.neighbours is None else _retriever(found, classes),
-        gates=[*found.gates.items()],
+        inside=view_inside(found, classes),
         notes=notes,
         repeat=repetition(found),
         config=printable_lines(found.run.cfg.pretty_text),
@@ -187,31 +170,11 @@ def _classifier(found: Findings, classes: Sequence[str]) -> ClassifierView:
         rows=class_rows(said.confusion, classes, found.train_counts),
         matrix=said.confusion.tolist() if len(classes) <= MOST_IN_MATRIX else None,
         confused=[(int(i), int(j), n) for i, j, n in confused],
-        mistakes=[_figure(found, i, classes) for i in said.sure_mistakes[:SHOWN]],
-        suspects=[_figure(found, i, classes) for i in suspects[:SHOWN]],
+        mistakes=[answer_figure(found, i, classes) for i in said.sure_mistakes[:SHOWN]],
+        suspects=[answer_figure(found, i, classes) for i in suspects[:SHOWN]],
         suspect_count=len(suspects),
         is_unsure=bool(said.right.mean() < UNSURE),
     )
-
-
-def _figure(found: Findings, index: int, classes: Sequence[str]) -> Figure:
-    said, image = found.predictions, found.images[index]
-    label, named = int(said.labels[index]), int(said.named[index])
-    return Figure(
-        thumb=thumbnail(image, SIDE),
-        name=image.name,
-        lines=(
-            f'label {classes[label]}: {_percent(said.probabilities[index, label])}',
-            f'named {classes[named]}: {_percent(said.confidence[index])}',
-        ),
-        state='right' if label == named else 'wrong',
-    )
-
-
-def _percent(value: float) -> str:
-    """Return a probability in percent; one that is not whole is not rounded to 100."""
-    shown = f'{100 * value:.0f}'
-    return f'{"> 99" if shown == "100" and value < 1 else shown}{NO_BREAK}%'
 
 
 def _retriever(found: Findings, classes: Sequence[str]) -> RetrieverView:
