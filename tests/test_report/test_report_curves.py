@@ -67,7 +67,8 @@ def test_ticks_are_round_and_cover_the_range(limits):
 
 
 def test_diverged_losses_leave_the_other_charts(tmp_path):
-    log(tmp_path, '2026', [training(1, float('nan')), {'acc': 1, 'step': 1}])
+    epochs = [[training(i, float('nan')), {'acc': i, 'step': i}] for i in (1, 2)]
+    log(tmp_path, '2026', [*epochs[0], *epochs[1], {'once': 1, 'step': 2}])
     titles = [chart.title for chart in run_charts(read_curves(tmp_path, 'epoch'))]
     assert titles == ['Validation', 'Learning rate']
 
