@@ -17,7 +17,8 @@ RESOURCES = ('configs', 'tools', 'model-index.yml')
 # Lower bounds only: installing the plugin must not replace what an OpenMMLab environment has.
 # 2.1 is the oldest torch whose wheels agree with numpy 1.26, the oldest numpy with `np.dtypes`
 # and wheels for Python 3.12; torchvision is named because the host imports it undeclared.
-REQUIRED = ['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.26']
+# Jinja2, for the report page, comes with torch.
+REQUIRED = ['torch>=2.1', 'torchvision>=0.16', 'numpy>=1.26', 'jinja2>=3.1']
 
 EXTRAS = {
     # For a fresh machine. Where MMPretrain already is (mmcv or mmcv-lite, or the onedl forks with
@@ -104,7 +105,7 @@ setup(
     # that a shim is all it takes.
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['vit_plugins', 'vit_plugins.*']),
-    package_data={'vit_plugins': ['py.typed']},
+    package_data={'vit_plugins': ['py.typed'], 'vit_plugins.report': ['templates/*']},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithResources},

@@ -129,3 +129,5 @@ train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=64)
+# what came out, as a page to send to a colleague
+default_hooks = dict(report_page=dict(enable=True))

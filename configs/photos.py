@@ -12,6 +12,7 @@
 _base_ = './convit_drloc_folder_finetune.py'
 
 default_weights = 'convit-tiny_3rdparty_in1k'  # without --pretrained
+backbone_follows = True  # the weights that are named
 from_scratch = 'configs/photos-scratch.py'
 
 size = 224

@@ -51,4 +51,7 @@ auto_scale_lr = dict(base_batch_size=64)
 custom_hooks = [dict(type='RetrievalBaselineHook')]
 
 # The test images are looked at, but choose nothing: the last epoch counts.
-default_hooks = dict(checkpoint=dict(interval=4, save_best=None))
+default_hooks = dict(
+    checkpoint=dict(interval=4, save_best=None),
+    report_page=dict(enable=True),
+)

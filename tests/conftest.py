@@ -1,7 +1,10 @@
 """Fixtures shared by all tests."""
 
+import ast
+import gc
 import itertools
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import config as host_config
 from mmengine.dataset import base_dataset
 from mmpretrain.utils import register_all_modules
 from PIL import Image
@@ -38,10 +42,35 @@ def _no_garbage_collection():
         yield
 
 
+def pytest_collection_finish():
+    """Keep what stays until the end (tests, modules) out of each garbage collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _no_formatting():
+    """Spare the configs that are written their layout: a quarter of a second for each training.
+
+    The host's formatter refuses what is no Python, and so does this.
+    """
+
+    def check(text, **_):
+        ast.parse(text)
+        return text, False
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_config, 'FormatCode', check)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     """Give each test the same random stream, whatever ran before it."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed walks through all devices
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(0)
 
 
 class NoWaiting(TorchDispatchMode):
@@ -124,3 +153,16 @@ def listed_folders(monkeypatch):
     monkeypatch.setattr(os, 'scandir', counted(os.scandir))
     monkeypatch.setattr(os, 'listdir', counted(os.listdir))
     return counts
+
+
+@pytest.fixture(scope='module')  # its event loop must not run below tests of other things
+def browser():
+    """Start Chromium: that of playwright, or the one that CHROMIUM or the PATH names."""
+    playwright = pytest.importorskip('playwright.sync_api', reason="pip install '.[browser]'")
+    program = os.environ.get('CHROMIUM') or shutil.which('chromium')
+    with playwright.sync_playwright() as driver:
+        if not program and not os.path.exists(driver.chromium.executable_path):
+            pytest.skip('no Chromium: playwright install chromium, or CHROMIUM=FILE')
+        found = driver.chromium.launch(executable_path=program, args=['--no-sandbox'])
+        yield found
+        found.close()

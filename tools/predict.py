@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -45,7 +47,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--batch-size', type=int, default=32, help='with -, 1 answers each name at once'
     )
-    parser.add_argument('--workers', type=int, help='reading processes')
+    parser.add_argument('--workers', type=int, help='processes that read photos')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     args = parser.parse_args(argv)
     if not args.work_dir.exists():
@@ -61,10 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Classify the images; the exit code is 1 if none could be read."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.predict import run  # it takes seconds
-
-    return run(args)
+    return run_command('predict', parse_args(argv))
 
 
 if __name__ == '__main__':

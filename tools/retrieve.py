@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -66,7 +68,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     query.add_argument('--checkpoint', type=Path, help='where the weights lie now, if moved')
     for command in (index, query):
         command.add_argument('--batch-size', type=int, default=32)
-        command.add_argument('--workers', type=int, help='reading processes')
+        command.add_argument('--workers', type=int, help='processes that read photos')
         command.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if any')
     remove = commands.add_parser('remove', help='take photos out of a gallery, not off the disk')
     remove.add_argument('gallery', type=Path, help='folder of the gallery')
@@ -83,10 +85,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.retrieve import run  # it takes seconds
-
-    return run(args)
+    return run_command('retrieve', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 
 from vit_plugins.command_line.arguments import add_shared_arguments
-from vit_plugins.command_line.data_arguments import SUBSETS
+from vit_plugins.command_line.data_arguments import SUBSETS, add_folder_arguments
 from vit_plugins.command_line.in_words import run_in_words
+from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.training_arguments import add_training_arguments
 
 
@@ -59,15 +60,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='dataloader workers start anew each epoch',
     )
     add_training_arguments(parser)
+    add_folder_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.train import run  # it takes seconds
-
-    run(args)
+    run_command('train', parse_args(argv))
 
 
 if __name__ == '__main__':

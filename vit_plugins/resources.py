@@ -1,5 +1,6 @@
 """Where configs, tools and the model index are: beside the package or inside it."""
 
+import contextlib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,3 +30,12 @@ def package_version() -> str:
         return version('vit-plugins')
     except PackageNotFoundError:
         return '0+unknown'
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of this package and of those that its numbers depend on, by name."""
+    found = {'vit-plugins': package_version()}
+    for name in ('torch', 'torchvision', 'mmpretrain', 'mmengine', 'numpy'):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -1,3 +1,5 @@
+import sys
+
 # What every recipe of this package shares: how a run is logged, saved, resumed and seeded.
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['vit_plugins'], allow_failed_imports=False)
@@ -17,11 +19,15 @@ default_hooks = dict(
     training_guard=dict(type='TrainingGuardHook'),
     progress=dict(type='ProgressHook'),
     learning_curve=dict(type='LearningCurveHook'),
+    report_page=dict(type='ReportPageHook', enable=False),  # recipes for people switch it on
 )
 
 env_cfg = dict(
     cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    # a process that has used Apple's libraries must not be forked
+    mp_cfg=dict(
+        mp_start_method='fork' if sys.platform == 'linux' else 'spawn', opencv_num_threads=0
+    ),
     dist_cfg=dict(backend='nccl'),
 )
 

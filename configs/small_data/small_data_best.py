@@ -1,5 +1,6 @@
-# CIFAR-10 from scratch at 32 px with the model that the small studies favour (docs/evidence.md): a
-# CvT whose tokens come from overlapping convolutions, 9M parameters, 100 epochs.
+# CIFAR-10 from scratch at 32 px with the model that the short studies favour
+# (docs/evidence_short_studies.md): a CvT whose tokens come from overlapping convolutions, 9M
+# parameters, 100 epochs.
 #
 #   python tools/train.py configs/small_data/small_data_best.py --amp
 #   python tools/train.py configs/small_data/small_data_best.py --amp \

@@ -12,7 +12,8 @@ import pytest
 
 import vit_plugins
 from vit_plugins import __main__ as command
-from vit_plugins.studies.page import fill_page
+from vit_plugins.benchmarks.report import fill_benchmarks
+from vit_plugins.studies.page import draw_plots, fill_page
 
 ROOT = Path(__file__).parents[2]
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -139,6 +140,15 @@ def test_documents_use_options_that_exist(document, options):
         assert used <= options(f'{tool}.py'), f'tools/{tool}.py {words}'
 
 
-def test_tables_of_the_evidence_are_those_of_its_records():
+def test_tables_and_plots_of_the_evidence_are_those_of_its_records():
     page = ROOT / 'docs' / 'evidence.md'
     assert fill_page(page.read_text(), ROOT) == page.read_text(), 'run python tools/evidence.py'
+    assert draw_plots(page.read_text(), ROOT, only_check=True) == [], (
+        'run python tools/evidence.py'
+    )
+
+
+@pytest.mark.parametrize('name', ['performance.md', 'scaling.md'])
+def test_tables_of_speed_are_those_of_the_measurements(name):
+    text = (ROOT / 'docs' / name).read_text()
+    assert fill_benchmarks(text, ROOT) == text, 'run python tools/evidence.py'

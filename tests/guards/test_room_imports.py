@@ -18,7 +18,15 @@ ROOMS = [
         'evaluation.functional',
     ),
     *('weights', 'datasets', 'models', 'evaluation.metrics', 'config_edits', 'visualization'),
-    *('engine', 'inference', 'studies', 'recipes', 'benchmarks', 'command_line.commands'),
+    *(
+        'inference',
+        'report',
+        'engine',
+        'studies',
+        'recipes',
+        'benchmarks',
+        'command_line.commands',
+    ),
 ]
 ROOF = ('__init__', '__main__')  # the package as a whole, and its command line
 
@@ -91,7 +99,8 @@ def test_rooms_import_lower_rooms_only():
     [
         ('engine/launch.py', 'from ..studies.grid import Study'),
         ('engine/launch.py', 'from .. import studies'),
-        ('engine/hooks/fit_pca_hook.py', 'from ...inference.features import encode'),
+        ('inference/features.py', 'from ..engine.launch import build_runner'),
+        ('report/findings.py', 'from ..engine.hooks import FitPCAHook'),
         ('engine/launch.py', 'def run():\n    from vit_plugins.studies import grid'),
         ('engine/launch.py', 'def run():\n    import vit_plugins.studies.grid'),
         ('datasets/folder_scan.py', 'from ..config_edits.walking import walk'),

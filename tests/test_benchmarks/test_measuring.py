@@ -1,5 +1,7 @@
 """What is counted, on calls whose time and memory are known."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -20,15 +22,22 @@ QUICK = Setting(size='toy', rounds=5, turn=0.0)
 def test_sides_take_turns():
     order = []
     calls = {'ours': lambda: order.append('o'), 'peer': lambda: order.append('p')}
-    seconds = time_in_turns(calls, QUICK)
-    assert ''.join(order) == 'oopp' + 5 * 'op'  # two calls of each to warm up
-    assert [len(rounds) for rounds in seconds.values()] == [5, 5]
+    spent = time_in_turns(calls, QUICK)
+    assert ''.join(order) == 'op' + 5 * 'op'  # a call of each to warm up
+    assert [len(rounds) for rounds in spent.values()] == [5, 5]
 
 
 def test_seconds_are_those_of_one_call():
     calls = {'ours': lambda: time.sleep(0.02)}
     (rounds,) = time_in_turns(calls, Setting(size='toy', rounds=3, turn=0.1)).values()
-    assert all(0.02 <= seconds < 0.1 for seconds in rounds)
+    assert all(0.02 <= spent.wall < 0.1 for spent in rounds)
+    assert all(spent.cpu < 0.02 for spent in rounds)  # asleep
+
+
+def test_cpu_seconds_count_children_that_have_ended():
+    words = [sys.executable, '-S', '-c', 'sum(range(10**6))']
+    (rounds,) = time_in_turns({'ours': lambda: subprocess.run(words, check=True)}, QUICK).values()
+    assert min(spent.cpu for spent in rounds) >= 0.01
 
 
 def test_ratio_is_to_ours():

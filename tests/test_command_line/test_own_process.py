@@ -22,7 +22,7 @@ TOOLS = resource_root() / 'tools'
         ([''], ['python'], False),
         ([], [], False),
         (['/home/me/tools/train.py'], ['python', '/home/me/tools/train.py'], False),
-        ([str(TOOLS / 'benchmarks' / 'convit_speed.py')], ['python', '...'], False),
+        ([str(TOOLS / 'benchmarks' / 'crop_coverage.py')], ['python', '...'], False),
         ([str(TOOLS / 'my_own.py')], ['python', 'tools/my_own.py'], False),
     ],
 )

@@ -51,6 +51,12 @@ def test_absent_folder_is_told_once(monkeypatch, tmp_path):
         require_data(cfg, ['test'])
 
 
+def test_data_that_is_read_from_no_folder(tmp_path):
+    cfg = Config.fromfile(CONFIGS / 'retrieval_digits.py')
+    with pytest.raises(ValueError, match=r'--data rotated-digits comes with scikit-learn and is'):
+        apply_data_root(cfg, tmp_path, data='rotated-digits')
+
+
 def test_config_without_training(tmp_path):
     path = CONFIGS / 'retrieval/irt-o-deit-small_sop.py'
     cfg = apply_data_root(Config.fromfile(path), tmp_path)

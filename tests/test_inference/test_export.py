@@ -12,7 +12,7 @@ from mmengine.utils import digit_version
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from vit_plugins.inference import deployed, export
+from vit_plugins.inference import deployed, export, export_check, export_formats
 from vit_plugins.inference.deployable import load_deployable
 from vit_plugins.inference.export import ExportError, export_model
 from vit_plugins.inference.sample_photos import photos_to_check
@@ -92,9 +92,9 @@ def test_torch_with_free_sizes(deployable, photos, tmp_path):
     exported = export_model(deployable, 'torch', tmp_path / 'm.pt2', photos, dynamic_size=True)
     check(exported)
     assert exported.least_size == (9, 9)
-    extra = {export.METADATA_FILE: ''}
+    extra = {export_formats.METADATA_FILE: ''}
     program = torch.export.load(tmp_path / 'm.pt2', extra_files=extra).module()
-    assert json.loads(extra[export.METADATA_FILE])['task'] == 'classify'
+    assert json.loads(extra[export_formats.METADATA_FILE])['task'] == 'classify'
     images = torch.randn(5, 3, 41, 12)
     with torch.no_grad():
         (scores,) = program(images)
@@ -107,7 +107,7 @@ def test_torch_with_free_sizes(deployable, photos, tmp_path):
 def test_half(trained, photos, tmp_path, form):
     if form == 'safetensors':
         pytest.importorskip('safetensors')
-    path = tmp_path / f'half{export.SUFFIXES[form]}'
+    path = tmp_path / f'half{export_formats.SUFFIXES[form]}'
     exported = export_model(load_deployable(*trained, half=True), form, path, photos)
     check(exported, tolerance=1e-2)
     assert exported.difference > 0
@@ -121,7 +121,7 @@ def test_a_file_that_differs_is_not_left(deployable, photos, tmp_path, monkeypat
         (found, r'file was removed: on .*\.png its outputs differ by'),
     ):
         opened = (lambda images: [np.zeros((len(images), 10), 'f4')], told)
-        monkeypatch.setitem(export.OPENERS, 'safetensors', lambda *args, o=opened: o)
+        monkeypatch.setitem(export_formats.OPENERS, 'safetensors', lambda *args, o=opened: o)
         with pytest.raises(ExportError, match=message):
             export_model(deployable, 'safetensors', tmp_path / 'm.safetensors', photos)
     assert list(tmp_path.iterdir()) == []
@@ -131,15 +131,15 @@ def test_preprocessing_takes_part_in_the_check(deployable, photos):
     wrong = deployable.metadata | {'mean': '[90.0, 100.0, 100.0]'}
 
     def runner(images):
-        return export.trained_outputs(deployable, torch.from_numpy(images))
+        return export_check.trained_outputs(deployable, torch.from_numpy(images))
 
     sizes, tolerance = [(24, 31)], 1e-4
     arguments = (photos, sizes, tolerance)
-    assert export.check_outputs(deployable, runner, deployable.metadata, *arguments) < 1e-5
+    assert export_check.check_outputs(deployable, runner, deployable.metadata, *arguments) < 1e-5
     with pytest.raises(ExportError, match='outputs differ by'):
-        export.check_outputs(deployable, runner, wrong, *arguments)
+        export_check.check_outputs(deployable, runner, wrong, *arguments)
     with pytest.raises(ExportError, match=r'cannot be run on .*: unknown'):
-        export.check_outputs(deployable, _broken, wrong, *arguments)
+        export_check.check_outputs(deployable, _broken, wrong, *arguments)
 
 
 def _broken(images):
@@ -181,8 +181,8 @@ def test_generated_images_are_said_to_be_so(config):
 
 
 def test_difference_of_other_shapes_is_infinite():
-    assert export.largest_difference([np.zeros(3)], [np.zeros(4)]) == float('inf')
-    assert not export.largest_difference([np.full(3, np.nan)], [np.zeros(3)]) <= 1
+    assert export_check.largest_difference([np.zeros(3)], [np.zeros(4)]) == float('inf')
+    assert not export_check.largest_difference([np.full(3, np.nan)], [np.zeros(3)]) <= 1
 
 
 def test_the_document_holds_the_program():
@@ -221,7 +221,7 @@ def test_the_program_runs_beside_the_file(onnx_file, deployable, photos):
     lines = done.stdout.splitlines()
     assert len(lines) == len(photos)
     for photo, line in zip(photos, lines, strict=True):
-        (sample,) = deployable.trained.model.predict(export.photo_input(deployable, photo))
+        (sample,) = deployable.trained.model.predict(export_check.photo_input(deployable, photo))
         best = int(sample.pred_score.argmax())
         assert line.startswith(f'{photo}: {best} {100 * sample.pred_score[best]:.1f} %')
 
@@ -238,6 +238,6 @@ def test_onnx_of_any_batch_and_size(onnx_file, deployable):
     session = pytest.importorskip('onnxruntime').InferenceSession(str(onnx_file))
     for shape in [(1, 3, 16, 16), (5, 3, 41, 12), (2, 3, 9, 70)]:
         images = torch.randn(shape)
-        expected = export.trained_outputs(deployable, images)
+        expected = export_check.trained_outputs(deployable, images)
         found = session.run(None, {'images': images.numpy()})
-        assert export.largest_difference(found, expected) < 1e-5
+        assert export_check.largest_difference(found, expected) < 1e-5

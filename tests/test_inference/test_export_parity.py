@@ -11,7 +11,7 @@ import torch
 from mmpretrain.registry import MODELS
 from small_backbones import SETTINGS, WIDTHS
 
-from vit_plugins.inference import export
+from vit_plugins.inference import export, export_formats
 from vit_plugins.inference.deployable import load_deployable
 from vit_plugins.inference.sample_photos import photos_to_check
 
@@ -52,7 +52,7 @@ def exportable(config, tmp_path_factory):
 
 def can(deployable, photos, form, dynamic, folder):
     """Return 'yes', or 'no' where the export is refused or its outputs differ."""
-    path = folder / f'model{export.SUFFIXES[form]}'
+    path = folder / f'model{export_formats.SUFFIXES[form]}'
     try:
         export.export_model(deployable, form, path, photos, dynamic_size=dynamic)
     except export.ExportError as error:

@@ -1,8 +1,5 @@
 """The search page in Chromium at three widths: nothing runs over, everything is reachable."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,22 +8,9 @@ from vit_plugins.inference.gallery import Photo
 from vit_plugins.inference.search import Answer, Match
 from vit_plugins.inference.search_page import write_page
 
-playwright = pytest.importorskip('playwright.sync_api', reason="pip install '.[browser]'")
 pytestmark = pytest.mark.slow
 
 WIDTHS = {'phone': 360, 'tablet': 768, 'desktop': 1440}
-
-
-@pytest.fixture(scope='module')
-def browser():
-    """Start Chromium: that of playwright, or the one that CHROMIUM or the PATH names."""
-    program = os.environ.get('CHROMIUM') or shutil.which('chromium')
-    with playwright.sync_playwright() as driver:
-        if not program and not os.path.exists(driver.chromium.executable_path):
-            pytest.skip('no Chromium: playwright install chromium, or CHROMIUM=FILE')
-        found = driver.chromium.launch(executable_path=program, args=['--no-sandbox'])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope='module')

@@ -195,6 +195,7 @@ def test_logs_of_a_crash_count_once(tmp_path):
         (tmp_path / name / 'vis_data/scalars.json').write_text(text)
     assert read_logs(tmp_path) == {
         'curves': {'loss': [(1, 2.0), (2, 1.0)], 'accuracy/top1': [(1, 10), (2, 20)]},
+        'last_losses': {'loss': 1.0},
         'metrics': {'accuracy/top1': 20},
         'epochs': 2,
         'steps': 8,

@@ -81,6 +81,19 @@ def test_folder_that_splits_off_its_validation_part_is_cut_whole():
         assert (loader.dataset.fold, loader.dataset.num_splits, loader.dataset.seed) == (1, 5, 7)
 
 
+def test_images_that_are_kept_in_memory_are_cut_within():
+    cfg = config()
+    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+        loader.dataset = {'type': 'CachedImages', 'dataset': loader.dataset}
+    cfg.machine_steps = dict(steps=[dict(size=64)], least_epochs=1)
+    cut = fold_config(cfg, 0, 3, seed=7)
+    assert 'machine_steps' not in cut
+    for loader, name in ((cut.train_dataloader, 'PackInputs'), (cut.val_dataloader, 'Resize')):
+        assert loader.dataset.type == 'CachedImages'
+        assert loader.dataset.dataset.type == 'KFoldDataset'
+        assert loader.dataset.dataset.dataset.pipeline[0].type == name
+
+
 def test_what_cannot_be_cut():
     wrapped = config()
     leaf = wrapped.train_dataloader.dataset

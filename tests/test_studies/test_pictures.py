@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from vit_plugins.studies.pictures import cost_series, counted, joined_curve
@@ -41,17 +42,30 @@ def test_mean_curve_of_the_steps_that_all_have():
     assert deviations == pytest.approx([math.sqrt(2), 0])
 
 
+def test_names_beside_the_lines_do_not_overlap():
+    """Four lines that end together: the names keep their order and a gap."""
+    groups = {str(i): [[(1, 2.0), (2, 3.0 + 0.001 * i)]] for i in range(4)}
+    (axes,) = plot_mean_curves(groups, 'top1').axes
+    heights = [text.xy[1] for text in axes.texts]
+    low, high = axes.get_ylim()
+    assert np.diff(heights) == pytest.approx(0.05 * (high - low) * np.ones(3), rel=1e-2)
+    assert np.mean(heights) == pytest.approx(3.0015, abs=1e-6)
+    colours = [text.get_color() for text in axes.texts]
+    assert colours == [line.get_color() for line in axes.lines]
+
+
 def test_learning_curves_are_told_apart(tmp_path):
-    """Ten settings share a legend inside; thirty get one below, and no two lines look alike."""
-    for number in (10, 30):
+    """Few have their names beside them, seven a legend inside, thirty one below; no two alike."""
+    for number in (4, 7, 30):
         names = [f'convit, 3 of 4 layers, {i}%' for i in range(number)]
         figure = plot_mean_curves({name: [[(1, 2.0), (2, 3.0)]] for name in names}, 'top1')
         (axes,) = figure.axes
         looks = {(line.get_color(), line.get_linestyle()) for line in axes.lines}
         assert len(looks) == number
         below = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-        assert below == ([] if number == 10 else names)
-        assert (axes.get_legend() is None) == (number == 30)
+        assert below == (names if number == 30 else [])
+        assert (axes.get_legend() is None) == (number != 7)
+        assert [text.get_text() for text in axes.texts] == (names if number == 4 else [])
     figure.draw_without_rendering()
     legend, plot = figure.legends[0].get_window_extent(), axes.get_window_extent()
     assert legend.y1 < plot.y0  # below, not over the curves

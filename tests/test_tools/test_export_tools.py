@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from vit_plugins.inference.export import SUFFIXES
+from vit_plugins.inference.export_formats import SUFFIXES
 
 
 def test_formats_are_those_of_the_package(export_tool):

@@ -9,6 +9,7 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from vit_plugins.command_line.commands import machine_choice
 from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine.device import use_device
 
@@ -24,7 +25,9 @@ def photos(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def completed(train_tool, photos):
+def completed(train_tool, photos, monkeypatch):
+    monkeypatch.setattr(machine_choice, 'seconds_of_step', lambda cfg, batch_size: 1e9)
+
     def complete(*words, root=photos):
         data = [] if root is None else ['--data-root', str(root)]
         args = train_tool.parse_args(['photos-scratch', *data, *words])
@@ -53,10 +56,10 @@ def test_all_at_once(completed):
     assert cfg.train_dataloader.batch_size == 4
     assert cfg.train_dataloader.num_workers == 0
     assert not cfg.train_dataloader.persistent_workers
-    assert cfg.train_dataloader.dataset.pipeline[1].scale == 32
+    assert cfg.data_preprocessor.batch_transforms[0].scale == 32
     assert cfg.optim_wrapper.optimizer.lr == 1e-4
     assert cfg.randomness.seed == 3
-    assert cfg.train_dataloader.dataset.seed == 0  # which photos validate stays
+    assert cfg.train_dataloader.dataset.dataset.seed == 0  # which photos validate stays
     assert cfg.custom_hooks == [dict(type='TimeBudgetHook', seconds=1200)]
     assert cfg.train_dataloader.sampler.type == 'ClassBalancedSampler'
 
@@ -94,7 +97,7 @@ def test_unreadable_images_are_left_out_where_asked(completed, photos, capsys):
     cfg = completed('--skip-unreadable')
     out = capsys.readouterr()
     assert '1 unreadable image(s)' in out.out + out.err
-    assert cfg.train_dataloader.dataset.left_out == ['dog/broken.png']
+    assert cfg.train_dataloader.dataset.dataset.left_out == ['dog/broken.png']
     parts = [DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val')]
     assert sum(map(len, parts)) == 15
 
@@ -122,7 +125,7 @@ def test_device(monkeypatch):
 
 def test_groups_are_held_out_whole(completed, photos):
     cfg = completed('--group-by', r'/(\d)')
-    assert cfg.val_dataloader.dataset.group_by == r'/(\d)'
+    assert cfg.val_dataloader.dataset.dataset.group_by == r'/(\d)'
     parts = [DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val')]
     names = [
         {Path(part.get_data_info(i)['img_path']).stem for i in range(len(part))} for part in parts
@@ -137,8 +140,8 @@ def test_labels_of_a_table(completed, photos, monkeypatch):
     lines = [f'dog/{i}.png,{"even" if i % 2 == 0 else "odd"}' for i in range(10)]
     (photos / 'labels.csv').write_text('\n'.join(['file,class', *lines]))
     cfg = completed('--labels', 'labels.csv')
-    assert cfg.train_dataloader.dataset.labels == str(photos / 'labels.csv')
-    assert cfg.train_dataloader.dataset.metainfo.classes == ('even', 'odd')
+    assert cfg.train_dataloader.dataset.dataset.labels == str(photos / 'labels.csv')
+    assert cfg.train_dataloader.dataset.dataset.metainfo.classes == ('even', 'odd')
     monkeypatch.chdir('/')
     parts = [DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'val')]
     assert list(map(len, parts)) == [8, 2]

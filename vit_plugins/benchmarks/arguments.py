@@ -6,7 +6,7 @@ from pathlib import Path
 from . import PARTS
 
 DTYPES = {'fp32': 'float32', 'bf16': 'bfloat16', 'fp16': 'float16'}  # as torch calls them
-SIZES = ('toy', 'cpu', 'gpu', 'large')
+SIZES = ('toy', 'cpu', 'gpu', 'large', 'scaling')
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -25,7 +25,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--size',
         choices=SIZES,
-        help='toy takes seconds; by default the one that suits the device',
+        help='toy takes seconds, scaling shows how cost grows; by default the one that suits '
+        'the device',
     )
     parser.add_argument('--rounds', type=int, default=5, help='turns of each side; 5')
     parser.add_argument('--turn', type=float, default=2.0, help='seconds of a turn; 2')

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, set_start_method
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -27,7 +27,8 @@ from .setting import Setting
 
 PACKAGES = (
     'torch', 'numpy', 'mmengine', 'mmcv-lite', 'mmpretrain', 'timm', 'faiss-cpu',
-    'pytorch-metric-learning', 'onnx', 'onnxruntime',
+    'pytorch-metric-learning', 'onnx', 'onnxruntime', 'torchvision', 'pillow', 'opencv-python',
+    'kornia',
 )  # fmt: skip
 # Imported once, before the processes of the cases are forked; it computes nothing.
 PRELOADED = ['vit_plugins.benchmarks.command', 'vit_plugins', 'timm.models']
@@ -127,6 +128,8 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
         pipe.send(None)
         return
     logging.disable(logging.INFO)  # the host's lines on initialisation
+    if 'fork' in get_all_start_methods():  # of loaders, as in the processes of commands
+        set_start_method('fork', force=True)
     try:
         torch.set_num_threads(setting.threads)
         torch.manual_seed(0)
@@ -155,6 +158,7 @@ def describe_case(row: dict[str, Any]) -> str:
         )
         lines.append(
             f'  {name:<25} {1e3 * side["seconds"]:>10.2f} ms  {side["ratio"]:>6.2f} x  '
+            f'CPU {1e3 * side["cpu_seconds"]:>10.2f} ms  {side["cpu_ratio"]:>6.2f} x  '
             f'peak {peak:>12}  kept {kept:>12}'
         )
     largest = max(row['differences'].values(), default=None)
@@ -179,7 +183,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, RuntimeError) as error:
         print(f'python -m vit_plugins bench: {error}', file=sys.stderr)
         return 2
-    report = {'setting': asdict(setting), 'machine': describe_machine(), 'cases': []}
+    report = {
+        'command': ' '.join(['vit-plugins bench', *(sys.argv[2:] if argv is None else argv)]),
+        'setting': asdict(setting),
+        'machine': describe_machine(),
+        'cases': [],
+    }
     print(f'{setting}\n{report["machine"]}', flush=True)
     for row in run_parts(args.parts, setting):
         report['cases'].append(row)

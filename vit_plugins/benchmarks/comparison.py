@@ -39,6 +39,7 @@ class Comparison:
         keeps: The call whose kept activations are counted on each side, if any, by side.
         images: Images or queries of a call.
         missing: Name of each peer that is not there to the reason.
+        held: What has to live as long as the calls do, such as a temporary folder.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Comparison:
     keeps: dict[str, Callable[[], Any]] = field(default_factory=dict)
     images: int | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    held: Any = None
 
 
 class OutputsDifferError(AssertionError):

@@ -20,6 +20,7 @@ MEMORIES = {  # (M, D, classes); 59,551 are the training images of Stanford Onli
     'cpu': ((59_551, 384, 11_318),),
     'gpu': ((59_551, 384, 11_318),),
     'large': ((1_000_000, 384, 100_000),),
+    'scaling': tuple((m, 384, m // 5) for m in (10_000, 40_000, 160_000)),
 }
 TOLERANCE = 1e-3  # float32 sums of 3.8 million terms
 

@@ -11,7 +11,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..inference.export import write_onnx
+from ..inference.export_formats import write_onnx
 from .comparison import Comparison, Side
 from .setting import Setting
 
@@ -21,6 +21,7 @@ SHAPES = {
     'cpu': ((192, 12, 4, 224, 16, 1), (384, 12, 4, 224, 16, 1), (192, 12, 4, 224, 16, 8)),
     'gpu': ((384, 12, 4, 224, 16, 64),),
     'large': ((768, 12, 16, 384, 16, 4),),
+    'scaling': tuple((192, 12, 4, pixels, 16, 1) for pixels in (112, 224, 384, 512)),
 }
 TOLERANCE = 1e-4  # of the norm of the outputs, float32
 LIMIT = 'our ConViT of equal width, depth and number of heads'

@@ -9,16 +9,27 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
+from ..engine.memory_forecast import kept_bytes
 from .comparison import Comparison, check_equal_outputs
 from .setting import Setting
 
 MOST_CALLS = 20  # of a turn
+
+
+class Spent(NamedTuple):
+    """What a call took.
+
+    Attributes:
+        wall: Seconds that passed; on a GPU those of its stream.
+        cpu: Seconds of processor, of all threads and of children that have ended.
+    """
+
+    wall: float
+    cpu: float
 
 
 def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
@@ -30,8 +41,10 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
 
     Returns:
         ``differences`` of the outputs, ``missing`` peers, and in ``sides`` for each side: the
-        median ``seconds`` of a call and those of each round, ``ratio`` to the seconds of ours,
-        ``peak_mb`` of memory beyond what was there, and ``kept_mb`` of activations.
+        median ``seconds`` of a call and those of each round; ``cpu_seconds``, those of all
+        threads and ended children, which other programs disturb least; ``ratio`` and
+        ``cpu_ratio``, the medians of the rounds' ratios to ours; ``peak_mb`` of memory beyond
+        what was there, and ``kept_mb`` of activations.
 
     Raises:
         OutputsDifferError: If the outputs differ.
@@ -39,16 +52,11 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
     differences = check_equal_outputs(comparison)
     calls = {name: side.call for name, side in comparison.sides.items()}
     memory = {name: peak_megabytes(call, setting) for name, call in calls.items()}
-    seconds = time_in_turns(calls, setting)
-    ours = median(next(iter(seconds.values())))
+    spent = time_in_turns(calls, setting)
+    ours = next(iter(spent.values()))
     sides = {}
     for name, side in comparison.sides.items():
-        row: dict[str, Any] = {
-            'seconds': median(seconds[name]),
-            'ratio': median(seconds[name]) / ours,
-            'peak_mb': memory[name],
-            'rounds': seconds[name],
-        }
+        row: dict[str, Any] = {**_summary(spent[name], ours), 'peak_mb': memory[name]}
         if name in comparison.keeps:
             row['kept_mb'] = kept_bytes(comparison.keeps[name], side.module) / 2**20
         if comparison.images:
@@ -59,7 +67,21 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
     return {'differences': differences, 'missing': comparison.missing, 'sides': sides}
 
 
-def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[float]]:
+def _summary(spent: list[Spent], ours: list[Spent]) -> dict[str, Any]:
+    def ratio(kind: str) -> float:
+        pairs = zip(spent, ours, strict=True)
+        return median(getattr(a, kind) / max(getattr(b, kind), 1e-9) for a, b in pairs)
+
+    return {
+        'seconds': median(turn.wall for turn in spent),
+        'ratio': ratio('wall'),
+        'cpu_seconds': median(turn.cpu for turn in spent),
+        'cpu_ratio': ratio('cpu'),
+        'rounds': [turn.wall for turn in spent],
+    }
+
+
+def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[Spent]]:
     """Return the seconds of a call in each round, in which every side takes its turn.
 
     On a GPU they are those between two events of its stream, on a CPU the wall time of a call.
@@ -71,13 +93,22 @@ def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict
     timer = _seconds_on_gpu if setting.is_cuda else _seconds_on_cpu
     number = {}
     for name, call in calls.items():
-        timer(call, 1)  # kernels are chosen, memory is taken
-        number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(timer(call, 1), 1e-9))))
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+        seconds = timer(call, 1)  # kernels are chosen, memory is taken
+        if seconds < setting.turn:
+            seconds = timer(call, 1)
+        number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(seconds, 1e-9))))
+    spent: dict[str, list[Spent]] = {name: [] for name in calls}
     for _ in range(setting.rounds):
         for name, call in calls.items():
-            seconds[name].append(timer(call, number[name]))
-    return seconds
+            before = _cpu_seconds()
+            wall = timer(call, number[name])
+            spent[name].append(Spent(wall, (_cpu_seconds() - before) / number[name]))
+    return spent
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    return time.process_time() + sum(os.times()[2:4])
 
 
 def _seconds_on_cpu(call: Callable[[], Any], number: int) -> float:
@@ -130,24 +161,3 @@ def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
 def _resident(name: str) -> int:
     status = Path('/proc/self/status').read_text()
     return int(status.split(f'{name}:')[1].split()[0]) * 1024
-
-
-def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
-    """Return the bytes that a forward pass keeps for the backward pass.
-
-    Args:
-        call: The forward pass.
-        module: Its parameters are not counted.
-    """
-    parameters = module.parameters() if module is not None else ()
-    known = {p.untyped_storage().data_ptr() for p in parameters}
-    kept: dict[int, Tensor] = {}  # the tensors stay alive, so that no address is used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage().data_ptr() not in known:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
-        call()
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

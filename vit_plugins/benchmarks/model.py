@@ -19,6 +19,10 @@ MODEL_SIZES = {
     'cpu': (('tiny', 224, 8), ('small', 384, 2)),
     'gpu': (('tiny', 224, 256), ('small', 224, 128)),
     'large': (('base', 224, 128), ('small', 384, 64)),
+    'scaling': (
+        *(('tiny', pixels, 2) for pixels in (112, 224, 384, 512)),
+        *(('tiny', 224, batch) for batch in (1, 4, 16)),
+    ),
 }
 LIMIT = 'a ViT of equal width, depth and number of heads: plain attention by SDPA in all layers'
 
@@ -30,10 +34,14 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
         size: A size of :class:`Setting`.
     """
     return {
-        f'ConViT-{arch} {pixels} px {mode}': dict(arch=arch, pixels=pixels, batch=batch, mode=mode)
+        _name(arch, pixels, batch, mode): dict(arch=arch, pixels=pixels, batch=batch, mode=mode)
         for arch, pixels, batch in MODEL_SIZES[size]
         for mode in MODES
     }
+
+
+def _name(arch: str, pixels: int, batch: int, mode: str) -> str:
+    return f'ConViT-{arch} {pixels} px, batch {batch}, {mode}'
 
 
 def build(setting: Setting, *, arch: str, pixels: int, batch: int, mode: str) -> Comparison:
@@ -70,5 +78,5 @@ def build(setting: Setting, *, arch: str, pixels: int, batch: int, mode: str) ->
         limits = {'vit': LIMIT}
     forwards = {key: (lambda module: module(x)) for key in modules}
     forwards['ours'] = lambda module: module(x)[-1]
-    name = f'ConViT-{arch} {pixels} px {mode}'
+    name = _name(arch, pixels, batch, mode)
     return compare_modules(name, modules, forwards, setting, mode, batch, limits, missing)

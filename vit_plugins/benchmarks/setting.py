@@ -18,7 +18,7 @@ class Setting:
         device: A device of torch, such as 'cpu' or 'cuda'.
         dtype: 'fp32', or 'bf16' or 'fp16', which are autocast over float32 weights.
         size: 'toy' takes seconds anywhere, 'cpu' suits two cores, 'gpu' fills a card,
-            'large' takes minutes on one.
+            'large' takes minutes on one, 'scaling' grows in steps on a CPU.
         rounds: In each of them every side takes its turn.
         turn: How many seconds a turn lasts about, for up to 20 calls.
         compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from .data_arguments import add_data_arguments
 
+DEVICES = ('cpu', 'cuda', 'mps')
+
 
 class ConfigOptions(argparse.Action):
     """MMEngine's ``DictAction``, imported where the option is used: MMEngine imports torch."""
@@ -37,6 +39,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU'
     )
+    parser.add_argument('--device', choices=DEVICES, help='default: the first GPU, else the CPU')
     parser.add_argument(
         '--no-pin-memory', action='store_true', help='dataloaders do not pin memory'
     )

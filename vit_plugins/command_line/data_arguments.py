@@ -32,6 +32,32 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what is said about the folder of ``--data-root``.
+
+    Args:
+        parser: The parser of a tool that trains or tests.
+    """
+    parser.add_argument(
+        '--skip-unreadable',
+        action='store_true',
+        help='with --data-root: leave out images that cannot be read, instead of stopping',
+    )
+    parser.add_argument(
+        '--group-by',
+        metavar='REGEX|FILE.csv',
+        help='with --data-root: photos of one group (object, patient, day) are all trained on or '
+        'all held out; what the expression, or its first bracket, matches of a path below the '
+        'folder, or a table with the columns file and group',
+    )
+    parser.add_argument(
+        '--labels',
+        metavar='FILE.csv',
+        help='with --data-root: a table with the columns file and class, in the place of class '
+        'folders',
+    )
+
+
 def run_name(args: argparse.Namespace) -> str:
     """Return what a run is called: its config, and what was put into it.
 

@@ -1,6 +1,9 @@
 """Whether this process is a command of this package."""
 
 import itertools
+import os
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +18,12 @@ TOOLS = (
     'export',
     'frozen_features',
     'kfold',
+    'look',
     'predict',
     'probe',
+    'prune',
     'publish',
+    'report',
     'retrieve',
     'study',
     'test',
@@ -38,3 +44,21 @@ def is_own_command(argv: Sequence[str], words: Sequence[str]) -> bool:
     if script.stem == 'vit-plugins':
         return True
     return script.stem in TOOLS and script.parent == resource_root() / 'tools'
+
+
+def typed_command(argv: Sequence[str] | None = None) -> str:
+    """Return the line of a shell that starts this process again.
+
+    Args:
+        argv: Default: ``sys.argv``.
+    """
+    argv = sys.argv if argv is None else argv
+    if not is_own_command(argv, sys.orig_argv):
+        return shlex.join(['python', *argv])
+    tool = Path(argv[0]).stem
+    words = argv[1:] if tool == 'vit-plugins' else [tool, *argv[1:]]
+    ranks = os.environ.get('WORLD_SIZE', '1')
+    if ranks == '1':
+        return shlex.join(['vit-plugins', *words])
+    launcher = f'python -m torch.distributed.run --nproc_per_node={ranks} -m vit_plugins'
+    return f'{launcher} {shlex.join(words)}'

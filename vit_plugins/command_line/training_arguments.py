@@ -2,7 +2,7 @@
 
 import argparse
 
-DEVICES = ('cpu', 'cuda', 'mps')
+CLASSIFIERS = ('linear', 'nearest-mean')
 BALANCES = ('none', 'sampler', 'loss')
 
 
@@ -33,30 +33,11 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         help='end in time, the schedule run to its end: 20m, 1h30m, 90s, from the first step on',
     )
     group.add_argument('--workers', type=int, metavar='N', help='processes that load images')
-    group.add_argument('--device', choices=DEVICES, help='default: the first GPU, else the CPU')
     group.add_argument(
         '--balance',
         choices=BALANCES,
         help='with --data-root: what rare classes get; sampler: each class is drawn equally '
         'often; loss: each class weighs equally in the loss',
-    )
-    group.add_argument(
-        '--skip-unreadable',
-        action='store_true',
-        help='with --data-root: leave out images that cannot be read, instead of stopping',
-    )
-    group.add_argument(
-        '--group-by',
-        metavar='REGEX|FILE.csv',
-        help='with --data-root: photos of one group (object, patient, day) are all trained on or '
-        'all held out; what the expression, or its first bracket, matches of a path below the '
-        'folder, or a table with the columns file and group',
-    )
-    group.add_argument(
-        '--labels',
-        metavar='FILE.csv',
-        help='with --data-root: a table with the columns file and class, in the place of class '
-        'folders',
     )
     group.add_argument(
         '--verbose',
@@ -67,4 +48,27 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         '--no-baselines',
         action='store_true',
         help='do not score the largest class and colour histograms beside the result',
+    )
+    _add_frozen_arguments(parser)
+
+
+def _add_frozen_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('for photos-frozen, which trains a classifier alone')
+    group.add_argument(
+        '--classifier',
+        choices=CLASSIFIERS,
+        help='what names a photo by its features: a linear layer (default), or the nearest of '
+        'the mean features of the classes',
+    )
+    group.add_argument(
+        '--penalty',
+        type=float,
+        metavar='X',
+        help='of the linear layer; default: chosen by cross-validation on the training photos',
+    )
+    group.add_argument(
+        '--backbone',
+        metavar='NAME',
+        help='for photos, too: the network that the weights of --pretrained FILE are for, if it '
+        'is not found out: a model of the index, or timm/NAME',
     )

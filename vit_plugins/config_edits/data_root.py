@@ -46,6 +46,7 @@ def apply_data_root(
     classes: Sequence[str] | None = None,
     asked: Collection[str] = (),
     data: str | None = None,
+    told: bool = False,
     **reading: Any,
 ) -> Config:
     """Make a config train and test on the images of a folder.
@@ -73,6 +74,7 @@ def apply_data_root(
             they are then refused if they have no effect.
         data: The dataset that somebody asked for by ``--data`` and that the config has now. The
             folder must hold it, unless class folders are what it is read from.
+        told: Whether what lies in the folder has been logged.
         **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
             ``read_folder``.
 
@@ -90,7 +92,7 @@ def apply_data_root(
         require_effect(unused, 'the recipe is one for retrieval, whose classes are held out')
         if not validate:
             hold_nothing_out(cfg)
-        return use_retrieval_data(cfg, root, verify)
+        return use_retrieval_data(cfg, root, verify, data)
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):
@@ -107,9 +109,10 @@ def apply_data_root(
     _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
     lines += describe_parts(root, scans, classes or scans['train'].classes)
-    _log(lines)
-    if verify:
-        _log(describe_near_duplicates(scans, val_fraction, seed))
+    if verify and not told:
+        lines += describe_near_duplicates(scans, val_fraction, seed)
+    if not told:
+        _log(lines)
     return cfg
 
 

@@ -17,6 +17,8 @@ def literal_text(cfg: Config, header: str = '') -> str:
         cfg: The config.
         header: Lines for a comment at the top.
     """
-    kept = {key: value for key, value in cfg.to_dict().items() if key in RUNNER_KEYS | TOOL_KEYS}
+    # the steps are values of names that are left out
+    known = RUNNER_KEYS | TOOL_KEYS - {'machine_steps'}
+    kept = {key: value for key, value in cfg.to_dict().items() if key in known}
     comment = ''.join(f'# {line}'.rstrip() + '\n' for line in header.splitlines())
     return comment + Config(kept).pretty_text

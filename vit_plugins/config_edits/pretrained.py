@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..weights.fitted import CONSTANT, Fitted, find_weights
 from ..weights.index import resolve_weights
+from .frozen import is_frozen
 from .recipe_weights import ENOUGH, is_pretrained
 from .walking import type_name, walk
 
@@ -171,6 +172,8 @@ def _left_over(backbone: BaseModule, inside: Mapping[str, Tensor]) -> list[str]:
 
 
 def _set_layer_decay(cfg: Config, backbone: BaseModule, layer_decay: float | None) -> str:
+    if is_frozen(cfg):
+        return 'the backbone stays as it is'
     if layer_decay is None:
         return 'all layers learn at the rate of the config'
     if reason := _no_depths(cfg, backbone) or _complete_optimizer(cfg):

@@ -13,7 +13,10 @@ from mmengine.config import Config
 from .component_arguments import RUNNER_KEYS, nearest
 
 # Keys of a recipe that the tools read, beside those of the runner.
-TOOL_KEYS = {'val_fraction', 'balance', 'from_scratch', 'default_weights'}
+TOOL_KEYS = {
+    *('val_fraction', 'balance', 'from_scratch', 'default_weights', 'backbone_follows'),
+    *('time_limit', 'machine_steps'),
+}
 
 
 class UnusedSettingError(ValueError):

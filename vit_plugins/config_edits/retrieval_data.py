@@ -40,21 +40,28 @@ def _is_classification(leaf: dict) -> bool:
     return getattr(cls, 'IS_CLASSIFICATION', False)
 
 
-def use_retrieval_data(cfg: Config, root: Path, verify: bool) -> Config:
+def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None = None) -> Config:
     """Make a retrieval config read the images of a folder.
 
     Args:
         cfg: The config, changed in place.
         root: The folder.
         verify: Whether to read every image once (what was read is remembered).
+        data: The dataset that somebody asked for by ``--data`` and that the config has now.
 
     Returns:
         The same config.
 
     Raises:
         FolderError: On every rank, if folders, classes or images are not as they should be.
+        ValueError: If ``data`` is read from no folder.
     """
     leaves = all_leaf_datasets(cfg)
+    if data is not None and any(is_a(leaf, RotatedDigits) for leaf in leaves):
+        raise ValueError(
+            f'--data {data} comes with scikit-learn and is read from no folder, and --data-root '
+            f'names {root}. Leave out --data-root, or leave out --data to train on that folder'
+        )
     for leaf in leaves:
         if is_a(leaf, RotatedDigits):
             leaf['type'] = 'RetrievalFolder'

@@ -19,7 +19,7 @@ def image_size(cfg: Config) -> int | tuple[int, int]:
     Raises:
         ValueError: If neither pipelines nor model tell.
     """
-    for steps in (*walk_pipelines(cfg), preprocessor_of(cfg).get('batch_transforms')):
+    for steps in (preprocessor_of(cfg).get('batch_transforms'), *walk_pipelines(cfg)):
         if sizes := list(_sizes(steps)):
             return sizes[-1]
     img_size = (cfg.get('model') or {}).get('backbone', {}).get('img_size')
@@ -91,6 +91,15 @@ def leaf_datasets(dataset: Mapping) -> list[dict]:
     """
     inner = inner_datasets(dataset)
     return [leaf for child in inner for leaf in leaf_datasets(child)] if inner else [dataset]
+
+
+def uncached_dataset(dataset: dict) -> dict:
+    """Return the dataset that ``CachedImages`` keeps the images of; another dataset itself.
+
+    Args:
+        dataset: The config of a dataset.
+    """
+    return dataset['dataset'] if type_name(dataset) == 'CachedImages' else dataset
 
 
 def all_leaf_datasets(cfg: Config) -> list[dict]:

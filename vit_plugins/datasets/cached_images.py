@@ -168,6 +168,17 @@ class CachedImages(DatasetWrapper):
         return f'CachedImages(cache_dir={self.cache_dir}{kept}, of {self.dataset!r})'
 
 
+def uncached(dataset: Any) -> Any:
+    """Return the dataset that images are kept of, which has the same images in the same order.
+
+    Args:
+        dataset: A dataset; one that is no :class:`CachedImages` is returned itself.
+    """
+    while isinstance(dataset, CachedImages):
+        dataset = dataset.dataset
+    return dataset
+
+
 def fingerprint(infos: Sequence[dict], recipe: str) -> str:
     """Return a name for what a dataset's pipeline makes of its files.
 

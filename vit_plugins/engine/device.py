@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import mmengine.device.utils as host_device
 import torch
+from mmengine.device import get_device
 
 DEVICES = ('cpu', 'cuda', 'mps')
 
@@ -27,6 +30,15 @@ def use_device(name: str) -> None:
             f'{" and ".join(found)} only'
         )
     host_device.DEVICE = name
+
+
+def device_name() -> str:
+    """Return the device that the host uses, with the name of the GPU or the cores and threads."""
+    device = get_device()
+    name = f'{os.cpu_count()} cores, {torch.get_num_threads()} threads'
+    if device == 'cuda':
+        name = torch.cuda.get_device_name()
+    return f'{device} ({name})'
 
 
 def _is_here(device: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 RECORD = 'run.json'
@@ -17,11 +17,17 @@ class RunRecord:
         config: The name of its config, a file of the same folder.
         classes: The classes it is trained on, None if its dataset does not name them.
         finished: Whether it came to its end.
+        command: The line of a shell that started it; empty if it is not known.
+        device: What it ran on, in words.
+        versions: Of the packages that its numbers depend on, by name.
     """
 
     config: str
     classes: list[str] | None
     finished: bool = False
+    command: str = ''
+    device: str = ''
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def read_record(folder: str | Path) -> RunRecord | None:
@@ -33,9 +39,11 @@ def read_record(folder: str | Path) -> RunRecord | None:
     Returns:
         The record; None if there is none that can be read, as in work dirs of the host's tools.
     """
+    known = {entry.name for entry in fields(RunRecord)}
     try:
-        return RunRecord(**json.loads(Path(folder, RECORD).read_text(encoding='utf-8')))
-    except (OSError, ValueError, TypeError):
+        found = json.loads(Path(folder, RECORD).read_text(encoding='utf-8'))
+        return RunRecord(**{name: value for name, value in found.items() if name in known})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -69,7 +69,8 @@ class Classifier:
         checkpoint: Of a work dir the checkpoint to use. Default: the best, else the newest.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ``'mps'``. Default: a GPU if there is one.
         batch_size: How many images to run at once.
-        workers: Processes that read files; 0 reads in this one. Default: a few for many files.
+        workers: Processes that read files; 0 reads in this one. Default: a few for many
+            files, 0 where processes are spawned (macOS, Windows).
 
     Raises:
         FileNotFoundError: If there is no such work dir, config or checkpoint.

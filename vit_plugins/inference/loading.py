@@ -63,6 +63,9 @@ def _usable(device: str) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
-        told = str(error).splitlines()[0]
-        raise ValueError(f'device {device!r} cannot be used: {told}') from None
+        told = str(error).splitlines()[0].split('. ')[0]
+        raise ValueError(
+            f'device {device!r} cannot be used: {told.rstrip(".")}. Name one that this machine '
+            "has; 'cpu' is always there"
+        ) from None
     return device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets
 from ..datasets.image_check import ImageReport, inspect_image
+from ..datasets.photo_decoding import UndecodableError
+from ..datasets.photo_limits import LIMITS
+from ..datasets.transforms.load_photo import LoadPhoto
 from ..evaluation.functional.finite import first_non_finite
 from ..fileio.progress_bar import tracked
 from .downloading import DownloadError, downloaded, is_address
@@ -48,12 +52,14 @@ class PhotoModel:
     meta: dict[str, Any]
 
 
-def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = None) -> PhotoModel:
+def load_for_photos(
+    cfg: Config, checkpoint: str | Path | None, device: str | None = None
+) -> PhotoModel:
     """Build a trained model with the transforms that bring photos to it.
 
     Args:
         cfg: The config it was trained with; the training data need not be there.
-        checkpoint: The file.
+        checkpoint: The file; None for the weights that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
@@ -71,11 +77,16 @@ def load_for_photos(cfg: Config, checkpoint: str | Path, device: str | None = No
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
+    None are started where they are spawned, as on macOS and Windows: each would run the program
+    of the caller from its beginning, which a script of three lines does not survive.
+
     Args:
         num_images: How many images are to be read.
     """
+    method = multiprocessing.get_start_method(allow_none=True)
+    method = method or multiprocessing.get_all_start_methods()[0]  # the default of the system
     # a process takes longer to start than a few images to read
-    return min(os.cpu_count() or 1, 4) if num_images > 200 else 0
+    return min(os.cpu_count() or 1, 4) if num_images > 200 and method == 'fork' else 0
 
 
 @torch.no_grad()
@@ -163,6 +174,9 @@ class _Reader(Dataset):
         self.pipeline = pipeline
         loader = pipeline.transforms[0]
         self.grey = getattr(loader, 'color_type', 'color') == 'grayscale'
+        self.limits = getattr(loader, 'limits', LIMITS)
+        # another loader than ours may fill a JPEG with grey or return nothing
+        self.decodes = isinstance(loader, LoadPhoto) and not loader.ignore_empty
 
     def __len__(self) -> int:
         return len(self.images)
@@ -187,8 +201,13 @@ class _Reader(Dataset):
 
     def _packed(self, path: str) -> tuple[dict | None, ImageReport]:
         # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
-        report = inspect_image(path)
-        return None if report.problem else self.pipeline({'img_path': path}), report
+        report = inspect_image(path, self.limits, decodes_later=self.decodes)
+        if report.problem:
+            return None, report
+        try:
+            return self.pipeline({'img_path': path}), report
+        except UndecodableError as error:
+            return None, ImageReport(str(error.__cause__ or error))
 
 
 def _answers(

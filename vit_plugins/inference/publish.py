@@ -21,7 +21,7 @@ from ..resources import package_version
 from ..weights.index import PUBLISHED_INDEX
 from ..weights.safe_reading import load_checkpoint_file
 from .deployable import task_of
-from .export import deployed_weights
+from .export_formats import deployed_weights
 from .loading import load_trained
 
 TASKS = {'classify': 'Image Classification', 'embed': 'Image Retrieval'}
@@ -130,7 +130,7 @@ def publish_model(
     part = folder / 'part.pth'
     torch.save({'state_dict': slim, 'meta': meta}, part)
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
-    path = part.rename(folder / f'{name}-{digest[:8]}.pth')
+    path = part.replace(folder / f'{name}-{digest[:8]}.pth')
     _check_same(load_trained(cfg, path, 'cpu')[0].state_dict(), slim)
     for key in ('work_dir', 'load_from', 'resume'):
         cfg.pop(key, None)

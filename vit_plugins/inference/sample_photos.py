@@ -42,10 +42,14 @@ def photos_of_test_set(cfg: Config, number: int = 8) -> Iterator[list[Path]]:
 
 
 def _as_file(info: dict, folder: Path) -> Path:
-    """Return the file of an image, written losslessly if the dataset holds arrays (RGB)."""
+    """Return the file of an image, written losslessly if the dataset holds arrays (RGB).
+
+    It lies in a folder with the number of its class.
+    """
     if 'img' not in info:
         return Path(info['img_path'])
-    path = folder / f'{info["sample_idx"]}.png'
+    path = folder / str(info.get('gt_label', '')) / f'{info["sample_idx"]}.png'
+    path.parent.mkdir(exist_ok=True)
     Image.fromarray(np.asarray(info['img']).squeeze()).save(path)
     return path
 

@@ -67,7 +67,8 @@ class Searcher:
         checkpoint: Where the weights lie now, if they were moved.
         device: Where to run. Default: a GPU if there is one.
         batch_size: How many images to run at once.
-        workers: Processes that read files. Default: a few for many files.
+        workers: Processes that read files. Default: a few for many
+            files, 0 where processes are spawned (macOS, Windows).
 
     Raises:
         ValueError: If it is no gallery, its checkpoint has gone or is another one now, or has a

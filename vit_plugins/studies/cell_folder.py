@@ -8,13 +8,16 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from ..fileio.file_lock import acquire
 from .grid import Cell
 
 ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
+# what a line of the log holds beside what the model says
+OF_THE_STEP = {'lr', 'base_lr', 'momentum', 'time', 'data_time', 'grad_norm', 'memory'}
+OF_THE_STEP |= {'iter', 'epoch', 'step'}
 
 
 def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
@@ -108,9 +111,11 @@ def read_logs(work_dir: Path) -> dict[str, Any]:
 
     Returns:
         'curves': name of each loss and metric to (step, value) points, a step counting once;
-        'metrics': the last value of each metric; 'epochs': the last step of a validation;
-        'steps': the number of training steps; 'seconds_per_step': the median over the lines of
-        the log; 'cuda_memory_mb': the largest, None on a CPU.
+        'last_losses': each part of the loss, and each other number that the model logs, as the
+        mean over the last tenth of the lines; 'metrics': the last value of each metric;
+        'epochs': the last step of a validation; 'steps': the number of training steps;
+        'seconds_per_step': the median over the lines of the log; 'cuda_memory_mb': the largest,
+        None on a CPU.
     """
     train: dict[int, dict] = {}
     val: dict[int, dict] = {}
@@ -139,12 +144,20 @@ def read_logs(work_dir: Path) -> dict[str, Any]:
     memory = [entry['memory'] for entry in train.values() if 'memory' in entry]
     return {
         'curves': curves,
+        'last_losses': _last_losses(list(train.values())),
         'metrics': {name: value for name, value in last.items() if name not in skipped},
         'epochs': max(val, default=0),
         'steps': max(train, default=0),
         'seconds_per_step': median(times) if times else None,
         'cuda_memory_mb': max(memory, default=None),
     }
+
+
+def _last_losses(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Average what the model logs over the last tenth of the lines."""
+    ends = lines[-max(len(lines) // 10, 1) :]
+    names = set().union(*ends) - OF_THE_STEP
+    return {name: fmean(e[name] for e in ends if name in e) for name in sorted(names)}
 
 
 def read_json(path: Path) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from ..config_edits.walking import uncached_dataset
 from ..evaluation.functional.statistics import summarize
 from .cell_folder import read_json, read_logs, write_json
 
@@ -47,31 +48,41 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
             f'{fold=} and {num_splits=}'
         )
     cfg = deepcopy(cfg)
-    for part in ('train', 'val'):
-        loader = cfg.get(f'{part}_dataloader')
-        if not loader or 'pipeline' not in loader['dataset']:
-            found = loader['dataset']['type'] if loader else None
-            raise ValueError(
-                f'{part}_dataloader.dataset must be a plain dataset with a pipeline to be cut '
-                f'into folds, got {found}: wrap KFoldDataset by hand'
-            )
-    source = cfg.train_dataloader.dataset
+    sources = [_photos_of(cfg, part) for part in ('train', 'val')]
+    source = deepcopy(sources[0])
     if source.get('part') == 'train':  # of ImageFolder
         source.part = 'all'
-    pipelines = source.pipeline, cfg.val_dataloader.dataset.pipeline
-    for loader, pipeline, test_mode in zip(
-        (cfg.train_dataloader, cfg.val_dataloader), pipelines, (False, True), strict=True
-    ):
-        loader.dataset = ConfigDict(
+    for part, pipeline in zip(('train', 'val'), [s.pipeline for s in sources], strict=True):
+        fold_of = ConfigDict(
             type='KFoldDataset',
             dataset={**deepcopy(source), 'pipeline': pipeline},
             fold=fold,
             num_splits=num_splits,
             seed=seed,
-            test_mode=test_mode,
+            test_mode=part == 'val',
         )
+        loader = cfg[f'{part}_dataloader']
+        whole = uncached_dataset(loader.dataset) is loader.dataset
+        (loader if whole else loader.dataset).dataset = fold_of
+    cfg.pop('machine_steps', None)  # all folds alike
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     return cfg
+
+
+def _photos_of(cfg: Config, part: str) -> ConfigDict:
+    """Return the dataset that has the pipeline: that of a loader, or the one it keeps images of.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    loader = cfg.get(f'{part}_dataloader')
+    dataset = uncached_dataset(loader.dataset) if loader else {}
+    if 'pipeline' not in dataset:
+        raise ValueError(
+            f'{part}_dataloader.dataset must be a plain dataset with a pipeline to be cut '
+            f'into folds, got {dataset.get("type")}: wrap KFoldDataset by hand'
+        )
+    return dataset
 
 
 def run_folds(
@@ -134,7 +145,7 @@ def run_folds(
 
 
 def _told_images(cfg: Config) -> str:
-    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    train, val = (_photos_of(cfg, part) for part in ('train', 'val'))
     if train.get('part') == 'train':
         return 'folds of the training images, with those that would be split off to validate'
     folder = f' ({val.data_root})' if val.get('data_root') else ''

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .claims import claims_table
 from .frozen.study import read_plan
 from .frozen.tables import TABLES
 from .grid import Study, read_study
 from .record_file import read_record_file
+from .record_picture import is_plotted, plot_records
 from .report import difference_rows, markdown_table, summary_rows, with_deviation
 
 MARK = re.compile(
-    r'(<!-- (?P<kind>settings|grid|table (?P<table>\w+)) of (?P<study>\S+\.yaml)'
+    r'(<!-- (?P<kind>settings|grid|claims|plot|table (?P<table>\w+)) of (?P<study>\S+\.ya?ml)'
     r'(?: by (?P<axis>[\w-]+))? -->\n)'
     r'.*?(?P<end><!-- end -->)',
     re.DOTALL,
@@ -59,10 +61,12 @@ def fill_page(text: str, root: Path) -> str:
     A place is ``<!-- settings of configs/STUDY.yaml -->`` (a row for each setting) or
     ``<!-- grid of configs/STUDY.yaml by AXIS -->`` (a column for each level of the axis, and for
     each comparison along it), up to ``<!-- end -->``. Those of the study of frozen features are
-    ``<!-- table NAME of configs/STUDY.yaml -->``, with the names of `TABLES`.
+    ``<!-- table NAME of configs/STUDY.yaml -->``, with the names of `TABLES`; ``<!-- claims of
+    docs/FILE.yml -->`` is the table of :func:`claims_table`, ``<!-- plot of configs/STUDY.yaml
+    -->`` the picture of :func:`plot_records`, which :func:`draw_plots` writes.
 
     Args:
-        text: The page.
+        text: The page, of the folder docs.
         root: The repository: studies and records are below it.
 
     Raises:
@@ -75,17 +79,46 @@ def fill_page(text: str, root: Path) -> str:
         return f'{match[1]}{table}\n\n{match["end"]}'
 
     def table_lines(match: re.Match) -> list[str]:
+        if match['kind'] == 'claims':
+            return claims_table(root / match['study'])
         if match['table']:
             return frozen_table(root, root / match['study'], match['table'])
         study = read_study(root / match['study'])
         records = read_record_file(record_path(root, study))
         if not records:
             raise ValueError(f'{match["study"]}: no records in {record_path(root, study)}')
+        if match['kind'] == 'plot':
+            return [f'![{study.plot["label"]}]({KEPT.name}/{study.name}.png)']
         if match['kind'] == 'settings':
             return settings_table(study, records)
         return grid_table(study, records, match['axis'])
 
     return MARK.sub(filled, text)
+
+
+def draw_plots(text: str, root: Path, only_check: bool = False) -> list[Path]:
+    """Plot what a page shows, where the records have changed since the picture was made.
+
+    Args:
+        text: The page.
+        root: The repository.
+        only_check: Write nothing.
+
+    Returns:
+        The pictures that were out of date.
+    """
+    stale = []
+    for match in MARK.finditer(text):
+        if match['kind'] != 'plot':
+            continue
+        study = read_study(root / match['study'])
+        records = read_record_file(record_path(root, study))
+        path = record_path(root, study).with_suffix('.png')
+        if not is_plotted(study, records, path):
+            stale.append(path)
+            if not only_check:
+                plot_records(study, records, path)
+    return stale
 
 
 def settings_table(study: Study, records: Mapping[str, Mapping[str, Any]]) -> list[str]:

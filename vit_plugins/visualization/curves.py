@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[float, float]]
-COLOURS = 10  # of matplotlib; more lines differ in their dashes
+# Okabe and Ito (2008): told apart by readers who are colour-blind; more lines differ in dashes
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000', '#999999')
+NAMED_AT_THE_END = 6  # up to so many lines have their names beside them, more have a legend
 DASHES = ('-', '--', ':', '-.')
 MARKERS = 'os^Dv<>pP*XhH8d'
 
@@ -81,7 +84,7 @@ def plot_mean_curves(
 
     figure = Figure(figsize=(8, 5), layout='constrained')
     axes = figure.subplots()
-    crowded = len(groups) > COLOURS
+    crowded = len(groups) > len(COLOURS)
     for number, (name, curves) in enumerate(groups.items()):
         steps, means, deviations = mean_curve(curves)
         marker = '.' if len(steps) < 30 and not crowded else ''
@@ -97,7 +100,7 @@ def plot_mean_curves(
     axes.set(xlabel=counted, ylabel=f'{metric} (validation)')
     axes.set_title('mean over seeds; the band is one standard deviation', fontsize='small')
     axes.grid(alpha=0.3)
-    _add_legend(figure, axes)
+    _name_lines(figure, axes)
     return figure
 
 
@@ -130,7 +133,7 @@ def plot_against(
     axes.set(xlabel=xlabel, ylabel=metric)
     axes.grid(alpha=0.3)
     if any(series):
-        _add_legend(figure, axes)
+        _name_lines(figure, axes)
     return figure
 
 
@@ -153,7 +156,7 @@ def plot_against_cost(
     names = list(dict.fromkeys(point for points in series.values() for point in points))
     markers = {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(names)}
     for number, (line, points) in enumerate(series.items()):
-        style = _line(number) if line else {'color': 'C0', 'linestyle': ''}
+        style = _line(number) if line else {'color': COLOURS[0], 'linestyle': ''}
         ordered = sorted(points, key=lambda name: points[name][0])
         found = [summarize(points[name][1]) for name in ordered]
         axes.errorbar(
@@ -179,8 +182,8 @@ def plot_against_cost(
 
 def _line(number: int) -> dict[str, Any]:
     """Return how a line looks: a colour, and dashes where the colours repeat."""
-    dashes = DASHES[number // COLOURS % len(DASHES)]
-    return {'color': f'C{number % COLOURS}', 'linestyle': dashes}
+    dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+    return {'color': COLOURS[number % len(COLOURS)], 'linestyle': dashes}
 
 
 def _columns(labels: Sequence[str], figure: Figure) -> tuple[int, int]:
@@ -190,10 +193,44 @@ def _columns(labels: Sequence[str], figure: Figure) -> tuple[int, int]:
     return columns, math.ceil(len(labels) / columns)
 
 
+def _name_lines(figure: Figure, axes: Axes) -> None:
+    """Write the name of each line at its end, in its colour; names of many lines in a legend."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(labels) > NAMED_AT_THE_END:
+        _add_legend(figure, axes)
+        return
+    lines = [handle[0] if isinstance(handle, tuple) else handle for handle in handles]
+    low, high = axes.get_ylim()
+    heights = _apart([line.get_ydata()[-1] for line in lines], 0.05 * (high - low))
+    for line, label, height in zip(lines, labels, heights, strict=True):
+        axes.annotate(
+            label,
+            (1.01, height),
+            xycoords=axes.get_yaxis_transform(),  # beside the frame
+            va='center',
+            fontsize='small',
+            color=line.get_color(),
+            annotation_clip=False,
+        )
+
+
+def _apart(values: Sequence[float], gap: float) -> list[float]:
+    """Move numbers apart until neighbours differ by a gap, keeping their order and their mean."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    moved = [float(value) for value in values]
+    for _ in range(100):
+        for low, high in pairwise(order):
+            lack = gap - (moved[high] - moved[low])
+            if lack > 1e-9:
+                moved[low] -= lack / 2
+                moved[high] += lack / 2
+    return moved
+
+
 def _add_legend(figure: Figure, axes: Axes) -> None:
     """Name the lines, where there is room for the names; the figure grows if need be."""
     handles, labels = axes.get_legend_handles_labels()
-    if len(labels) <= COLOURS:
+    if len(labels) <= len(COLOURS):
         axes.legend(handles, labels, fontsize='small')
         return
     columns, rows = _columns(labels, figure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,4 +55,43 @@ def plot_similarities(histograms: Mapping[str, SimilarityHistogram]) -> Figure:
         axes.set_yticks([])
         axes.legend(fontsize='small')
     panels[-1].set_xlabel('cosine similarity')
+    return figure
+
+
+def plot_photo_scatter(
+    panels: Mapping[str, np.ndarray],
+    photos: Sequence[np.ndarray],
+    classes: Sequence[str] | None = None,
+    zoom: float = 26,
+) -> Figure:
+    """Plot photos at the points of their embeddings, a panel for each projection to the plane.
+
+    Args:
+        panels: Name of a projection, such as PCA or t-SNE, to the points (N, 2).
+        photos: The N images, RGB (H, W, 3), uint8.
+        classes: The class of each, shown as the colour of its frame.
+        zoom: Longer side of a photo, in points of the figure.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+
+    figure = Figure(figsize=(6.2 * len(panels), 6.2), layout='constrained')
+    names = sorted(set(classes or ()))
+    colours = {name: f'C{number % 10}' for number, name in enumerate(names)}
+    for axes, (title, points) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        axes.scatter(points[:, 0], points[:, 1], s=0)  # for the limits
+        for number, (point, photo) in enumerate(zip(points, photos, strict=True)):
+            frame = colours[classes[number]] if classes else '0.6'
+            picture = OffsetImage(photo, zoom=zoom / max(photo.shape[:2]))
+            look = dict(edgecolor=frame, linewidth=1.5)
+            axes.add_artist(AnnotationBbox(picture, point, pad=0.06, bboxprops=look))
+        axes.margins(0.06)
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title, fontsize='medium')
+    if 1 < len(names) <= 20:
+        handles = [axes.plot([], [], 's', color=colours[n], label=n)[0] for n in names]
+        columns = min(len(names), 10)
+        figure.legend(handles=handles, loc='outside lower center', ncols=columns, fontsize='small')
     return figure

@@ -98,10 +98,18 @@ def find_trained(
     Raises:
         FileNotFoundError: If the folder holds no config, several, or no whole checkpoint.
     """
-    return config or _config_of(work_dir), checkpoint or _checkpoint_of(work_dir)
+    return config or config_of(work_dir), checkpoint or _checkpoint_of(work_dir)
 
 
-def _config_of(work_dir: str | Path) -> Path:
+def config_of(work_dir: str | Path) -> Path:
+    """Find the config that a training wrote.
+
+    Args:
+        work_dir: The work dir of the training.
+
+    Raises:
+        FileNotFoundError: If the folder holds no config, or several and no record.
+    """
     record = read_record(work_dir)
     configs = sorted(Path(work_dir).glob('*.py'))
     if record is not None and (named := Path(work_dir, record.config)).is_file():

@@ -1,8 +1,10 @@
 """What a run writes when it begins and when it ends."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -39,16 +41,27 @@ def test_config_and_record_are_written_when_training_begins(tmp_path):
     assert read_record(tmp_path) is None
     RunRecordHook().before_train(runner)
     assert runner.dumped == ['config']
-    assert read_record(tmp_path) == RunRecord('job.py', ['cat', 'dog'], False)
+    begun = read_record(tmp_path)
+    assert (begun.config, begun.classes, begun.finished) == ('job.py', ['cat', 'dog'], False)
+    assert begun.command.startswith('python ')  # this is no command of ours
+    assert begun.versions['torch'] == torch.__version__.partition('+')[0]
     RunRecordHook().after_train(runner)
-    assert read_record(tmp_path) == RunRecord('job.py', ['cat', 'dog'], True)
+    assert read_record(tmp_path) == replace(begun, finished=True)
 
 
 def test_beside_the_runner_of_the_host_only_the_record_is_written(tmp_path):
     runner = WritesAtOnce(tmp_path, classes=None, filename=None)
     RunRecordHook().before_train(runner)
     assert runner.dumped == ['config']  # its own
-    assert read_record(tmp_path) == RunRecord('2026.py', None, False)
+    assert read_record(tmp_path).config == '2026.py'
+    assert read_record(tmp_path).classes is None
+
+
+def test_a_record_of_another_version_is_read(tmp_path):
+    (tmp_path / 'run.json').write_text('{"config": "a.py", "classes": null, "later": 1}')
+    assert read_record(tmp_path) == RunRecord('a.py', None)
+    (tmp_path / 'run.json').write_text('{"classes": null}')
+    assert read_record(tmp_path) is None
 
 
 def test_other_classes_leave_config_and_record_of_the_run_that_is_there(tmp_path):

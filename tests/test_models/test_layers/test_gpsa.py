@@ -570,4 +570,4 @@ def test_autocast_does_not_round_the_positions():
     layer = GPSA(16, 4)
     layer.pos_proj.weight.data.normal_()
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(layer._pos_weight(), layer.pos_proj.weight)
+        assert torch.equal(layer.positional_weight(), layer.pos_proj.weight)

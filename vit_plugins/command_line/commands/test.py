@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from ...config_edits.crop_ratio import set_crop_ratio
+from ...config_edits.training_reading import is_same, reading_of_training
 from ...config_edits.walking import pipelines_of
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.score_report_hook import ScoreReportHook
@@ -32,6 +33,7 @@ from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import find_trained, trained_classes
 from ..data_arguments import run_name
 from .named_config import use_named_config
+from .training_options import choose_device
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -49,6 +51,8 @@ def complete_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)
     classes = trained_classes(args.checkpoint) if args.data_root else None
+    if trained and args.data_root:
+        keep_reading(cfg, args)
     cfg = place_data(cfg, args, ['test'], classes)
     add_own_hooks(cfg)
     cfg.load_from, cfg.resume = args.checkpoint, False
@@ -64,6 +68,22 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
     return cfg
+
+
+def keep_reading(cfg: Config, args: argparse.Namespace) -> None:
+    """Read the folder of the training as the training did, where nobody says otherwise.
+
+    Args:
+        cfg: The config of the training.
+        args: The arguments of the tool, changed in place.
+    """
+    found = reading_of_training(cfg, args.data_root)
+    if not found:
+        return
+    args.labels = args.labels or found['labels']
+    if args.labels is None or is_same(found['labels'], args.labels):
+        args.group_by = args.group_by or found['group_by']
+    args.skip_unreadable |= found['skip_unreadable'] and not args.no_verify
 
 
 def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
@@ -155,6 +175,7 @@ def write_results(
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Test and return what was measured."""
     write_any_character()
+    choose_device(args)
     runner = build_runner(complete_config(args), quiet=True)
     scores = ScoreReportHook()
     runner.register_hook(scores)

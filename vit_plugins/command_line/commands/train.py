@@ -13,11 +13,15 @@ from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 
 from ...config_edits.config_check import check_config
+from ...config_edits.follow_weights import follow_weights
+from ...config_edits.img_size import require_patches
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
 from ...config_edits.walking import walk
 from ...datasets.unfit_data import UnfitDataError
+from ...engine.hooks.best_confusion_hook import BestConfusionHook
+from ...engine.hooks.training_forecast_hook import TrainingForecastHook
 from ...engine.hooks.training_report_hook import TrainingReportHook
 from ...engine.interruption import (
     StopHook,
@@ -47,7 +51,10 @@ from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
+from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
+from .cpu_advice import cpu_advice
+from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
 
@@ -61,6 +68,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         check_config(cfg)
     except UnusedSettingError as error:
         raise SystemExit(str(error)) from None
+    cfg = follow_named_weights(cfg, args)
     cfg = apply_training_options(cfg, args)
     cfg = place_data(cfg, args, splits)
     add_own_hooks(cfg)
@@ -84,7 +92,34 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # the last word, too
         cfg.merge_from_dict(args.cfg_options)
     choose_work_dir(cfg, args)
+    if (chosen := machine_options(cfg, args)) is not None:
+        args.cfg_options = {**chosen, **(args.cfg_options or {})}
+        args.told = True
+        return complete_config(args)
     return choose_weights(cfg, args)
+
+
+def follow_named_weights(cfg: Config, args: argparse.Namespace) -> Config:
+    """Replace the backbone by that of the weights that are named, where the recipe takes any.
+
+    Args:
+        cfg: The recipe.
+        args: The arguments of the tool; a ``backbone`` of the model index without weights names
+            these, too.
+
+    Raises:
+        SystemExit: In words, if the weights fit no backbone.
+    """
+    if args.backbone is not None and args.pretrained is None:
+        args.pretrained = args.backbone
+    try:
+        size = args.img_size or (args.cfg_options or {}).get('size')
+        cfg = follow_weights(cfg, args.pretrained, args.backbone, size)
+        if args.img_size is not None:
+            require_patches(cfg, args.img_size)
+        return cfg
+    except ValueError as error:
+        raise SystemExit(f'{error}') from None
 
 
 def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
@@ -119,6 +154,8 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     weights = args.pretrained or default_weights(cfg)
     try:
         if weights is not None:
+            if note := download_note(weights):
+                print_log(note)
             cfg = apply_pretrained(cfg, weights)
     except ValueError as error:  # in words: no traceback needed
         if args.pretrained is None:
@@ -155,18 +192,23 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
     Raises:
         SystemExit: If a run with weights is to go on, or no other recipe is named.
     """
-    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
     other = cfg.get('from_scratch')
-    if begun or other is None:
+    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
+    if other is not None and Path(cfg.work_dir, Path(other).name).is_file():
+        begun = False  # it is a run of the other recipe that goes on
+    packaged = Path(args.config).resolve().is_relative_to(resource_root() / 'configs')
+    if begun or other is None or not packaged:
         raise SystemExit(
             f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
+            + ('' if begun else ', or train from random weights with photos-scratch')
         )
     print_log(
         f'{cfg.default_weights}, the weights to start from, cannot be had ({reason}).\n'
         f'Training from random weights instead, with {other}. With weights the result is better '
         'as a rule: fetch them by other means and name the file with --pretrained FILE'
     )
-    args.config = str(resource_root() / other)
+    args.instead_of, args.config = args.config, str(resource_root() / other)
+    args.told = True
     return complete_config(args)
 
 
@@ -192,8 +234,14 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
-        runner.register_hook(stop)
-        runner.register_hook(TrainingReportHook(baselines=not args.no_baselines))
+        baselines = not args.no_baselines
+        for hook in (
+            stop,
+            TrainingForecastHook(),
+            BestConfusionHook(),
+            TrainingReportHook(baselines=baselines),
+        ):
+            runner.register_hook(hook)
         try:
             with stopping_between_steps(stop):
                 runner.train()
@@ -222,6 +270,12 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
     if '--resume' in words:
         place = words.index('--resume')
         del words[place : place + (1 if args.resume == 'auto' else 2)]
+    if asked := getattr(args, 'instead_of', None):  # from random weights
+        before = ['', *words]  # a folder may have the same name, behind its option
+        words = [
+            args.config if Path(word).stem == Path(asked).stem and option[:2] != '--' else word
+            for option, word in zip(before, words, strict=False)
+        ]
     again = ['vit-plugins', 'train', *words] if words else ['the same command']
     named = [] if args.work_dir else ['--work-dir', work_dir]
     command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
@@ -237,6 +291,8 @@ def run(args: argparse.Namespace) -> None:
     write_any_character()
     choose_device(args)
     cfg = complete_config(args)
+    if advice := cpu_advice(cfg, args):
+        print_log(advice)
     try:
         if args.check:
             summary = check_job(cfg)

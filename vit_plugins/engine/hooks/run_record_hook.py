@@ -10,7 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...command_line.own_process import typed_command
 from ...fileio.run_record import RunRecord, read_record, write_record
+from ...resources import installed_versions
+from ..device import device_name
 from ..late_config import LateConfig
 from ..work_folder import WorkFolderError, run_on_other_classes
 
@@ -53,7 +56,14 @@ class RunRecordHook(Hook):
                 runner.write_config()
             name = Path(runner.cfg.filename or f'{runner.timestamp}.py').name
             known = None if classes is None else list(map(str, classes))
-            write_record(runner.work_dir, RunRecord(name, known))
+            record = RunRecord(
+                name,
+                known,
+                command=typed_command(),
+                device=device_name(),
+                versions=installed_versions(),
+            )
+            write_record(runner.work_dir, record)
 
     def before_test(self, runner: Runner) -> None:
         """Write the config of a test, unless a training is at home in the folder.

@@ -14,6 +14,8 @@ from mmengine.optim import _ParamScheduler
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
+from ...report.outcome import duration
+
 POSITION = 'time_budget_position'  # in the message hub, and so in checkpoints
 
 
@@ -73,6 +75,11 @@ class TimeBudgetHook(Hook):
         self._position = 0.0  # of the schedules, in steps of the full training
         self._measured_from: tuple[int, float] | None = None
 
+    @property
+    def seconds_left(self) -> float:
+        """How much of the budget is left."""
+        return max(self.seconds - (time.time() - self.started), 0.0)
+
     def before_train(self, runner: Runner) -> None:
         """Keep the full length, and how far the schedules are.
 
@@ -80,6 +87,10 @@ class TimeBudgetHook(Hook):
             runner: The runner.
         """
         self._full = runner.max_iters
+        runner.logger.info(
+            f'The training ends within {duration(self.seconds)}, with fewer than its '
+            f'{self._full:,} steps if the time does not suffice for them'
+        )
         self._measured_from = None
         saved = runner.message_hub.get_info(POSITION)
         self._position = float(saved if runner.iter and saved is not None else runner.iter)

@@ -31,6 +31,22 @@ class ClassScore:
     low: float
     high: float
 
+    @property
+    def recall(self) -> float | None:
+        """Share of its images that are named rightly; None if there are none."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the images named so that are of it; None if there are none."""
+        return self.right / self.named if self.named else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of both; None if the class has no images and none is named so."""
+        total = self.images + self.named
+        return 2 * self.right / total if total else None
+
 
 def label_pair(sample: Any) -> tuple[int, int] | None:
     """Return label and predicted class of a sample, None if it has not one of each.
@@ -75,6 +91,20 @@ def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore
         low, high = wilson_interval(right, images) if images else (0.0, 1.0)
         scores.append(ClassScore(name, images, right, int(confusion[:, i].sum()), low, high))
     return scores
+
+
+def macro_f1(confusion: np.ndarray) -> float:
+    """Return the mean of the classes' F1; that of a class without images and names is 0.
+
+    Args:
+        confusion: Counts, (K, K): of images of class i, those named j.
+
+    >>> macro_f1(np.array([[3, 1], [0, 4]]))
+    0.873015873015873
+    """
+    right = np.diag(confusion).astype(np.float64)
+    total = confusion.sum(axis=0) + confusion.sum(axis=1)  # 2 TP + FP + FN
+    return float(np.mean(np.divide(2 * right, total, out=np.zeros_like(right), where=total > 0)))
 
 
 def most_confused(

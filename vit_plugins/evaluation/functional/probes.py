@@ -62,17 +62,22 @@ class LinearClassifier:
     weight: Tensor
     bias: Tensor
 
+    def scores(self, features: Tensor) -> Tensor:
+        """Return the score of each class, (M, K).
+
+        Args:
+            features: (M, D).
+        """
+        chunks = features.split(CHUNK)
+        return torch.cat([chunk.to(self.weight) @ self.weight + self.bias for chunk in chunks])
+
     def predict(self, features: Tensor) -> Tensor:
         """Return the class of each feature, (M,).
 
         Args:
             features: (M, D).
         """
-        found = [
-            (chunk.to(self.weight) @ self.weight + self.bias).argmax(1)
-            for chunk in features.split(CHUNK)
-        ]
-        return torch.cat(found)
+        return self.scores(features).argmax(1)
 
 
 def nearest_neighbors(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -195,6 +200,8 @@ def logistic_fit(
     num_classes: int,
     penalty: float = 1e-4,
     steps: int = 200,
+    class_weight: Tensor | None = None,
+    tolerance: float = 1e-6,
 ) -> LinearClassifier:
     r"""Fit a linear layer with softmax and cross entropy by L-BFGS over all features.
 
@@ -206,27 +213,30 @@ def logistic_fit(
         num_classes: How many classes there are, K.
         penalty: λ; the bias is free.
         steps: The most steps.
+        class_weight: How much a sample of each class counts in the mean, (K,); None: all equally.
+        tolerance: The largest entry of the gradient at which the fit ends.
     """
+    total = len(labels) if class_weight is None else float(class_weight[labels].sum())
     weight = features.new_zeros(features.shape[1], num_classes, requires_grad=True)
     bias = features.new_zeros(num_classes, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [weight, bias],
         max_iter=steps,
-        tolerance_grad=1e-6,
+        tolerance_grad=tolerance,
         tolerance_change=1e-10,
         line_search_fn='strong_wolfe',
     )
 
     def closure() -> float:
         optimizer.zero_grad()
-        total = 0.0
+        mean = 0.0
         for x, y in _chunks(features, labels):
-            loss = F.cross_entropy(x @ weight + bias, y, reduction='sum') / len(labels)
+            loss = F.cross_entropy(x @ weight + bias, y, class_weight, reduction='sum') / total
             loss.backward()
-            total += loss.item()
+            mean += loss.item()
         decay = penalty / 2 * weight.square().sum()
         decay.backward()
-        return total + decay.item()
+        return mean + decay.item()
 
     optimizer.step(closure)
     return LinearClassifier(weight.detach(), bias.detach())

@@ -52,6 +52,7 @@ class ConvAttention(nn.Module):
         self.num_heads = num_heads
         self.shared_kv = shared_kv
         self.scale = scale
+        self.kv_stride = kv_stride
         self.attn_drop = attn_drop
         self.conv_proj_q = conv_projection(embed_dims, 1)
         if shared_kv:

@@ -109,7 +109,7 @@ class PosEmbedViT(VisionTransformer):
         """
         x, grid = self.patch_embed(x)
         if self.pos_embed_rows is not None:
-            x = x + self._grid_positions(*grid)
+            x = x + self.grid_positions(*grid)
         if self.cls_token is not None:
             first = self.cls_token
             if self.pos_embed_cls is not None:
@@ -128,8 +128,13 @@ class PosEmbedViT(VisionTransformer):
                 outs.append(self._format_output(x, grid))
         return tuple(outs)
 
-    def _grid_positions(self, rows: int, cols: int) -> Tensor:
-        """Concatenate the embeddings of column and row for each patch, (1, rows * cols, D)."""
+    def grid_positions(self, rows: int, cols: int) -> Tensor:
+        """Concatenate the embeddings of column and row for each patch, (1, rows * cols, D).
+
+        Args:
+            rows: Rows of the grid.
+            cols: Columns of the grid.
+        """
         x = self._resized(self.pos_embed_cols, cols)[:, None].expand(-1, rows, -1, -1)
         y = self._resized(self.pos_embed_rows, rows)[:, :, None].expand(-1, -1, cols, -1)
         return torch.cat((x, y), dim=3).flatten(1, 2)  # (1, H, W, D) -> (1, H * W, D)

@@ -170,12 +170,8 @@ class DRLocHead(KnowsItsModel, BaseModule):
         Raises:
             ValueError: If the tokens have no grid, or not the one that the settings say.
         """
-        drlocs = [self.drloc] if isinstance(self.drloc, DRLocLoss) else self.drloc
-        levels = tokens_of(feats, self.sources, self.feat_indices)
-        grids = [
-            self.token_grid.lay_out(level, drloc.in_channels, data_samples)
-            for level, drloc in zip(levels, drlocs, strict=True)
-        ]
+        drlocs = self.drlocs
+        grids = self.token_grids(feats, data_samples)
         self._warn_if_frozen(grids)
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
         # The host's parse_losses would log a key 'loss' in place of the total.
@@ -187,6 +183,29 @@ class DRLocHead(KnowsItsModel, BaseModule):
         losses['loss_drloc'] = sum(w * x for w, x in zip(weights, raw, strict=True))
         losses['drloc_raw'] = sum(raw).detach()
         return losses
+
+    @property
+    def drlocs(self) -> list[DRLocLoss]:
+        """The localization loss of each level."""
+        return [self.drloc] if isinstance(self.drloc, DRLocLoss) else list(self.drloc)
+
+    def token_grids(
+        self, feats: tuple[Tensor, ...], data_samples: list[DataSample]
+    ) -> list[Tensor]:
+        """Return the tokens that are localized as maps (B, D, h, w), one for each level.
+
+        Args:
+            feats: Outputs of the backbone.
+            data_samples: Samples with ``img_shape``, for raw tokens.
+
+        Raises:
+            ValueError: If the tokens have no grid, or not the one that the settings say.
+        """
+        levels = tokens_of(feats, self.sources, self.feat_indices)
+        return [
+            self.token_grid.lay_out(level, drloc.in_channels, data_samples)
+            for level, drloc in zip(levels, self.drlocs, strict=True)
+        ]
 
     def forward(self, feats: tuple[Tensor, ...]) -> Any:
         """Scores of the wrapped head.

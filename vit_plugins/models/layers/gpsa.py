@@ -154,7 +154,7 @@ class GPSA(BaseModule):
         q, k, v = self._project(x, hw_shape)
         dropout = self.attn_drop if self.training else 0.0
         attend, _ = MODES[self.mode]
-        out = attend(q, k, v, self._pos_weight(), self._gate(), hw_shape, dropout)
+        out = attend(q, k, v, self.positional_weight(), self.gates(), hw_shape, dropout)
         out = self.proj(out.flatten(2))  # (B, N, h, d) -> (B, N, D)
         return self.out_drop(self.proj_drop(out))
 
@@ -162,9 +162,9 @@ class GPSA(BaseModule):
         """Return each head's attention without dropout, (B, h, N, N); arguments as `forward`."""
         q, k, _ = self._project(x, hw_shape)
         _, attention_map = MODES[self.mode]
-        return attention_map(q, k, self._pos_weight(), self._gate(), hw_shape)
+        return attention_map(q, k, self.positional_weight(), self.gates(), hw_shape)
 
-    def _pos_weight(self) -> Tensor:
+    def positional_weight(self) -> Tensor:
         """Return the rows w of ``pos_proj``, shape (h, 3): what it adds for each unit vector.
 
         The module is called, its weight is not read: it may be a LoRA layer or an int8 one.
@@ -175,7 +175,8 @@ class GPSA(BaseModule):
             rows = self.pos_proj(basis)  # (4, h)
         return (rows[:3] - rows[3]).T
 
-    def _gate(self) -> Tensor:
+    def gates(self) -> Tensor:
+        """Return g = σ(λ) of each head, the share of its positional attention, shape (h,)."""
         return self.gating_param.sigmoid()
 
     def _project(self, x: Tensor, hw_shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

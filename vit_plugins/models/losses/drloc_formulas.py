@@ -99,6 +99,44 @@ def relative_targets(
     return torch.stack((rows, cols), dim=-1)
 
 
+def offsets_of_targets(
+    targets: Tensor, h: int, w: int, preset: str = 'paper', signed: bool = False
+) -> Tensor:
+    """Return the offsets in cells that regression targets stand for.
+
+    The inverse of :func:`relative_targets`, also for predictions in between.
+
+    Args:
+        targets: Targets or predictions of shape (n, 2).
+        h: Rows of the grid.
+        w: Columns of the grid.
+        preset: ``'paper'`` or ``'official'``.
+        signed: Whether they keep the sign.
+
+    Returns:
+        Tensor: Offsets (rows, columns) of shape (n, 2).
+    """
+    if preset == 'paper':
+        return targets * targets.new_tensor([h, w])
+    return targets - targets.new_tensor([h - 1, w - 1]) if signed else targets
+
+
+def expected_class(logits: Tensor, mode: str) -> Tensor:
+    """Return the class that scores stand for: the most probable one, or their mean.
+
+    Args:
+        logits: Class scores of shape (n, C).
+        mode: ``'ce'`` takes the most probable class; ``'reg'`` the mean μ of the distribution.
+
+    Returns:
+        Tensor: float of shape (n,).
+    """
+    if mode == 'ce':
+        return logits.argmax(-1).to(logits.dtype)
+    values = torch.arange(logits.shape[-1], device=logits.device, dtype=logits.dtype)
+    return logits.softmax(-1) @ values
+
+
 def lowest_class(k: int, preset: str = 'paper', signed: bool = True) -> int:
     """Return the smallest offset that has a class on an axis of ``k`` cells.
 

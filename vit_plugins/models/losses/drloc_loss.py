@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from .drloc_formulas import (
     ce_loss,
     count_classes,
+    expected_class,
     gather_pairs,
     l1_loss,
     lowest_class,
+    offsets_of_targets,
     pair_offsets,
     pool_to_grid,
     reg_loss,
@@ -230,9 +232,7 @@ class DRLocLoss(BaseModule):
             )
         elif pairs.ndim != 3 or pairs.shape[0] != b or pairs.shape[2] != 2:
             raise ValueError(f'pairs {tuple(pairs.shape)} must have shape (B, m, 2) with B={b}')
-        hidden = self.trunk(gather_pairs(grid, pairs))  # (B·m, hidden)
-        # Everything below is fp32 also under autocast, which only touches the Linear layers.
-        preds = [output(hidden).float() for output in self.outputs]
+        preds = self._outputs_for(grid, pairs)
         offsets = pair_offsets(pairs, w)
         if self.mode == 'l1':
             target = relative_targets(offsets, h, w, self.preset, self.signed)
@@ -243,6 +243,47 @@ class DRLocLoss(BaseModule):
             self._class_loss(logits, offsets[:, axis] - lowest_class(k, self.preset, self.signed))
             for axis, logits, k in ((0, preds[0], h), (1, preds[1], w))
         )
+
+    def _outputs_for(self, grid: Tensor, pairs: Tensor) -> list[Tensor]:
+        """Return what the MLP says of pairs, (B·m, outputs) for each output layer.
+
+        Everything after it is fp32 also under autocast, which only touches the Linear layers.
+        """
+        hidden = self.trunk(gather_pairs(grid, pairs))  # (B·m, hidden)
+        return [output(hidden).float() for output in self.outputs]
+
+    def predict(self, grid: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the offsets of pairs, to compare with the true ones.
+
+        Args:
+            grid: Tokens of shape (B, D, H, W).
+            pairs: Cell numbers on the pooled grid, see :func:`sample_pairs`, shape (B, m, 2).
+
+        Returns:
+            Predicted and true offsets (rows, columns) in cells of the pooled grid, shape (B·m, 2)
+            each; both without sign unless the loss is ``signed``. Of classes, ``'ce'`` takes the
+            most probable one and ``'reg'`` the mean of the distribution.
+        """
+        grid = self._pooled(grid)
+        h, w = grid.shape[-2:]
+        preds = self._outputs_for(grid, pairs)
+        true = pair_offsets(pairs, w)
+        true = true if self.signed else true.abs()
+        if self.mode == 'l1':
+            return offsets_of_targets(preds[0], h, w, self.preset, self.signed), true
+        predicted = [
+            expected_class(logits, self.mode) + lowest_class(k, self.preset, self.signed)
+            for logits, k in zip(preds, (h, w), strict=True)
+        ]
+        return torch.stack(predicted, dim=-1), true
+
+    def pooled_size(self, grid: Tensor) -> tuple[int, int]:
+        """Return rows and columns of the grid that the loss works on.
+
+        Args:
+            grid: Tokens of shape (B, D, H, W).
+        """
+        return tuple(self._pooled(grid[:1]).shape[-2:])
 
     def _class_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
         if self.mode == 'ce':

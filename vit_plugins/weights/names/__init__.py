@@ -5,6 +5,7 @@ from torch import nn
 from .convit import CONVIT_NAMES
 from .cvt import CVT_NAMES
 from .deit3 import DEIT3_NAMES
+from .efficientnet import EFFICIENTNET_KEYS
 from .hybrid import HYBRID_NAMES
 from .official import OfficialNames
 from .resnet import RESNET_D_NAMES, RESNET_NAMES
@@ -13,7 +14,9 @@ from .t2t import T2T_NAMES
 from .vit import VIT_NAMES
 
 TIMM_NAMES = OfficialNames(  # the host's wrapper around a backbone of timm
-    model='TIMMBackbone', keys=((r'(.*)', r'backbone.timm_model.\1'),), example='weight'
+    model='TIMMBackbone',
+    keys=(*EFFICIENTNET_KEYS, (r'(.*)', r'backbone.timm_model.\1')),
+    example='weight',
 )
 
 # Of a class that is not here, the nearest one that it derives from counts.

@@ -1,0 +1,128 @@
+"""Features of photos that were computed before, kept in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmpretrain.models import ImageClassifier
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..fileio.cache_folder import cache_folder
+from ..weights.digest import weights_digest
+
+UNKEPT = 'no file: '  # how the keys of images begin that cannot be known again
+
+
+def photo_key(info: Mapping[str, Any], place: str) -> str:
+    """Return what tells a photo from any other, and from what it was before it was changed.
+
+    Args:
+        info: What a dataset knows of the image.
+        place: What tells it from others of this run, where it is no file.
+
+    Returns:
+        A digest of path, size and time of change; of an image that is no file, its place.
+    """
+    path = info.get('img_path')
+    try:
+        stat = os.stat(path)
+    except (OSError, TypeError):
+        return f'{UNKEPT}{place}'
+    words = f'{os.path.realpath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}'
+    return sha256(words.encode(errors='surrogateescape')).hexdigest()[:32]
+
+
+def photo_keys(dataset: Dataset, part: str) -> list[str]:
+    """Return the key of each image of a dataset, see :func:`photo_key`.
+
+    Args:
+        dataset: The dataset.
+        part: What tells it from others of this run.
+    """
+    return [photo_key(dataset.get_data_info(i), f'{part} {i}') for i in range(len(dataset))]
+
+
+def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:
+    """Return where the features of a folder are kept.
+
+    Args:
+        model: The classifier, whose backbone and neck make the features.
+        settings: What else the features depend on: backbone, neck, normalisation and pipeline.
+        folder: The folder of the photos.
+    """
+    digest = sha256(weights_digest(model.state_dict()).encode())
+    digest.update(repr(settings).encode())
+    digest.update(os.fsencode(os.path.realpath(folder)))
+    return cache_folder('frozen_features') / f'{digest.hexdigest()[:24]}.npz'
+
+
+class FeatureCache:
+    """Features by photo, read from a file and written to it.
+
+    A file that is damaged or cannot be written costs a second computation, no more.
+
+    Args:
+        path: The ``.npz`` file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._new = False
+        self._features: dict[str, np.ndarray] = {}
+        # absent or damaged: nothing is known
+        unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+        with (
+            contextlib.suppress(*unreadable),
+            path.open('rb') as content,
+            np.load(content) as file,
+        ):
+            self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
+
+    def __repr__(self) -> str:
+        return f'FeatureCache({str(self.path)!r}), {len(self._features)} photos'
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._features
+
+    def add(self, keys: Sequence[str], features: Iterable[Tensor]) -> None:
+        """Keep features.
+
+        Args:
+            keys: Of each photo, as of :func:`photo_key`.
+            features: Those of each, float32, (D,).
+        """
+        self._features.update((k, v.numpy()) for k, v in zip(keys, features, strict=True))
+        self._new = self._new or len(keys) > 0
+
+    def get(self, keys: Sequence[str]) -> Tensor:
+        """Return the features of photos, (N, D).
+
+        Args:
+            keys: Those of the photos, all of which are here.
+        """
+        return torch.from_numpy(np.stack([self._features[key] for key in keys]))
+
+    def save(self) -> None:
+        """Write what was added, except for images that are no files."""
+        keys = [key for key in self._features if not key.startswith(UNKEPT)]
+        if not self._new or not keys:
+            return
+        part = self.path.with_suffix(f'.{os.getpid()}')
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open('wb') as file:
+                np.savez(file, photos=np.array(keys), features=self.get(keys).numpy())
+            part.replace(self.path)
+            self._new = False
+        except OSError as error:
+            print_log(f'The features are not kept for another training: {error}')

@@ -1,0 +1,93 @@
+"""How much memory a training step will take, before there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import torch
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from ..config_edits.walking import image_size
+from ..weights.bare_model import bare_model
+
+IMAGES = 2  # that are sent through: one is too few for batch norm
+NUMBERS = 3  # beside each trained weight: its gradient and the two averages of Adam
+
+
+def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
+    """Return the bytes that a forward pass keeps for the backward pass.
+
+    Args:
+        call: The forward pass, on any device.
+        module: Its parameters are not counted.
+    """
+    parameters = module.parameters() if module is not None else ()
+    known = {p.untyped_storage()._cdata for p in parameters}
+    kept: dict[int, Tensor] = {}  # the tensors stay alive, so that no address is used twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        address = tensor.untyped_storage()._cdata
+        if address not in known:
+            kept[address] = tensor
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        call()
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+def activation_bytes(backbone: nn.Module, height: int, width: int) -> int:
+    """Return the bytes that a backbone keeps of one image for the backward pass.
+
+    A copy is shown two black images, so that neither the backbone nor random streams change.
+
+    Args:
+        backbone: The backbone, on any device.
+        height: Of the image.
+        width: Of the image.
+    """
+    copy = deepcopy(backbone)
+    copy.train()
+    device = next(copy.parameters()).device
+    images = torch.zeros(IMAGES, 3, height, width, device=device)
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
+        return kept_bytes(lambda: copy(images), copy) // IMAGES
+
+
+def step_bytes(runner: Runner) -> int | None:
+    """Forecast the memory of a training step: weights, gradients, optimizer and activations.
+
+    In 32 bits, of the backbone; the head, the images that are loaded and the program itself come
+    on top, mixed precision takes less.
+
+    Args:
+        runner: The runner of a training.
+
+    Returns:
+        Bytes on each device; None of a model without a backbone, a frozen one, of images whose
+        size the config does not tell, or of a backbone that two black images cannot be shown.
+    """
+    model = bare_model(runner.model)
+    backbone = getattr(model, 'backbone', None)
+    batch_size = runner.train_dataloader.batch_size
+    if backbone is None or not batch_size or not any(_trained(backbone)):
+        return None
+    try:
+        size = image_size(runner.cfg)
+    except ValueError:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    try:
+        activations = activation_bytes(backbone, height, width)
+    except Exception:  # of any backbone, of any kind: a forecast ends no training
+        return None
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return weights + NUMBERS * sum(_trained(model)) + batch_size * activations
+
+
+def _trained(module: nn.Module) -> list[int]:
+    return [p.numel() * p.element_size() for p in module.parameters() if p.requires_grad]

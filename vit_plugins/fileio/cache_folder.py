@@ -1,0 +1,16 @@
+"""Where this package keeps what it can compute again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder(kind: str) -> Path:
+    """Return the folder for one kind of files within the user's cache; it need not be there.
+
+    Args:
+        kind: The name of the folder.
+    """
+    base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
+    return base / 'vit_plugins' / kind

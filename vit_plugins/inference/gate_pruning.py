@@ -1,0 +1,74 @@
+"""Leave out of a trained ConViT the branches that its gates have closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmengine.evaluator import Evaluator
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ..models.inspection.attention_maps import evaluating
+from ..models.inspection.gates import gated_layers
+from ..models.layers.pruned_gpsa import PrunedGPSA
+
+
+@dataclass(frozen=True)
+class PrunedHeads:
+    """What the heads of a layer compute after pruning.
+
+    Attributes:
+        layer: Name of the layer within the backbone.
+        content: Heads that attend by content alone.
+        both: Heads that compute both branches.
+        position: Heads that attend by position alone.
+    """
+
+    layer: str
+    content: int
+    both: int
+    position: int
+
+
+def prune_gates(model: nn.Module, threshold: float = 0.01) -> list[PrunedHeads]:
+    """Replace the GPSA layers of a trained model by such that skip closed branches, in place.
+
+    Exact where gates are 0 and 1, see :class:`PrunedGPSA`. The model is for inference after that:
+    its state dict is no longer that of a ConViT.
+
+    Args:
+        model: A classifier, a retriever or a backbone with GPSA.
+        threshold: From where a gate counts as closed, at least 0 and below 0.5.
+
+    Returns:
+        What the heads of each layer compute now.
+
+    Raises:
+        NothingToReadError: If the model has no gates.
+        ValueError: If there is no such threshold.
+    """
+    backbone = getattr(model, 'backbone', model)
+    found = []
+    for name, gpsa in gated_layers(model).items():
+        pruned = PrunedGPSA(gpsa, threshold).train(gpsa.training)
+        parent, _, child = name.rpartition('.')
+        setattr(backbone.get_submodule(parent), child, pruned)
+        counts = pruned.num_content, pruned.num_both, pruned.num_position
+        found.append(PrunedHeads(name, *counts))
+    return found
+
+
+def evaluate_on(model: BaseModel, loader: DataLoader, evaluator: Evaluator) -> dict[str, float]:
+    """Return the metrics of a model on a dataset.
+
+    Args:
+        model: The model.
+        loader: The images.
+        evaluator: The metrics.
+    """
+    evaluator.dataset_meta = getattr(loader.dataset, 'metainfo', None)
+    with evaluating(model):
+        for batch in loader:
+            evaluator.process(data_samples=model.test_step(batch), data_batch=batch)
+    return evaluator.evaluate(len(loader.dataset))

@@ -1,0 +1,1 @@
+"""What a network shows of itself: attention, gates, positions, filters, predicted offsets."""

@@ -1,0 +1,182 @@
+"""What a trained model does with the images that it was validated on: numbers, no pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from mmpretrain.models import ImageClassifier
+from mmpretrain.models.retrievers import BaseRetriever
+from mmpretrain.registry import DATASETS
+from torch.utils.data import DataLoader
+
+from ..config_edits.walking import type_name
+from ..inference.features import read_split
+from ..inference.loading import load_trained
+from .inside import Inside, look_inside
+from .neighbours import Neighbours, find_neighbours
+from .outcome import Outcome
+from .photo_baselines import LARGEST, photo_baselines
+from .predictions import Predictions, predict_split
+from .shown_images import ShownImage, shown_image
+from .work_dir import TrainedRun
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A training with what its model does.
+
+    Attributes:
+        run: What its work dir holds.
+        kind: Of the model, such as ``'ImageClassifier'``.
+        backbone: Of the model, such as ``'ConViT'``.
+        parameters: How many it has.
+        classes: The names of the classes; of a retriever those it is validated on.
+        images: The validation images.
+        predictions: What a classifier says of them; None of other models, or without images.
+        neighbours: What a retriever finds among them; None of other models.
+        train_counts: Training images of each class; empty if they could not be counted.
+        trained: How many training images there are; None if they could not be counted.
+        trained_for: The epochs or steps of the weights; None if the checkpoint does not tell.
+        baselines: Percent of the same images by name, or why there is none.
+        inside: Gates, locality and attention of the model.
+        problems: What could not be found out, in words.
+    """
+
+    run: TrainedRun
+    kind: str
+    backbone: str
+    parameters: int
+    classes: tuple[str, ...] = ()
+    images: Sequence[ShownImage] = ()
+    predictions: Predictions | None = None
+    neighbours: Neighbours | None = None
+    train_counts: Sequence[int] = ()
+    trained: int | None = None
+    trained_for: int | None = None
+    baselines: Mapping[str, float | str] = field(default_factory=dict)
+    inside: Inside = field(default_factory=Inside)
+    problems: tuple[str, ...] = ()
+
+
+def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True) -> Findings:
+    """Run the model of a training on its validation images.
+
+    Data that are not there any more leave a note in place of what needs them.
+
+    Args:
+        run: What its work dir holds.
+        device: Where to run. Default: a GPU if there is one.
+        baselines: Whether to compute those that the training did not, which takes a minute at
+            most.
+
+    Raises:
+        CheckpointMismatchError: If checkpoint and config do not fit.
+    """
+    model, meta = load_trained(run.cfg, run.checkpoint, device)
+    found = Findings(
+        run=run,
+        kind=type(model).__name__,
+        backbone=type(getattr(model, 'backbone', model)).__name__,
+        parameters=sum(p.numel() for p in model.parameters()),
+        classes=tuple(map(str, (meta.get('dataset_meta') or {}).get('classes') or ())),
+        trained_for=meta.get('epoch' if run.curves.unit == 'epoch' else 'iter'),
+    )
+    try:
+        loader = read_split(run.cfg, 'val' if run.cfg.get('val_dataloader') else 'test')
+    except Exception as error:  # whatever a dataset raises whose files are gone
+        found = replace(found, inside=look_inside(model, None))
+        return _with_problem(found, f'The validation images could not be read: {error}')
+    found = _on_images(found, model, loader)
+    found = replace(found, inside=look_inside(model, loader, _examples(found.predictions)))
+    try:
+        return _with_training_images(found, run.cfg, loader.dataset, baselines)
+    except Exception as error:  # as above
+        return _with_problem(found, f'The training images could not be read: {error}')
+
+
+def outcome_of(found: Findings) -> Outcome:
+    """Return the outcome of a classifier's training by what was found now.
+
+    Args:
+        found: With predictions.
+    """
+    known = found.run.outcome
+    return Outcome(
+        epoch=found.trained_for or 0,
+        unit=found.run.curves.unit,
+        confusion=found.predictions.confusion,
+        classes=found.classes,
+        train_counts=found.train_counts,
+        train_accuracy=known.train_accuracy if known else None,
+        last_accuracy=known.last_accuracy if known else None,
+        baselines=found.baselines,
+    )
+
+
+def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Findings:
+    dataset = loader.dataset
+    classes = tuple(map(str, (dataset.metainfo or {}).get('classes') or found.classes))
+    try:
+        if isinstance(model, ImageClassifier):
+            found = replace(found, predictions=predict_split(model, loader))
+        elif isinstance(model, BaseRetriever):
+            found = replace(found, neighbours=find_neighbours(model, loader))
+    except (ValueError, OSError) as error:
+        found = _with_problem(found, f'The model could not be run on the images: {error}')
+    images = [shown_image(dataset, i) for i in range(len(dataset))]
+    return replace(found, classes=_named(classes, found), images=images)
+
+
+def _examples(said: Predictions | None, count: int = 4) -> list[int]:
+    """Choose images whose attention is shown: the surest mistakes, and as many others."""
+    if said is None:
+        return []
+    right = np.flatnonzero(said.right)
+    spread = np.linspace(0, len(right) - 1, min(count, len(right))).astype(int)
+    return [*said.sure_mistakes[:count].tolist(), *right[spread].tolist()]
+
+
+def _named(classes: tuple[str, ...], found: Findings) -> tuple[str, ...]:
+    """Return the names of the classes, numbers where there are none."""
+    if found.predictions is None or len(classes) == found.predictions.probabilities.shape[1]:
+        return classes
+    return tuple(map(str, range(found.predictions.probabilities.shape[1])))
+
+
+def _with_training_images(
+    found: Findings, cfg: Config, validated: Any, baselines: bool
+) -> Findings:
+    dataset = _label_dataset(cfg)
+    found = replace(found, trained=len(dataset))
+    if found.predictions is None:
+        return found
+    labels = [dataset.get_cat_ids(i)[0] for i in range(len(dataset))]
+    counts = np.bincount(labels, minlength=len(found.classes))
+    known = found.run.outcome.baselines if found.run.outcome else None
+    if not known and baselines:
+        known = photo_baselines(dataset, validated)
+    largest = 100 * float(np.mean(found.predictions.labels == counts.argmax()))
+    scores = {LARGEST: largest, **(known or {})}
+    return replace(found, train_counts=counts.tolist(), baselines=scores)
+
+
+def _label_dataset(cfg: Config) -> Any:
+    """Build the training dataset, without a cache of its pixels."""
+    settings = cfg.train_dataloader.dataset
+    while type_name(settings) == 'CachedImages':
+        settings = settings['dataset']
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset = DATASETS.build(settings)
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    return dataset
+
+
+def _with_problem(found: Findings, problem: str) -> Findings:
+    return replace(found, problems=(*found.problems, problem))

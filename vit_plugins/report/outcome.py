@@ -1,0 +1,147 @@
+"""What came out of the training of a classifier, kept as JSON and told in lines of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..evaluation.functional.confusion import format_scores
+
+FILE = 'outcome.json'
+
+FEW = 20  # training images of a class, below which little can be learnt
+FEW_VALIDATED = 10  # validation images of a class, below which its share says little
+UNEVEN = 5  # times as many images in the largest class as in the smallest
+GAP = 15  # points between training and validation accuracy
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training of a classifier went.
+
+    Attributes:
+        epoch: The best epoch, or step where steps are counted.
+        unit: 'epoch' or 'step'.
+        confusion: Counts of its validation, (K, K): of images of class i, those named j.
+        classes: The K classes.
+        train_counts: Training images of each class; empty if unknown.
+        train_accuracy: Percent, of training images without augmentation at the end.
+        last_accuracy: Percent, of the validation at the end.
+        baselines: Percent by name.
+        frozen: Whether only a classifier of frozen features was fitted.
+    """
+
+    epoch: int
+    unit: str
+    confusion: np.ndarray
+    classes: Sequence[str]
+    train_counts: Sequence[int] = ()
+    train_accuracy: float | None = None
+    last_accuracy: float | None = None
+    baselines: Mapping[str, float | str] | None = None
+    frozen: bool = False
+
+
+def write_outcome(folder: str | Path, outcome: Outcome) -> None:
+    """Write an outcome into a work dir.
+
+    Args:
+        folder: The work dir.
+        outcome: How the training went.
+    """
+    content = {**asdict(outcome), 'confusion': outcome.confusion.tolist()}
+    Path(folder, FILE).write_text(json.dumps(content), encoding='utf-8')
+
+
+def read_outcome(folder: str | Path) -> Outcome | None:
+    """Read the outcome of a training.
+
+    Args:
+        folder: Its work dir.
+
+    Returns:
+        The outcome; None if there is none that can be read.
+    """
+    try:
+        content = json.loads(Path(folder, FILE).read_text(encoding='utf-8'))
+        return Outcome(**{**content, 'confusion': np.asarray(content['confusion'])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit that suits it.
+
+    Args:
+        seconds: The time.
+
+    >>> duration(50), duration(600), duration(9000)
+    ('50 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
+
+
+def report(outcome: Outcome) -> Iterator[str]:
+    """Write what came out: the best validation, class by class, baselines and warnings.
+
+    Args:
+        outcome: How the training went.
+    """
+    yield f'Best {outcome.unit}: {outcome.epoch}. On the validation images:'
+    yield from format_scores(outcome.confusion, outcome.classes)
+    if outcome.baselines:
+        told = [
+            f'{name} {value:.1f} %' if isinstance(value, float) else f'{name} {value}'
+            for name, value in outcome.baselines.items()
+        ]
+        yield f'without a network, on the same images: {", ".join(told)}'
+        best = max((v for v in outcome.baselines.values() if isinstance(v, float)), default=0.0)
+        accuracy = 100 * np.trace(outcome.confusion) / outcome.confusion.sum()
+        if accuracy <= best and accuracy < 100:
+            longer = '' if outcome.frozen else 'train longer (--epochs), '
+            yield (
+                f'the network is not better than that: {longer}take larger images (--img-size) '
+                'or other weights (--pretrained)'
+            )
+    for line in warnings(outcome):
+        yield f'note: {line}'
+
+
+def warnings(outcome: Outcome) -> Iterator[str]:
+    """Find what makes the numbers doubtful, or keeps them low.
+
+    Args:
+        outcome: How the training went.
+    """
+    counts = dict(zip(outcome.classes, outcome.train_counts, strict=False))
+    if few := [name for name, n in counts.items() if n < FEW]:
+        yield f'fewer than {FEW} training images in {_some(few)}: add images'
+    if counts and max(counts.values()) > UNEVEN * min(counts.values()):
+        yield (
+            f'the largest class has {max(counts.values())} training images and the smallest '
+            f'{min(counts.values())}: --balance {"loss" if outcome.frozen else "sampler or loss"} '
+            'gives rare classes more weight'
+        )
+    validated = outcome.confusion.sum(axis=1)
+    few = [name for name, n in zip(outcome.classes, validated, strict=True) if n < FEW_VALIDATED]
+    if few:
+        yield f'fewer than {FEW_VALIDATED} validation images in {_some(few)}: see the intervals'
+    if outcome.train_accuracy is None or outcome.last_accuracy is None:
+        return
+    if outcome.train_accuracy - outcome.last_accuracy > GAP:
+        yield (
+            f'at the end {outcome.train_accuracy:.1f} % of the training images are right and '
+            f'{outcome.last_accuracy:.1f} % of the others: the model knows its images by heart; '
+            'more images, more augmentation or pretrained weights help'
+        )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more

@@ -1,0 +1,46 @@
+"""How far one comes without a network, on the images of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..datasets.cached_images import uncached
+from ..datasets.colour_histogram import colour_histograms
+from ..datasets.image_folder import ImageFolder
+from ..evaluation.functional.colour_baseline import colour_accuracy, majority_accuracy
+
+SECONDS = 60.0
+LARGEST = 'largest class'
+COLOURS = 'colour histogram'
+
+
+def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str, float | str]:
+    """Score the largest class, and trees on colour histograms, on the images to validate.
+
+    Args:
+        train: The dataset to train on.
+        test: The dataset to validate on.
+        seconds: The time that reading the images may take.
+
+    Returns:
+        Percent by name, or why there is none; nothing of images that are no class folders.
+    """
+    train, test = uncached(train), uncached(test)
+    if not (isinstance(train, ImageFolder) and isinstance(test, ImageFolder)):
+        return {}
+    labels, truth = (list(map(int, part.get_gt_labels())) for part in (train, test))
+    found: dict[str, float | str] = {LARGEST: 100 * majority_accuracy(labels, truth)}
+    deadline = time.monotonic() + seconds
+    rows = []
+    for part in (train, test):
+        rows.append(colour_histograms(_paths(part), deadline))
+        if rows[-1] is None:
+            return {**found, COLOURS: f'not computed within {seconds:.0f} s'}
+    accuracy = colour_accuracy(rows[0], labels, rows[1], truth)
+    return {**found, f'{COLOURS} + extra trees': 100 * accuracy}
+
+
+def _paths(dataset: ImageFolder) -> Sequence[str]:
+    return [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]

@@ -1,0 +1,65 @@
+"""Images of a dataset as a person knows them: by a name, and as pixels without a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..datasets.photo_decoding import decode_photo
+from ..fileio.printable_text import printable
+
+GREY = (200, 200, 200)
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """An image of a dataset.
+
+    Attributes:
+        name: Folder and file, or its number among images that are no files.
+        key: The same for the same image, in whatever run.
+        load: From the side that is needed, in pixels, to the image.
+    """
+
+    name: str
+    key: str
+    load: Callable[[int], Image.Image]
+
+    def picture(self, side: int) -> Image.Image:
+        """Return the image, RGB and perhaps smaller than it is; grey if it cannot be read.
+
+        Args:
+            side: The shorter side keeps this many pixels, if it has them.
+        """
+        try:
+            return self.load(side).convert('RGB')
+        except (OSError, ValueError):
+            return Image.new('RGB', (side, side), GREY)
+
+
+def shown_image(dataset: Any, index: int) -> ShownImage:
+    """Return an image of a dataset.
+
+    Args:
+        dataset: With ``get_data_info``, which tells ``img_path`` or ``img`` (RGB or grey).
+        index: Which.
+    """
+    info = dataset.get_data_info(index)
+    if 'img' in info:
+        pixels = np.ascontiguousarray(np.asarray(info['img']).squeeze())
+        key = sha256(pixels.tobytes()).hexdigest()
+        return ShownImage(f'image {index}', key, lambda side: Image.fromarray(pixels))
+    path = Path(info['img_path'])
+    name = printable('/'.join(path.parts[-2:]))
+    return ShownImage(name, str(path.absolute()), lambda side: _decoded(path, side))
+
+
+def _decoded(path: Path, side: int) -> Image.Image:
+    pixels, _ = decode_photo(path.read_bytes(), least_side=side)
+    return Image.fromarray(pixels[..., ::-1])  # BGR
