@@ -17,6 +17,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..fileio.quiet_log import without_information
+from ..weights.pretrained_models import pretrained_models
 from .walking import image_size, preprocessor_of, type_name, walk, walk_pipelines
 
 TIMM = 'timm/'  # how names of timm's models begin here
@@ -32,7 +33,7 @@ class Encoder:
         backbone: Its config, without weights.
         neck: Its config; None if there is none.
         normalisation: ``mean``, ``std`` and ``to_rgb`` of the data preprocessor.
-        size: Of the images that it is tested on.
+        size: Of its images, where nobody names another.
     """
 
     name: str
@@ -67,8 +68,9 @@ def _index_encoder(name: str) -> Encoder:
     given = preprocessor_of(cfg)
     normalisation = {key: given[key] for key in ('mean', 'std', 'to_rgb') if key in given}
     backbone = {k: v for k, v in model.backbone.items() if k not in ('init_cfg', '_scope_')}
-    try:
-        size = image_size(cfg)
+    row = pretrained_models().get(name)
+    try:  # DINOv2 can take 518 px, and is used with 224 as the table says
+        size = row.size if row else image_size(cfg)
     except ValueError:
         size = 224
     size = size if isinstance(size, int) else max(size)

@@ -15,6 +15,7 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
@@ -39,6 +40,16 @@ def photo_key(info: Mapping[str, Any], place: str) -> str:
         return f'{UNKEPT}{place}'
     words = f'{os.path.realpath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}'
     return sha256(words.encode(errors='surrogateescape')).hexdigest()[:32]
+
+
+def photo_keys(dataset: Dataset, part: str) -> list[str]:
+    """Return the key of each image of a dataset, see :func:`photo_key`.
+
+    Args:
+        dataset: The dataset.
+        part: What tells it from others of this run.
+    """
+    return [photo_key(dataset.get_data_info(i), f'{part} {i}') for i in range(len(dataset))]
 
 
 def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:

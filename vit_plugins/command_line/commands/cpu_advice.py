@@ -11,7 +11,7 @@ from mmengine.device import get_device
 from mmpretrain.registry import DATASETS
 
 from ...config_edits.frozen import is_frozen
-from ...config_edits.walking import leaf_datasets
+from ...config_edits.walking import leaf_datasets, type_name
 from ...report.outcome import duration
 from ...weights.pretrained_models import default_for_frozen, pretrained_models
 
@@ -45,7 +45,13 @@ def cpu_advice(cfg: Config, args: argparse.Namespace) -> str | None:
     if row := table.get(args.pretrained or cfg.get('default_weights')):
         epochs = cfg.train_cfg.max_epochs
         training = BACKWARD * epochs * images / (row.photos_per_second * cores)
-        told += f'{epochs} epochs of {images:,} photos take roughly {duration(training)}. '
+        told += f'{epochs} epochs of {images:,} photos take roughly {duration(training)}'
+        limits = [
+            h.seconds for h in cfg.get('custom_hooks') or () if type_name(h) == 'TimeBudgetHook'
+        ]
+        if limits and training > limits[0]:
+            told += f', {duration(limits[0])} is what there is: fewer epochs will be trained'
+        told += '. '
     folder = shlex.quote(str(args.data_root))
     return (
         f'{told}Features that are computed once take roughly {duration(encoding)}: '
