@@ -52,5 +52,5 @@ auto_scale_lr = dict(base_batch_size=64)
 # The test images are looked at, but choose nothing: the last epoch counts.
 default_hooks = dict(
     checkpoint=dict(interval=10, save_best=None),
-    report_page=dict(type='ReportPageHook', enable=True),
+    report_page=dict(enable=True),
 )

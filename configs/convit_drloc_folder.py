@@ -130,4 +130,4 @@ val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=64)
 # what came out, as a page to send to a colleague
-default_hooks = dict(report_page=dict(type='ReportPageHook', enable=True))
+default_hooks = dict(report_page=dict(enable=True))

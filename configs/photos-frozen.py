@@ -51,4 +51,7 @@ val_cfg = dict(type='FrozenFeatureValLoop')
 optim_wrapper = dict(_delete_=True, optimizer=dict(type='SGD', lr=1.0))
 param_scheduler = None
 auto_scale_lr = None
-default_hooks = dict(learning_curve=None)  # of one point
+default_hooks = dict(
+    learning_curve=None,  # of one point
+    report_page=dict(enable=True),
+)

@@ -53,5 +53,5 @@ custom_hooks = [dict(type='RetrievalBaselineHook')]
 # The test images are looked at, but choose nothing: the last epoch counts.
 default_hooks = dict(
     checkpoint=dict(interval=4, save_best=None),
-    report_page=dict(type='ReportPageHook', enable=True),
+    report_page=dict(enable=True),
 )

@@ -7,3 +7,6 @@
 # The recipe of retrieval/irt-r-deit-small_1xb64-2k_folder.py under a short name. Not trained by us
 # (no GPU node).
 _base_ = './retrieval/irt-r-deit-small_1xb64-2k_folder.py'
+
+# what came out, as a page to send to a colleague
+default_hooks = dict(report_page=dict(enable=True))

@@ -19,6 +19,7 @@ default_hooks = dict(
     training_guard=dict(type='TrainingGuardHook'),
     progress=dict(type='ProgressHook'),
     learning_curve=dict(type='LearningCurveHook'),
+    report_page=dict(type='ReportPageHook', enable=False),  # recipes for people switch it on
 )
 
 env_cfg = dict(

@@ -104,3 +104,9 @@ def test_names_follow_the_grammar_of_the_host():
     grammar = r'[a-z0-9-]+(_[a-z0-9]+-pre)?_(ft-)?\d+xb\d+(-[a-z0-9]+)*(_[a-z0-9-]+)?'
     for name in names:
         assert re.fullmatch(grammar, name), name
+
+
+@pytest.mark.parametrize('name', ['photos*', 'similar', 'convit_drloc_folder*', '*_digits'])
+def test_recipes_for_people_end_with_a_page(name):
+    for file in (ROOT / 'configs').glob(f'{name}.py'):
+        assert read_recipe(file).default_hooks.report_page.enable, file

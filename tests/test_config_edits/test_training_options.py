@@ -158,7 +158,8 @@ def test_workers(cfg):
 
 
 @pytest.mark.parametrize(
-    ('text', 'seconds'), [('20m', 1200), ('1h30m', 5400), ('90s', 90), ('45', 45), ('0.5h', 1800)]
+    ('text', 'seconds'),
+    [('20m', 1200), ('1h30m', 5400), ('90s', 90), ('45', 45), (45, 45), ('0.5h', 1800)],
 )
 def test_durations(text, seconds):
     assert parse_time(text) == seconds

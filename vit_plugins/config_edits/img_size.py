@@ -13,13 +13,20 @@ from .walking import image_size, walk
 LEAST = 16
 
 
-def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = None) -> Config:
+def set_img_size(
+    cfg: Config,
+    size: int,
+    options: Mapping[str, Any] | None = None,
+    others_backbone: bool = False,
+) -> Config:
     """Read a recipe again for images of another size: pipelines and model follow.
 
     Args:
         cfg: A recipe as it was read from its file, which gives its size the name ``size``.
         size: Height and width of the images in pixels.
         options: Those of ``--cfg-options``, which are merged, too.
+        others_backbone: Whether the backbone may still be exchanged for another one, whose patches
+            are checked then.
 
     Returns:
         The config to go on with.
@@ -35,13 +42,8 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
         raise ValueError(
             f'--img-size {size} and --cfg-options size={options["size"]}: give one of them'
         )
-    for patch in {n['patch_size'] for n in walk(cfg.get('model')) if 'patch_size' in n}:
-        if isinstance(patch, int) and size % patch:
-            near = max(round(size / patch), 1) * patch
-            raise ValueError(
-                f'--img-size {size}: the model cuts images into patches of {patch} pixels, so the '
-                f'size must be a multiple of {patch}, {near} for one'
-            )
+    if not others_backbone:
+        require_patches(cfg, size)
     try:
         found = apply_options(cfg, {**options, 'size': size})
     except UnusedSettingError as error:
@@ -58,3 +60,22 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
             'sizes in a config of your own'
         )
     return found
+
+
+def require_patches(cfg: Config, size: int) -> None:
+    """Check that a model can cut images of a size into whole patches.
+
+    Args:
+        cfg: A config.
+        size: Height and width of the images in pixels.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    for patch in {n['patch_size'] for n in walk(cfg.get('model')) if 'patch_size' in n}:
+        if isinstance(patch, int) and size % patch:
+            near = max(round(size / patch), 1) * patch
+            raise ValueError(
+                f'--img-size {size}: the model cuts images into patches of {patch} pixels, so the '
+                f'size must be a multiple of {patch}, {near} for one'
+            )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +14,9 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from ..fileio.array_files import read_npz
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
 
@@ -39,6 +40,16 @@ def photo_key(info: Mapping[str, Any], place: str) -> str:
         return f'{UNKEPT}{place}'
     words = f'{os.path.realpath(path)}\0{stat.st_size}\0{stat.st_mtime_ns}'
     return sha256(words.encode(errors='surrogateescape')).hexdigest()[:32]
+
+
+def photo_keys(dataset: Dataset, part: str) -> list[str]:
+    """Return the key of each image of a dataset, see :func:`photo_key`.
+
+    Args:
+        dataset: The dataset.
+        part: What tells it from others of this run.
+    """
+    return [photo_key(dataset.get_data_info(i), f'{part} {i}') for i in range(len(dataset))]
 
 
 def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:
@@ -69,13 +80,9 @@ class FeatureCache:
         self._new = False
         self._features: dict[str, np.ndarray] = {}
         # absent or damaged: nothing is known
-        unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-        with (
-            contextlib.suppress(*unreadable),
-            path.open('rb') as content,
-            np.load(content) as file,
-        ):
-            self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = read_npz(path)
+            self._features = dict(zip(kept['photos'].tolist(), kept['features'], strict=True))
 
     def __repr__(self) -> str:
         return f'FeatureCache({str(self.path)!r}), {len(self._features)} photos'

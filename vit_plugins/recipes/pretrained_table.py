@@ -34,7 +34,7 @@ def _row(model: PretrainedModel) -> list[str]:
     ]
     source = '' if model.source == 'index' else f' ([source]({model.source.split(",")[0]}))'
     return [
-        model.name,
+        f'FILE `--backbone {model.name}`' if model.address else model.name,
         model.licence,
         f'{model.megabytes:.0f}',
         f'{model.parameters / 1e6:.1f} M',

@@ -42,15 +42,13 @@ def answer_figure(
     """
     said, image = found.predictions, found.images[index]
     label, named = int(said.labels[index]), int(said.named[index])
-    return Figure(
-        thumb=thumb or thumbnail(image, SIDE),
-        name=image.name,
-        lines=(
-            f'label {classes[label]}: {_percent(said.probabilities[index, label])}',
-            f'named {classes[named]}: {_percent(said.confidence[index])}',
-        ),
-        state='right' if label == named else 'wrong',
-    )
+    lines = [f'label {classes[label]}: {_percent(said.probabilities[index, label])}']
+    if label == named:
+        lines = [f'{classes[label]}: {_percent(said.confidence[index])}']
+    else:
+        lines.append(f'named {classes[named]}: {_percent(said.confidence[index])}')
+    state = 'right' if label == named else 'wrong'
+    return Figure(thumb or thumbnail(image, SIDE), image.name, tuple(lines), state)
 
 
 def _percent(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import pickle
@@ -64,7 +65,7 @@ class Reader:
         return mutate(seed, rng, seeds)
 
 
-def _checkpoint(as_zip: bool, protocol: int = 2) -> bytes:
+def _checkpoint(as_zip: bool, protocol: int = 2, **foreign: Any) -> bytes:
     history = HistoryBuffer([0.5, 0.25], [1, 1])
     model = torch.nn.Linear(3, 2)
     content = {
@@ -72,6 +73,7 @@ def _checkpoint(as_zip: bool, protocol: int = 2) -> bytes:
         'optimizer': torch.optim.AdamW(model.parameters()).state_dict(),
         'message_hub': {'log_scalars': {'train/loss': history}, 'runtime_info': {'iter': 3}},
         'meta': {'epoch': 1, 'classes': ('a', 'b'), 'mean': np.arange(3.0), 'note': np.float32(2)},
+        **foreign,
     }
     file = io.BytesIO()
     torch.save(content, file, pickle_protocol=protocol, _use_new_zipfile_serialization=as_zip)
@@ -222,9 +224,9 @@ READERS = {
     'converted checkpoint': Reader(
         load_inert,
         CHECKPOINT_ERRORS,
-        lambda: [_checkpoint(True), _checkpoint(False)],
+        lambda: [_checkpoint(True, args=argparse.Namespace(lr=1))],
         '.pth',
-        archives=False,
+        archives=True,
     ),
     'safetensors': Reader(
         load_checkpoint_file, CHECKPOINT_ERRORS, lambda: [_safetensors()], '.safetensors'

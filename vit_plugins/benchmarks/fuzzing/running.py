@@ -140,7 +140,11 @@ def _quiet() -> Iterator[None]:
     before, stderr = logging.root.manager.disable, os.dup(2)
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings(), open(os.devnull, 'w') as nowhere:
+        with (
+            warnings.catch_warnings(),
+            open(os.devnull, 'w') as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
             warnings.simplefilter('ignore')
             os.dup2(nowhere.fileno(), 2)
             yield

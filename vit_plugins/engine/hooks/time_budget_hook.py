@@ -77,6 +77,11 @@ class TimeBudgetHook(Hook):
         self._position = 0.0  # of the schedules, in steps of the full training
         self._measured_from: tuple[int, float] | None = None
 
+    @property
+    def seconds_left(self) -> float:
+        """How much of the budget is left."""
+        return max(self.seconds - (time.time() - self.started), 0.0)
+
     def before_train(self, runner: Runner) -> None:
         """Keep the full length, and how far the schedules are.
 
