@@ -3,9 +3,14 @@
 # at little more than the size that the model sees; batches of them are cropped and mirrored.
 # Colours are left as they are.
 #
-#   vit-plugins train photos-scratch --data-root DIR                     # 20 minutes at most
-#   vit-plugins train photos-scratch --data-root DIR --time-limit 2h
-#   vit-plugins train photos-scratch --data-root DIR --epochs 150        # the same on any machine
+#   python tools/train.py configs/photos-scratch.py --data-root DIR                # 20 minutes
+#   python tools/train.py configs/photos-scratch.py --data-root DIR --time-limit 2h
+#   python tools/train.py configs/photos-scratch.py --data-root DIR --epochs 150   # on any machine
+#
+# TrashNet (2,022 photos, 505 others to validate on), 199 epochs at 64 px, seed 0, 17 CPU-minutes
+# of one thread (31 minutes of a busy machine): 86.1 % in the last epoch, macro F1 86.7; the best
+# of 40 validations 86.7 % (95 % interval 83.5 to 89.4), F1 87.3. On the same photos extra trees on
+# colour histograms reach 81.8 %, the largest class 23.6 %.
 #
 # Image size and width follow from the machine: of the steps below the largest is taken at which
 # enough epochs fit into the time; --img-size, or size and width of --cfg-options, choose instead.

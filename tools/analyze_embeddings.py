@@ -13,6 +13,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -61,10 +63,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> object:
     """Analyze all models, print the table and write the files."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.analyze_embeddings import run  # it takes seconds
-
-    return run(args)
+    return run_command('analyze_embeddings', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
 from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.late_import import run_command
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -63,10 +64,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the sheet."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.browse_augment import run  # it takes seconds
-
-    run(args)
+    run_command('browse_augment', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
+from vit_plugins.command_line.late_import import run_command
+
 # Names of vit_plugins.weights.converting.ARCHS.
 ARCH_NAMES = ['convit', 'cvt', 'deit', 'deit3', 'hybrid-vit', 't2t', 'vit', 'keep']
 
@@ -27,10 +29,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert a file."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.convert_checkpoint import run  # it takes seconds
-
-    run(args)
+    run_command('convert_checkpoint', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 DESCRIPTION = """\
 Fill the tables of pages from the records of the studies that they name and from the published
 results of configs/published.yml, draw their plots, and say what changed.
@@ -28,7 +30,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='*',
         type=Path,
         metavar='PAGE',
-        help='docs/evidence*.md, docs/performance.md, docs/scaling.md and configs/*/README.md if '
+        help='docs/evidence*.md, own_photos.md, performance.md and scaling.md of docs, and '
+        'configs/*/README.md if '
         'none is given',
     )
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
@@ -37,10 +40,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Rewrite the pages, or check that they are up to date."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.evidence import run  # it takes seconds
-
-    run(args)
+    run_command('evidence', parse_args(argv))
 
 
 if __name__ == '__main__':

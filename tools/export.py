@@ -12,6 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 FORMATS = {'onnx': '.onnx', 'torch': '.pt2', 'safetensors': '.safetensors'}
 
 
@@ -58,10 +60,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Export a model and print how it was checked."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.export import run  # it takes seconds
-
-    return run(args)
+    return run_command('export', parse_args(argv))
 
 
 if __name__ == '__main__':

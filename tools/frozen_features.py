@@ -16,6 +16,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 PARTS = ('off_the_shelf', 'pooling', 'rates', 'projection', 'photos')
 
 
@@ -47,10 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure the parts of the study."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.frozen_features import run  # it takes seconds
-
-    run(args)
+    run_command('frozen_features', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
 from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
 Cut the training images into K folds, train K times, each time validating on the fold left out,
@@ -45,9 +46,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the folds that are not done and print what all of them say."""
     args, options = parse_args(argv)
-    from vit_plugins.command_line.commands.kfold import run  # it takes seconds
-
-    run(args, options)
+    run_command('kfold', args, options)
 
 
 if __name__ == '__main__':

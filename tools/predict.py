@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -61,10 +63,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Classify the images; the exit code is 1 if none could be read."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.predict import run  # it takes seconds
-
-    return run(args)
+    return run_command('predict', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
 from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.late_import import run_command
 
 PROBES = ('knn', 'few-shot', 'linear')
 
@@ -74,10 +75,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> object:
     """Encode the images and print what the probes say."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.probe import run  # it takes seconds
-
-    return run(args)
+    return run_command('probe', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -40,10 +42,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Publish a model and print what was written."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.publish import run  # it takes seconds
-
-    return run(args)
+    return run_command('publish', parse_args(argv))
 
 
 if __name__ == '__main__':

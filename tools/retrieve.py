@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -83,10 +85,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.retrieve import run  # it takes seconds
-
-    return run(args)
+    return run_command('retrieve', parse_args(argv))
 
 
 if __name__ == '__main__':

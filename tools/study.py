@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
 Run a grid of trainings, each in a process and a folder of its own, and compare them.
@@ -98,9 +99,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run, list or collect a study."""
     args = parse_args(argv)
-    from vit_plugins.command_line.commands.study import run  # it takes seconds
-
-    run(args, argv)
+    run_command('study', args, argv)
 
 
 if __name__ == '__main__':

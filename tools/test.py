@@ -7,6 +7,7 @@ from pathlib import Path
 from vit_plugins.command_line.arguments import add_shared_arguments
 from vit_plugins.command_line.data_arguments import add_folder_arguments
 from vit_plugins.command_line.in_words import run_in_words
+from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.out_file import check_out
 
 
@@ -52,10 +53,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> object:
     """Test and return what was measured."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.test import run  # it takes seconds
-
-    return run(args)
+    return run_command('test', parse_args(argv))
 
 
 if __name__ == '__main__':

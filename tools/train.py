@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from vit_plugins.command_line.arguments import add_shared_arguments
 from vit_plugins.command_line.data_arguments import SUBSETS, add_folder_arguments
 from vit_plugins.command_line.in_words import run_in_words
+from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.training_arguments import add_training_arguments
 
 
@@ -65,10 +66,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train, or check that one could."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.train import run  # it takes seconds
-
-    run(args)
+    run_command('train', parse_args(argv))
 
 
 if __name__ == '__main__':

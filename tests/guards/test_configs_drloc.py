@@ -6,6 +6,7 @@ stand in configs/published.yml: tests/test_recipes/test_published.py.
 
 import copy
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,10 +258,9 @@ def test_vit_from_scratch_is_the_released_one(configs):
     assert model.backbone.drop_after_pos.p == 0
 
 
-@each_data
 @each_net
-def test_the_loss_is_all_that_differs_within_a_pair(configs, net, data):
-    for start in ('', '_in1k-pre'):
+def test_the_loss_is_all_that_differs_within_a_pair(configs, net):
+    for start, data in itertools.product(('', '_in1k-pre'), DATA):
         without, with_ = configs[net, start, data], configs[net, f'-drloc{start}', data]
         tokens = 'model.neck' if net in MAPS else 'model.backbone.out_type'
         found = {'.'.join(name.split('.')[:3]) for name in differences(without, with_)}
@@ -274,10 +274,9 @@ def test_the_loss_is_all_that_differs_within_a_pair(configs, net, data):
         assert head['preset'] == 'paper'  # 64 pairs
 
 
-@each_data
 @each_net
-def test_the_start_is_all_that_differs_in_fine_tuning(configs, net, data):
-    for loss in ('', '-drloc'):
+def test_the_start_is_all_that_differs_in_fine_tuning(configs, net):
+    for loss, data in itertools.product(('', '-drloc'), DATA):
         found = differences(configs[net, loss, data], configs[net, f'{loss}_in1k-pre', data])
         if net == 'cvt-13':  # weights exist of the official form only, which is another net
             assert {name.split('.')[0] for name in found} == {'model', 'optim_wrapper'}
@@ -291,12 +290,14 @@ def test_the_start_is_all_that_differs_in_fine_tuning(configs, net, data):
             assert found == {'model.backbone.init_cfg'}
 
 
-@each_data
 @each_net
-def test_the_preset_is_all_that_differs_in_official(configs, net, data):
-    paper, official = configs[net, '-drloc', data], configs[net, '-drloc-official', data]
+def test_the_preset_is_all_that_differs_in_official(configs, net):
+    official = configs[net, '-drloc-official', 'cifar100']
     changed = {f'model.head.{name}' for name in ('preset', *NETS[net].official)}
-    assert differences(paper, official) == {'custom_hooks', *changed}
+    for data in DATA:
+        pair = configs[net, '-drloc', data], configs[net, '-drloc-official', data]
+        assert differences(*pair) == {'custom_hooks', *changed}
+        assert pair[1]['custom_hooks'] == official['custom_hooks']
     head = official['model']['head']
     assert head['preset'] == 'official'
     assert head.get('pool') == ((3, 2, 1) if 'pool' in NETS[net].official else None)

@@ -8,6 +8,7 @@ import torch
 from mmengine import Config
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
+from read_recipes import read_recipe
 
 FOLDER = Path(__file__).parents[2] / 'configs/retrieval'
 # of the paper, section 4 and table 2: images, memory, momentum, iterations, topk
@@ -24,7 +25,7 @@ CATEGORY = [(variant, model, data) for variant in 'olr' for model in WIDTHS for 
 def recipe(variant, model, data):
     pattern = f'irt-{variant}-{model}_*{data}.py'
     (path,) = FOLDER.glob(f'irt-o-{model}_{data}.py' if variant == 'o' else pattern)
-    return Config.fromfile(path)
+    return read_recipe(path)
 
 
 @pytest.mark.parametrize(('variant', 'model', 'data'), CATEGORY)
@@ -161,7 +162,7 @@ def test_a_step_of_a_small_copy(name, batch):
 
 @pytest.mark.parametrize('path', sorted(FOLDER.glob('*.py')), ids=lambda path: path.stem)
 def test_loaders_say_what_the_classes_take(path):
-    cfg = Config.fromfile(path)
+    cfg = read_recipe(path)
     for part in ('train', 'val', 'test'):
         loader = cfg[f'{part}_dataloader']
         if loader is not None:

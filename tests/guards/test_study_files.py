@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
-from mmpretrain.registry import MODELS, TRANSFORMS
+from mmpretrain.registry import TRANSFORMS
+from read_recipes import read_recipe, shapes_of
 
 from vit_plugins.studies.grid import make_cells, read_study
 
@@ -16,10 +17,16 @@ FILES = [
 ]
 
 
+@cache
+def cells_of(file):
+    """Read a study and compose its cells of one seed."""
+    study = read_study(file)
+    return study, make_cells(replace(study, seeds=study.seeds[:1]))
+
+
 @pytest.mark.parametrize('file', FILES, ids=lambda path: path.stem)
 def test_cells_compose_and_their_parts_build(file):
-    study = read_study(file)
-    cells = make_cells(replace(study, seeds=study.seeds[:1]))
+    study, cells = cells_of(file)
     # One seed may choose a setting, by validation images; a comparison takes three.
     assert len(study.seeds) >= (3 if study.measure == 'test' else 1)
     assert f'tools/study.py {file.relative_to(ROOT)}' in file.read_text()
@@ -28,7 +35,7 @@ def test_cells_compose_and_their_parts_build(file):
         for cfg in cell.stages:
             if cfg.model not in built:
                 built.append(cfg.model)
-                MODELS.build(cfg.model)
+                shapes_of(cfg.model)
             for part in ('train', 'val', 'test'):
                 dataset = cfg[f'{part}_dataloader'].dataset
                 while 'dataset' in dataset:
@@ -42,15 +49,15 @@ BASES = sorted((ROOT / 'configs' / '_base_' / 'studies').glob('*.py'))
 @pytest.mark.parametrize('file', BASES, ids=lambda path: path.stem)
 def test_bases_are_configs_of_their_own(file):
     """Some are trained first, for cells to start from, and stand in no study file."""
-    cfg = Config.fromfile(file)
-    MODELS.build(cfg.model)
+    cfg = read_recipe(file)
+    assert shapes_of(cfg.model)
     assert cfg.train_cfg
 
 
 @pytest.mark.parametrize('file', FILES, ids=lambda path: path.stem)
 def test_what_cells_start_from_is_what_its_config_leaves(file):
-    study, seen = read_study(file), []
-    for cell in make_cells(replace(study, seeds=study.seeds[:1])):
+    seen = []
+    for cell in cells_of(file)[1]:
         backbone = cell.stages[0].model.backbone
         weights = backbone.get('init_cfg', {}).get('checkpoint') or cell.stages[0].load_from
         if not weights or (weights, backbone) in seen:
@@ -59,14 +66,14 @@ def test_what_cells_start_from_is_what_its_config_leaves(file):
         folder, kind, last = re.fullmatch(
             r'work_dirs/(\w+)/(iter|epoch)_(\d+)\.pth', weights
         ).groups()
-        first = Config.fromfile(ROOT / 'configs' / '_base_' / 'studies' / f'{folder}.py')
+        first = read_recipe(ROOT / 'configs' / '_base_' / 'studies' / f'{folder}.py')
         assert f'tools/train.py configs/_base_/studies/{folder}.py' in pre_training(file)
         assert first.train_cfg[f'max_{kind}s'] == int(last)
         assert shapes(backbone) == shapes(first.model.backbone)
 
 
 def shapes(backbone):
-    model = MODELS.build({k: v for k, v in backbone.items() if k != 'init_cfg'})
+    model = shapes_of({k: v for k, v in backbone.items() if k != 'init_cfg'})
     return {name: value.shape for name, value in model.state_dict().items()}
 
 

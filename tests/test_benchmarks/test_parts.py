@@ -13,6 +13,10 @@ from vit_plugins.benchmarks.setting import Setting
 from vit_plugins.resources import resource_root
 
 TOY = Setting(size='toy')
+IMAGE_SIDES = [
+    *('ours', 'official', 'official, uint8*', 'ours, float*'),
+    *('ours, resize by Pillow*', 'mmpretrain*'),
+]
 SIDES = {
     'GPSA': ['ours', 'timm'],
     'ConViT': ['ours', 'timm', 'vit*'],
@@ -22,10 +26,8 @@ SIDES = {
         *('ours', 'ours, one at a time'),
         *('torchvision v2*', 'torchvision v2, one draw*', 'kornia*'),
     ],
-    'SRC + 3-Augment': [
-        *('ours', 'official', 'official, uint8*', 'ours, float*'),
-        *('ours, resize by Pillow*', 'mmpretrain*'),
-    ],
+    'SRC + 3-Augment, JPEG': [*IMAGE_SIDES, 'ours, least_side'],
+    'SRC + 3-Augment, array': IMAGE_SIDES,
     '32 digits': ['ours', 'CachedImages', 'default_collate', 'pseudo_collate'],
     '4 JPEG': ['ours', 'mmpretrain*', 'official*'],
     'ONNX': ['ours', 'timm', 'convit*'],
@@ -37,6 +39,7 @@ SIDES = {
     'epoch': ['ours', 'model*', 'model + loader*'],
     'ViT': ['ours', 'timm'],
     'vit-plugins': ['ours', 'other*'],
+    'edgenext': ['ours'],
     'checkpoint of ConViT-toy write': ['ours', 'torch.save', 'mmengine'],
     'checkpoint of ConViT-toy read': ['ours', 'torch.load'],
 }  # * marks a limit, whose outputs are not compared

@@ -2,7 +2,7 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
@@ -156,3 +156,18 @@ def test_an_error_of_any_kind_is_a_problem_of_the_image(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, 'load', fail)
     assert image_problem(tmp_path / 'x.png') == 'Missing dimensions'
+
+
+@pytest.mark.parametrize('behind', [b'', b'\0' * 40, b'made by a camera'])
+def test_a_jpeg_with_its_end_mark_is_decoded_once(tmp_path, monkeypatch, behind):
+    Image.fromarray(NOISE).save(tmp_path / 'x.jpg')
+    with (tmp_path / 'x.jpg').open('ab') as file:
+        file.write(behind)
+    decoded = []
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', lambda image: decoded.append('Pillow'))
+    monkeypatch.setattr(
+        image_check, 'decode_photo', lambda *a, **k: (decoded.append('OpenCV'), ())
+    )
+    for later in (False, True):
+        assert image_check.inspect_image(tmp_path / 'x.jpg', decodes_later=later) == ImageReport()
+    assert decoded == (2 * ['Pillow', 'OpenCV'] if behind else ['OpenCV'])

@@ -103,7 +103,9 @@ def test_what_did_not_come_to_its_end_is_begun_anew_where_the_folder_was_named(t
     leave(tmp_path)
     assert claim(config(tmp_path)) == str(tmp_path)
     assert len(said) == 1
-    assert '--resume would go on with them' in said[0]
+    assert '--resume would have gone on with them' in said[0]
+    assert not list(tmp_path.glob('*.pth'))
+    assert list(tmp_path.glob('earlier_runs/1/*.pth'))
 
 
 def test_a_run_that_saved_nothing_gives_its_folder_free(tmp_path, said):

@@ -68,7 +68,10 @@ def check_free_batch(model):
         assert len(last) == size
 
 
-@pytest.mark.parametrize('name', BACKBONES)
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES if name != 'ConViT']
+
+
+@pytest.mark.parametrize('name', ['ConViT', *OTHERS])
 def test_backbone(name):
     check_free_batch(MODELS.build(BACKBONES[name]))
 

@@ -77,6 +77,6 @@ def test_the_tools_take_what_is_listed_and_nothing_else(name, monkeypatch):
 def test_recipes_for_own_photos_come_first():
     lines = list_entries().splitlines()
     assert lines[0] == 'for your own photos (vit-plugins train NAME --data-root DIR):'
-    assert [line.split()[0] for line in lines[1:4]] == ['photos', 'photos-scratch', 'similar']
+    assert [line.split()[0] for line in lines[1:5]] == list(SHORT_NAMES)
     for name in SHORT_NAMES:
         assert find_config(name).is_file()

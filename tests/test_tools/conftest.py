@@ -65,6 +65,16 @@ def export_tool() -> ModuleType:
 
 
 @pytest.fixture(scope='session')
+def look_tool() -> ModuleType:
+    return load_tool('look')
+
+
+@pytest.fixture(scope='session')
+def prune_tool() -> ModuleType:
+    return load_tool('prune')
+
+
+@pytest.fixture(scope='session')
 def publish_tool() -> ModuleType:
     return load_tool('publish')
 

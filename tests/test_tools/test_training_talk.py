@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,15 +109,21 @@ def signalled():
     HOOKS.module_dict.pop('SignalsOfATest')
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_says_how_to_go_on(photos, job, train_tool, signalled, capfd, number):
+OTHERS = [(signal.SIGINT, '130'), (getattr(signal, 'SIGUSR1', signal.SIGTERM), '75')]
+
+
+@pytest.mark.parametrize(
+    ('number', 'code'),
+    [(signal.SIGTERM, '75'), *(pytest.param(*x, marks=pytest.mark.slow) for x in OTHERS)],
+)
+def test_a_stop_says_how_to_go_on(photos, job, train_tool, signalled, capfd, number, code):
     added = ADDED.format(photos) + signalled.format(int(number), 4)
     before = signal.getsignal(number)
-    with pytest.raises(SystemExit, match='130'):
+    with pytest.raises(SystemExit, match=code):
         train_tool.main([str(job('stop', added)), '--work-dir', str(photos / 'w')])
     assert signal.getsignal(number) == before
     out = ''.join(capfd.readouterr())
-    assert f'Stopped; epoch_1.pth of {photos / "w"} is saved. To go on: ' in out
+    assert f'Stopped; iter_5.pth of {photos / "w"} is saved. To go on: ' in out
     assert '--resume' in out
 
 
@@ -137,3 +144,12 @@ def test_a_training_by_steps_saves_the_last_one_and_goes_on(
 def test_stopped_before_anything_was_saved(photos, train_tool):
     args = train_tool.parse_args(['x.py'])
     assert 'before anything was saved' in train_command.how_to_go_on(str(photos), args)
+
+
+@pytest.mark.parametrize('given', [['--resume', 'a/epoch_1.pth'], ['--resume=b.pth'], []])
+def test_the_line_to_go_on_names_no_older_checkpoint(tmp_path, train_tool, monkeypatch, given):
+    torch.save({'state_dict': {}}, tmp_path / 'iter_7.pth')
+    words = ['x.py', *given, '--seed', '3', '--work-dir', str(tmp_path)]
+    monkeypatch.setattr(sys, 'argv', ['tools/train.py', *words])
+    said = train_command.how_to_go_on(str(tmp_path), train_tool.parse_args(words))
+    assert said.endswith(f'vit-plugins train x.py --seed 3 --work-dir {tmp_path} --resume')

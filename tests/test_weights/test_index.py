@@ -22,11 +22,12 @@ ENTRIES = [
 RELEASED = [entry for entry in ENTRIES if 'Weights' in entry]
 
 
-@pytest.mark.parametrize('entry', ENTRIES, ids=lambda entry: entry['Name'])
-def test_entry_is_known_to_the_host(entry):
-    assert entry['Name'] in mmpretrain.list_models()
-    assert ModelHub._models_dict[entry['Name']].config == str(ROOT / entry['Config'])
-    assert (ROOT / entry['Config']).is_file()
+def test_entries_are_known_to_the_host():
+    known = set(mmpretrain.list_models())
+    for entry in ENTRIES:
+        assert entry['Name'] in known
+        assert ModelHub._models_dict[entry['Name']].config == str(ROOT / entry['Config'])
+        assert (ROOT / entry['Config']).is_file()
 
 
 @pytest.mark.parametrize('entry', RELEASED, ids=lambda entry: entry['Name'])

@@ -25,20 +25,45 @@ def said(monkeypatch) -> list[str]:
     return texts
 
 
-def test_newest_is_the_one_written_last_not_the_highest_number(tmp_path):
-    save(tmp_path / 'epoch_100.pth', age=50)  # an older, longer run in the same folder
-    expected = save(tmp_path / 'epoch_10.pth', age=1)
-    save(tmp_path / 'epoch_9.pth', age=2)
-    save(tmp_path / 'best_accuracy_top1_epoch_3.pth', age=0)  # has no optimiser
-    (tmp_path / 'last_checkpoint').write_text('/nowhere/epoch_7.pth')
+def test_newest_is_the_one_of_most_steps_whatever_its_date(tmp_path):
+    save(tmp_path / 'epoch_9.pth', age=0)
+    expected = save(tmp_path / 'epoch_10.pth', age=50)
+    save(tmp_path / 'best_accuracy_top1_epoch_30.pth', age=0)  # has no optimiser
+    (tmp_path / 'last_checkpoint').write_text('/nowhere/epoch_70.pth')
     assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
 
 
-def test_equal_times_are_told_apart_by_number(tmp_path):
-    save(tmp_path / 'iter_900.pth', age=1)
-    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == tmp_path / 'iter_900.pth'
-    expected = save(tmp_path / 'iter_1000.pth', age=1)
+def test_steps_and_epochs_are_compared_by_the_steps_in_the_files(tmp_path):
+    def content(steps):
+        return {'state_dict': {}, 'meta': {'iter': steps}}
+
+    epoch = save(tmp_path / 'epoch_2.pth', 0, content(200))
+    step = save(tmp_path / 'iter_250.pth', 0, content(250))
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == step
+    step.unlink()
+    save(tmp_path / 'iter_200.pth', 0, content(200))
+    assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == epoch
+
+
+def test_odd_files_are_skipped(tmp_path, said):
+    expected = save(tmp_path / 'epoch_1.pth', age=9)
+    (tmp_path / 'epoch_7.pth').symlink_to(tmp_path / 'nowhere')
+    (tmp_path / 'epoch_6.pth').mkdir()
+    (tmp_path / 'epoch_5.pth').write_bytes(b'')
+    (tmp_path / 'epoch_4.pth').symlink_to('epoch_4.pth')
+    strange = bytearray(expected.read_bytes())
+    strange[-22:-18] = b'\xff' * 4  # the end of the archive's table
+    (tmp_path / 'epoch_3.pth').write_bytes(strange)
+    flipped = bytearray(expected.read_bytes())
+    flipped[expected.read_bytes().index(bytes(100)) + 9] ^= 1  # in the weights
+    (tmp_path / 'epoch_2.pth').write_bytes(flipped)
+    (tmp_path / 'epoch_99999999999999999999999.pth').touch()
+    (tmp_path / 'best_a_epoch_1.pth').mkdir()
+    (tmp_path / 'config.py').touch()
     assert newest_checkpoint.newest_whole_checkpoint(tmp_path) == expected
+    names = [Path(text.split()[0]).name for text in said]
+    assert names == [f'epoch_{i}.pth' for i in range(7, 1, -1)]
+    assert newest_checkpoint.find_trained(tmp_path)[1] == expected
 
 
 @pytest.mark.parametrize('cut', [1, 700, 10**6])
@@ -98,33 +123,6 @@ def test_trained_classes(tmp_path):
     named = save(tmp_path / 'a.pth', 0, dict(meta=meta, state_dict={}))
     assert newest_checkpoint.trained_classes(str(named)) == ('cat', 'dog')
     assert newest_checkpoint.trained_classes(str(save(tmp_path / 'b.pth', 0))) is None
-
-
-def test_atomic_files_are_whole_or_absent(tmp_path, monkeypatch):
-    from vit_plugins.fileio.atomic_backend import AtomicLocalBackend
-
-    path, backend = tmp_path / 'new' / 'epoch_1.pth', AtomicLocalBackend()
-    backend.put(b'first', path)
-    assert os.listdir(path.parent) == ['epoch_1.pth']
-
-    def die(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, 'fsync', die)
-    with pytest.raises(KeyboardInterrupt):
-        backend.put(b'second', path)
-    monkeypatch.undo()
-    assert path.read_bytes() == b'first'
-    monkeypatch.setattr(os, 'replace', die)
-    with pytest.raises(KeyboardInterrupt):
-        backend.put(b'third', path.with_name('epoch_2.pth'))
-    monkeypatch.undo()
-    assert sorted(os.listdir(path.parent)) == [
-        'epoch_1.pth', 'epoch_1.pth.partial', 'epoch_2.pth.partial',
-    ]  # fmt: skip
-    backend.put(b'fourth', path)
-    assert path.read_bytes() == b'fourth'
-    assert not path.with_name('epoch_1.pth.partial').exists()
 
 
 def test_find_trained_looks_only_for_what_is_not_known(tmp_path):

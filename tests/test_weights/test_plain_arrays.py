@@ -119,10 +119,20 @@ def read(request, tmp_path, monkeypatch):
     return annotation if request.param == 'annotation' else checkpoint
 
 
-@pytest.mark.parametrize('name', FILES)
-def test_crafted_files_are_refused(read, name):
-    with pytest.raises(pickle.UnpicklingError, match=r'(epoch_1\.pth|gnd\.pkl) .*'):
-        read({'meta': [FILES[name]]})
+def refusal(read, content):
+    """Return the error that a file ends in, None if it is read."""
+    try:
+        read(content)
+    except (pickle.UnpicklingError, TypeError) as error:
+        return error
+    return None
+
+
+def test_crafted_files_are_refused(read):
+    for name, content in FILES.items():
+        error = refusal(read, {'meta': [content]})
+        assert type(error) is pickle.UnpicklingError, name
+        assert re.search(r'(epoch_1\.pth|gnd\.pkl) .*', str(error)), name
 
 
 @pytest.mark.parametrize('name', ['objects', 'array of fields'])
@@ -242,10 +252,9 @@ class TestOtherReaders:
         torch.save(content, tmp_path / 'other.pth')
         return torch.load(tmp_path / 'other.pth', weights_only=True)
 
-    @pytest.mark.parametrize('name', FILES)
-    def test_crafted_files_are_refused(self, name, tmp_path):
-        with pytest.raises((pickle.UnpicklingError, TypeError)):
-            self.load(FILES[name], tmp_path)
+    def test_crafted_files_are_refused(self, tmp_path):
+        for name, content in FILES.items():
+            assert refusal(lambda crafted: self.load(crafted, tmp_path), content), name
 
     def test_arrays_are_arrays(self, tmp_path):
         values = np.arange(6.0).reshape(2, 3)

@@ -12,6 +12,7 @@ PARTS = {
     'drloc': 'the localization loss: its form, and its share of a training step',
     'augment': 'crop and 3-Augment from JPEG, arrays and batches, against torchvision and kornia',
     'loader': 'data loaders: ways to collate, and pipelines of photos',
+    'encode': 'networks with published weights: photos encoded, nothing compared',
     'export': "exported ViTs in onnxruntime against timm's, exported and run the same way",
     'retrieval': 'exact Recall@1/10/100/1000 against faiss and others',
     'contrastive': 'the contrastive step with a memory against pytorch-metric-learning',

@@ -33,7 +33,7 @@ from .setting import Setting
 SINGLE = (('JPEG', 375, 500, 224, 12), ('JPEG', 1500, 2000, 224, 4), ('array', 256, 256, 224, 12))
 BATCHES = (('batch', 32, 32, 32, 512), ('batch', 256, 256, 224, 64))
 SOURCES = {
-    'toy': (('JPEG', 60, 80, 32, 3), ('array', 40, 40, 32, 3), ('batch', 32, 32, 32, 3)),
+    'toy': (('JPEG', 130, 160, 32, 3), ('array', 40, 40, 32, 3), ('batch', 32, 32, 32, 3)),
     'cpu': SINGLE + BATCHES,
     'gpu': BATCHES,
     'large': (('batch', 32, 32, 32, 4096), ('batch', 256, 256, 224, 512)),
@@ -41,6 +41,7 @@ SOURCES = {
 }
 # Of the norm of the pixels: resize and blur differ from Pillow's by tenths of a grey level.
 TOLERANCE = 0.02
+REDUCED = 'ours, least_side'  # LoadPhoto's argument, at twice the side of the crop
 Source = bytes | np.ndarray
 
 
@@ -104,6 +105,9 @@ def _single_sides(
         'ours': lambda item, draw: our_pinned(_bgr(item), draw),
         'official': lambda item, draw: official_pinned(_pillow(item), draw),
     }
+    if source == 'JPEG' and min(photos[0].shape[:2]) >= 4 * crop:  # else nothing is reduced
+        calls[REDUCED] = _pipeline(our_transforms(crop), 2 * crop)
+        pinned[REDUCED] = lambda item, draw: our_pinned(_bgr(item, 2 * crop), draw)
     outputs = {
         name: lambda pin=pin: [torch.stack([*map(pin, sources, draws)]).float()]
         for name, pin in pinned.items()
@@ -118,8 +122,10 @@ def _each(call: Callable[[Source], Any], sources: Sequence[Source]) -> Callable[
     return lambda: [call(item) for item in sources]
 
 
-def _bgr(item: Source) -> np.ndarray:
-    return decode_photo(item)[0] if isinstance(item, bytes) else item[:, :, ::-1]
+def _bgr(item: Source, least_side: int | None = None) -> np.ndarray:
+    if isinstance(item, bytes):
+        return decode_photo(item, least_side=least_side)[0]
+    return item[:, :, ::-1]
 
 
 def _pillow(item: Source) -> Image.Image:
@@ -128,12 +134,12 @@ def _pillow(item: Source) -> Image.Image:
     return Image.fromarray(item)
 
 
-def _pipeline(transforms: list[dict]) -> Callable[[Source], Tensor]:
+def _pipeline(transforms: list[dict], least_side: int | None = None) -> Callable[[Source], Tensor]:
     chain = compose([*transforms, dict(type='PackInputs')])
 
     def run(item: Source) -> Tensor:
         # an array costs everyone the same in either order of channels
-        img = decode_photo(item)[0] if isinstance(item, bytes) else item
+        img = _bgr(item, least_side) if isinstance(item, bytes) else item
         return chain({'img': img})['inputs']
 
     return run

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
+from multiprocessing import get_all_start_methods, get_context, set_start_method
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -128,6 +128,8 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
         pipe.send(None)
         return
     logging.disable(logging.INFO)  # the host's lines on initialisation
+    if 'fork' in get_all_start_methods():  # of loaders, as in the processes of commands
+        set_start_method('fork', force=True)
     try:
         torch.set_num_threads(setting.threads)
         torch.manual_seed(0)

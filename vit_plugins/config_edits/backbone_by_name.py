@@ -17,6 +17,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..fileio.quiet_log import without_information
+from ..weights.pretrained_models import pretrained_models
 from .walking import image_size, preprocessor_of, type_name, walk, walk_pipelines
 
 TIMM = 'timm/'  # how names of timm's models begin here
@@ -32,7 +33,7 @@ class Encoder:
         backbone: Its config, without weights.
         neck: Its config; None if there is none.
         normalisation: ``mean``, ``std`` and ``to_rgb`` of the data preprocessor.
-        size: Of the images that it is tested on.
+        size: Of its images, where nobody names another.
     """
 
     name: str
@@ -67,8 +68,9 @@ def _index_encoder(name: str) -> Encoder:
     given = preprocessor_of(cfg)
     normalisation = {key: given[key] for key in ('mean', 'std', 'to_rgb') if key in given}
     backbone = {k: v for k, v in model.backbone.items() if k not in ('init_cfg', '_scope_')}
-    try:
-        size = image_size(cfg)
+    row = pretrained_models().get(name)
+    try:  # DINOv2 can take 518 px, and is used with 224 as the table says
+        size = row.size if row else image_size(cfg)
     except ValueError:
         size = 224
     size = size if isinstance(size, int) else max(size)
@@ -94,7 +96,7 @@ def _timm_encoder(name: str) -> Encoder:
     return Encoder(name, backbone, None, normalisation, found.input_size[-1])
 
 
-def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Config:
+def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
     """Replace the backbone of a recipe, with neck, normalisation, image size and head to match.
 
     A recipe whose head needs what another kind of backbone does not give, as the localization
@@ -103,7 +105,7 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Args:
         cfg: A classification config, changed in place.
         encoder: What it gets.
-        size: Of the images. Default: that of the encoder.
+        size: Of the images.
 
     Returns:
         The same config.
@@ -111,10 +113,9 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Raises:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
     """
-    size = size or encoder.size
     before = cfg.model.backbone
-    backbone = ConfigDict(_with_size(encoder, size))
-    width, neck = _width(backbone, encoder, size)
+    backbone, neck = encoder_config(encoder, size)
+    width = _features(backbone, neck, size).shape[1]
     same = type_name(backbone) == type_name(before) and not neck
     if same:
         kept = ('out_type', 'drop_path_rate')
@@ -125,6 +126,29 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     preprocessor_of(cfg).update(encoder.normalisation)
     _set_size(cfg, size)
     return cfg
+
+
+def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None]:
+    """Return the configs of backbone and neck that make one vector of each image.
+
+    Args:
+        encoder: The encoder.
+        size: Of the images.
+
+    Raises:
+        ValueError: If the images do not fit the backbone, or it gives no vector for each.
+    """
+    backbone, neck = ConfigDict(_with_size(encoder, size)), encoder.neck
+    found = _features(backbone, neck, size)
+    if found.ndim == 4 and not neck:
+        neck = POOLING
+        found = _features(backbone, neck, size)
+    if found.ndim != 2:
+        raise ValueError(
+            f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
+            'vector for each: name a classifier, see configs/pretrained_models.yml'
+        )
+    return backbone, None if neck is None else ConfigDict(neck)
 
 
 def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
@@ -141,21 +165,6 @@ def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
         pair = isinstance(backbone.get('img_size'), list | tuple)
         backbone['img_size'] = (size, size) if pair else size
     return backbone
-
-
-def _width(backbone: dict, encoder: Encoder, size: int) -> tuple[int, dict | None]:
-    """Return the features of an image, and the neck that makes a vector of them."""
-    neck = encoder.neck
-    found = _features(backbone, neck, size)
-    if found.ndim == 4 and not neck:
-        neck = dict(POOLING)
-        found = _features(backbone, neck, size)
-    if found.ndim != 2:
-        raise ValueError(
-            f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
-            'vector for each: name a classifier, see configs/pretrained_models.yml'
-        )
-    return found.shape[1], neck
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from ..weights.pretrained_models import FILE, pretrained_models
 from .backbone_by_name import TIMM, Encoder, find_encoder, use_encoder
 from .pretrained import try_weights
 
+PUBLISHED = re.compile(r'-[0-9a-f]{8}\.pth$')  # the end of names that no other file has
+
 
 def follow_weights(
     cfg: Config, weights: str | None, backbone: str | None = None, size: int | None = None
@@ -29,13 +32,15 @@ def follow_weights(
         cfg: A recipe that says ``backbone_follows``; changed in place.
         weights: A name or a file; None: nothing is named.
         backbone: The name of the network that the file is for.
-        size: Of the images, if somebody named one.
+        size: Of the images, if somebody named one. Default: that of the table, else the one that
+            the model is tested with.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the recipe is for one backbone only, or none fits the weights.
+        ValueError: If the recipe is for one backbone only, none fits the weights, or the weights
+            have to be fetched by hand.
     """
     if not cfg.get('backbone_follows'):
         if backbone is not None:
@@ -44,15 +49,23 @@ def follow_weights(
                 'or photos-frozen, or set model.backbone in a config of your own'
             )
         return cfg
+    if weights is not None and weights.startswith(TIMM):
+        row = pretrained_models().get(weights)
+        address = f' ({row.address})' if row and row.address else ''
+        raise ValueError(
+            f'{weights} names a network of timm, whose weights are not fetched here: get the '
+            f'file{address} and name both, --pretrained FILE --backbone {weights}'
+        )
     name = backbone or _name_of(cfg, weights)
     encoder = find_encoder(name) if name else None
     if encoder is None and weights is not None:
         encoder = _fitting(cfg, weights)
     if encoder is None:
         return cfg
-    cfg = use_encoder(cfg, encoder, size)
-    print_log(f'Backbone: that of {encoder.name}, images of {size or encoder.size} px')
-    return cfg
+    row = pretrained_models().get(encoder.name)
+    size = size or (row.size if row else encoder.size)
+    print_log(f'Backbone: that of {encoder.name}, images of {size} px')
+    return use_encoder(cfg, encoder, size)
 
 
 def _name_of(cfg: Config, weights: str | None) -> str | None:
@@ -62,9 +75,11 @@ def _name_of(cfg: Config, weights: str | None) -> str | None:
     if weights in list_models():
         return weights
     file = Path(weights).name
+    if not PUBLISHED.search(file):
+        return None
     known = ((name, ModelHub._models_dict[name].weights or '') for name in list_models())
     found = [name for name, address in known if address.endswith(f'/{file}')]
-    return found[0] if len(found) == 1 else None  # several files are called pytorch_model.bin
+    return found[0] if found else None
 
 
 def _fitting(cfg: Config, file: str) -> Encoder | None:

@@ -13,13 +13,20 @@ from .walking import image_size, walk
 LEAST = 16
 
 
-def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = None) -> Config:
+def set_img_size(
+    cfg: Config,
+    size: int,
+    options: Mapping[str, Any] | None = None,
+    others_backbone: bool = False,
+) -> Config:
     """Read a recipe again for images of another size: pipelines and model follow.
 
     Args:
         cfg: A recipe as it was read from its file, which gives its size the name ``size``.
         size: Height and width of the images in pixels.
         options: Those of ``--cfg-options``, which are merged, too.
+        others_backbone: Whether the backbone may still be exchanged for another one, whose patches
+            are checked then.
 
     Returns:
         The config to go on with.
@@ -32,14 +39,11 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
     if size < LEAST:
         raise ValueError(f'--img-size must be at least {LEAST} pixels, got {size}')
     if 'size' in options and options['size'] != size:
-        raise ValueError(f'--img-size {size} and --cfg-options size={options["size"]}: name one')
-    for patch in {n['patch_size'] for n in walk(cfg.get('model')) if 'patch_size' in n}:
-        if isinstance(patch, int) and size % patch:
-            near = max(round(size / patch), 1) * patch
-            raise ValueError(
-                f'--img-size {size}: the model cuts images into patches of {patch} pixels, so the '
-                f'size must be a multiple of {patch}, {near} for one'
-            )
+        raise ValueError(
+            f'--img-size {size} and --cfg-options size={options["size"]}: give one of them'
+        )
+    if not others_backbone:
+        require_patches(cfg, size)
     try:
         found = apply_options(cfg, {**options, 'size': size})
     except UnusedSettingError as error:
@@ -51,5 +55,27 @@ def set_img_size(cfg: Config, size: int, options: Mapping[str, Any] | None = Non
             'photos-scratch'
         ) from None
     if image_size(found) not in (size, (size, size)):
-        raise ValueError(f'--img-size {size}: the pipelines of this recipe do not follow `size`')
+        raise ValueError(
+            f'--img-size {size}: the pipelines of this recipe do not follow `size`. Set the '
+            'sizes in a config of your own'
+        )
     return found
+
+
+def require_patches(cfg: Config, size: int) -> None:
+    """Check that a model can cut images of a size into whole patches.
+
+    Args:
+        cfg: A config.
+        size: Height and width of the images in pixels.
+
+    Raises:
+        ValueError: If it cannot.
+    """
+    for patch in {n['patch_size'] for n in walk(cfg.get('model')) if 'patch_size' in n}:
+        if isinstance(patch, int) and size % patch:
+            near = max(round(size / patch), 1) * patch
+            raise ValueError(
+                f'--img-size {size}: the model cuts images into patches of {patch} pixels, so the '
+                f'size must be a multiple of {patch}, {near} for one'
+            )

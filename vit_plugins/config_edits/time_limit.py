@@ -12,7 +12,7 @@ UNITS = {'h': 3600, 'm': 60, 's': 1}
 FORM = re.compile(r'(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?')
 
 
-def parse_time(text: str) -> float:
+def parse_time(text: str | float) -> float:
     """Read a duration.
 
     Args:
@@ -27,8 +27,9 @@ def parse_time(text: str) -> float:
     >>> parse_time('1h30m')
     5400.0
     """
-    found = FORM.fullmatch(text.strip().lower())
-    if text.strip().isdecimal():
+    text = str(text).strip()
+    found = FORM.fullmatch(text.lower())
+    if re.fullmatch(r'\d+(\.\d*)?', text):
         seconds = float(text)
     elif found and any(found.groups()):
         seconds = sum(

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
-    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 CLASSES = {'train': range(1, 101), 'test': range(101, 201)}  # as numbered in the file
 PUBLISHED = {
@@ -24,7 +22,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class CUBRetrieval(ListedImages):
+class CUBRetrieval(PublishedDataset):
     """11,788 photos of 200 birds: classes 1 to 100 for training, 101 to 200 for the test.
 
     ``train_test_split.txt``, which the host's ``CUB`` goes by, parts the images of each class
@@ -49,19 +47,11 @@ class CUBRetrieval(ListedImages):
         AnnotationError: If a list is broken or images are missing.
     """
 
+    SPLITS = tuple(CLASSES)
     SOURCE = (
         'CUB-200-2011: https://www.vision.caltech.edu/datasets/cub_200_2011/, unpacked so that '
         'DIR/CUB_200_2011/images.txt exists'
     )
-
-    def __init__(
-        self, data_root: str, split: str = 'train', check_counts: bool = True, **kwargs: Any
-    ) -> None:
-        require_split(split, tuple(CLASSES))
-        self.split = split
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:

@@ -8,6 +8,7 @@ import numpy as np
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
+from ._annotations import require_split
 from .splitting import stratified_split
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -57,8 +58,7 @@ class Digits(BaseDataset):
     METAINFO = {'classes': tuple('0123456789')}
 
     def __init__(self, split: str = 'train', seed: int = 0, **kwargs: Any) -> None:
-        if split not in SPLITS:
-            raise ValueError(f'split must be one of {", ".join(SPLITS)}, got {split!r}')
+        require_split(split, SPLITS)
         self.split = split
         self.seed = seed
         kwargs.setdefault('ann_file', '')

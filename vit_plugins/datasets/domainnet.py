@@ -10,12 +10,11 @@ from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
-    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 COLUMNS = ('path', 'label')
 SPLITS = ('train', 'test')
@@ -31,7 +30,7 @@ PUBLISHED = {  # images to train with and to test with
 
 
 @DATASETS.register_module()
-class DomainNet(ListedImages):
+class DomainNet(PublishedDataset):
     """One of six domains with the same 345 classes, and its official lists.
 
     On the disk, as published::
@@ -60,6 +59,7 @@ class DomainNet(ListedImages):
         AnnotationError: If a list is broken or images are missing.
     """
 
+    SPLITS = SPLITS
     IS_CLASSIFICATION = True
     SOURCE = (
         'DomainNet, cleaned version: http://ai.bu.edu/M3SDA/, the lists from '
@@ -78,14 +78,10 @@ class DomainNet(ListedImages):
         check_counts: bool = True,
         **kwargs: Any,
     ) -> None:
-        require_split(split, SPLITS)
         if domain not in PUBLISHED:
             raise ValueError(f'domain must be one of {", ".join(PUBLISHED)}, got {domain!r}')
         self.domain = domain
-        self.split = split
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, split, check_counts, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, domain: str) -> list[Path]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
-    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 from .folder_scan import list_images
 
 _IDS = """
@@ -45,7 +43,7 @@ PUBLISHED = {'train': 126_689, 'val': 5_000}
 
 
 @DATASETS.register_module()
-class ImageNet100(ListedImages):
+class ImageNet100(PublishedDataset):
     """126,689 images to train and 5,000 to test of a hundred classes, out of ImageNet-1k.
 
     It reads the folder of the host's ``ImageNet``, which may hold the other classes, too::
@@ -72,21 +70,14 @@ class ImageNet100(ListedImages):
         AnnotationError: If a class has no folder, or a list is broken or images are missing.
     """
 
+    SPLITS = tuple(PUBLISHED)
+    TEST_SPLITS = ('val',)
     METAINFO = {'classes': tuple(IMAGENET_CATEGORIES[label] for label in IMAGENET_LABELS)}
     IS_CLASSIFICATION = True
     SOURCE = (
         'ImageNet-1k (ILSVRC 2012): https://image-net.org/challenges/LSVRC/2012/, unpacked so '
         'that DIR/train/n01558993 and DIR/val exist; the other 900 classes may be left out'
     )
-
-    def __init__(
-        self, data_root: str, split: str = 'train', check_counts: bool = True, **kwargs: Any
-    ) -> None:
-        require_split(split, tuple(PUBLISHED))
-        self.split = split
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split == 'val')
-        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:

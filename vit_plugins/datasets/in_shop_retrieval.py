@@ -10,14 +10,13 @@ from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
-    ListedImages,
     dense_labels,
     read_number,
     read_rows,
     read_text,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 COLUMNS = ('image_name', 'item_id', 'evaluation_status')
 STATUSES = ('train', 'query', 'gallery')
@@ -31,7 +30,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class InShopRetrieval(ListedImages):
+class InShopRetrieval(PublishedDataset):
     """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
 
     The host's ``InShop`` labels a query with a list of places in the gallery, for score
@@ -56,6 +55,8 @@ class InShopRetrieval(ListedImages):
         AnnotationError: If the list is broken or images are missing.
     """
 
+    SPLITS = tuple(PARTS)
+    TEST_SPLITS = tuple(part for part in PARTS if part != 'train')
     SOURCE = (
         'In-Shop Clothes Retrieval: '
         'https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html, '
@@ -70,12 +71,8 @@ class InShopRetrieval(ListedImages):
         check_counts: bool = True,
         **kwargs: Any,
     ) -> None:
-        require_split(split, tuple(PARTS))
-        self.split = split
         self.img_folder = img_folder
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split != 'train')
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, split, check_counts, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:

@@ -20,6 +20,12 @@ EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
 OPENCV_BEFORE_5 = int(cv2.__version__.split('.')[0]) < 5  # does not turn WebP files upright
 ORIENTATION = 0x0112  # the EXIF entry
+# How many times smaller to its flags: of a colour image, of a grey one.
+REDUCED = {
+    8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
+    4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
+    2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
+}
 FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
 
 # What Pillow and OpenCV raise at damaged files, most of it in no document of theirs.
@@ -92,7 +98,7 @@ def _decode_with_notes(
         if size is None:
             raise UndecodableError('it is damaged: a JPEG file that says no size')
         limits.require(size)
-        return _decode(data, _jpeg_flag(data, least_side, grey)), ()
+        return _decode(data, _jpeg_flag(min(size), least_side, grey)), ()
     try:
         image = open_within(data, limits)
     except TooLargeError:
@@ -145,16 +151,12 @@ def _flag(grey: bool) -> int:
     return cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
 
 
-def _jpeg_flag(data: bytes, least_side: int | None, grey: bool) -> int:
-    if least_side is None or grey:
-        return _flag(grey)
-    with Image.open(BytesIO(data)) as image:
-        shrink = min(image.size) // least_side
-    if shrink >= 8:
-        return cv2.IMREAD_REDUCED_COLOR_8
-    if shrink >= 4:
-        return cv2.IMREAD_REDUCED_COLOR_4
-    return cv2.IMREAD_REDUCED_COLOR_2 if shrink >= 2 else cv2.IMREAD_COLOR
+def _jpeg_flag(side: int, least_side: int | None, grey: bool) -> int:
+    shrink = 1 if least_side is None else side // least_side
+    for factor, flags in REDUCED.items():
+        if shrink >= factor:
+            return flags[grey]
+    return _flag(grey)
 
 
 def _is_turned_webp(image: Image.Image) -> bool:

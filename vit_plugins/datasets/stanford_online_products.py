@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from mmpretrain.registry import DATASETS
 
 from ._annotations import (
-    ListedImages,
     dense_labels,
     read_number,
     read_rows,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 COLUMNS = ('image_id', 'class_id', 'super_class_id', 'path')
 PUBLISHED = {
@@ -24,7 +22,7 @@ PUBLISHED = {
 
 
 @DATASETS.register_module()
-class StanfordOnlineProducts(ListedImages):
+class StanfordOnlineProducts(PublishedDataset):
     """120,053 photos of 22,634 articles; those to test with are of other articles.
 
     The test part is searched for each of its own images (leave-one-out). On the disk, as
@@ -48,19 +46,11 @@ class StanfordOnlineProducts(ListedImages):
         AnnotationError: If a list is broken or images are missing.
     """
 
+    SPLITS = tuple(PUBLISHED)
     SOURCE = (
         'Stanford Online Products: https://cvgl.stanford.edu/projects/lifted_struct/, unpacked '
         'so that DIR/Stanford_Online_Products/Ebay_train.txt exists'
     )
-
-    def __init__(
-        self, data_root: str, split: str = 'train', check_counts: bool = True, **kwargs: Any
-    ) -> None:
-        require_split(split, tuple(PUBLISHED))
-        self.split = split
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split == 'test')
-        super().__init__(data_root, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:

@@ -9,12 +9,11 @@ from mmpretrain.registry import DATASETS
 
 from ._annotations import (
     AnnotationError,
-    ListedImages,
     read_number,
     read_rows,
     require_counts,
-    require_split,
 )
+from ._published_dataset import PublishedDataset
 
 COLUMNS = ('path', 'label')
 NUM_CLASSES = {
@@ -43,7 +42,7 @@ PUBLISHED = {'train': 800, 'val': 200, 'trainval': 1_000}
 
 
 @DATASETS.register_module()
-class VTAB1k(ListedImages):
+class VTAB1k(PublishedDataset):
     """One task of the Visual Task Adaptation Benchmark, out of lists of images.
 
     Settings are chosen on 'val' after training on 'train'; then one trains on both, 'trainval',
@@ -77,6 +76,8 @@ class VTAB1k(ListedImages):
         AnnotationError: If a list is broken or images are missing.
     """
 
+    SPLITS = tuple(LISTS)
+    TEST_SPLITS = ('val', 'test')
     IS_CLASSIFICATION = True
     SOURCE = (
         'VTAB-1k as folders and lists: vtab-1k.zip of https://github.com/luogen1996/RepAdapter '
@@ -93,15 +94,11 @@ class VTAB1k(ListedImages):
         check_counts: bool = True,
         **kwargs: Any,
     ) -> None:
-        require_split(split, tuple(LISTS))
         if task not in NUM_CLASSES:
             raise ValueError(f'task must be one of {", ".join(NUM_CLASSES)}, got {task!r}')
         self.task = task
-        self.split = split
-        self.check_counts = check_counts
-        kwargs.setdefault('test_mode', split in ('val', 'test'))
         kwargs.setdefault('metainfo', {'classes': tuple(map(str, range(NUM_CLASSES[task])))})
-        super().__init__(data_root, **kwargs)
+        super().__init__(data_root, split, check_counts, **kwargs)
 
     @staticmethod
     def annotation_files(data_root: str, task: str, split: str = 'trainval') -> list[Path]:

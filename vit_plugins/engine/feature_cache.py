@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,9 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
+from torch.utils.data import Dataset
 
+from ..fileio.array_files import read_npz
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
 
@@ -40,7 +42,17 @@ def photo_key(info: Mapping[str, Any], place: str) -> str:
     return sha256(words.encode(errors='surrogateescape')).hexdigest()[:32]
 
 
-def features_file(model: ImageClassifier, settings: Mapping[str, Any], folder: str) -> Path:
+def photo_keys(dataset: Dataset, part: str) -> list[str]:
+    """Return the key of each image of a dataset, see :func:`photo_key`.
+
+    Args:
+        dataset: The dataset.
+        part: What tells it from others of this run.
+    """
+    return [photo_key(dataset.get_data_info(i), f'{part} {i}') for i in range(len(dataset))]
+
+
+def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:
     """Return where the features of a folder are kept.
 
     Args:
@@ -49,7 +61,7 @@ def features_file(model: ImageClassifier, settings: Mapping[str, Any], folder: s
         folder: The folder of the photos.
     """
     digest = sha256(weights_digest(model.state_dict()).encode())
-    digest.update(repr(sorted(settings.items())).encode())
+    digest.update(repr(settings).encode())
     digest.update(os.fsencode(os.path.realpath(folder)))
     return cache_folder('frozen_features') / f'{digest.hexdigest()[:24]}.npz'
 
@@ -67,11 +79,10 @@ class FeatureCache:
         self.path = path
         self._new = False
         self._features: dict[str, np.ndarray] = {}
-        try:
-            with np.load(path) as file:
-                self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            pass  # absent or damaged
+        # absent or damaged: nothing is known
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = read_npz(path)
+            self._features = dict(zip(kept['photos'].tolist(), kept['features'], strict=True))
 
     def __repr__(self) -> str:
         return f'FeatureCache({str(self.path)!r}), {len(self._features)} photos'
@@ -110,4 +121,4 @@ class FeatureCache:
             part.replace(self.path)
             self._new = False
         except OSError as error:
-            print_log(f'The features are not kept for another training: {error}', 'current')
+            print_log(f'The features are not kept for another training: {error}')

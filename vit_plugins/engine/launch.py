@@ -71,7 +71,9 @@ def read_config(
     try:
         cfg = read_config_file(args.config)
         if getattr(args, 'img_size', None) is not None:
-            cfg = set_img_size(cfg, args.img_size, options)
+            named = getattr(args, 'pretrained', None) or getattr(args, 'backbone', None)
+            follows = bool(cfg.get('backbone_follows') and named)
+            cfg = set_img_size(cfg, args.img_size, options, others_backbone=follows)
         else:
             cfg = apply_options(cfg, options)
     except (ValueError, FileNotFoundError) as error:

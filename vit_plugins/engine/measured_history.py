@@ -49,7 +49,7 @@ class History:
     def layer_means(self) -> np.ndarray:
         """Return the non-locality of each layer as the mean of its heads, shape (E, L)."""
         layers = self.values(NONLOCALITY)
-        return np.array([[np.mean(heads) for heads in found] for found in layers])
+        return np.array([[np.mean(np.array(h, float)) for h in found] for found in layers])
 
 
 def nonlocality_name(mode: str) -> str:

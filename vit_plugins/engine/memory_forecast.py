@@ -22,7 +22,7 @@ def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
     """Return the bytes that a forward pass keeps for the backward pass.
 
     Args:
-        call: The forward pass, on any device, the meta device included.
+        call: The forward pass, on any device.
         module: Its parameters are not counted.
     """
     parameters = module.parameters() if module is not None else ()
@@ -40,26 +40,22 @@ def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def activation_bytes(backbone: nn.Module, height: int, width: int) -> int | None:
+def activation_bytes(backbone: nn.Module, height: int, width: int) -> int:
     """Return the bytes that a backbone keeps of one image for the backward pass.
 
-    Nothing is computed: shapes alone go through a copy on the meta device.
+    A copy is shown two black images, so that neither the backbone nor random streams change.
 
     Args:
-        backbone: The backbone; it stays as it is.
+        backbone: The backbone, on any device.
         height: Of the image.
         width: Of the image.
-
-    Returns:
-        None of a backbone whose shapes depend on numbers.
     """
-    copy = deepcopy(backbone).to('meta')
+    copy = deepcopy(backbone)
     copy.train()
-    images = torch.empty(IMAGES, 3, height, width, device='meta')
-    try:
+    device = next(copy.parameters()).device
+    images = torch.zeros(IMAGES, 3, height, width, device=device)
+    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
         return kept_bytes(lambda: copy(images), copy) // IMAGES
-    except (RuntimeError, NotImplementedError, TypeError, ValueError):
-        return None
 
 
 def step_bytes(runner: Runner) -> int | None:
@@ -72,7 +68,8 @@ def step_bytes(runner: Runner) -> int | None:
         runner: The runner of a training.
 
     Returns:
-        Bytes on each device; None if it cannot be forecast, or the backbone is frozen.
+        Bytes on each device; None of a model without a backbone, a frozen one, of images whose
+        size the config does not tell, or of a backbone that two black images cannot be shown.
     """
     model = bare_model(runner.model)
     backbone = getattr(model, 'backbone', None)
@@ -84,8 +81,9 @@ def step_bytes(runner: Runner) -> int | None:
     except ValueError:
         return None
     height, width = (size, size) if isinstance(size, int) else size
-    activations = activation_bytes(backbone, height, width)
-    if activations is None:
+    try:
+        activations = activation_bytes(backbone, height, width)
+    except Exception:  # of any backbone, of any kind: a forecast ends no training
         return None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return weights + NUMBERS * sum(_trained(model)) + batch_size * activations

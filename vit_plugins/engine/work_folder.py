@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from ..fileio.run_record import RECORD, read_record
 from .class_change import class_change
 
 LOCK = 'run.lock'
+EARLIER = 'earlier_runs'
+OF_A_RUN = re.compile(r'(?:epoch|iter)_\d+\.pth|best_.+\.pth')
 
 
 class WorkFolderError(ValueError):
@@ -149,6 +152,8 @@ def _claim(cfg: Config, numbered: bool) -> int:
             continue
         reason = None if resuming else _objection(folder, planned_classes(cfg), numbered)
         if reason is None:
+            if not resuming:
+                _set_aside(folder)
             if reasons:
                 print_log(f'{reasons[0]}. This run is put into {folder}')
             cfg.work_dir = folder
@@ -183,11 +188,23 @@ def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> st
         return 'holds a finished run'
     if numbered:
         return 'holds a run that did not come to its end (--resume goes on with it)'
-    print_log(
-        f'{folder} holds checkpoints of a run that did not come to its end. This run begins anew '
-        'and replaces them; --resume would go on with them'
-    )
     return None
+
+
+def _set_aside(folder: str) -> None:
+    """Move the checkpoints of a run that is begun anew, so that none passes for one of the new."""
+    found = [path for path in Path(folder).glob('*.pth') if OF_A_RUN.fullmatch(path.name)]
+    if not found:
+        return
+    places = (Path(folder, EARLIER, str(number)) for number in itertools.count(1))
+    place = next(place for place in places if not place.exists())
+    place.mkdir(parents=True)
+    for path in found:
+        path.rename(place / path.name)
+    print_log(
+        f'{folder} held checkpoints of a run that did not come to its end. This run begins anew; '
+        f'they are moved to {place} (--resume would have gone on with them)'
+    )
 
 
 def run_on_other_classes(folder: str, classes: Sequence[str] | None) -> str | None:

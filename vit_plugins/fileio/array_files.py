@@ -76,7 +76,7 @@ def _in_words(path: str | Path) -> AbstractContextManager:
         text = text.removeprefix('ArrayFileError: ')
         return ArrayFileError(f'{path} is no whole file of arrays: {text}')
 
-    return documented_errors(OSError, otherwise=told)
+    return documented_errors(otherwise=told)
 
 
 def _read_array(file: BinaryIO, size: int) -> np.ndarray:

@@ -52,7 +52,7 @@ def read_faiss_file(path: str | Path) -> FaissFile:
         return FaissFileError(f'{path} is no whole index of faiss: {text}')
 
     content = memoryview(np.fromfile(path, np.uint8))
-    with documented_errors(OSError, otherwise=told):
+    with documented_errors(otherwise=told):
         reader = _Reader(content)
         kind = bytes(reader.take(4))
         found = FaissFile(reader.graph() if kind == GRAPH else reader.flat(kind), kind == GRAPH)

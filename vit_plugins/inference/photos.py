@@ -22,6 +22,9 @@ from torch.utils.data import DataLoader, Dataset
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets
 from ..datasets.image_check import ImageReport, inspect_image
+from ..datasets.photo_decoding import UndecodableError
+from ..datasets.photo_limits import LIMITS
+from ..datasets.transforms.load_photo import LoadPhoto
 from ..evaluation.functional.finite import first_non_finite
 from ..fileio.progress_bar import tracked
 from .downloading import DownloadError, downloaded, is_address
@@ -171,6 +174,9 @@ class _Reader(Dataset):
         self.pipeline = pipeline
         loader = pipeline.transforms[0]
         self.grey = getattr(loader, 'color_type', 'color') == 'grayscale'
+        self.limits = getattr(loader, 'limits', LIMITS)
+        # another loader than ours may fill a JPEG with grey or return nothing
+        self.decodes = isinstance(loader, LoadPhoto) and not loader.ignore_empty
 
     def __len__(self) -> int:
         return len(self.images)
@@ -195,8 +201,13 @@ class _Reader(Dataset):
 
     def _packed(self, path: str) -> tuple[dict | None, ImageReport]:
         # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
-        report = inspect_image(path)
-        return None if report.problem else self.pipeline({'img_path': path}), report
+        report = inspect_image(path, self.limits, decodes_later=self.decodes)
+        if report.problem:
+            return None, report
+        try:
+            return self.pipeline({'img_path': path}), report
+        except UndecodableError as error:
+            return None, ImageReport(str(error.__cause__ or error))
 
 
 def _answers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -24,6 +24,7 @@ from .search import Answer, Match
 THUMBNAIL = 320  # pixels
 VIEW = 640  # what a click on a thumbnail shows
 SHEET_PICTURE = 160
+QUERY = (204, 102, 0)  # the colour of its frame on a sheet
 ROWS_PER_SHEET = 20
 STYLE = """
 :root{color-scheme:light dark;--back:#fff;--text:#1a1a1a;--frame:#b34700;--soft:#eee}
@@ -85,7 +86,7 @@ def write_json(
 
 
 def _as_entry(match: Match) -> dict[str, Any]:
-    entry = {'image': match.path, 'similarity': round(match.similarity, 6)}
+    entry = {'image': match.photo.path, 'similarity': round(match.similarity, 6)}
     return {**entry, 'alike': [_as_entry(m) for m in match.alike]} if match.alike else entry
 
 
@@ -101,23 +102,18 @@ def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
     """
     files = []
     for start in range(0, len(answers), ROWS_PER_SHEET):
-        rows = [
-            [
-                Picture(_for_sheet(answer.query), f'query\n{_name(answer.query)}', (204, 102, 0)),
-                *(
-                    Picture(_for_sheet(photo.path), f'{similarity:.3f}\n{_name(photo.path)}')
-                    for similarity, photo, _ in answer.found
-                ),
-            ]
-            for answer in answers[start : start + ROWS_PER_SHEET]
-        ]
+        part = answers[start : start + ROWS_PER_SHEET]
+        shown = {path: (_picture(path).thumbnail, _name(path)) for path in _shown(part, False)}
+        rows = [[_cell('query', *shown[answer.query], frame=QUERY)] for answer in part]
+        for row, answer in zip(rows, part, strict=True):
+            row += [_cell(f'{m.similarity:.3f}', *shown[m.photo.path]) for m in answer.found]
         files.append(folder / f'sheet_{len(files) + 1:03}.png')
         picture_sheet(rows, SHEET_PICTURE).save(files[-1])
     return files
 
 
-def _for_sheet(path: str) -> Image.Image:
-    return fit_into(_picture(path).thumbnail, SHEET_PICTURE)
+def _cell(words: str, picture: Image.Image, name: str, **settings: Any) -> Picture:
+    return Picture(picture, f'{words}\n{name}', **settings)
 
 
 def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
@@ -130,45 +126,62 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     """
     for name in ('thumbnails', 'photos'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for path in dict.fromkeys(path for answer in answers for path in _shown(answer)):
-        picture = _picture(path)
-        picture.thumbnail.save(folder / _file_name('thumbnails', path), quality=85)
-        (folder / _file_name('photos', path)).write_bytes(picture.view)
+    photos = {path: _save_photo(path, folder) for path in _shown(answers, True)}
     title = html.escape(printable(title))
     parts = [HEAD.format(title=title, style=STYLE)]
     if len(answers) > 1:
         parts += ['<nav aria-label="Queries"><details><summary>All queries</summary><ol>']
         parts += [
-            f'<li><a href="#query-{number}">{_words(answer.query)}</a></li>'
+            f'<li><a href="#query-{number}">{photos[answer.query].words}</a></li>'
             for number, answer in enumerate(answers, 1)
         ]
         parts.append('</ol></details></nav>')
     parts.append('<main id="results">')
     for number, answer in enumerate(answers, 1):
-        parts += _section(number, answer)
+        parts += _section(number, answer, photos)
     parts.append('</main>\n</body>\n</html>')
     page = folder / 'index.html'
     page.write_text('\n'.join(parts) + '\n', encoding='utf-8')
     return page
 
 
-def _shown(answer: Answer) -> Iterator[str]:
-    yield answer.query
-    for match in answer.found:
-        yield match.path
-        yield from (other.path for other in match.alike)
+def _shown(answers: Sequence[Answer], with_alike: bool) -> dict[str, None]:
+    """Return the photos of the answers, each once: queries, what was found, what is alike."""
+    matches = [match for answer in answers for match in answer.found]
+    if with_alike:
+        matches += [other for match in matches for other in match.alike]
+    return dict.fromkeys([a.query for a in answers] + [m.photo.path for m in matches])
 
 
-def _section(number: int, answer: Answer) -> Iterator[str]:
+@dataclass(frozen=True)
+class _PagePhoto:
+    """A photo that lies beside the page: its name in HTML, its file, and whether it is gone."""
+
+    words: str
+    file: str
+    is_there: bool
+
+
+def _save_photo(path: str, folder: Path) -> _PagePhoto:
+    picture = _picture(path)
+    place = path if is_address(path) else os.path.abspath(path)
+    file = hashlib.sha256(os.fsencode(place)).hexdigest()[:16] + '.jpg'
+    picture.thumbnail.save(folder / 'thumbnails' / file, quality=85)
+    (folder / 'photos' / file).write_bytes(picture.view)
+    return _PagePhoto(html.escape(_name(path)), file, picture.is_there)
+
+
+def _section(number: int, answer: Answer, photos: Mapping[str, _PagePhoto]) -> Iterator[str]:
+    query = photos[answer.query]
     yield f'<section aria-labelledby="query-{number}">'
-    yield f'<h2 id="query-{number}">{_words(answer.query)}</h2>'
+    yield f'<h2 id="query-{number}">{query.words}</h2>'
     yield '<ol>'
-    yield f'<li class="query">{_figure(answer.query, "query")}</li>'
+    yield f'<li class="query">{_figure(query, "query")}</li>'
     for rank, match in enumerate(answer.found, 1):
-        yield f'<li>{_figure(match.path, _caption(rank, match))}'
+        yield f'<li>{_figure(photos[match.photo.path], f"{rank}: {match.similarity:.3f}")}'
         if match.alike:
             yield f'<details><summary>{len(match.alike)} more alike</summary>'
-            yield from (_figure(m.path, f'{m.similarity:.3f}') for m in match.alike)
+            yield from (_figure(photos[m.photo.path], f'{m.similarity:.3f}') for m in match.alike)
             yield '</details>'
         yield '</li>'
     yield '</ol>'
@@ -177,27 +190,13 @@ def _section(number: int, answer: Answer) -> Iterator[str]:
     yield '</section>'
 
 
-def _caption(rank: int, match: Match) -> str:
-    return f'{rank}: {match.similarity:.3f}'
-
-
-def _figure(path: str, caption: str) -> str:
-    gone = '' if _picture(path).is_there else '<br><strong>the file is gone</strong>'
-    words = f'{html.escape(caption)}<br>{_words(path)}{gone}'
+def _figure(photo: _PagePhoto, caption: str) -> str:
+    gone = '' if photo.is_there else '<br><strong>the file is gone</strong>'
     return (
-        f'<figure><a href="{_file_name("photos", path)}"><img loading="lazy" '
-        f'src="{_file_name("thumbnails", path)}" alt="{html.escape(caption)}: {_words(path)}"></a>'
-        f'<figcaption>{words}</figcaption></figure>'
+        f'<figure><a href="photos/{photo.file}"><img loading="lazy" '
+        f'src="thumbnails/{photo.file}" alt="{caption}: {photo.words}"></a>'
+        f'<figcaption>{caption}<br>{photo.words}{gone}</figcaption></figure>'
     )
-
-
-def _file_name(folder: str, path: str) -> str:
-    place = path if is_address(path) else os.path.abspath(path)
-    return f'{folder}/{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.jpg'
-
-
-def _words(path: str) -> str:
-    return html.escape(_name(path))
 
 
 def _name(path: str) -> str:

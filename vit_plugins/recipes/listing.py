@@ -20,7 +20,8 @@ IMG_SIZE = re.compile(r'(?:\bimg_size=|^size = )(\d+)', re.MULTILINE)
 SCALE = re.compile(r'\bscale=\(?(\d+)')
 # Recipes for people's own photos: what they do.
 SHORT_NAMES = {
-    'photos': 'name what is on a photo: from weights trained on ImageNet-1k',
+    'photos-frozen': 'name what is on a photo, in minutes on a CPU: features computed once',
+    'photos': 'the same, all layers trained on from weights of ImageNet-1k',
     'photos-scratch': 'the same from random weights: smaller images, no download',
     'similar': 'find similar photos, of kinds that training never saw',
 }

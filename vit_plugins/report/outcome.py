@@ -32,6 +32,7 @@ class Outcome:
         train_accuracy: Percent, of training images without augmentation at the end.
         last_accuracy: Percent, of the validation at the end.
         baselines: Percent by name.
+        frozen: Whether only a classifier of frozen features was fitted.
     """
 
     epoch: int
@@ -42,6 +43,7 @@ class Outcome:
     train_accuracy: float | None = None
     last_accuracy: float | None = None
     baselines: Mapping[str, float | str] | None = None
+    frozen: bool = False
 
 
 def write_outcome(folder: str | Path, outcome: Outcome) -> None:
@@ -102,9 +104,10 @@ def report(outcome: Outcome) -> Iterator[str]:
         best = max((v for v in outcome.baselines.values() if isinstance(v, float)), default=0.0)
         accuracy = 100 * np.trace(outcome.confusion) / outcome.confusion.sum()
         if accuracy <= best and accuracy < 100:
+            longer = '' if outcome.frozen else 'train longer (--epochs), '
             yield (
-                'the network is not better than that: train longer (--epochs), with larger '
-                'images (--img-size) or from other weights (--pretrained)'
+                f'the network is not better than that: {longer}take larger images (--img-size) '
+                'or other weights (--pretrained)'
             )
     for line in warnings(outcome):
         yield f'note: {line}'
@@ -122,7 +125,8 @@ def warnings(outcome: Outcome) -> Iterator[str]:
     if counts and max(counts.values()) > UNEVEN * min(counts.values()):
         yield (
             f'the largest class has {max(counts.values())} training images and the smallest '
-            f'{min(counts.values())}: --balance sampler or loss gives rare classes more weight'
+            f'{min(counts.values())}: --balance {"loss" if outcome.frozen else "sampler or loss"} '
+            'gives rare classes more weight'
         )
     validated = outcome.confusion.sum(axis=1)
     few = [name for name, n in zip(outcome.classes, validated, strict=True) if n < FEW_VALIDATED]

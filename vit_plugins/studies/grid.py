@@ -182,6 +182,7 @@ def _make_cell(
 
 def _read_base(base: str, data: str | None) -> Config:
     cfg = read_config_file(base)
+    cfg.pop('machine_steps', None)  # all cells alike
     return cfg if data is None else apply_data(cfg, data)
 
 

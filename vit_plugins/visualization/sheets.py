@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..fileio.printable_text import printable
+from ..fileio.printable_text import printable_lines
 
 MARGIN = 6
 FONT_SIZE = 12
@@ -47,6 +47,8 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
         raise ValueError('a sheet of no pictures: give at least one row with a picture')
     font = ImageFont.load_default(FONT_SIZE)
     line = FONT_SIZE + 3
+    lines = {words for p in pictures for words in p.caption.splitlines()}
+    shown = dict(zip(lines, printable_lines(lines), strict=True))
     text = line * max(p.caption.count('\n') + 1 if p.caption else 0 for p in pictures)
     step_x, step_y = cell + 2 * MARGIN, cell + text + 2 * MARGIN
     columns = max(len(row) for row in rows)
@@ -64,7 +66,7 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
                 box = (x - 3, y - 3, x + fitted.width + 2, y + fitted.height + 2)
                 pen.rectangle(box, outline=picture.frame, width=3)
             for k, words in enumerate(picture.caption.splitlines()):
-                words = _cut(printable(words), cell, font)
+                words = _cut(shown[words], cell, font)
                 pen.text((left, top + cell + 2 + k * line), words, INK, font)
     return sheet
 

@@ -53,10 +53,12 @@ def check_archive(path: Path) -> dict[str, int]:
 
     Raises:
         DamagedArchiveError: If a record is missing, changed, packed or twice there.
+        OSError: If the file cannot be opened.
     """
     with (
-        documented_errors(DamagedArchiveError, OSError, otherwise=DamagedArchiveError),
-        zipfile.ZipFile(path) as archive,
+        path.open('rb') as opened,  # an OSError from here on is of a place that there is not
+        documented_errors(DamagedArchiveError, otherwise=DamagedArchiveError),
+        zipfile.ZipFile(opened) as archive,
     ):
         records = archive.infolist()
         sizes = {record.filename.partition('/')[2]: record.file_size for record in records}

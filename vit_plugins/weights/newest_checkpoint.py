@@ -11,37 +11,46 @@ from mmengine.runner import CheckpointLoader
 
 from ..evaluation.functional.finite import non_finite_in_checkpoint
 from ..fileio.run_record import read_record
-from .safe_reading import is_whole_checkpoint, load_checkpoint_file
+from .safe_reading import DamagedCheckpointError, load_checkpoint_file
 
 PUBLISHED = re.compile(r'.+-[0-9a-f]{8}\.pth')
-STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d+)\.pth')
+STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d{1,18})\.pth')
 
 
 def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
     """Find the checkpoint a run in this folder can go on from.
 
     The folder itself is searched, not the host's ``last_checkpoint`` file, which names a file
-    that may be truncated, removed, or of another machine. Newest means written last: an older,
-    longer run in the same folder leaves higher numbers behind.
+    that may be truncated, removed, or of another machine. Newest means most steps: dates change
+    when files are copied, and clocks of machines differ.
 
     Args:
         work_dir: The work dir of the run.
 
     Returns:
-        The newest ``epoch_*.pth`` or ``iter_*.pth`` that is whole and whose weights are finite;
-        others are skipped with a warning. None if there is no such file.
+        The ``epoch_*.pth`` or ``iter_*.pth`` of most steps that is whole and whose weights are
+        finite; others are skipped with a warning. None if there is no such file.
     """
+    found = {}
+    for kind in ('iter', 'epoch'):
+        for path in _by_step(work_dir, kind):
+            fault, steps = _fault_and_steps(path)
+            if fault is None:
+                found[path] = steps
+                break
+            print_log(f'{path} {fault}: skipped', logger='current', level=logging.WARNING)
+    # at the end of an epoch both may be there: the one of the epoch is written later
+    return max(found, key=lambda path: (found[path], path.name.startswith('epoch')), default=None)
+
+
+def _by_step(work_dir: str | Path, kind: str) -> list[Path]:
+    """List the checkpoints of a kind, that of most steps first."""
     steps = {
         path: int(match[1])
-        for path in Path(work_dir).glob('*.pth')
+        for path in Path(work_dir).glob(f'{kind}_*.pth')
         if (match := STEP_CHECKPOINT.fullmatch(path.name))
     }
-    for path in sorted(steps, key=lambda p: (p.stat().st_mtime_ns, steps[p]), reverse=True):
-        fault = checkpoint_fault(path)
-        if fault is None:
-            return path
-        print_log(f'{path} {fault}: skipped', logger='current', level=logging.WARNING)
-    return None
+    return sorted(steps, key=steps.__getitem__, reverse=True)
 
 
 def checkpoint_fault(path: str | Path) -> str | None:
@@ -53,14 +62,24 @@ def checkpoint_fault(path: str | Path) -> str | None:
     Returns:
         What is wrong with it, as the end of a sentence; None if nothing is.
     """
-    if not is_whole_checkpoint(path):
-        return 'is damaged or truncated'
+    return _fault_and_steps(path)[0]
+
+
+def _fault_and_steps(path: str | Path) -> tuple[str | None, int]:
+    """Return why a checkpoint cannot be used, and the steps that its training had taken."""
     try:
         content = load_checkpoint_file(path, map_location='cpu')
+    except DamagedCheckpointError:
+        return 'is damaged or truncated', 0
+    except OSError as error:  # a link to nowhere, a folder of this name, no permission
+        return f'cannot be read ({error.strerror or error})', 0
     except (RuntimeError, pickle.UnpicklingError):
-        return None  # of another kind: who loads it is told what is in it
+        return None, 0  # of another kind: who loads it is told what is in it
+    meta = content.get('meta') if isinstance(content, dict) else None
+    steps = meta.get('iter') if isinstance(meta, dict) else None
     names = non_finite_in_checkpoint(content)
-    return f'holds weights that are not finite (such as {names[0]})' if names else None
+    fault = f'holds weights that are not finite (such as {names[0]})' if names else None
+    return fault, steps if isinstance(steps, int) else 0
 
 
 def find_trained(
@@ -103,9 +122,11 @@ def config_of(work_dir: str | Path) -> Path:
 
 
 def _checkpoint_of(work_dir: str | Path) -> Path:
-    best = sorted(Path(work_dir).glob('best_*.pth'), key=lambda path: path.stat().st_mtime_ns)
-    whole = [path for path in reversed(best) if checkpoint_fault(path) is None]
-    checkpoint = whole[0] if whole else newest_whole_checkpoint(work_dir)
+    best = {path: _fault_and_steps(path) for path in sorted(Path(work_dir).glob('best_*.pth'))}
+    whole = {path: steps for path, (fault, steps) in best.items() if fault is None}
+    checkpoint = max(whole, key=whole.__getitem__, default=None)
+    if checkpoint is None:
+        checkpoint = newest_whole_checkpoint(work_dir)
     if checkpoint is None:
         checkpoint = _published_weights(work_dir)
     if checkpoint is None:

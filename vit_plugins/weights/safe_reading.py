@@ -147,6 +147,9 @@ def _known_globals() -> dict[str, object]:
     from torch._weights_only_unpickler import _get_allowed_globals  # of 2.1 to 2.5 only
 
     items = [*_safe_globals(), (latin1, '_codecs.encode')]
+    # protocol 4 names methods themselves
+    methods = [getattr(HistoryBuffer, name) for name in _HISTORY_METHODS]
+    items += [(method, f'{method.__module__}.{method.__qualname__}') for method in methods]
     items += [Counter, bytearray, complex, set, torch.device]  # as torch 2.6 does
     named = (i if isinstance(i, tuple) else (i, f'{i.__module__}.{i.__name__}') for i in items)
     dtypes = (value for value in vars(torch).values() if isinstance(value, torch.dtype))

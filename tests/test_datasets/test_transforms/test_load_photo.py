@@ -99,5 +99,36 @@ def test_colour_type_and_repr():
         TRANSFORMS.build({'type': 'LoadPhoto', 'color_type': 'unchanged'})
     expected = "LoadPhoto(to_float32=False, color_type='color', ignore_empty=False, "
     assert repr(TRANSFORMS.build({'type': 'LoadPhoto'})) == (
-        expected + 'backend_args=None, max_pixels=1.6e+08, max_aspect=100)'
+        expected + 'backend_args=None, max_pixels=1.6e+08, max_aspect=100, least_side=None)'
     )
+
+
+@pytest.mark.parametrize('color_type', ['color', 'grayscale'])
+@pytest.mark.parametrize(
+    ('side', 'shape'), [(151, (600, 800)), (150, (300, 400)), (70, (150, 200))]
+)
+def test_least_side_saves_decoding_within_a_tolerance(
+    tmp_path, natural, apart, color_type, side, shape
+):
+    Image.fromarray(natural(600, 800)).save(tmp_path / 'x.jpg', quality=92)
+    load = TRANSFORMS.build(
+        {'type': 'LoadPhoto', 'least_side': 2 * side, 'color_type': color_type}
+    )
+    whole = TRANSFORMS.build({'type': 'LoadPhoto', 'color_type': color_type})
+    found, expected = (f({'img_path': str(tmp_path / 'x.jpg')}) for f in (load, whole))
+    assert found['img_shape'] == shape
+    small = [
+        np.asarray(Image.fromarray(r['img']).resize((100, 75), Image.Resampling.BICUBIC))
+        for r in (found, expected)
+    ]
+    largest, mean = apart(*small)
+    assert largest <= 6
+    assert mean <= 1.0
+
+
+@pytest.mark.parametrize('least_side', [0, 1.5])
+def test_a_least_side_that_cannot_be(least_side):
+    with pytest.raises(
+        ValueError, match=f'least_side must be None or at least 1, got {least_side}'
+    ):
+        TRANSFORMS.build({'type': 'LoadPhoto', 'least_side': least_side})

@@ -1,5 +1,8 @@
 """The part of the hook that a short job does not show; tests of the tools cover the rest."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +10,7 @@ import pytest
 from mmengine.logging import MessageHub, MMLogger
 
 from vit_plugins.engine.hooks import CrashSafeCheckpointHook, crash_safe_checkpoint_hook
+from vit_plugins.fileio.atomic_backend import partial_suffix
 
 
 @pytest.mark.parametrize('number', [0, 1])
@@ -143,10 +147,22 @@ def test_without_validation_none_is_made_up(runner):
     assert runner.validations == []
 
 
+def dead():
+    """Return the number of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    return ended.pid
+
+
+def partial_of(process):
+    return partial_suffix()[1:].replace(f'.{os.getpid()}.', f'.{process}.')
+
+
 @pytest.mark.parametrize('is_main', [True, False])
 def test_one_rank_clears_up(runner, tmp_path, monkeypatch, is_main):
     monkeypatch.setattr(crash_safe_checkpoint_hook, 'is_main_process', lambda: is_main)
-    names = ['epoch_1.pth', 'epoch_2.pth.partial', 'notes.partial']
+    left = f'epoch_2.pth.{partial_of(dead())}'
+    names = ['epoch_1.pth', left, 'notes.partial']
     for name in names:
         (tmp_path / name).touch()
     hook = CrashSafeCheckpointHook(save_best='accuracy/top1')
@@ -161,6 +177,6 @@ def test_one_rank_clears_up(runner, tmp_path, monkeypatch, is_main):
 def test_half_written_files_are_looked_for_where_checkpoints_go(runner, tmp_path):
     out = tmp_path / 'elsewhere' / tmp_path.name
     out.mkdir(parents=True)
-    (out / 'epoch_2.pth.partial').touch()
+    (out / f'epoch_2.pth.{partial_of(dead())}').touch()
     CrashSafeCheckpointHook(out_dir=str(tmp_path / 'elsewhere')).before_train(runner)
     assert list(out.iterdir()) == []

@@ -64,7 +64,9 @@ def test_short_names(arch):
 @pytest.mark.parametrize(
     ('size', 'tokens'), [(224, 256), (154, 121), (126, 81), (160, 121), (128, 81)]
 )
-def test_tokens_of_the_huge_model_are_counted_as_officially(size, tokens):
+def test_tokens_of_the_huge_model_are_counted_as_officially(size, tokens, monkeypatch):
+    shallow = {**DeiT3ViT.arch_zoo['huge'], 'num_layers': 1}
+    monkeypatch.setitem(DeiT3ViT.arch_zoo, 'huge', shallow)
     with torch.device('meta'):
         built = DeiT3ViT(arch='huge', img_size=size)
         assert built.pos_embed.shape == (1, tokens, 1280)

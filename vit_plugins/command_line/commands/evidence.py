@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from ...benchmarks.report import fill_benchmarks
+from ...recipes.pretrained_table import fill_pretrained
 from ...recipes.published import fill_published
 from ...resources import resource_root
 from ...studies.page import draw_plots, fill_page
@@ -16,7 +17,7 @@ def run(args: argparse.Namespace) -> None:
     root = resource_root()
     pages = args.pages or [
         *sorted(root.glob('docs/evidence*.md')),
-        *(root / 'docs' / name for name in ('performance.md', 'scaling.md')),
+        *(root / 'docs' / name for name in ('own_photos.md', 'performance.md', 'scaling.md')),
         *sorted(root.glob('configs/*/README.md')),
     ]
     stale = []
@@ -24,7 +25,7 @@ def run(args: argparse.Namespace) -> None:
         text = page.read_text(encoding='utf-8')
         try:
             filled = fill_benchmarks(fill_page(text, root), root)
-            filled = fill_published(filled, page.resolve().parent.name)
+            filled = fill_pretrained(fill_published(filled, page.resolve().parent.name))
             pictures = draw_plots(text, root, only_check=args.check)
         except (ValueError, OSError) as error:
             sys.exit(str(error))

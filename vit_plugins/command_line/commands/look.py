@@ -175,6 +175,7 @@ def write(look: Look, out: Path) -> None:
         look: The picture.
         out: The file, without ending.
     """
+    require_writable(out.parent.absolute())
     look.figure.savefig(f'{out}.png', dpi=110)
     np.savez_compressed(f'{out}.npz', **look.arrays)
     print(f'{out}.png, .npz: {look.words}')
@@ -250,15 +251,17 @@ def run(args: argparse.Namespace) -> int:
     written = 0
     wanted = list(args.what or ALL)
     try:
-        path, checkpoint, out = find_weights(args)
-        weights = checkpoint or 'none: the weights that its training starts from'
-        print(f'config {path}, checkpoint {weights}', file=sys.stderr)
-        require_writable(out.absolute())
         if HISTORY in wanted:
             wanted.remove(HISTORY)
-            found = look_at_histories(path.parent, args.beside)
+            work_dir = Path(args.model)  # no weights are needed
+            found = look_at_histories(work_dir, args.beside)
+            out = args.out or work_dir / 'look'
             written += write_all(HISTORY, found, out, named=bool(args.what))
         if wanted:
+            path, checkpoint, out = find_weights(args)
+            weights = checkpoint or 'none: the weights that its training starts from'
+            print(f'config {path}, checkpoint {weights}', file=sys.stderr)
+            require_writable(out.absolute())
             written += write_looks(args, wanted, path, checkpoint, out)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(str(error))

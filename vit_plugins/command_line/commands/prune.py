@@ -23,11 +23,12 @@ from ...config_edits.data_root import apply_data_root
 from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.presence import require_data
 from ...config_edits.reading import read_config_file
+from ...config_edits.training_reading import reading_of_training
 from ...fileio.printable_text import write_any_character
 from ...inference.features import read_split
 from ...inference.gate_pruning import PrunedHeads, evaluate_on, prune_gates
 from ...inference.loading import load_trained
-from ...weights.newest_checkpoint import find_trained
+from ...weights.newest_checkpoint import find_trained, trained_classes
 
 
 def read_config(args: argparse.Namespace) -> tuple[Config, str]:
@@ -42,7 +43,15 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
     if args.data is not None:
         cfg = apply_data(cfg, args.data, trained=True, splits=('test',))
     if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False, data=args.data)
+        reading = reading_of_training(cfg, args.data_root)
+        cfg = apply_data_root(
+            cfg,
+            args.data_root,
+            verify=reading.get('skip_unreadable', False),
+            data=args.data,
+            classes=trained_classes(checkpoint),
+            **reading,
+        )
     else:
         require_data(cfg, ['test'])
     return cfg, str(checkpoint)
@@ -61,7 +70,9 @@ def time_models(models: Mapping[str, BaseModel], loader: DataLoader) -> tuple[di
     setting = Setting(device=images.device.type, rounds=5, turn=0.5)
     with torch.no_grad():
         seconds = time_in_turns(calls, setting)
-    return {name: median(found) for name, found in seconds.items()}, len(images)
+    return {name: median(turn.wall for turn in found) for name, found in seconds.items()}, len(
+        images
+    )
 
 
 def as_table(heads: Sequence[PrunedHeads]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from copy import deepcopy
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from ...config_edits.crop_ratio import set_crop_ratio
-from ...config_edits.walking import leaf_datasets, pipelines_of
+from ...config_edits.training_reading import is_same, reading_of_training
+from ...config_edits.walking import pipelines_of
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.score_report_hook import ScoreReportHook
 from ...engine.launch import (
@@ -73,27 +73,17 @@ def complete_config(args: argparse.Namespace) -> Config:
 def keep_reading(cfg: Config, args: argparse.Namespace) -> None:
     """Read the folder of the training as the training did, where nobody says otherwise.
 
-    Table and groups decide which photos are held out: without them a test of that folder would
-    show the model photos that it was trained on.
-
     Args:
         cfg: The config of the training.
         args: The arguments of the tool, changed in place.
     """
-    for leaf in leaf_datasets(cfg.train_dataloader.dataset) if cfg.get('train_dataloader') else ():
-        if not _is_same(leaf.get('data_root'), args.data_root):
-            continue
-        args.labels = args.labels or leaf.get('labels')
-        if args.labels is None or _is_same(leaf.get('labels'), args.labels):
-            args.group_by = args.group_by or leaf.get('group_by')
-        args.skip_unreadable |= bool(leaf.get('left_out')) and not args.no_verify
-
-
-def _is_same(known: str | None, named: str) -> bool:
-    """Return whether two names are of one file or folder that is there."""
-    named = os.path.expanduser(named)
-    there = known is not None and os.path.exists(known) and os.path.exists(named)
-    return there and os.path.samefile(known, named)
+    found = reading_of_training(cfg, args.data_root)
+    if not found:
+        return
+    args.labels = args.labels or found['labels']
+    if args.labels is None or is_same(found['labels'], args.labels):
+        args.group_by = args.group_by or found['group_by']
+    args.skip_unreadable |= found['skip_unreadable'] and not args.no_verify
 
 
 def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:

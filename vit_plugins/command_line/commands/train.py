@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mmengine.logging import print_log
 
 from ...config_edits.config_check import check_config
 from ...config_edits.follow_weights import follow_weights
+from ...config_edits.img_size import require_patches
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import is_pretrained, require_weights
@@ -24,7 +26,7 @@ from ...engine.hooks.training_report_hook import TrainingReportHook
 from ...engine.interruption import (
     StopHook,
     TrainingStopped,
-    last_saved,
+    exit_code,
     stopping_between_steps,
 )
 from ...engine.launch import (
@@ -48,14 +50,13 @@ from ...engine.work_folder import (
 from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
-from ...weights.newest_checkpoint import resume_from
+from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
+from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
 from .training_options import apply_training_options, choose_device
-
-STOPPED = 130  # what shells know as ended by Ctrl-C
 
 
 def complete_config(args: argparse.Namespace) -> Config:
@@ -112,7 +113,11 @@ def follow_named_weights(cfg: Config, args: argparse.Namespace) -> Config:
     if args.backbone is not None and args.pretrained is None:
         args.pretrained = args.backbone
     try:
-        return follow_weights(cfg, args.pretrained, args.backbone, args.img_size)
+        size = args.img_size or (args.cfg_options or {}).get('size')
+        cfg = follow_weights(cfg, args.pretrained, args.backbone, size)
+        if args.img_size is not None:
+            require_patches(cfg, args.img_size)
+        return cfg
     except ValueError as error:
         raise SystemExit(f'{error}') from None
 
@@ -187,18 +192,22 @@ def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError
     Raises:
         SystemExit: If a run with weights is to go on, or no other recipe is named.
     """
-    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
     other = cfg.get('from_scratch')
-    if begun or other is None:
+    begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
+    if other is not None and Path(cfg.work_dir, Path(other).name).is_file():
+        begun = False  # it is a run of the other recipe that goes on
+    packaged = Path(args.config).resolve().is_relative_to(resource_root() / 'configs')
+    if begun or other is None or not packaged:
         raise SystemExit(
             f'{cfg.default_weights} cannot be had: {reason}\nName a file with --pretrained FILE'
+            + ('' if begun else ', or train from random weights with photos-scratch')
         )
     print_log(
         f'{cfg.default_weights}, the weights to start from, cannot be had ({reason}).\n'
         f'Training from random weights instead, with {other}. With weights the result is better '
         'as a rule: fetch them by other means and name the file with --pretrained FILE'
     )
-    args.config = str(resource_root() / other)
+    args.instead_of, args.config = args.config, str(resource_root() / other)
     args.told = True
     return complete_config(args)
 
@@ -225,6 +234,8 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        if advice := cpu_advice(cfg, args, len(runner.train_dataloader.dataset)):
+            runner.logger.info(advice)
         baselines = not args.no_baselines
         for hook in (
             stop,
@@ -236,11 +247,15 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         try:
             with stopping_between_steps(stop):
                 runner.train()
-        except (TrainingStopped, KeyboardInterrupt):
+        except (TrainingStopped, KeyboardInterrupt) as stopped:
             if args.debug:
                 raise
-            print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
-            raise SystemExit(STOPPED) from None
+            if is_main_process():
+                print(how_to_go_on(runner.work_dir, args), file=sys.stderr, flush=True)
+            if isinstance(stopped, TrainingStopped):
+                end_ranks()
+            number = getattr(stopped, 'number', signal.SIGINT)
+            raise SystemExit(exit_code(number)) from None
 
 
 def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
@@ -250,14 +265,23 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
         work_dir: Its folder.
         args: The arguments of the tool.
     """
-    saved = last_saved(work_dir)
+    saved = newest_whole_checkpoint(work_dir)
     if saved is None:
-        return 'Stopped before anything was saved (a training by epochs saves each whole one).'
-    words = [word for word in sys.argv[1:] if word != '--resume']
+        return 'Stopped before anything was saved.'
+    words = [word for word in sys.argv[1:] if not word.startswith('--resume=')]
+    if '--resume' in words:
+        place = words.index('--resume')
+        del words[place : place + (1 if args.resume == 'auto' else 2)]
+    if asked := getattr(args, 'instead_of', None):  # from random weights
+        before = ['', *words]  # a folder may have the same name, behind its option
+        words = [
+            args.config if Path(word).stem == Path(asked).stem and option[:2] != '--' else word
+            for option, word in zip(before, words, strict=False)
+        ]
     again = ['vit-plugins', 'train', *words] if words else ['the same command']
     named = [] if args.work_dir else ['--work-dir', work_dir]
     command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
-    return f'Stopped; {saved} of {work_dir} is saved. To go on: {command}'
+    return f'Stopped; {saved.name} of {work_dir} is saved. To go on: {command}'
 
 
 def run(args: argparse.Namespace) -> None:

@@ -51,6 +51,11 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
     try:
         refuse_for_frozen(cfg, _asked_about_steps(args))
         set_classifier(cfg, args.classifier, args.penalty)
+        if cfg.train_cfg.get('classifier') == 'nearest-mean' and args.balance == 'loss':
+            raise ValueError(
+                '--balance loss would have no effect: the mean of a class does not depend on how '
+                'many photos it has. Leave it out, or take --classifier linear'
+            )
         if args.epochs is not None:
             set_epochs(cfg, args.epochs)
         if args.batch_size is not None:
@@ -72,7 +77,8 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
 def _asked_about_steps(args: argparse.Namespace) -> list[str]:
     asked = [name for name in OF_STEPS if getattr(args, name) not in (None, False)]
     asked = [f'--{name.replace("_", "-")}' for name in asked]
-    return [*asked, '--balance sampler'] if args.balance == 'sampler' else asked
+    balance = args.balance or (args.cfg_options or {}).get('balance')
+    return [*asked, '--balance sampler'] if balance == 'sampler' else asked
 
 
 def _seconds(text: str) -> float:

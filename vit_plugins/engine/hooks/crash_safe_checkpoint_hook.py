@@ -7,7 +7,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...fileio.atomic_backend import PARTIAL_SUFFIX
+from ...fileio.atomic_backend import abandoned_files
 
 
 @HOOKS.register_module()
@@ -50,8 +50,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
         """
         super().before_train(runner)
         if is_main_process():
-            for partial in Path(self.out_dir).glob(f'*.pth{PARTIAL_SUFFIX}'):
-                partial.unlink()
+            for partial in abandoned_files(self.out_dir, '*.pth'):
+                partial.unlink(missing_ok=True)
         if self._is_unvalidated(runner):
             # Known again to the host's hook, which then also saves a new best score.
             self.last_ckpt = runner.message_hub.get_info('last_ckpt')

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from torch.utils.data import DataLoader
 
 from ...datasets.samplers.seeded_batches import SeededBatches, seed_batches
 from ...datasets.seeds import seed_streams, step_seed
+
+BATCHES_DONE = 'batches_done'
 
 
 @HOOKS.register_module()
@@ -30,8 +32,8 @@ class SeededDrawsHook(Hook):
 
     No state of a random stream needs to be saved, as each is set anew before it is drawn from;
     the seeds are: that of the run by the host, that of the sampler here, also where the config
-    names none. A training that counts steps is resumed by advancing the sampler; the host would
-    load all images of the past.
+    names none. A training that is resumed in the midst of an epoch, or that counts steps, advances
+    the sampler; the host would begin the epoch again, or load all images of the past.
 
     Raises:
         TypeError: If the images are not fetched by an index, in batches.
@@ -59,8 +61,11 @@ class SeededDrawsHook(Hook):
         Args:
             runner: The runner.
         """
-        if not isinstance(runner.train_loop, IterBasedTrainLoop):
-            runner.train_loop.dataloader.batch_sampler.seek(runner.epoch)
+        loop = runner.train_loop
+        if not isinstance(loop, IterBasedTrainLoop):
+            done = _batches_done(runner)
+            loop.dataloader.batch_sampler.seek(runner.epoch, done)
+            _count_batches_from(loop, done)
         self._seed(runner, 'before_train_epoch')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -92,6 +97,47 @@ class SeededDrawsHook(Hook):
     def _seed(self, runner: Runner, moment: str) -> None:
         seed = step_seed(runner.seed, runner.iter, runner.rank, moment)
         seed_streams(seed, devices=True)
+
+
+def note_batches_done(runner: Runner, done: int) -> bool:
+    """Note in what will be saved how far the epoch is, so that a resumed run goes on from there.
+
+    Args:
+        runner: The runner of a training by epochs.
+        done: The batches done in this epoch.
+
+    Returns:
+        False, and nothing is noted, if the draws are not seeded: the run could not go on there.
+    """
+    loader = runner.train_loop.dataloader
+    if not isinstance(loader.batch_sampler, SeededBatches):
+        return False
+    runner.message_hub.update_info(BATCHES_DONE, [done, len(loader)])
+    return True
+
+
+def _batches_done(runner: Runner) -> int:
+    """Return the batches that a run before has done in this epoch, once."""
+    done, length = runner.message_hub.runtime_info.pop(BATCHES_DONE, (0, 0))
+    now = len(runner.train_loop.dataloader)
+    if done and length != now:
+        runner.logger.warning(
+            f'The run was stopped after {done} of {length} batches of an epoch, which now has '
+            f'{now}: it goes on at the same share of it, and some images may be missed or repeated'
+        )
+        done = round(done * now / length)
+    return done
+
+
+def _count_batches_from(loop: EpochBasedTrainLoop, first: int) -> None:
+    """Let a loop number the batches of its epoch from another one than 0.
+
+    Hooks know by the number of a batch that it is the last.
+    """
+    vars(loop).pop('run_iter', None)
+    if first:
+        run = loop.run_iter
+        loop.run_iter = lambda index, batch: run(index + first, batch)
 
 
 class StepBatches:

@@ -60,7 +60,9 @@ class TimeBudgetHook(Hook):
         if not seconds > 0:
             raise ValueError(f'seconds must be positive, got {seconds}')
         if not 0 <= reserve < 1:
-            raise ValueError(f'reserve is a part of the time, at least 0 and below 1: {reserve}')
+            raise ValueError(
+                f'reserve is a part of the time and must be at least 0 and below 1, got {reserve}'
+            )
         if interval < 1:
             raise ValueError(f'interval must be at least 1 step, got {interval}')
         if started is not None and started > time.time():
@@ -74,6 +76,11 @@ class TimeBudgetHook(Hook):
         self.started = time.time() if started is None else started
         self._position = 0.0  # of the schedules, in steps of the full training
         self._measured_from: tuple[int, float] | None = None
+
+    @property
+    def seconds_left(self) -> float:
+        """How much of the budget is left."""
+        return max(self.seconds - (time.time() - self.started), 0.0)
 
     def before_train(self, runner: Runner) -> None:
         """Keep the full length, and how far the schedules are.

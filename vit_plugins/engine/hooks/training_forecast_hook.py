@@ -15,6 +15,7 @@ from mmpretrain.registry import HOOKS
 from ...host.process_memory import peak_memory
 from ...report.outcome import duration
 from ..training_briefing import training_briefing
+from .time_budget_hook import TimeBudgetHook
 
 WARM = 5  # steps that are not measured, as the first are slow
 
@@ -77,7 +78,8 @@ class TrainingForecastHook(Hook):
         if measured < WARM:
             return
         step = self._seconds / measured
-        left = duration(step * (runner.max_iters - done))
+        limits = [h.seconds_left for h in runner.hooks if isinstance(h, TimeBudgetHook)]
+        left = duration(min([step * (runner.max_iters - done), *limits]))
         if measured == WARM:
             runner.logger.info(
                 f'A step takes {step:.2g} s: about {left} for the training, and the time of its '

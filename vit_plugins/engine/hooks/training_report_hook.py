@@ -15,6 +15,7 @@ from ...datasets.cached_images import uncached
 from ...datasets.image_folder import ImageFolder
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
+from ..loops.frozen_feature_loop import FrozenFeatureLoop
 from ..training_accuracy import training_accuracy
 from .best_confusion_hook import KEY
 
@@ -73,6 +74,7 @@ class TrainingReportHook(Hook):
             train_accuracy=training_accuracy(runner) if counts and alone else None,
             last_accuracy=best['last_score'],
             baselines=photo_baselines(train, dataset) if self.baselines else None,
+            frozen=isinstance(runner.train_loop, FrozenFeatureLoop),
         )
 
 

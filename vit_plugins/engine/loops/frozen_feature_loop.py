@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import (
     all_gather_object,
     broadcast,
+    broadcast_object_list,
     get_dist_info,
     get_world_size,
     is_main_process,
@@ -19,11 +21,10 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.models import LinearClsHead
 from mmpretrain.registry import LOOPS
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Subset
 
-from ...config_edits.walking import pipelines_of
-from ...datasets.image_folder import ImageFolder
-from ...datasets.photo_table import find_groups
+from ...config_edits.walking import pipelines_of, preprocessor_of
+from ...datasets.photo_groups import groups_of
 from ...evaluation.functional.frozen_classifiers import (
     CLASSIFIERS,
     FOLDS,
@@ -32,10 +33,12 @@ from ...evaluation.functional.frozen_classifiers import (
 )
 from ...evaluation.functional.probes import LinearClassifier, accuracy
 from ...weights.bare_model import bare_model
-from ..feature_cache import FeatureCache, features_file, photo_key
+from ..feature_cache import FeatureCache, features_file, photo_keys
 
 # How far features of a cache may lie from those computed again, as a part of their length.
 NEAR = 0.01
+ROUND = 64  # batches of a rank, after which all ranks exchange what they have
+SAVED_EVERY = 300.0  # seconds
 
 
 @LOOPS.register_module()
@@ -97,24 +100,19 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
             if part is not None:
                 part.requires_grad_(False)
         self.train_accuracy: float | None = None
+        self._saved = time.monotonic()
 
     def run(self) -> torch.nn.Module:
         """Train, unless a training that has come to its end is resumed."""
-        self._max_iters = self._iter
-        if self._epoch < self._max_epochs:
-            self._prepare()
+        self._prepare()
         return super().run()
 
     def run_epoch(self) -> None:
         """Encode what the cache lacks, and fit the head."""
         self.runner.call_hook('before_train_epoch')
         self._model.eval()
-        try:
-            for loader, keys, indices in self._jobs:
-                self._encode(loader, keys, indices)
-        finally:  # also of a training that is stopped
-            if is_main_process():
-                self._cache.save()
+        for part, indices in self._missing.items():
+            self._encode(part, indices)
         self._fit()
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -148,51 +146,80 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         self._iter += 1
         return found.float().cpu()
 
-    def features(self, loader: DataLoader, part: str) -> Tensor:
+    def features(self, part: str) -> Tensor:
         """Return the features of all images of a loader, (N, D), in the order of its dataset.
 
         Args:
-            loader: That of the training or of the validation.
             part: 'train' or 'val'.
         """
-        return self._cache.get(_keys(loader.dataset, part))
+        if lacking := self._lacking(part):  # a training that has come to its end was resumed
+            self._encode(part, lacking)
+        return self._cache.get(self._keys[part])
 
     def _prepare(self) -> None:
-        """Find out which images have to be encoded, and how many steps that takes."""
-        loaders = {'train': self.dataloader}
-        if self.runner.val_loop is not None:
-            loaders['val'] = self.runner.val_loop.dataloader
-        cfg = self.runner.cfg
-        settings = {key: cfg.model.get(key) for key in ('backbone', 'neck', 'data_preprocessor')}
-        settings['preprocessor'] = cfg.get('data_preprocessor')
-        settings['pipeline'] = pipelines_of(cfg.train_dataloader)
-        folder = getattr(self.dataloader.dataset, 'data_root', None) or ''
-        self._cache = FeatureCache(features_file(self._model, settings, folder))
-        rank, ranks = get_dist_info()
-        self._jobs = []
-        for part, loader in loaders.items():
-            keys = _keys(loader.dataset, part)
-            missing = [i for i, key in enumerate(keys) if key not in self._cache]
-            if known := len(keys) - len(missing):
-                told = f'{known} of {len(keys)} images ({part}) were encoded before'
-                self.runner.logger.info(f'{told}: {self._cache.path}')
-            # some are always encoded, and compared with the cache
-            missing = missing or list(range(min(len(keys), loader.batch_size)))
-            share = missing[rank::ranks]
-            self._jobs.append((loader, keys, share))
-            self._max_iters += -(-len(share) // loader.batch_size)
+        """Find out which images have to be encoded, and how many steps that takes.
 
-    def _encode(self, loader: DataLoader, keys: Sequence[str], indices: list[int]) -> None:
-        """Encode some images of a loader; all ranks get what each has encoded."""
-        found: dict[str, Tensor] = {}
-        batches = torch.tensor(indices).split(loader.batch_size)
-        for chosen, batch in zip(batches, _batches_of(loader, indices), strict=True):
-            features = self.run_iter(self._iter, batch)
-            found.update(zip([keys[i] for i in chosen], features, strict=True))
-            self._keep([keys[i] for i in chosen], features)
-        if get_world_size() > 1:
-            for share in all_gather_object(found):
-                self._cache.add(list(share), share.values())
+        Raises:
+            ValueError: If training and validation see images in different ways.
+        """
+        self._loaders = {'train': self.dataloader}
+        if self.runner.val_loop is not None:
+            self._loaders['val'] = self.runner.val_loop.dataloader
+            ways = [pipelines_of(self.runner.cfg[f'{part}_dataloader']) for part in self._loaders]
+            if ways[0] != ways[1]:
+                raise ValueError(
+                    'FrozenFeatureLoop keeps the features of each image, seen as in a test: set '
+                    'the pipeline of train_dataloader to that of val_dataloader'
+                )
+        folder = getattr(self.dataloader.dataset, 'data_root', None) or ''
+        self._cache = FeatureCache(features_file(self._model, _settings(self.runner.cfg), folder))
+        self._keys = {part: photo_keys(x.dataset, part) for part, x in self._loaders.items()}
+        self._missing: dict[str, list[int]] = {}
+        self._max_iters = self._iter
+        for part, loader in self._loaders.items() if self._epoch < self._max_epochs else ():
+            missing, keys = self._lacking(part), self._keys[part]
+            known = [i for i, key in enumerate(keys) if key in self._cache]
+            if known:
+                told = f'{len(known)} of {len(keys)} images ({part}) were encoded before'
+                self.runner.logger.info(f'{told}: {self._cache.path}')
+            # some are encoded again, and compared with the cache
+            self._missing[part] = [*known[: loader.batch_size], *missing]
+            share = -(-len(self._missing[part]) // get_world_size())
+            self._max_iters += -(-share // loader.batch_size)
+
+    def _lacking(self, part: str) -> list[int]:
+        """Return one image for each key that the cache lacks; the first rank says which."""
+        keys = self._keys[part]
+        first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._cache}
+        found = [sorted(first.values())]
+        broadcast_object_list(found)
+        return found[0]
+
+    def _encode(self, part: str, indices: Sequence[int]) -> None:
+        """Encode some images of a loader, in rounds after which all ranks have all features."""
+        rank, ranks = get_dist_info()
+        size = ROUND * self._loaders[part].batch_size * ranks
+        try:
+            for start in range(0, len(indices), size):
+                found = self._encode_share(part, indices[start : start + size][rank::ranks])
+                for keys, features in all_gather_object(found):
+                    self._keep(keys, features)
+                if is_main_process() and time.monotonic() - self._saved > SAVED_EVERY:
+                    self._save()
+        finally:  # also of a training that is stopped
+            if is_main_process():
+                self._save()
+
+    def _encode_share(self, part: str, indices: Sequence[int]) -> tuple[list[str], Tensor]:
+        """Return the keys of some images, and their features, which this rank computes."""
+        loader, keys = self._loaders[part], [self._keys[part][i] for i in indices]
+        found = [self._model.head.fc.weight.new_zeros(0, self._model.head.in_channels).cpu()]
+        for batch in _batches_of(loader, indices):
+            found.append(self.run_iter(self._iter, batch))
+            if get_world_size() == 1:  # of a round that is stopped nothing is lost
+                done = sum(map(len, found))
+                self._keep(keys[done - len(found[-1]) : done], found[-1])
+        return keys, torch.cat(found)
 
     def _keep(self, keys: Sequence[str], features: Tensor) -> None:
         """Keep new features; those that were known must be the same.
@@ -200,18 +227,27 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         Raises:
             ValueError: If they are not.
         """
-        if keys[0] not in self._cache:
-            self._cache.add(keys, features)
-        elif (self._cache.get(keys) - features).norm() > NEAR * features.norm():
-            raise ValueError(
-                f'The features in {self._cache.path} are not those that the model computes now: '
-                'delete that file and train again'
-            )
+        known = [i for i, key in enumerate(keys) if key in self._cache]
+        if known:
+            before, again = self._cache.get([keys[i] for i in known]), features[known]
+            if (before - again).norm() > NEAR * again.norm():
+                raise ValueError(
+                    f'The features in {self._cache.path} are not those that the model computes '
+                    'now: delete that file and train again'
+                )
+        new = [i for i, key in enumerate(keys) if key not in self._cache]
+        self._cache.add([keys[i] for i in new], features[new])
+
+    def _save(self) -> None:
+        self._cache.save()
+        self._saved = time.monotonic()
 
     def _fit(self) -> None:
-        features = self.features(self.dataloader, 'train')
+        features = self.features('train')
         dataset = self.dataloader.dataset
-        labels = torch.tensor([int(_info(dataset, i)['gt_label']) for i in range(len(dataset))])
+        labels = torch.tensor(
+            [int(dataset.get_data_info(i)['gt_label']) for i in range(len(dataset))]
+        )
         fc = self._model.head.fc
         fitted = self._fitted(features, labels, fc.out_features)
         self.train_accuracy = accuracy(fitted.predict(features), labels)
@@ -228,10 +264,18 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
             fit = partial(fit, class_weight=torch.tensor(weight))
         if self.penalty is not None:
             return fit(features, labels, num_classes, self.penalty)
-        folds = assign_folds(labels, _groups(self.dataloader.dataset), FOLDS, self.runner.seed)
-        rough = partial(fit, tolerance=1e-4) if self.classifier == 'linear' else fit
-        chosen = choose_setting(rough, settings, features, labels, num_classes, folds)
+        folds = assign_folds(labels, groups_of(self.dataloader.dataset), FOLDS, self.runner.seed)
         name = 'penalty' if self.classifier == 'linear' else 'sharpness'
+        if not (folds >= 0).any():
+            middle = settings[len(settings) // 2]
+            self.runner.logger.warning(
+                f'No image can be held out to choose the {name}, as no class has two images or '
+                f'groups: {name} {middle:g} is taken'
+            )
+            return fit(features, labels, num_classes, middle)
+        rough = partial(fit, tolerance=1e-4) if self.classifier == 'linear' else fit
+        counts = None if weight is None else torch.tensor(weight)
+        chosen = choose_setting(rough, settings, features, labels, num_classes, folds, counts)
         self.runner.logger.info(
             f'{self.classifier} classifier on {features.shape[1]} features: {name} '
             f'{chosen.setting:g} of {settings[0]:g} to {settings[-1]:g} by cross-validation on '
@@ -241,27 +285,15 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         return fit(features, labels, num_classes, chosen.setting)
 
 
-def _info(dataset: Dataset, index: int) -> dict[str, Any]:
-    return dataset.get_data_info(index)
+def _settings(cfg: Config) -> list[Any]:
+    """Return what features depend on beside weights; neither classes nor where weights lie."""
+    preprocessor = {k: v for k, v in preprocessor_of(cfg).items() if k != 'num_classes'}
+    parts = [cfg.model.backbone, cfg.model.get('neck') or {}, preprocessor]
+    kept = [{k: v for k, v in part.items() if k != 'init_cfg'} for part in parts]
+    return [*kept, *pipelines_of(cfg.train_dataloader)]
 
 
-def _keys(dataset: Dataset, part: str) -> list[str]:
-    return [photo_key(_info(dataset, i), f'{part} {i}') for i in range(len(dataset))]
-
-
-def _groups(dataset: Dataset) -> list[str] | None:
-    """Return the group of each photo of an ``ImageFolder`` that has some, also in wrappers."""
-    folder = dataset
-    while not isinstance(folder, ImageFolder) and hasattr(folder, 'dataset'):
-        folder = folder.dataset
-    if getattr(folder, 'group_by', None) is None:
-        return None
-    paths = (_info(dataset, i)['img_path'] for i in range(len(dataset)))
-    names = [Path(path).relative_to(folder.img_prefix).as_posix() for path in paths]
-    return find_groups(names, folder.group_by)
-
-
-def _batches_of(loader: DataLoader, indices: list[int]) -> DataLoader:
+def _batches_of(loader: DataLoader, indices: Sequence[int]) -> DataLoader:
     """Return some images of a loader, in this order, loaded as it loads them."""
     return DataLoader(
         Subset(loader.dataset, indices),

@@ -35,7 +35,7 @@ class FrozenFeatureValLoop(ValLoop):
         for moment in ('before_val', 'before_val_epoch'):
             self.runner.call_hook(moment)
         model = bare_model(self.runner.model).eval()
-        features = loop.features(self.dataloader, 'val')
+        features = loop.features('val')
         places = torch.tensor(list(self.dataloader.sampler))
         for number, chosen in enumerate(places.split(self.dataloader.batch_size)):
             samples = [self._sample(int(i)) for i in chosen]

@@ -101,6 +101,7 @@ def choose_setting(
     labels: Tensor,
     num_classes: int,
     folds: Tensor,
+    class_weight: Tensor | None = None,
 ) -> Choice:
     """Choose the setting with the lowest cross entropy on features that are held out.
 
@@ -116,6 +117,7 @@ def choose_setting(
         num_classes: How many classes there are, K.
         folds: The fold of each feature, (N,), as of :func:`assign_folds`; a fold of -1 is never
             held out.
+        class_weight: How much a feature of each class counts in that loss, (K,).
 
     Raises:
         ValueError: If no feature is held out.
@@ -131,7 +133,7 @@ def choose_setting(
             fit(features[~out], labels[~out], num_classes, setting).scores(features[out])
             for out in held
         ])  # fmt: skip
-        loss = F.cross_entropy(scores, truth).item()
+        loss = F.cross_entropy(scores, truth, class_weight).item()
         worse = 0 if loss < min(losses.values(), default=math.inf) else worse + 1
         losses[setting] = loss
         accuracies[setting] = accuracy(scores.argmax(1), truth)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.device import get_device
-from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ...datasets.unfit_data import UnfitDataError
@@ -17,14 +14,12 @@ from ..functional.retrieval_scores import (
     check_metrics,
     retrieval_scores,
 )
-from ..functional.sample_collection import merge_batches, pack_batch, split_roles
-from ..functional.vectors import SIMILARITIES
-
-SHOWN = 0.005  # percent; a smaller difference is not one to tell
+from ..functional.sample_collection import split_roles
+from ._embedding_metric import EmbeddingMetric, percents
 
 
 @METRICS.register_module()
-class RetrievalMetric(BaseMetric):
+class RetrievalMetric(EmbeddingMetric):
     """Recall@K, P@1, MAP@R, R-precision and mAP in percent, exact, in bounded memory.
 
     Reads of each sample ``embedding``, ``gt_label``, ``sample_idx`` and, if there is one,
@@ -54,6 +49,7 @@ class RetrievalMetric(BaseMetric):
     """
 
     default_prefix = 'retrieval'
+    truth = 'gt_label'
 
     def __init__(
         self,
@@ -65,15 +61,10 @@ class RetrievalMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+        super().__init__(similarity, device, collect_device, prefix, collect_dir)
         check_metrics(items, topk)
-        if similarity not in SIMILARITIES:
-            raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
         self.topk = tuple(topk)
         self.items = tuple(items)
-        self.similarity = similarity
-        self.device = device
-        self._size = 0
 
     def check_dataset(self, dataset: Any) -> None:
         """Check before a run that there is something to find.
@@ -99,28 +90,6 @@ class RetrievalMetric(BaseMetric):
                 'some class has two, score on other classes, or train with --no-validate.'
             )
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep what is needed of a batch.
-
-        Args:
-            data_batch: Not used.
-            data_samples: What the model predicted.
-        """
-        self.results.append(pack_batch(data_samples, 'gt_label'))
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Score all samples of all ranks.
-
-        Args:
-            size: Number of samples in the dataset.
-
-        Returns:
-            The metrics by name, on each rank.
-        """
-        self._size = size
-        # The host cuts off all after `size`, whatever is repeated; here the index tells.
-        return super().evaluate(sys.maxsize)
-
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score all samples.
 
@@ -130,7 +99,7 @@ class RetrievalMetric(BaseMetric):
         Returns:
             Percent by name, and the number of queries that were left out.
         """
-        samples = merge_batches(results, self._size)
+        samples = self.samples(results)
         embeddings, labels = samples['embedding'], samples['gt_label']
         roles = split_roles(samples['role'])
         parts: tuple = (embeddings, labels)
@@ -141,12 +110,9 @@ class RetrievalMetric(BaseMetric):
             topk=self.topk,
             metrics=self.items,
             similarity=self.similarity,
-            device=self.device or get_device(),
+            device=self.computing_device,
         )
-        found = {name: 100 * value for name, value in scores.pessimistic.items()}
-        for name, value in scores.optimistic.items():
-            if 100 * value - found[name] >= SHOWN:
-                found[f'{name}_optimistic'] = 100 * value
+        found = percents(scores.pessimistic, scores.optimistic)
         return {**found, 'queries_without_positives': scores.without_positives}
 
     def __repr__(self) -> str:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from mmengine.device import get_device
-from mmengine.evaluator import BaseMetric
 from mmpretrain.registry import METRICS
 
 from ..functional.revisited_protocol import revisited_scores
-from ..functional.sample_collection import merge_batches, pack_batch, split_roles
-from ..functional.vectors import SIMILARITIES
-from .retrieval_metric import SHOWN
+from ..functional.sample_collection import split_roles
+from ._embedding_metric import EmbeddingMetric, percents
 
 
 @METRICS.register_module()
-class RevisitedRetrievalMetric(BaseMetric):
+class RevisitedRetrievalMetric(EmbeddingMetric):
     """MAP and mP@k of the protocols Easy, Medium and Hard, in percent.
 
     Reads of each sample ``embedding``, ``sample_idx``, ``role`` and ``image_idx``, its place in
@@ -41,6 +36,7 @@ class RevisitedRetrievalMetric(BaseMetric):
     """
 
     default_prefix = 'revisited'
+    truth = 'image_idx'
 
     def __init__(
         self,
@@ -51,37 +47,10 @@ class RevisitedRetrievalMetric(BaseMetric):
         prefix: str | None = None,
         collect_dir: str | None = None,
     ) -> None:
-        super().__init__(collect_device, prefix, collect_dir)
+        super().__init__(similarity, device, collect_device, prefix, collect_dir)
         if any(k < 1 for k in topk):
             raise ValueError(f'topk must be numbers of at least 1, got {topk!r}')
-        if similarity not in SIMILARITIES:
-            raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')
         self.topk = tuple(topk)
-        self.similarity = similarity
-        self.device = device
-        self._size = 0
-
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep what is needed of a batch.
-
-        Args:
-            data_batch: Not used.
-            data_samples: What the model predicted.
-        """
-        self.results.append(pack_batch(data_samples, 'image_idx'))
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Score all samples of all ranks.
-
-        Args:
-            size: Number of samples in the dataset.
-
-        Returns:
-            The metrics by name, on each rank.
-        """
-        self._size = size
-        # The host cuts off all after `size`, whatever is repeated; here the index tells.
-        return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Score all queries.
@@ -98,7 +67,7 @@ class RevisitedRetrievalMetric(BaseMetric):
                 "RevisitedRetrievalMetric needs the dataset's metainfo 'revisited_gnd': use it "
                 'with a dataset of the Revisited benchmark, and RetrievalMetric with others'
             )
-        samples = merge_batches(results, self._size)
+        samples = self.samples(results)
         roles = split_roles(samples['role'])
         if roles is None:
             raise ValueError("no sample has a role: PackInputs needs 'role' among its meta_keys")
@@ -106,22 +75,18 @@ class RevisitedRetrievalMetric(BaseMetric):
             in_list_order(samples['embedding'][part], samples['image_idx'][part], name)
             for name, part in zip(('queries', 'images'), roles, strict=True)
         ]
-        found, optimistic = (
+        against, in_favour = (
             revisited_scores(
                 *parts,
                 gnd,
                 self.topk,
                 similarity=self.similarity,
                 optimistic=decided_for,
-                device=self.device or get_device(),
+                device=self.computing_device,
             )
             for decided_for in (False, True)
         )
-        found = {name: 100 * value for name, value in found.items()}
-        for name, value in optimistic.items():
-            if 100 * value - found[name] >= SHOWN:
-                found[f'{name}_optimistic'] = 100 * value
-        return found
+        return percents(against, in_favour)
 
     def __repr__(self) -> str:
         return (

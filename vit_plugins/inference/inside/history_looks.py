@@ -30,10 +30,12 @@ def look_at_histories(work_dir: Path, beside: Sequence[Path] = ()) -> Iterator[t
             'custom_hooks write one while a model trains'
         )
     others = {folder: read_histories(folder) for folder in beside}
+    names = distinct_names([work_dir, *beside])
     for name, history in own.items():
-        shown = {work_dir.name: history}
+        found = [history]
         if name not in (GATES, OFFSET_ERROR):
-            shown |= {folder.name: _same(others[folder], name, folder) for folder in others}
+            found += [_same(others[folder], name, folder) for folder in beside]
+        shown = dict(zip(names, found, strict=False))
         words = f'{len(history.points)} measurements up to {history.counted} {history.steps[-1]}'
         yield f'history_{name}', Look(plot_history(name, shown), arrays_of(name, history), words)
 
@@ -44,6 +46,26 @@ def _same(found: dict[str, History], name: str, folder: Path) -> History:
             f'{folder} has no {name}.json to show beside: train it with the same LocalityHook'
         )
     return found[name]
+
+
+def distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Return a short name for each folder: the parts of its path in which they differ.
+
+    Args:
+        folders: The folders.
+
+    >>> distinct_names([Path('runs/convit/seed0'), Path('runs/vit/seed0')])
+    ['convit', 'vit']
+    >>> distinct_names([Path('runs/convit')])
+    ['convit']
+    """
+    parts = [folder.absolute().parts for folder in folders]
+    if len(set(parts)) == 1:
+        return [folder.name for folder in folders]
+    for place, kept in ((-1, slice(None, -1)), (0, slice(1, None))):
+        while min(map(len, parts)) > 1 and len({found[place] for found in parts}) == 1:
+            parts = [found[kept] for found in parts]
+    return ['/'.join(found) for found in parts]
 
 
 def arrays_of(name: str, history: History) -> dict[str, np.ndarray]:

@@ -42,6 +42,7 @@ class TokenBackbone(BaseBackbone):
     names: ClassVar[OfficialNames]  # in the official files of the model
     layer_word = 'layers'  # what messages call what out_indices counts
     layers_take_grid = False  # whether a layer is called with the grid beside the tokens
+    cls_token_joins_at: int | None = None  # the layer before which it joins; None: in embed()
     patch_resolution: tuple[int, int] | None = None  # the grid that pos_embed has, if any
 
     def __init__(
@@ -128,6 +129,8 @@ class TokenBackbone(BaseBackbone):
         x, grid = self.embed(x)
         outs = {}
         for i in range(max(self.out_indices) + 1):
+            if i == self.cls_token_joins_at:
+                x = self.prepend_cls_token(x)
             x, grid = self.run_layer(i, x, grid)
             if i in self.out_indices:
                 outs[i] = format_output(x, grid, self.out_type)

@@ -138,7 +138,7 @@ class ConViT(TokenBackbone):
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = depth
-        self.num_local_layers = num_local_layers
+        self.num_local_layers = self.cls_token_joins_at = num_local_layers
         self._check_where_the_class_token_joins()
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-6)
 
@@ -215,17 +215,3 @@ class ConViT(TokenBackbone):
         if self.pos_embed is not None:
             x = self.add_positions(x, grid)
         return self.drop_after_pos(x), grid
-
-    def run_layer(
-        self, index: int, x: Tensor, grid: tuple[int, int]
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Run a layer; before the first one of plain attention the class token joins.
-
-        Args:
-            index: Number of the layer.
-            x: Tokens (B, N, D), or (B, 1 + N, D) after the class token has joined.
-            grid: Rows and columns of the patches.
-        """
-        if index == self.num_local_layers:
-            x = self.prepend_cls_token(x)
-        return super().run_layer(index, x, grid)

@@ -1,0 +1,33 @@
+"""Give all readers changed files: ``python tools/fuzz.py [--inputs 1000000]``, for developers."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Change valid files at random and see that every reader raises what it '
+        'documents, in bounded time and memory. The same seed makes the same files.'
+    )
+    parser.add_argument('--inputs', type=int, default=20_000, help='files in all; default: 20,000')
+    parser.add_argument('--reader', help='one reader only, as: photo')
+    parser.add_argument('--seed', type=int, default=0, help='default: 0')
+    parser.add_argument('--keep', metavar='DIR', help='where files that end in a fault are kept')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Fuzz and print a table.
+
+    Raises:
+        SystemExit: If a reader ended in anything that it does not document.
+    """
+    args = parse_args(argv)
+    from vit_plugins.benchmarks.fuzzing.command import run  # it takes seconds
+
+    run(args)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""Give readers what nobody has written, and see that they raise what they document."""

@@ -1,0 +1,31 @@
+"""A dataset in the form in which its authors publish it."""
+
+from typing import Any, ClassVar
+
+from ._annotations import ListedImages, require_split
+
+
+class PublishedDataset(ListedImages):
+    """Images in a folder, with lists of the splits and numbers that are known.
+
+    Args:
+        data_root: The folder.
+        split: One of ``SPLITS``.
+        check_counts: Whether the numbers of images and classes must be the published ones.
+        **kwargs: Further arguments of :class:`ListedImages`.
+
+    Raises:
+        ValueError: If there is no such split.
+    """
+
+    SPLITS: ClassVar[tuple[str, ...]]
+    TEST_SPLITS: ClassVar[tuple[str, ...]] = ('test',)
+
+    def __init__(
+        self, data_root: str, split: str = 'train', check_counts: bool = True, **kwargs: Any
+    ) -> None:
+        require_split(split, self.SPLITS)
+        self.split = split
+        self.check_counts = check_counts
+        kwargs.setdefault('test_mode', split in self.TEST_SPLITS)
+        super().__init__(data_root, **kwargs)

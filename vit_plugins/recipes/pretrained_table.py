@@ -1,0 +1,50 @@
+"""The table of ``configs/pretrained_models.yml`` within a page of text."""
+
+from __future__ import annotations
+
+import re
+
+from ..weights.pretrained_models import PretrainedModel, default_for_frozen, pretrained_models
+
+PLACE = re.compile(r'(<!-- pretrained models -->\n).*?(<!-- end -->)', re.DOTALL)
+HEAD = (
+    *('`--pretrained`', 'licence', 'MB', 'parameters', 'px', 'photos/s, one thread'),
+    *('ImageNet-1k top-1', 'TrashNet', 'for'),
+)
+
+
+def fill_pretrained(text: str) -> str:
+    """Return a page whose place ``<!-- pretrained models -->`` to ``<!-- end -->`` has the table.
+
+    Args:
+        text: The page.
+    """
+    if not PLACE.search(text):
+        return text
+    from ..studies.report import markdown_table  # torch
+
+    table = '\n'.join(markdown_table(HEAD, map(_row, pretrained_models().values())))
+    return PLACE.sub(lambda match: f'{match[1]}{table}\n\n{match[2]}', text)
+
+
+def _row(model: PretrainedModel) -> list[str]:
+    recipes = [
+        f'**{name}** (default)' if (name, model.name) in _defaults() else name
+        for name in model.recipes
+    ]
+    source = '' if model.source == 'index' else f' ([source]({model.source.split(",")[0]}))'
+    return [
+        f'FILE `--backbone {model.name}`' if model.address else model.name,
+        model.licence,
+        f'{model.megabytes:.0f}',
+        f'{model.parameters / 1e6:.1f} M',
+        str(model.size),
+        f'{model.photos_per_second:.1f}',
+        f'{model.top1:g} %{source}',
+        '' if model.trashnet is None else f'{model.trashnet:.1f} %',
+        ', '.join(recipes),
+    ]
+
+
+def _defaults() -> set[tuple[str, str]]:
+    return {('photos-frozen', default_for_frozen()), ('photos', 'convit-tiny_3rdparty_in1k')}
