@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..visualization.gates import plot_gate_dynamics
-from ..visualization.layer_panels import short_name
-from ..visualization.locality import plot_nonlocality_dynamics
-from ..visualization.offsets import plot_offset_errors
+from .gates import plot_gate_dynamics
+from .layer_panels import short_name
+from .locality import plot_nonlocality_dynamics
+from .offsets import plot_offset_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
