@@ -112,7 +112,7 @@ def test_curves_gates_and_facts_are_shown(html):
     reader = read(html)
     titles = re.findall(r'<figcaption>(.+?)</figcaption>', html)
     assert {'Validation', 'Training loss', 'F1 of each class', 'Learning rate'} <= set(titles)
-    assert 'All begin at 0.73.' in reader.text
+    assert 'Untrained ones begin at 0.73.' in reader.text
     assert 'content: 0 position: 1 layer 1 0.73' in reader.text  # not trained
     assert 'attention rollout of the class token' in reader.text
     assert 'ConViT' in reader.text

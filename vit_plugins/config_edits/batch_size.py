@@ -47,8 +47,8 @@ def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
         optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
         if not optimizer.get('lr'):
             raise ValueError(
-                f'--batch-size {size}: this recipe has not one optimizer whose learning rate '
-                'could follow; give --lr, or set train_dataloader.batch_size with --cfg-options'
+                f'--batch-size {size}: the learning rate cannot follow: this recipe has no single '
+                'optimizer; give --lr, or set train_dataloader.batch_size with --cfg-options'
             )
         set_lr(cfg, float(f'{optimizer["lr"] * size / before:.6g}'))
         if cfg.get('auto_scale_lr'):

@@ -44,7 +44,7 @@ def set_num_classes(cfg: Config, count: int) -> None:
     if not counting:
         raise ValueError(
             'the model of this config has no num_classes, so its head cannot be set to the '
-            f'{count} classes found'
+            f'{count} classes found. Take a head with num_classes, such as LinearClsHead'
         )
     parts = ('val_evaluator', 'test_evaluator', 'custom_hooks', 'data_preprocessor')
     for node in [*counting, *(node for part in parts for node in walk(cfg.get(part)))]:

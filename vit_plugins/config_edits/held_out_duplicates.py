@@ -32,7 +32,7 @@ def describe_near_duplicates(
     else:
         return
     if len(kept) + len(held) > MOST:
-        yield f'more than {MOST:,} photos: not looked through for near-duplicates'
+        yield f'more than {MOST:,} photos: they are not searched for near-duplicates'
         return
     ours = [val.root / val.samples[i][0] for i in held]
     theirs = [train.root / train.samples[i][0] for i in kept]

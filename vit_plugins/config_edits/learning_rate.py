@@ -29,8 +29,8 @@ def set_lr(cfg: Config, lr: float) -> Config:
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if not optimizer or optimizer.get('lr') is None:
         raise ValueError(
-            f'--lr {lr}: this recipe has not one optimizer with a learning rate of its own; set '
-            'those in optim_wrapper with --cfg-options'
+            f'--lr {lr}: this recipe has no single optimizer with a learning rate; set the rates '
+            'in optim_wrapper with --cfg-options'
         )
     factor = lr / optimizer['lr']
     optimizer['lr'] = lr

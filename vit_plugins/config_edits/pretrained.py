@@ -217,7 +217,7 @@ def _complete_optimizer(cfg: Config) -> str | None:
     """
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if not optimizer:
-        return 'the config has not one optimizer in optim_wrapper'
+        return 'the config has no single optimizer in optim_wrapper'
     kind = optimizer.type
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     known = inspect.signature(cls).parameters if cls is not None else {}

@@ -23,7 +23,16 @@ def model_words(found: Findings) -> str:
     Args:
         found: What is known of the training.
     """
-    return f'{found.backbone}, {found.parameters / 1e6:.1f} M'
+    return f'{_backbone_words(found)}, {found.parameters / 1e6:.1f} M'
+
+
+def _backbone_words(found: Findings) -> str:
+    """Return the class of the backbone with its size, of a wrapper the name of what it wraps."""
+    settings = found.run.cfg.model.get('backbone') or {}
+    if name := settings.get('model_name'):
+        return printable(str(name))
+    arch = settings.get('arch')
+    return printable(f'{found.backbone} {arch}') if isinstance(arch, str) else found.backbone
 
 
 def headline(found: Findings) -> str:
@@ -57,17 +66,16 @@ def facts(found: Findings) -> list[tuple[str, str]]:
         found: What is known of the training.
     """
     cfg, run = found.run.cfg, found.run
-    length = (cfg.get('train_cfg') or {}).get('max_epochs')
-    steps = (cfg.get('train_cfg') or {}).get('max_iters')
     trained = 'unknown' if found.trained is None else f'{found.trained:,}'
     rows = [
+        ('recipe', printable(Path(cfg.filename or '').stem)),
         ('data', printable(describe_data(cfg))),
         ('split', _split_words(cfg)),
         ('images', f'{trained} to train on, {len(found.images):,} to validate'),
         ('classes', _some_classes(found)),
-        ('model', f'{found.kind}, backbone {found.backbone}, {found.parameters:,} parameters'),
+        ('model', f'{found.kind}, {_backbone_words(found)}, {found.parameters:,} parameters'),
         ('image size', _size_words(cfg)),
-        ('length', f'{length} epochs' if length else f'{steps} steps'),
+        ('length', _length_words(cfg)),
         ('batch size', f'{cfg.train_dataloader.get("batch_size")}'),
         ('begins with', _beginning(cfg)),
         ('weights shown', run.checkpoint.name),
@@ -104,6 +112,13 @@ def _split_words(cfg: Config) -> str:
         if settings:
             told.append(f'{word}: {", ".join(settings)}')
     return printable('; '.join(told))
+
+
+def _length_words(cfg: Config) -> str:
+    settings = cfg.get('train_cfg') or {}
+    if epochs := settings.get('max_epochs'):
+        return f'{epochs} epochs'
+    return f'{settings["max_iters"]} steps' if settings.get('max_iters') else ''
 
 
 def _size_words(cfg: Config) -> str:

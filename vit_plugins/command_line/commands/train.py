@@ -234,6 +234,8 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        if advice := cpu_advice(cfg, args, len(runner.train_dataloader.dataset)):
+            runner.logger.info(advice)
         baselines = not args.no_baselines
         for hook in (
             stop,
@@ -291,8 +293,6 @@ def run(args: argparse.Namespace) -> None:
     write_any_character()
     choose_device(args)
     cfg = complete_config(args)
-    if advice := cpu_advice(cfg, args):
-        print_log(advice)
     try:
         if args.check:
             summary = check_job(cfg)
