@@ -197,6 +197,8 @@ def test_penalty_and_classifier(completed):
     assert len(cfg.model.head.loss.class_weight) == 3
     with pytest.raises(SystemExit, match=r'--penalty must be positive, and belongs to .* linear'):
         completed('--classifier', 'nearest-mean', '--penalty', 1)
+    with pytest.raises(SystemExit, match=r'--balance loss would have no effect: the mean'):
+        completed('--classifier', 'nearest-mean', '--balance', 'loss')
     with pytest.raises(SystemExit, match=r'--classifier: this recipe trains a network'):
         completed('--classifier', 'linear', recipe='convit_drloc_folder')
 

@@ -96,7 +96,7 @@ def _timm_encoder(name: str) -> Encoder:
     return Encoder(name, backbone, None, normalisation, found.input_size[-1])
 
 
-def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Config:
+def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
     """Replace the backbone of a recipe, with neck, normalisation, image size and head to match.
 
     A recipe whose head needs what another kind of backbone does not give, as the localization
@@ -105,7 +105,7 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Args:
         cfg: A classification config, changed in place.
         encoder: What it gets.
-        size: Of the images. Default: that of the encoder.
+        size: Of the images.
 
     Returns:
         The same config.
@@ -113,7 +113,6 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Raises:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
     """
-    size = size or encoder.size
     before = cfg.model.backbone
     backbone, neck = encoder_config(encoder, size)
     width = _features(backbone, neck, size).shape[1]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..evaluation.functional.finite import json_text
 from ..fileio.atomic_backend import AtomicLocalBackend
-from ..inference.inside.measured_history import History, plot_history
+from ..visualization.measured_history import History, plot_history
 from ..weights.bare_model import bare_model
 
 Point = dict[str, Any]

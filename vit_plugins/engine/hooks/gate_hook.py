@@ -6,8 +6,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...inference.inside.measured_history import GATES
 from ...models.inspection.gates import read_gates
+from ...visualization.measured_history import GATES
 from ..measuring_hook import MeasuringHook, Point
 
 

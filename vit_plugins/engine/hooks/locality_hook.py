@@ -6,8 +6,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...inference.inside.measured_history import nonlocality_name
 from ...models.inspection.locality import MODES, measure_locality
+from ...visualization.measured_history import nonlocality_name
 from ..measuring_hook import MeasuringHook, Point, ValidationImages
 
 

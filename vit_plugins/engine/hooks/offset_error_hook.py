@@ -7,8 +7,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...evaluation.functional.offset_errors import offset_errors
-from ...inference.inside.measured_history import OFFSET_ERROR
 from ...models.inspection.offsets import predict_offsets
+from ...visualization.measured_history import OFFSET_ERROR
 from ..measuring_hook import MeasuringHook, Point, ValidationImages
 
 

@@ -8,8 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ...models.inspection.attention_maps import NothingToReadError
+from ...visualization.measured_history import (
+    GATES,
+    OFFSET_ERROR,
+    History,
+    plot_history,
+    read_histories,
+)
 from .look import Look
-from .measured_history import GATES, OFFSET_ERROR, History, plot_history, read_histories
 
 
 def look_at_histories(work_dir: Path, beside: Sequence[Path] = ()) -> Iterator[tuple[str, Look]]:
