@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ def inside_charts(work_dir: str | Path) -> list[Chart]:
             charts.append(line_chart(title, history['counted'], as_lines(group)))
     if history := _read(Path(work_dir, f'{OFFSETS}.json')):
         axes = [key for key in history['points'][0] if key != 'step']
-        group = {key: [(p['step'], p[key]) for p in history['points']] for key in axes}
+        group = {key: _finite((p['step'], p[key]) for p in history['points']) for key in axes}
         title = 'Error of predicted offsets, in cells'
         charts.append(line_chart(title, history['counted'], as_lines(group)))
     return charts
@@ -47,9 +47,17 @@ def inside_charts(work_dir: str | Path) -> list[Chart]:
 def _layer_means(history: Mapping, key: str) -> dict[str, Points]:
     names = map(short_name, history['points'][0]['layers'])
     return {
-        name: [(point['step'], float(np.mean(point[key][layer]))) for point in history['points']]
+        name: _finite(
+            (point['step'], np.mean(np.array(point[key][layer], float)))
+            for point in history['points']
+        )
         for layer, name in enumerate(names)
     }
+
+
+def _finite(points: Iterable[tuple[int, float | None]]) -> Points:
+    """Leave out what is no number: a training that diverged has written null."""
+    return [(step, float(y)) for step, y in points if y is not None and np.isfinite(y)]
 
 
 def _read(file: Path) -> Mapping | None:
