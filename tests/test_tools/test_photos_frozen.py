@@ -257,9 +257,10 @@ def test_what_a_stopped_run_has_encoded_is_kept(folder, first, train, monkeypatc
         return encode(loop, number, batch)
 
     words = ['stopped', '--no-baselines', '--batch-size', 8]
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match='130'):
-        patch.setattr(FrozenFeatureLoop, 'run_iter', stopped)
+    monkeypatch.setattr(FrozenFeatureLoop, 'run_iter', stopped)
+    with pytest.raises(SystemExit, match='130'):
         train(*words)
+    monkeypatch.undo()
     log = train(*words, '--resume')
     shutil.rmtree(folder / 'cache')
     shutil.move(folder / 'kept', folder / 'cache')
