@@ -123,7 +123,10 @@ def config(folder, added):
         ('tain_dataloader = dict(a=dict(batch_size=3))', "did you mean 'train_dataloader'"),
         ('train_loader = dict(); train_dataloder = dict(batch_size=3)', 'train_dataloader'),
         # hooks
-        ('default_hooks = dict(checkpoint=dict(intervall=2))', "Crash.*'intervall'; 'interval'"),
+        (
+            'default_hooks = dict(checkpoint=dict(intervall=2))',
+            "Crash.*'intervall'; did you mean 'interval'",
+        ),
         (
             "default_hooks = dict(checkpoint=dict(_delete_=True, type='CheckpointHook', keep=2))",
             "CheckpointHook has no setting 'keep'",

@@ -1,4 +1,4 @@
-"""Another image size: ``--img-size``."""
+"""Train with another image size: ``--img-size``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..weights.fitted import CONSTANT, Fitted, find_weights
 from ..weights.index import resolve_weights
 from .frozen import is_frozen
-from .recipe_weights import ENOUGH, is_pretrained
+from .recipe_weights import ENOUGH, pretrained_parts
 from .walking import type_name, walk
 
 LAYER_DECAY = 'LearningRateDecayOptimWrapperConstructor'
@@ -87,7 +87,7 @@ def _drop_other_weights(cfg: Config) -> Iterator[str]:
         several = isinstance(given, list | tuple)
         kept = []
         for one in given if several else [given]:
-            if is_pretrained(one):
+            if pretrained_parts(one):
                 yield f'init_cfg of the config ({one.get("checkpoint")}) is dropped'
             else:
                 kept.append(one)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..config_edits.recipe_weights import is_pretrained
-from ..config_edits.walking import image_size, leaf_datasets, walk
+from ..config_edits.recipe_weights import pretrained_parts
+from ..config_edits.walking import image_size, leaf_datasets
 from ..fileio.printable_text import printable
 from ..inference.publish import describe_data
 from .findings import Findings
@@ -139,7 +139,6 @@ def _some_classes(found: Findings, most: int = 12) -> str:
 def _beginning(cfg: Config) -> str:
     if cfg.get('load_from'):
         return printable(Path(str(cfg.load_from)).name)
-    for node in walk(cfg.model):
-        if is_pretrained(node):
-            return printable(Path(str(node.get('checkpoint', 'pretrained weights'))).name)
+    for node in pretrained_parts(cfg.model):
+        return printable(Path(str(node.get('checkpoint', 'pretrained weights'))).name)
     return 'random weights'
