@@ -144,7 +144,7 @@ def test_recipe_without_a_size(similar, tmp_path):
 def test_seed(cfg):
     cfg.randomness.deterministic = True
     assert set_seed(cfg, 7).randomness == dict(seed=7, deterministic=True)
-    with pytest.raises(ValueError, match=r'--seed must lie within'):
+    with pytest.raises(ValueError, match=r'--seed must lie between 0 and'):
         set_seed(cfg, -1)
 
 

@@ -43,7 +43,14 @@ def test_nothing_is_made_that_the_file_does_not_fill(tmp_path):
     assert matrix.count(dims) == 1
     large = matrix.replace(dims, struct.pack('<4i', 2**20, 2**20, 3, 5))
     bomb = zlib.compress(matrix[:56] + bytes(2**24))
+    count = 2**22 - 64  # bytes that become numbers of eight
+    parts = [struct.pack('<4I', 6, 8, 6, 0), struct.pack('<4I', 5, 8, count, 1)]
+    parts += [struct.pack('<2H4s', 1, 1, b'X'), struct.pack('<2I', 2, count) + bytes(count)]
+    wide = b''.join(parts)
+    wide = zlib.compress(struct.pack('<2I', 14, len(wide)) + wide)
+    wide = (struct.pack('<2I', 15, len(wide)) + wide).ljust(2**17, b'\0')
     for changed, message in (
+        (head + wide, r'an array of 4,194,240 float64 is packed too tightly'),
         (head + large, r'180 numbers do not fill the shape \(1048576, 1048576, 3, 5\)'),
         (head + struct.pack('<2I', 15, len(bomb)) + bomb, 'packed more than 64 times'),
         (head + struct.pack('<2I', 14, 2**32 - 1) + matrix[8:], 'is cut short'),

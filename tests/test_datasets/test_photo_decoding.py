@@ -157,7 +157,9 @@ def test_values_without_a_scale_are_refused(kind):
 
 @pytest.mark.parametrize('data', [b'', b'text', encoded(PHOTO, 'PNG')[:40]])
 def test_no_image(data):
-    with pytest.raises(UndecodableError, match='OpenCV cannot decode it'):
+    with pytest.raises(
+        UndecodableError, match=r'no picture of a known kind|OpenCV cannot decode it'
+    ):
         decode_photo(data)
 
 

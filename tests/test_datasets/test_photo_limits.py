@@ -14,7 +14,12 @@ from vit_plugins.datasets import photo_decoding
 from vit_plugins.datasets.image_check import check_images, inspect_image
 from vit_plugins.datasets.near_duplicates import difference_hash
 from vit_plugins.datasets.photo_decoding import UndecodableError, decode_photo
-from vit_plugins.datasets.photo_limits import PhotoLimits, jpeg_size, radiance_size
+from vit_plugins.datasets.photo_limits import (
+    PhotoLimits,
+    jpeg_size,
+    radiance_size,
+    size_without_pillow,
+)
 from vit_plugins.datasets.transforms import LoadPhoto
 
 
@@ -52,6 +57,16 @@ LARGE = {
     'bmp': encoded('BMP').replace(struct.pack('<ii', 8, 6), struct.pack('<ii', 13_000, 13_000)),
     'hdr': b'#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 30000 +X 30000\n' + bytes(99),
 }
+PAM = b'P7\nWIDTH %d\nHEIGHT %d\nDEPTH 1\nMAXVAL 255\nTUPLTYPE GRAYSCALE\nENDHDR\n'
+LARGE |= {
+    'png that Pillow does not open': LARGE['png'][:33]
+    + struct.pack('>I4sI', 0, b'tEXt', 1)
+    + LARGE['png'][33:],
+    'pam': PAM % (30_000, 30_000) + bytes(99),
+    'pgm that Pillow does not open': b'P5\n#\n30000 #\n 30000 99999\n' + bytes(99),
+    'pfm': b'PF\n30000 30000\n-1.0\n' + bytes(99),
+}
+NOT_OF_PILLOW = ('hdr', 'pam', 'pfm')
 LONG = {'png': png(1, 20_000), 'jpeg': jpeg(20_000, 1), 'gif': encoded('GIF', (1, 2_000))}
 
 
@@ -70,7 +85,7 @@ def test_too_many_pixels(name, tmp_path, no_decoding):
     with pytest.raises(UndecodableError, match=said):
         decode_photo(LARGE[name])
     (tmp_path / 'x').write_bytes(LARGE[name])
-    if name != 'hdr':  # Pillow reads none
+    if not name.startswith(NOT_OF_PILLOW) and 'does not open' not in name:
         assert 'max_pixels' in inspect_image(tmp_path / 'x').problem
     assert difference_hash(tmp_path / 'x') is None
 
@@ -129,3 +144,32 @@ def test_size_of_a_jpeg_file(progressive):
 def test_other_files_have_no_radiance_size():
     assert radiance_size(LARGE['hdr']) == (30_000, 30_000)
     assert radiance_size(np.arange(99, dtype=np.uint8).tobytes()) is None
+
+
+def test_files_that_opencv_alone_decodes():
+    """Under the limit they are decoded as before; where no size is known they are not."""
+    bad = struct.pack('>I4sI', 0, b'tEXt', 1)
+    whole = encoded('PNG')
+    kinds = {
+        'png': whole[:33] + bad + whole[33:],
+        'pam': PAM % (8, 6) + bytes(48),
+        'pfm': b'PF\n8 6\n-1.0\n' + bytes(8 * 6 * 3 * 4),
+    }
+    for data in kinds.values():
+        with pytest.raises(OSError, match=r'.'):
+            photo_decoding.open_within(data).load()
+        assert size_without_pillow(data) == (8, 6)
+        assert decode_photo(data)[0].shape == (6, 8, 3)
+        with pytest.raises(UndecodableError, match='8 x 6 pixels, more than'):
+            decode_photo(data, limits=PhotoLimits(max_pixels=47))
+    for data in (kinds['pam'].replace(b'DEPTH', b'WIDTH 9\nDEPTH'), b'II*\0' + bytes(99)):
+        with pytest.raises(UndecodableError, match=r'its size, .* cannot be told\. Save it as'):
+            decode_photo(data)
+
+
+def test_a_map_of_two_sizes():
+    """Pillow takes what follows the # for a comment, OpenCV for a number."""
+    data = b'P5 1#30000\n 1 255 ' + bytes(30_000)
+    assert photo_decoding.open_within(data).size == (1, 1)
+    with pytest.raises(UndecodableError, match='can be read in two ways'):
+        decode_photo(data)

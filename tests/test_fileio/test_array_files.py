@@ -79,3 +79,19 @@ def test_a_flipped_bit_is_noticed(tmp_path):
     (tmp_path / 'a.npz').write_bytes(content)
     with pytest.raises(ArrayFileError, match='Bad CRC-32'):
         read_npz(tmp_path / 'a.npz')
+
+
+@pytest.mark.parametrize('packing', ['DEFLATED', 'BZIP2', 'LZMA'])
+def test_a_member_that_is_larger_than_it_says(packing, tmp_path):
+    path = tmp_path / 'a.npz'
+    with zipfile.ZipFile(path, 'w', getattr(zipfile, f'ZIP_{packing}')) as archive:
+        archive.writestr('x.npy', bytes(2**24))
+    content = bytearray(path.read_bytes())
+    for place in (22, content.index(b'PK\x01\x02') + 24):
+        content[place : place + 4] = (100).to_bytes(4, 'little')
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(ArrayFileError, match=r'a\.npz is no whole file of arrays'):
+        read_npz(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()

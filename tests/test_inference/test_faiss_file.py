@@ -51,6 +51,11 @@ def changed(content, name):
     where, kind, value = {
         'a list of terabytes': (chances - 8, '<Q', 2**40),
         'a list of 2^64': (neighbours - 8, '<Q', 2**64 - 1),
+        'a list of chances that is empty': (chances - 8, '<Q', 0),
+        'a chance of a level': (chances, '<d', 0.0),
+        'a chance that is no number': (chances + 8, '<d', float('nan')),
+        'no width to build by': (end + 8, '<i', 0),
+        'a width that takes all memory': (end + 12, '<i', 2**31 - 1),
         'more points': (8, '<q', 2**40),
         'other dimensions': (4, '<i', 7),
         'a neighbour beyond the end': (neighbours, '<i', 300),
@@ -66,6 +71,8 @@ def changed(content, name):
         'vectors of another length': (end + 20 + 4, '<i', 5),
     }[name]
     content = bytearray(content)
+    if name == 'a list of chances that is empty':
+        del content[chances : slots - 8]
     struct.pack_into(kind, content, where, value)
     return bytes(content)
 
@@ -74,7 +81,8 @@ NAMES = ['a list of terabytes', 'a list of 2^64', 'more points', 'other dimensio
 NAMES += ['a neighbour beyond the end', 'a neighbour before the start', 'a level too high']
 NAMES += ['a neighbour below its level', 'a level of none', 'an offset', 'a negative slot']
 NAMES += ['an entry that is no point', 'a top that is none', 'another kind']
-NAMES += ['vectors of another length']
+NAMES += ['vectors of another length', 'a list of chances that is empty', 'a chance of a level']
+NAMES += ['a chance that is no number', 'no width to build by', 'a width that takes all memory']
 
 
 @pytest.mark.parametrize('name', NAMES)

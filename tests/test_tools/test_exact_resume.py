@@ -85,21 +85,3 @@ def compare(one: Path, other: Path) -> None:
         for name, weight in whole.get(part, {}).items():
             same = torch.equal(weight, resumed[part][name]) if torch.is_tensor(weight) else True
             assert same, f'{part}: {name}'
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(torch.cuda.is_available(), reason='bit-equal on a CPU')
-def test_two_ranks_stop_together_and_go_on_inside_the_epoch(tmp_path):
-    config = tmp_path / 'job.py'
-    config.write_text(DIGITS)
-    assert start(config, tmp_path / 'whole', 2).wait() == 0
-    stopped = start(config, tmp_path / 'stopped', 2)
-    while stopped.poll() is None and not (tmp_path / 'stopped' / 'epoch_1.pth').exists():
-        time.sleep(0.02)
-    os.killpg(stopped.pid, signal.SIGTERM)  # to the launcher and to both ranks
-    assert stopped.wait() != 0, 'the run ended before it was stopped'
-    (saved,) = (tmp_path / 'stopped').glob('iter_*.pth')
-    assert not (tmp_path / 'stopped' / 'epoch_2.pth').exists()
-    assert start(config, tmp_path / 'stopped', 2, '--resume').wait() == 0
-    assert not saved.exists()
-    compare(tmp_path / 'whole', tmp_path / 'stopped')

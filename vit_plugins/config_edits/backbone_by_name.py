@@ -114,8 +114,7 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
     """
     before = cfg.model.backbone
-    backbone, neck = encoder_config(encoder, size)
-    width = _features(backbone, neck, size).shape[1]
+    backbone, neck, width = encoder_config(encoder, size)
     same = type_name(backbone) == type_name(before) and not neck
     if same:
         kept = ('out_type', 'drop_path_rate')
@@ -128,8 +127,8 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
     return cfg
 
 
-def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None]:
-    """Return the configs of backbone and neck that make one vector of each image.
+def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None, int]:
+    """Return the configs of backbone and neck that make one vector of each image, and its length.
 
     Args:
         encoder: The encoder.
@@ -148,7 +147,7 @@ def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict 
             f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
             'vector for each: name a classifier, see configs/pretrained_models.yml'
         )
-    return backbone, None if neck is None else ConfigDict(neck)
+    return backbone, None if neck is None else ConfigDict(neck), found.shape[1]
 
 
 def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
@@ -187,8 +186,10 @@ def _set_head(cfg: Config, width: int, same: bool) -> None:
     head = cfg.model.head
     if type_name(head) != 'LinearClsHead' and not same:
         inner = next(node for node in walk(head) if 'num_classes' in node)
-        print_log(f'The head is a LinearClsHead: {type_name(head)} is for {width} features of '
-                  'another kind of backbone, so its loss is left out')  # fmt: skip
+        print_log(
+            f'{type_name(head)} is for another kind of backbone, so its loss is left out: the '
+            f'head is a LinearClsHead of {width} features'
+        )
         loss = {'loss': inner['loss']} if 'loss' in inner else {}
         cfg.model.head = ConfigDict(
             type='LinearClsHead', num_classes=inner['num_classes'], in_channels=width, **loss

@@ -30,7 +30,7 @@ STORED = {
 }
 CLASSES = dict(enumerate(('f8', 'f4', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8'), 6))
 COMPLEX = 0x800
-MOST_RATIO = 64  # that a compressed array may unpack to; pictures shrink by less than 3
+MOST_RATIO = 64  # of an array in memory to the file; pictures shrink by less than 3
 SPARE = 1 << 20
 
 
@@ -61,7 +61,7 @@ def read_mat_file(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
             parts = list(_elements(element, order))
             name = bytes(parts[2][1]).decode('latin1')
             if name in names:
-                found[name] = _array(parts, order)
+                found[name] = _array(parts, order, most)
     return {name: found[name] for name in names}
 
 
@@ -87,7 +87,7 @@ def _unpacked(packed: memoryview, order: str, most: int) -> tuple[int, memoryvie
     return next(_elements(memoryview(content), order))
 
 
-def _array(parts: list[tuple[int, memoryview]], order: str) -> np.ndarray:
+def _array(parts: list[tuple[int, memoryview]], order: str, most: int) -> np.ndarray:
     (_, flags), (_, dims), _, (stored, numbers) = parts[:4]
     (flags,) = struct.unpack_from(f'{order}I', flags)
     if flags & 0xFF not in CLASSES or flags & COMPLEX or stored not in STORED:
@@ -96,4 +96,7 @@ def _array(parts: list[tuple[int, memoryview]], order: str) -> np.ndarray:
     values = np.frombuffer(numbers, order + STORED[stored])
     if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
         raise ValueError(f'{len(values):,} numbers do not fill the shape {tuple(shape)}')
-    return values.astype(CLASSES[flags & 0xFF], copy=False).reshape(shape, order='F')
+    dtype = np.dtype(CLASSES[flags & 0xFF])
+    if len(values) * dtype.itemsize > most:  # stored in fewer bytes than its class has
+        raise ValueError(f'an array of {len(values):,} {dtype} is packed too tightly')
+    return values.astype(dtype, copy=False).reshape(shape, order='F')

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from .photo_limits import LIMITS, PhotoLimits, TooLargeError, jpeg_size, radiance_size
+from .photo_limits import LIMITS, PhotoLimits, TooLargeError, jpeg_size, size_without_pillow
 
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
@@ -42,6 +42,10 @@ DAMAGE = (
     zlib.error,
     Image.DecompressionBombError,
     cv2.error,
+)
+UNKNOWN = (
+    'it is damaged, or no picture of a known kind: Pillow cannot open it, and its size, without '
+    'which OpenCV is not asked, cannot be told. Save it as PNG or JPEG'
 )
 
 
@@ -103,9 +107,10 @@ def _decode_with_notes(
         image = open_within(data, limits)
     except TooLargeError:
         raise
-    except DAMAGE:  # of a kind that Pillow does not know
-        limits.require(radiance_size(data))
-        return _decode(data, _flag(grey)), ()
+    except DAMAGE:  # of a kind that Pillow does not know, or damaged in its eyes
+        return _decode_by_opencv(data, grey, limits), ()
+    if image.format == 'PPM' and size_without_pillow(data) != image.size:
+        raise UndecodableError('it is damaged: its head can be read in two ways')
     with image:
         notes = ['several frames or pages: only the first one is shown'] * _has_frames(image)
         deep, alpha = _is_deep(image, data), _has_alpha(image)
@@ -122,6 +127,14 @@ def _decode_with_notes(
             pixels, note = _on_background(pixels, opacity)
             notes.append(note)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels, tuple(notes)
+
+
+def _decode_by_opencv(data: bytes, grey: bool, limits: PhotoLimits) -> np.ndarray:
+    size = size_without_pillow(data)
+    if size is None:
+        raise UndecodableError(UNKNOWN)
+    limits.require(size)
+    return _decode(data, _flag(grey))
 
 
 def open_within(data: bytes, limits: PhotoLimits = LIMITS) -> Image.Image:

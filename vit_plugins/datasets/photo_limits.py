@@ -14,6 +14,13 @@ JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 RADIANCE = re.compile(rb'[-+][XY] (\d{1,9}) [-+][XY] (\d{1,9})\n')
 RADIANCE_START = (b'#?RADIANCE', b'#?RGBE')
 HEAD = 1 << 16
+PNG = re.compile(rb'\x89PNG\r\n\x1a\n....IHDR(.{8})', re.DOTALL)
+# Portable maps: as strictly as OpenCV reads them, or more so, lest it find another size.
+_GAP = rb'\s(?:\s|#[^\r\n]*[\r\n])*'
+PORTABLE = re.compile(rb'P[1-6Ff]%b(\d{1,9})%b(\d{1,9})\s' % (_GAP, _GAP))
+PORTABLE_ANY = re.compile(
+    rb'P7\nWIDTH (\d{1,9})\nHEIGHT (\d{1,9})\nDEPTH \d+\nMAXVAL \d+\n(?:TUPLTYPE \w+\n)?ENDHDR\n'
+)
 
 
 class TooLargeError(ValueError):
@@ -111,3 +118,21 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
     """
     found = RADIANCE.search(data, 0, HEAD) if data.startswith(RADIANCE_START) else None
     return found and (int(found[1]), int(found[2]))
+
+
+def size_without_pillow(data: bytes) -> tuple[int, int] | None:
+    """Return the sides of a file that OpenCV decodes though Pillow refuses it.
+
+    These are PNG files that are damaged beside the picture, portable maps (PNM, PFM and PAM) and
+    Radiance files.
+
+    Args:
+        data: The file.
+
+    Returns:
+        None if it is none of these.
+    """
+    if found := PNG.match(data):
+        return unpack_from('>II', found[1])
+    found = PORTABLE_ANY.match(data) or PORTABLE.match(data, 0, HEAD)
+    return (int(found[1]), int(found[2])) if found else radiance_size(data)

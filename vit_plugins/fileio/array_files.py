@@ -16,6 +16,8 @@ from .documented_errors import documented_errors
 # What deflate may shrink weights or features by; zeros alone reach 1,032.
 MOST_RATIO = 64
 SPARE = 1 << 20  # bytes that a file of any size may unpack to
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy's; the others unpack all at once
+BLOCK = 1 << 20
 
 
 class ArrayFileError(ValueError):
@@ -65,10 +67,24 @@ def read_npz(path: str | Path, most_ratio: float = MOST_RATIO) -> dict[str, np.n
             )
         arrays = {}
         for member in members:
-            content = archive.read(member)  # compares the checksum
+            content = _read_member(archive, member)
             name = member.filename.removesuffix('.npy')
             arrays[name] = _read_array(io.BytesIO(content), len(content))
         return arrays
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytearray:
+    """Read a member by blocks, so that no more is unpacked than the size that it states."""
+    if member.compress_type not in PACKINGS:
+        raise ArrayFileError(
+            f'{member.filename} is packed by method {member.compress_type}; 0 (stored) and 8 '
+            '(deflated) are read'
+        )
+    content = bytearray()
+    with archive.open(member) as file:  # compares the checksum at the end
+        while block := file.read(BLOCK):
+            content += block
+    return content
 
 
 def _in_words(path: str | Path) -> AbstractContextManager:

@@ -15,6 +15,7 @@ GRAPH = b'IHNf'  # HNSW around them
 HEAD = struct.Struct('<iqqqBi')  # dimensions, vectors, unused, unused, is trained, metric
 MOST_METRIC = 1  # inner product and Euclidean; the others have an argument
 MOST_SLOTS = 1 << 16  # neighbours of one point
+MOST_WIDTH = 1 << 16  # points kept while the graph is built or searched
 
 
 class FaissFileError(ValueError):
@@ -99,10 +100,13 @@ class _Reader:
 
     def graph(self) -> np.ndarray:
         count, dims = self.head()
-        self.numbers('<f8')  # chances of the levels, to add points by
+        chances = self.numbers('<f8')
         slots, levels, offsets, neighbours = map(self.numbers, ('<i4', '<i4', '<u8', '<i4'))
-        entry, top, *_ = struct.unpack('<5i', self.take(20))
+        entry, top, *widths, beam = struct.unpack('<5i', self.take(20))
+        if not 1 <= min(widths) <= max(widths) <= max(MOST_WIDTH, 2 * count) or beam != 1:
+            raise FaissFileError('it is to be searched by more or fewer points than any is')
         _check_levels(count, slots, levels, offsets, len(neighbours))
+        _check_chances(slots, chances)
         _check_neighbours(slots, levels, offsets.astype(np.int64), neighbours)
         if count and not (0 <= entry < count and levels[entry] == top + 1 == levels.max()):
             raise FaissFileError('its entry is no point of the top')
@@ -126,6 +130,20 @@ def _check_levels(
     expected = np.concatenate([[0], np.cumsum(slots[levels], dtype=np.int64)])
     if size != expected[-1] or not np.array_equal(offsets, expected.astype(np.uint64)):
         raise FaissFileError('its neighbours are out of order')
+
+
+def _check_chances(slots: np.ndarray, chances: np.ndarray) -> None:
+    """Check the chances (L) by which the levels of further points are drawn.
+
+    Malkov and Yashunin (2018), section 4: with M links on each level, and the level the whole
+    part of -ln(u) / ln(M), level l has the chance M^-l (1 - 1/M).
+    """
+    links = float(slots[-1] - slots[-2])
+    if links < 2 or len(chances) != len(slots) - 1:
+        raise FaissFileError(f'it has chances of {len(chances)} levels, and slots of another')
+    expected = links ** -np.arange(len(chances)) * (1 - 1 / links)
+    if not np.allclose(chances, expected, rtol=1e-4, atol=0):
+        raise FaissFileError('the chances of its levels are not those of its links')
 
 
 def _check_neighbours(

@@ -76,7 +76,7 @@ def _told(curves: Curves) -> dict[str, Points]:
 
 def _without_common_prefix(group: Mapping[str, Points]) -> Mapping[str, Points]:
     prefixes = {name.rpartition('/')[0] for name in group}
-    if len(prefixes) > 1:
+    if len(prefixes) > 1 or len(group) == 1:
         return group
     return {name.rpartition('/')[2]: points for name, points in group.items()}
 

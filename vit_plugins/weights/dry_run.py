@@ -6,23 +6,20 @@ pickle is gone through once with inert things in the place of all that it names,
 would need is added up.
 """
 
-import logging
 import math
 import operator
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from mmengine.logging import print_log
 
-from ..fileio.documented_errors import documented_errors
 from .allow_list_unpickler import AllowListUnpickler, RefusedError, require_plain_keys
+from .archive import open_pickle
 
-BLOCK = 1 << 20
 SPARE = 1 << 20  # numbers that a file of any size may ask for
 VIEWS = 4  # how often, on average, a number of the file may be seen by tensors
 PICKLES = 5  # in a file from before torch 1.6: magic number, protocol, system, content, keys
@@ -38,61 +35,12 @@ HASHED = ('builtins.set', 'builtins.frozenset', 'collections.Counter', 'collecti
 HARMLESS = (*HASHED, 'torch.Size', 'torch._utils._rebuild_meta_tensor_no_storage')
 
 
-class DamagedArchiveError(RuntimeError):
-    """A zip archive is not as ``torch.save`` writes it, or has changed since."""
-
-
-def check_archive(path: Path) -> dict[str, int]:
-    """Compare a zip archive of ``torch.save`` with its own checksums.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Bytes of each record, by its name without the folder that all lie in.
-
-    Raises:
-        DamagedArchiveError: If a record is missing, changed, packed or twice there.
-        OSError: If the file cannot be opened.
-    """
-    with (
-        path.open('rb') as opened,  # an OSError from here on is of a place that there is not
-        documented_errors(DamagedArchiveError, otherwise=DamagedArchiveError),
-        zipfile.ZipFile(opened) as archive,
-    ):
-        records = archive.infolist()
-        sizes = {record.filename.partition('/')[2]: record.file_size for record in records}
-        _require_plain_records(records, path.stat().st_size)
-        has_checksums = any(record.CRC for record in records)
-        if not has_checksums:  # torch.serialization.set_crc32_options(False) has been called
-            print_log(
-                f'{path} has no checksums: a change of its bytes would not be noticed',
-                logger='current',
-                level=logging.WARNING,
-            )
-        for record in records:
-            with archive.open(record) as file:
-                while has_checksums and file.read(BLOCK):
-                    pass
-    return sizes
-
-
-def _require_plain_records(records: Sequence[zipfile.ZipInfo], size: int) -> None:
-    names = {record.filename.partition('/')[2] for record in records}
-    if len(names) != len(records) or 'data.pkl' not in names:
-        raise DamagedArchiveError('the archive lacks data.pkl, or has a record twice')
-    if any(record.compress_type != zipfile.ZIP_STORED for record in records):
-        raise DamagedArchiveError('the archive has packed records, as torch.save makes none')
-    if sum(record.file_size for record in records) > size:
-        raise DamagedArchiveError('the records of the archive are larger than the file')
-
-
 def check_archived_pickle(path: Path, records: Mapping[str, int]) -> int:
     """Go through the pickle of an archive without making what it describes.
 
     Args:
         path: An archive.
-        records: Bytes of each of its records, see :func:`check_archive`.
+        records: Bytes of each of its records, see :func:`.archive.check_archive`.
 
     Returns:
         The protocol of the pickle.
@@ -101,11 +49,8 @@ def check_archived_pickle(path: Path, records: Mapping[str, int]) -> int:
         RefusedError: If the content would need more memory than the file fills.
         Exception: Of any kind, if it is no pickle of torch.
     """
-    with zipfile.ZipFile(path) as archive:
-        (record,) = (r for r in archive.infolist() if r.filename.partition('/')[2] == 'data.pkl')
-        del record.CRC  # it is compared already, or there is none
-        with archive.open(record) as file:
-            return _Sketch(file, path.stat().st_size, records).run()
+    with zipfile.ZipFile(path) as archive, open_pickle(archive) as file:
+        return _Sketch(file, path.stat().st_size, records).run()
 
 
 def check_pickles(path: Path) -> None:
@@ -176,6 +121,7 @@ class _Sketch(AllowListUnpickler):
         self._records = records
         self._asked = 0  # numbers
         self._storages: dict[str, int] = {}  # bytes
+        self._total = 0  # of them
 
     def run(self) -> int:
         """Go through the pickle and return its protocol."""
@@ -191,18 +137,17 @@ class _Sketch(AllowListUnpickler):
             needed = operator.index(count) * _bytes_each(kind.name)
         except (TypeError, ValueError, AttributeError, KeyError):
             raise RefusedError('refused GLOBAL storage of an unknown kind') from None
-        if self._records is not None:
-            there = self._records.get(f'data/{key}', -1)
-            if not 0 <= needed <= there:
-                raise RefusedError(
-                    f'storage {key!r:.40} is to have {needed:,} bytes, the file has '
-                    f'{max(there, 0):,} of it'
-                )
-        self._storages[str(key)] = needed
-        if needed < 0 or sum(self._storages.values()) > self._size:
+        if not isinstance(key, str | int):  # writing a tuple of tuples may take forever
+            raise RefusedError('refused GLOBAL storage without a name')
+        name = str(key)
+        there = self._size if self._records is None else self._records.get(f'data/{name}', -1)
+        known = self._storages.get(name, 0)
+        self._total += max(needed - known, 0)
+        self._storages[name] = max(needed, known)
+        if not 0 <= needed <= there or self._total > self._size:
             raise RefusedError(
-                f'its storages are to have {sum(self._storages.values()):,} bytes, the file has '
-                f'{self._size:,}'
+                f'storage {name!r:.40} is to have {needed:,} bytes and all together '
+                f'{self._total:,}, but the file has {max(there, 0):,} and {self._size:,}'
             )
         return _Made()
 

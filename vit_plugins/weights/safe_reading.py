@@ -12,6 +12,7 @@ import logging
 import pickle
 import re
 import sys
+import tarfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -26,13 +27,8 @@ from mmengine.utils import digit_version
 from torch import nn
 
 from .allow_list_unpickler import AllowListUnpickler, RefusedError
-from .dry_run import (
-    DamagedArchiveError,
-    check_archive,
-    check_archived_pickle,
-    check_pickles,
-    has_whole_pickles,
-)
+from .archive import DamagedArchiveError, check_archive, require_same_for_torch
+from .dry_run import check_archived_pickle, check_pickles, has_whole_pickles
 from .expanded_size import require_bounded
 from .index import published_digests
 from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
@@ -182,6 +178,15 @@ def _torch_load(path: Path, map_location: MapLocation, protocol: int) -> object:
     )
 
 
+def _is_tar(path: Path) -> bool:
+    """Return whether torch would take a file for one of its first format, as it tries to first."""
+    try:
+        with tarfile.open(path, 'r:'):
+            return True
+    except tarfile.TarError:
+        return False
+
+
 def checked_protocol(path: Path) -> int:
     """Return the protocol of the pickle of a checkpoint that asks for no more than it holds.
 
@@ -198,16 +203,16 @@ def checked_protocol(path: Path) -> int:
     if not is_archive:
         if not has_whole_pickles(path):
             raise _damaged(path, 'no archive, no whole pickle')
+        if _is_tar(path):
+            raise _damaged(path, 'a tar archive, whose first name is made of pickles')
         check_pickles(path)
         return TORCH_PROTOCOL
     try:
         records = check_archive(path)
+        require_same_for_torch(path)
     except DamagedArchiveError as error:
         raise _damaged(path, error) from error
-    protocol = check_archived_pickle(path, records)
-    if protocol > TORCH_PROTOCOL and 'constants.pkl' in records:
-        raise RefusedError('refused GLOBAL of a TorchScript archive')
-    return protocol
+    return check_archived_pickle(path, records)
 
 
 def _load_pickled(path: Path, map_location: MapLocation) -> object:
