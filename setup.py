@@ -49,6 +49,9 @@ EXTRAS = {
         'onnxscript>=0.7.2',
         'safetensors>=0.4',
     ],
+    # GradCAM of tools/look.py; the version that was tried. grad-cam would put the files of
+    # opencv-python-headless over those of the opencv-python that MMEngine brings.
+    'look': ['captum>=0.9'],
     'lint': ['ruff==0.17.5'],  # as in .pre-commit-config.yaml, by test
 }
 # What a trained model needs and what the tests need. Heavy tools that few people use (export,

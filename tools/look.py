@@ -27,6 +27,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 WHAT = (
     *('gates', 'nonlocality', 'attention', 'rollout', 'cam'),
     *('offsets', 'positions', 'filters', 'embedding', 'history'),
@@ -119,10 +121,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures of the inside of a model; the exit code is 1 if there was none."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.look import run  # it takes seconds
-
-    return run(args)
+    return run_command('look', parse_args(argv))
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.late_import import run_command
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -48,10 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prune a model and print what that costs and gains."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.prune import run  # it takes seconds
-
-    return run(args)
+    return run_command('prune', parse_args(argv))
 
 
 if __name__ == '__main__':

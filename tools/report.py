@@ -14,6 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from vit_plugins.command_line.late_import import run_command
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line.
@@ -60,10 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Write the page and print where it lies."""
-    args = parse_args(argv)
-    from vit_plugins.command_line.commands.report import run  # it takes seconds
-
-    return run(args)
+    return run_command('report', parse_args(argv))
 
 
 if __name__ == '__main__':

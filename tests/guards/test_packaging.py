@@ -38,7 +38,7 @@ def test_requirements_have_lower_bounds_only():
     names = [re.split('[>=]', line)[0] for line in required]
     assert names == ['torch', 'torchvision', 'numpy', 'jinja2']
     extras = setup_constant('EXTRAS')
-    for line in required + extras['host'] + extras['test'] + extras['export']:
+    for line in required + extras['host'] + extras['test'] + extras['export'] + extras['look']:
         assert re.fullmatch(r'[a-z\d-]+>=[\d.]+', line), line
 
 

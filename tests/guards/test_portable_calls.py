@@ -17,6 +17,7 @@ POSIX = re.compile(
 )
 # Each has another way where the system lacks it, which a test takes.
 GUARDED = {
+    ('fileio/atomic_backend.py', 'os.kill'),
     ('fileio/file_lock.py', 'import fcntl'),
     ('datasets/_image_cache.py', 'os.sysconf'),
     ('host/process_memory.py', 'import resource'),

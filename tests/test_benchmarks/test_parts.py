@@ -18,7 +18,7 @@ IMAGE_SIDES = [
     *('ours, resize by Pillow*', 'mmpretrain*'),
 ]
 SIDES = {
-    'GPSA': ['ours', 'timm'],
+    'GPSA': ['ours', 'timm', 'plain*'],
     'ConViT': ['ours', 'timm', 'vit*'],
     'DRLoc loss': ['ours', 'loop'],
     'DRLoc in': ['ours', 'without*', 'loss alone*'],

@@ -48,5 +48,5 @@ def test_what_cannot_be():
     with pytest.raises(ValueError, match='total=300, longer than the 100 epochs'):
         use_fraction(deepcopy(cfg), 0.5)
     cfg.train_dataloader = None
-    with pytest.raises(ValueError, match='trains nothing'):
+    with pytest.raises(ValueError, match='no training images to take a part of'):
         use_fraction(cfg, 0.5)

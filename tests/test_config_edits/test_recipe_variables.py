@@ -37,10 +37,10 @@ def test_also_where_a_child_reads_it_of_its_base():
     ('name', 'message'),
     [
         ('train_pipeline.1.scale', r'value stands in train_dataloader\.dataset\.pipeline: set it'),
-        ('lr', r'no such setting; optim_wrapper\.optimizer\.lr is meant'),
-        ('max_epochs', r'no such setting; train_cfg\.max_epochs is meant'),
-        ('optim_wraper.optimizer.lr', "'optim_wrapper' is meant"),
-        ('sizes', "'size' is meant"),
+        ('lr', r'no such setting; did you mean optim_wrapper\.optimizer\.lr'),
+        ('max_epochs', r'no such setting; did you mean train_cfg\.max_epochs'),
+        ('optim_wraper.optimizer.lr', "did you mean 'optim_wrapper'"),
+        ('sizes', "did you mean 'size'"),
         ('purple', 'no such setting$'),
     ],
 )

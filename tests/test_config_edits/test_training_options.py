@@ -77,9 +77,9 @@ def test_impossible_learning_rates(cfg, lr):
 
 def test_learning_rate_without_an_optimizer(cfg):
     cfg.optim_wrapper = dict(one=dict(optimizer=dict(lr=1)), two=dict(optimizer=dict(lr=2)))
-    with pytest.raises(ValueError, match=r'has not one optimizer'):
+    with pytest.raises(ValueError, match=r'has no single optimizer'):
         set_lr(cfg, 0.1)
-    with pytest.raises(ValueError, match=r'has not one optimizer whose .* give --lr'):
+    with pytest.raises(ValueError, match=r'has no single optimizer; give --lr'):
         set_batch_size(cfg, 8)
 
 
@@ -123,7 +123,7 @@ def test_pipelines_and_model_follow_the_image_size(name, size):
     [
         (8, {}, r'at least 16 pixels, got 8'),
         (100, {}, r'patches of 16 pixels, .* multiple of 16, 96 for one'),
-        (96, {'size': 64}, r'--img-size 96 and --cfg-options size=64: name one'),
+        (96, {'size': 64}, r'--img-size 96 and --cfg-options size=64: give one of them'),
         (96, {'nonsense': 1}, r'--img-size 96: --cfg-options nonsense: no such setting'),
     ],
 )
@@ -137,14 +137,14 @@ def test_recipe_without_a_size(similar, tmp_path):
         set_img_size(similar, 160)
     file = tmp_path / 'own.py'
     file.write_text('size = 32\nwidth = size\nmodel = dict(backbone=dict(img_size=64))\n')
-    with pytest.raises(ValueError, match=r'do not follow `size`'):
+    with pytest.raises(ValueError, match=r'do not follow `size`. Set the sizes'):
         set_img_size(Config.fromfile(file), 48)
 
 
 def test_seed(cfg):
     cfg.randomness.deterministic = True
     assert set_seed(cfg, 7).randomness == dict(seed=7, deterministic=True)
-    with pytest.raises(ValueError, match=r'--seed must lie within'):
+    with pytest.raises(ValueError, match=r'--seed must lie between 0 and'):
         set_seed(cfg, -1)
 
 

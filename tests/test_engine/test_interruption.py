@@ -34,6 +34,20 @@ def test_the_second_signal_ends_at_once(name):
     assert signal.getsignal(number) == before
 
 
+def test_launchers_repeat_the_signals_of_their_ranks(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(interruption, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(interruption.time, 'monotonic', lambda: now[0])
+    before, ended = signal.signal(signal.SIGTERM, lambda *_: ended.append(now[0])), []
+    try:
+        with stopping_between_steps(StopHook()):
+            for now[0] in (1.0, 2.0, 5.5, 6.5, 7.0):
+                signal.raise_signal(signal.SIGTERM)
+        assert ended == [6.5, 7.0]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def test_exit_codes():
     assert exit_code(signal.SIGINT) == 130
     assert exit_code(signal.SIGTERM) == exit_code(signal.SIGUSR1) == 75

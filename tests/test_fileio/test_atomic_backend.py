@@ -93,3 +93,13 @@ def test_temporary_names(tmp_path, monkeypatch):
         os.utime(path, (1e9, 1e9))
     # this process is not writing; process 1 runs; a file of another machine may be written now
     assert set(abandoned_files(tmp_path, '*.pth')) == {mine, aged, former}
+
+
+def test_without_processes_to_ask_only_age_counts(tmp_path, monkeypatch):
+    (tmp_path / f'a.pth{partial_suffix()}').touch()
+    old = tmp_path / f'b.pth{partial_suffix()}'
+    old.touch()
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(atomic_backend, 'CAN_ASK', False)
+    monkeypatch.delattr(atomic_backend.os, 'kill')
+    assert set(abandoned_files(tmp_path, '*.pth')) == {old}

@@ -25,6 +25,12 @@ def test_features_are_those_of_the_model_in_order(config):
     torch.testing.assert_close(features[150:151], expected)
 
 
+def test_each_rank_reads_all_images_and_waits_for_none(config, monkeypatch):
+    monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda: (0, 2))
+    monkeypatch.setattr('mmengine.dataset.sampler.sync_random_seed', None)  # a call would fail
+    assert list(read_split(config(), 'train').sampler) == list(range(179))
+
+
 def test_raw_tokens_of_drloc_give_the_features_of_the_plain_model(config):
     plain, drloc = config(), config()
     drloc.model.backbone.out_type = 'raw'

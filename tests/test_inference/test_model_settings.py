@@ -70,7 +70,9 @@ def test_types_that_are_not_registered_are_refused(config, part):
 def test_other_ways_to_code_are_refused(config, part):
     settings = through_json(settings_of(config()))
     settings['pipeline'][0] |= part
-    with pytest.raises(ValueError, match=r'make pipeline.0 run code of others: use --config'):
+    with pytest.raises(
+        ValueError, match=r'make pipeline.0 run code of other people: use --config'
+    ):
         config_of(settings)
 
 

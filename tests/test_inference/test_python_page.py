@@ -63,5 +63,7 @@ def test_a_searcher_takes_pixels_too(place):
     with pytest.raises(ValueError, match='top_k must be 1 or more, got 0'):
         searcher('photos/c.jpg', top_k=0)
     searcher.gallery.settings = None
-    with pytest.raises(ValueError, match='my_gallery holds no settings of a model: name a config'):
+    with pytest.raises(
+        ValueError, match='my_gallery holds no settings of a model: name a config with --config'
+    ):
         Searcher(searcher.gallery)

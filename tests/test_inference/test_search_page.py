@@ -177,7 +177,7 @@ def test_odd_names_and_photos(tmp_path):
     Image.new('RGB', (5, 5), (9, 99, 200)).save(tmp_path / 'x.png')
     for name in names[:2]:
         (tmp_path / name).write_bytes((tmp_path / 'x.png').read_bytes())
-    Image.new('RGB', (2000, 1)).save(tmp_path / 'thin.png')
+    Image.new('RGB', (2000, 20)).save(tmp_path / 'thin.png')
     Image.fromarray(np.full((9, 9), 2048, np.uint16)).save(tmp_path / 'deep.png')
     Image.new('RGBA', (9, 9), (0, 0, 0, 51)).save(tmp_path / 'alpha.png')
     photos = [Photo.of(tmp_path / name) for name in names]
@@ -194,7 +194,7 @@ def test_odd_names_and_photos(tmp_path):
     write_sheets(answers, tmp_path)
     thumbnails = re.findall(r'src="(thumbnails/\w+\.jpg)"', page)[1:]
     sizes = [Image.open(tmp_path / name).size for name in thumbnails]
-    assert sizes[2] == (320, 1)
+    assert sizes[2] == (320, 3)
     deep, alpha = (np.asarray(Image.open(tmp_path / n)).mean() for n in thumbnails[3:])
     assert deep == pytest.approx(2048 / 4095 * 255, abs=1)
     assert alpha == pytest.approx(204, abs=1)

@@ -4,6 +4,7 @@ import pytest
 
 from vit_plugins.report.charts import HEIGHT, LEFT, RIGHT, TOP, WIDTH, Line, line_chart, ticks
 from vit_plugins.report.curves import read_curves
+from vit_plugins.report.inside_history import inside_charts
 from vit_plugins.report.run_charts import compared_charts, run_charts
 
 
@@ -66,7 +67,8 @@ def test_ticks_are_round_and_cover_the_range(limits):
 
 
 def test_diverged_losses_leave_the_other_charts(tmp_path):
-    log(tmp_path, '2026', [training(1, float('nan')), {'acc': 1, 'step': 1}])
+    epochs = [[training(i, float('nan')), {'acc': i, 'step': i}] for i in (1, 2)]
+    log(tmp_path, '2026', [*epochs[0], *epochs[1], {'once': 1, 'step': 2}])
     titles = [chart.title for chart in run_charts(read_curves(tmp_path, 'epoch'))]
     assert titles == ['Validation', 'Learning rate']
 
@@ -77,3 +79,14 @@ def test_several_trainings_share_a_chart_of_what_both_measured(tmp_path):
     runs = [(name, read_curves(tmp_path / name, 'epoch')) for name in 'ab']
     charts = {chart.title: [line.name for line in chart.lines] for chart in compared_charts(runs)}
     assert charts == {'acc': ['a', 'b'], 'Training loss': ['a', 'b']}
+
+
+def test_measurements_that_are_no_numbers_are_left_out(tmp_path):
+    points = [{'step': i, 'layers': ['layers.0.attn'], 'gates': [[0.5, g]]} for i, g in
+              enumerate((0.7, None, 0.9))]  # fmt: skip
+    (tmp_path / 'gates.json').write_text(json.dumps({'counted': 'epoch', 'points': points}))
+    errors = [{'step': 0, 'rows': 1.0, 'columns': None}, {'step': 1, 'rows': 2.0, 'columns': 3.0}]
+    (tmp_path / 'offset_error.json').write_text(json.dumps({'counted': 'epoch', 'points': errors}))
+    gates, offsets = inside_charts(tmp_path)
+    assert [line.points for line in gates.lines] == [[(0, 0.6), (2, 0.7)]]
+    assert sorted(len(line.points) for line in offsets.lines) == [1, 2]

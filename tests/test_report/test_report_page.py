@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,8 +11,12 @@ import pytest
 from vit_plugins import Classifier
 from vit_plugins.evaluation.functional.statistics import wilson_interval
 from vit_plugins.report.cell_photos import importance
+from vit_plugins.report.curves import Curves
 from vit_plugins.report.findings import find_out
+from vit_plugins.report.inside import Inside
+from vit_plugins.report.neighbours import Neighbours
 from vit_plugins.report.page import render_page, write_page
+from vit_plugins.report.predictions import Predictions
 from vit_plugins.report.work_dir import read_run
 
 VOID = {'meta', 'img', 'br', 'link', 'input', 'hr'}
@@ -112,7 +117,7 @@ def test_curves_gates_and_facts_are_shown(html):
     reader = read(html)
     titles = re.findall(r'<figcaption>(.+?)</figcaption>', html)
     assert {'Validation', 'Training loss', 'F1 of each class', 'Learning rate'} <= set(titles)
-    assert 'All begin at 0.73.' in reader.text
+    assert 'Untrained ones begin at 0.73.' in reader.text
     assert 'content: 0 position: 1 layer 1 0.73' in reader.text  # not trained
     assert 'attention rollout of the class token' in reader.text
     assert 'ConViT' in reader.text
@@ -152,3 +157,38 @@ def test_photos_that_are_gone_leave_the_rest(work_dirs, tmp_path):
     assert 'The validation images could not be read' in text
     assert 'Curves' in text
     assert 'Surest mistakes' not in text
+
+
+def test_of_many_classes_the_confused_pairs_are_listed(found):
+    rng = np.random.default_rng(0)
+    number = 30
+    said = Predictions(rng.dirichlet(np.ones(number), 6), rng.integers(0, number, 6))
+    names = tuple(f'kind {i}' for i in range(number))
+    many = replace(found[0], predictions=said, classes=names, train_counts=(), inside=Inside())
+    reader = read(render_page([many]))
+    buttons = [attrs for tag, attrs in reader.tags if tag == 'button']
+    assert 'matrix' not in [attrs.get('class') for _, attrs in reader.tags]
+    assert {(int(b['data-label']), int(b['data-named'])) for b in buttons} == {
+        (i, j) for i, j in zip(said.labels, said.named, strict=True) if i != j
+    }
+
+
+def test_a_retriever_shows_what_its_queries_find(found):
+    labels = np.array([0, 0, 1, 1, 2, 2])
+    near = Neighbours(
+        queries=np.arange(6),
+        found=np.array([[1, 2], [2, 0], [3, 0], [2, 1], [5, 0], [4, 0]]),
+        cosines=np.full((6, 2), 0.5),
+        labels=labels,
+    )
+    curves = Curves(
+        metrics={'retrieval/Recall@1': [(2, 80.0)]}, before={'raw_pixels/Recall@1': 12.5}
+    )
+    run = replace(found[0].run, curves=curves)
+    one = replace(found[0], run=run, predictions=None, neighbours=near, inside=Inside())
+    reader = read(render_page([one]))
+    assert 'for 83.3 % of 6 queries the most similar image is of the same class' in reader.text
+    assert 'retrieval/Recall@1 80.00 12.50 –' in reader.text
+    frames = [attrs['class'] for tag, attrs in reader.tags if 'photo' in attrs.get('class', '')]
+    assert frames[:3] == ['photo ', 'photo wrong', 'photo right']  # the mistake comes first
+    assert frames.count('photo right') == near.right.sum()

@@ -99,7 +99,7 @@ def test_help_names_every_key(study, capsys):
 
 def test_settings_without_effect_end_it_before_the_first_cell(bench, study):
     bench.write(bench.text.replace('model.lift: 10.0', 'train_cfg.max_epoch: 5'))
-    with pytest.raises(SystemExit, match=r"cell lifted/seed0: (.|\n)*'max_epochs' is meant"):
+    with pytest.raises(SystemExit, match=r"cell lifted/seed0: (.|\n)*did you mean 'max_epochs'"):
         study()
 
 

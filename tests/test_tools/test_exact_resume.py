@@ -74,7 +74,12 @@ def test_killed_and_resumed(text, ranks, tmp_path):
     assert not (tmp_path / 'killed' / 'epoch_2.pth').exists()
     assert start(config, tmp_path / 'killed', ranks, '--resume').wait() == 0
 
-    whole, resumed = last(tmp_path / 'whole'), last(tmp_path / 'killed')
+    compare(tmp_path / 'whole', tmp_path / 'killed')
+
+
+def compare(one: Path, other: Path) -> None:
+    """See that the last checkpoints of two runs have the same weights."""
+    whole, resumed = last(one), last(other)
     for part in ('state_dict', 'ema_state_dict'):
         assert whole.get(part, {}).keys() == resumed.get(part, {}).keys()
         for name, weight in whole.get(part, {}).items():

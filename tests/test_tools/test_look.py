@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vit_plugins.command_line.commands import look as command
-from vit_plugins.engine.measured_history import read_histories
+from vit_plugins.visualization.measured_history import read_histories
 
 CONVIT = """
 from copy import deepcopy

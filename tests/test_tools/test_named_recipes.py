@@ -101,16 +101,18 @@ def test_photos_on_a_cpu_names_what_is_faster(train_tool, photos, monkeypatch):
     monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cpu')
     monkeypatch.setattr(cpu_advice.os, 'cpu_count', lambda: 2)
     args, cfg = completed(train_tool, 'photos', '--data-root', photos)
-    told = cpu_advice.cpu_advice(cfg, args)
-    assert 'No GPU here, 2 cores: 30 epochs of 8 photos take roughly 12 s' in told
+    told = cpu_advice.cpu_advice(cfg, args, 2022)
+    assert 'No GPU here, 2 cores: 30 epochs of 2,022 photos take roughly 52 min' in told
     assert told.endswith(f'vit-plugins train photos-frozen --data-root {photos}')
     args, cfg = completed(train_tool, 'photos', '--data-root', photos, '--time-limit', '5s')
-    assert 'roughly 12 s, 5 s is what there is: fewer epochs' in cpu_advice.cpu_advice(cfg, args)
+    assert 'roughly 12 s, 5 s is what there is: fewer epochs' in cpu_advice.cpu_advice(
+        cfg, args, 8
+    )
     monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cuda')
-    assert cpu_advice.cpu_advice(cfg, args) is None
+    assert cpu_advice.cpu_advice(cfg, args, 8) is None
     monkeypatch.setattr(cpu_advice, 'get_device', lambda: 'cpu')
     args, cfg = completed(train_tool, 'photos-frozen', '--data-root', photos)
-    assert cpu_advice.cpu_advice(cfg, args) is None
+    assert cpu_advice.cpu_advice(cfg, args, 8) is None
 
 
 def test_photos_frozen_needs_weights(train_tool, photos, monkeypatch):

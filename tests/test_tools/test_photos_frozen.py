@@ -1,8 +1,10 @@
 """``train photos-frozen`` with a tiny network: a work dir like any other, features kept."""
 
 import json
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 
 from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine import feature_cache
+from vit_plugins.engine.loops.frozen_feature_loop import FrozenFeatureLoop
 from vit_plugins.inference.classify import Classifier
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +66,7 @@ def train(folder, train_tool):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv('XDG_CACHE_HOME', str(folder / 'cache'))
             train_tool.main([*map(str, [folder / 'tiny.py', *shared, *weights, *words])])
-        return next((folder / name).glob('*/*.log')).read_text()
+        return max((folder / name).glob('*/*.log'), key=os.path.getmtime).read_text()
 
     return run
 
@@ -197,6 +200,8 @@ def test_penalty_and_classifier(completed):
     assert len(cfg.model.head.loss.class_weight) == 3
     with pytest.raises(SystemExit, match=r'--penalty must be positive, and belongs to .* linear'):
         completed('--classifier', 'nearest-mean', '--penalty', 1)
+    with pytest.raises(SystemExit, match=r'--balance loss would have no effect: the mean'):
+        completed('--classifier', 'nearest-mean', '--balance', 'loss')
     with pytest.raises(SystemExit, match=r'--classifier: this recipe trains a network'):
         completed('--classifier', 'linear', recipe='convit_drloc_folder')
 
@@ -239,3 +244,25 @@ def test_damaged_and_unwritable_caches_cost_a_second_computation(tmp_path, monke
     monkeypatch.setattr(feature_cache, 'print_log', said.append)
     cache.save()
     assert 'not kept for another training' in said[0]
+
+
+@pytest.mark.slow
+def test_what_a_stopped_run_has_encoded_is_kept(folder, first, train, monkeypatch):
+    shutil.move(folder / 'cache', folder / 'kept')
+    encode = FrozenFeatureLoop.run_iter
+
+    def stopped(loop, number, batch):
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return encode(loop, number, batch)
+
+    words = ['stopped', '--no-baselines', '--batch-size', 8]
+    monkeypatch.setattr(FrozenFeatureLoop, 'run_iter', stopped)
+    with pytest.raises(SystemExit, match='130'):
+        train(*words)
+    monkeypatch.undo()
+    log = train(*words, '--resume')
+    shutil.rmtree(folder / 'cache')
+    shutil.move(folder / 'kept', folder / 'cache')
+    assert '8 of 24 images (train) were encoded before' in log
+    assert (folder / 'stopped' / 'epoch_1.pth').is_file()

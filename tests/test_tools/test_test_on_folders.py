@@ -11,9 +11,10 @@ from vit_plugins.command_line.commands import test as test_command
 from vit_plugins.command_line.commands import train as train_command
 
 
-@pytest.fixture
-def photos(tmp_path) -> Path:
-    """Ten photos: five objects seen twice; a table calls them even and odd."""
+@pytest.fixture(scope='module')
+def photos(tmp_path_factory) -> Path:
+    """Twenty photos: ten objects seen twice; a table calls them even and odd."""
+    tmp_path = tmp_path_factory.mktemp('photos')
     (tmp_path / 'photos' / 'all').mkdir(parents=True)
     lines = ['file,class']
     for number in range(20):
@@ -24,9 +25,10 @@ def photos(tmp_path) -> Path:
     return tmp_path / 'photos'
 
 
-@pytest.fixture
-def work_dir(train_tool, photos, tmp_path) -> Path:
+@pytest.fixture(scope='module')
+def work_dir(train_tool, photos, tmp_path_factory) -> Path:
     """What a training with a table and groups leaves."""
+    tmp_path = tmp_path_factory.mktemp('trained')
     words = ['--labels', str(photos / 'labels.csv'), '--group-by', r'/(\d+)_', '--no-verify']
     args = ['photos-scratch', '--data-root', str(photos), *words, '--epochs', '1']
     cfg = train_command.complete_config(train_tool.parse_args(args))

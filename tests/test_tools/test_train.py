@@ -421,10 +421,13 @@ def test_resume_with_another_class_ends_in_words(interrupted, job, train_tool):
 @pytest.mark.parametrize(
     ('flags', 'message'),
     [
-        (['default_hooks.checkpoint.intervall=2'], "no setting 'intervall'; 'interval' is meant"),
+        (
+            ['default_hooks.checkpoint.intervall=2'],
+            "no setting 'intervall'; did you mean 'interval'",
+        ),
         (['train_cfg.val_interval=0'], 'val_interval=0 must be a whole number'),
-        (['optim_wraper.type=AmpOptimWrapper'], "'optim_wrapper' is meant"),
-        (['lr=1'], r'optim_wrapper\.optimizer\.lr is meant'),
+        (['optim_wraper.type=AmpOptimWrapper'], "did you mean 'optim_wrapper'"),
+        (['lr=1'], r'did you mean optim_wrapper\.optimizer\.lr'),
         (['balance=loss'], 'balance would have no effect: there is no --data-root'),
     ],
 )

@@ -64,6 +64,12 @@ ASKING = {
     'storage of a negative size': tensor(-1, (1,), (1,)),
     'storage of another kind': storage(8, 'torch\nNoStorage'),
     'storage that is not there': storage(1, key='7'),
+    'storage under a name that takes forever to write': b'('
+    + text('storage')
+    + b'ctorch\nFloatStorage\n'
+    + KNOT
+    + text('cpu')
+    + b'K\x01tQ',
     'one number shown a billion times': tensor(8, (2**30,), (0,)),
     'tensor by its size': call('torch\nFloatTensor', 2**40),
     'many tensors by their size': b'(' + call('torch\nFloatTensor', 2**19) * 100 + b't',

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from vit_plugins.config_edits.recipe_weights import is_pretrained
-from vit_plugins.config_edits.walking import walk
+from vit_plugins.config_edits.recipe_weights import pretrained_parts
 from vit_plugins.recipes.finding import config_files
 from vit_plugins.resources import resource_root
 from vit_plugins.weights.origins import by_hand, origin_of
@@ -55,7 +54,7 @@ def test_every_file_that_a_recipe_names_has_an_origin():
     for file in config_files():
         if file.suffix == '.py' and 'mmseg' not in file.parts:
             cfg = Config.fromfile(resource_root() / 'configs' / file)
-            nodes = filter(is_pretrained, walk(cfg.get('model') or {}))
+            nodes = pretrained_parts(cfg.get('model'))
             named |= {cfg.get('load_from'), *(node['checkpoint'] for node in nodes)}
     local = {name for name in named if name and '://' not in name}
     assert len(local) > 15

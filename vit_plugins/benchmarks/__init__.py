@@ -7,7 +7,7 @@ file and its name in ``PARTS``.
 """
 
 PARTS = {
-    'gpsa': 'gated positional self-attention against timm',
+    'gpsa': 'gated positional self-attention against timm, and plain attention as the limit',
     'model': "ConViT against timm's and against a ViT of equal width and depth",
     'drloc': 'the localization loss: its form, and its share of a training step',
     'augment': 'crop and 3-Augment from JPEG, arrays and batches, against torchvision and kornia',

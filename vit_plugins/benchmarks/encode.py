@@ -41,7 +41,7 @@ def build(setting: Setting, *, name: str, pixels: int, batch: int) -> Comparison
         pixels: Height and width of the images.
         batch: Images of a call.
     """
-    backbone, neck = encoder_config(find_encoder(name), pixels)
+    backbone, neck, _ = encoder_config(find_encoder(name), pixels)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         parts = [MODELS.build(part) for part in (backbone, neck) if part]
     for part in parts:

@@ -51,7 +51,7 @@ def build(setting: Setting, *, images: int, batch: int, workers: int) -> Compari
     the runner's loader: the rest is the loop with hooks and logging.
 
     Args:
-        setting: The device.
+        setting: Not used: the runner takes a GPU where there is one.
         images: Of the epoch.
         batch: Images of a step.
         workers: Processes that load.

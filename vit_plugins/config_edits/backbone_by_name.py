@@ -96,7 +96,7 @@ def _timm_encoder(name: str) -> Encoder:
     return Encoder(name, backbone, None, normalisation, found.input_size[-1])
 
 
-def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Config:
+def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
     """Replace the backbone of a recipe, with neck, normalisation, image size and head to match.
 
     A recipe whose head needs what another kind of backbone does not give, as the localization
@@ -105,7 +105,7 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Args:
         cfg: A classification config, changed in place.
         encoder: What it gets.
-        size: Of the images. Default: that of the encoder.
+        size: Of the images.
 
     Returns:
         The same config.
@@ -113,10 +113,8 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     Raises:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
     """
-    size = size or encoder.size
     before = cfg.model.backbone
-    backbone, neck = encoder_config(encoder, size)
-    width = _features(backbone, neck, size).shape[1]
+    backbone, neck, width = encoder_config(encoder, size)
     same = type_name(backbone) == type_name(before) and not neck
     if same:
         kept = ('out_type', 'drop_path_rate')
@@ -129,8 +127,8 @@ def use_encoder(cfg: Config, encoder: Encoder, size: int | None = None) -> Confi
     return cfg
 
 
-def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None]:
-    """Return the configs of backbone and neck that make one vector of each image.
+def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict | None, int]:
+    """Return the configs of backbone and neck that make one vector of each image, and its length.
 
     Args:
         encoder: The encoder.
@@ -149,7 +147,7 @@ def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict 
             f'{encoder.name} gives features of shape {tuple(found.shape)} for 2 images, not a '
             'vector for each: name a classifier, see configs/pretrained_models.yml'
         )
-    return backbone, None if neck is None else ConfigDict(neck)
+    return backbone, None if neck is None else ConfigDict(neck), found.shape[1]
 
 
 def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
@@ -188,8 +186,10 @@ def _set_head(cfg: Config, width: int, same: bool) -> None:
     head = cfg.model.head
     if type_name(head) != 'LinearClsHead' and not same:
         inner = next(node for node in walk(head) if 'num_classes' in node)
-        print_log(f'The head is a LinearClsHead: {type_name(head)} is for {width} features of '
-                  'another kind of backbone, so its loss is left out')  # fmt: skip
+        print_log(
+            f'{type_name(head)} is for another kind of backbone, so its loss is left out: the '
+            f'head is a LinearClsHead of {width} features'
+        )
         loss = {'loss': inner['loss']} if 'loss' in inner else {}
         cfg.model.head = ConfigDict(
             type='LinearClsHead', num_classes=inner['num_classes'], in_channels=width, **loss

@@ -9,7 +9,7 @@ from .walking import LOADERS, type_name
 
 
 def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
-    """Train and validate in batches of this size; the learning rate is scaled as the batch.
+    """Set the batch size of training and validation, and scale the learning rate with it.
 
     The linear rule (arXiv 1706.02677, Section 2.1): a batch of twice the size takes twice the
     rate.
@@ -17,14 +17,14 @@ def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
     Args:
         cfg: A config, changed in place.
         size: Images of a step on each device.
-        scale_lr: Whether the learning rate follows; not if somebody names it.
+        scale_lr: Whether the learning rate is scaled too; False if the user gives one.
 
     Returns:
         The same config.
 
     Raises:
         ValueError: If the size is below 1, the recipe composes its batches itself, or there is
-            no learning rate to scale.
+            no single learning rate to scale.
     """
     if size < 1:
         raise ValueError(f'--batch-size must be at least 1, got {size}')
@@ -47,8 +47,8 @@ def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
         optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer') or {}
         if not optimizer.get('lr'):
             raise ValueError(
-                f'--batch-size {size}: this recipe has not one optimizer whose learning rate '
-                'could follow; give --lr, or set train_dataloader.batch_size with --cfg-options'
+                f'--batch-size {size}: the learning rate cannot follow: this recipe has no single '
+                'optimizer; give --lr, or set train_dataloader.batch_size with --cfg-options'
             )
         set_lr(cfg, float(f'{optimizer["lr"] * size / before:.6g}'))
         if cfg.get('auto_scale_lr'):

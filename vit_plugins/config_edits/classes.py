@@ -1,4 +1,4 @@
-"""Set in every part of a config how many classes there are, and how rare some of them."""
+"""Set the number of classes in every part of a config, and the weight of rare classes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def set_num_classes(cfg: Config, count: int) -> None:
     if not counting:
         raise ValueError(
             'the model of this config has no num_classes, so its head cannot be set to the '
-            f'{count} classes found'
+            f'{count} classes found. Take a head with num_classes, such as LinearClsHead'
         )
     parts = ('val_evaluator', 'test_evaluator', 'custom_hooks', 'data_preprocessor')
     for node in [*counting, *(node for part in parts for node in walk(cfg.get(part)))]:
@@ -59,11 +59,11 @@ def set_num_classes(cfg: Config, count: int) -> None:
                 node['topk'] = _possible_topk(node['topk'], count)
             weights = node.get('class_weight')
             if weights and len(weights) != count:
-                node['class_weight'] = None  # of other classes
+                node['class_weight'] = None  # they belong to other classes
 
 
 def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
-    """Set that rare classes count more.
+    """Set how rare classes are weighted.
 
     Args:
         cfg: The config, changed in place.
@@ -92,7 +92,7 @@ def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
 
 
 def counted_classes(node: Any) -> int | None:
-    """Return the number of classes that a part of a config says first, None if it says none.
+    """Return the first number of classes within a part of a config, None if there is none.
 
     Args:
         node: The part, as the model.

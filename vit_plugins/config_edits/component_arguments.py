@@ -194,23 +194,22 @@ def unknown_settings(cfg: Mapping[str, Any]) -> Iterator[str]:
         cfg: A config; of its top-level keys those of a runner are looked through.
 
     Yields:
-        What stands where, and what is meant perhaps.
+        The place, the name, and the known name that it resembles or those that there are.
     """
-    for key in sorted(RUNNER_KEYS & cfg.keys()):
-        for path, node in walk_named(cfg[key], key):
-            known = _known(path, node, cfg)
-            for name in () if known is None else node.keys() - known - ALWAYS:
-                owner = node.get('type', '')
-                owner = getattr(owner, '__name__', owner) or path.rpartition('.')[2]
-                yield f'{path}: {owner} has no setting {name!r}{_advice(name, known)}'
+    for path, node in walk_named({key: cfg[key] for key in sorted(RUNNER_KEYS & cfg.keys())}):
+        known = _known(path, node, cfg)
+        for name in () if known is None else node.keys() - known - ALWAYS:
+            owner = node.get('type', '')
+            owner = getattr(owner, '__name__', owner) or path.rpartition('.')[2]
+            yield f'{path}: {owner} has no setting {name!r}{_advice(name, known)}'
     for name in (cfg.get('default_hooks') or {}).keys() - DEFAULT_HOOKS:
         if other := nearest(name, DEFAULT_HOOKS):
-            yield f'default_hooks: {name!r} replaces no hook; {other!r} is meant?'
+            yield f'default_hooks: {name!r} replaces no hook; did you mean {other!r}?'
 
 
 def _advice(name: str, known: Collection[str]) -> str:
     if other := nearest(name, known):
-        return f'; {other!r} is meant?'
+        return f'; did you mean {other!r}?'
     return f'; it has {", ".join(sorted(known))}' if len(known) <= 30 else ''
 
 

@@ -43,12 +43,12 @@ def misspelt_keys(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
         unread: Its top-level keys that nothing reads.
 
     Yields:
-        The name and what is meant.
+        The name and the known name that it resembles.
     """
     for name in unread:
         known = nearest(name, RUNNER_KEYS)
         if known and not _is_sibling(name, known) and any(True for _ in walk(cfg[name])):
-            yield f'{name}: nothing reads it; {known!r} is meant?'
+            yield f'{name}: nothing reads it; did you mean {known!r}?'
 
 
 def _is_sibling(name: str, known: str) -> bool:
@@ -69,12 +69,12 @@ def unread_scalars(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
         unread: Its top-level keys that nothing reads.
 
     Yields:
-        The name and what is meant perhaps.
+        The name and, if there is one, the known name that it resembles.
     """
     for name in unread:
         if not isinstance(cfg[name], dict | list | tuple):
             known = nearest(name, RUNNER_KEYS | TOOL_KEYS)
-            advice = f'; {known!r} is meant?' if known else ''
+            advice = f'; did you mean {known!r}?' if known else ''
             yield f'{name} = {cfg[name]!r} has no effect: nothing reads it{advice}'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .walking import type_name, walk
+from .walking import component_names, components
 
 
 def set_crop_ratio(pipeline: list[dict], ratio: float) -> None:
@@ -26,12 +26,11 @@ def set_crop_ratio(pipeline: list[dict], ratio: float) -> None:
     """
     if not 0 < ratio <= 1:
         raise ValueError(f'the crop ratio must lie within (0, 1], got {ratio}')
-    steps = [node for node in walk(pipeline) if type_name(node) in ('ResizeEdge', 'CenterCrop')]
-    if [type_name(node) for node in steps] != ['ResizeEdge', 'CenterCrop']:
-        names = [type_name(node) for node in walk(pipeline) if 'type' in node]
+    steps = components(pipeline, 'ResizeEdge', 'CenterCrop')
+    if component_names(steps) != ['ResizeEdge', 'CenterCrop']:
         raise ValueError(
             'the crop ratio is set through one ResizeEdge and one CenterCrop after it, but the '
-            f'test pipeline is {" > ".join(names)}'
+            f'test pipeline is {" > ".join(component_names(pipeline))}'
         )
     resize, crop = steps
     size = crop['crop_size']

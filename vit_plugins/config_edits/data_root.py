@@ -68,13 +68,13 @@ def apply_data_root(
         balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
             config's ``balance``, else 'none'.
         seed: The seed of the split.
-        classes: What a trained model tells apart, to test it: the folder may lack some of
+        classes: The classes of a trained model that is tested: the folder may lack some of
             them, other class folders are refused.
-        asked: Which of ``'val_fraction'`` and ``'balance'`` somebody has set for this folder;
-            they are then refused if they have no effect.
+        asked: Which of ``'val_fraction'`` and ``'balance'`` the user has set for this folder;
+            they are refused if they would have no effect.
         data: The dataset that somebody asked for by ``--data`` and that the config has now. The
             folder must hold it, unless class folders are what it is read from.
-        told: Whether what lies in the folder has been logged.
+        told: Whether the description of the folder has been logged already.
         **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
             ``read_folder``.
 

@@ -23,7 +23,7 @@ from ..datasets.folder_scan import (
 from ..datasets.image_check import require_readable
 from ..datasets.photo_limits import LIMITS, PhotoLimits
 from ..datasets.photo_table import scan_photos
-from .walking import leaf_datasets, type_name, walk
+from .walking import components, leaf_datasets, type_name
 
 T = TypeVar('T')
 
@@ -94,9 +94,8 @@ def photo_limits(cfg: Config) -> PhotoLimits:
     Args:
         cfg: The config.
     """
-    for node in walk(cfg.train_dataloader.dataset):
-        if type_name(node) == 'LoadPhoto':
-            return PhotoLimits(**{k: node[k] for k in ('max_pixels', 'max_aspect') if k in node})
+    for node in components(cfg.train_dataloader.dataset, 'LoadPhoto'):
+        return PhotoLimits(**{k: node[k] for k in ('max_pixels', 'max_aspect') if k in node})
     return LIMITS
 
 

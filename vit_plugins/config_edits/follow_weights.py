@@ -32,7 +32,8 @@ def follow_weights(
         cfg: A recipe that says ``backbone_follows``; changed in place.
         weights: A name or a file; None: nothing is named.
         backbone: The name of the network that the file is for.
-        size: Of the images, if somebody named one.
+        size: Of the images, if somebody named one. Default: that of the table, else the one that
+            the model is tested with.
 
     Returns:
         The same config.
@@ -61,9 +62,10 @@ def follow_weights(
         encoder = _fitting(cfg, weights)
     if encoder is None:
         return cfg
-    cfg = use_encoder(cfg, encoder, size)
-    print_log(f'Backbone: that of {encoder.name}, images of {size or encoder.size} px')
-    return cfg
+    row = pretrained_models().get(encoder.name)
+    size = size or (row.size if row else encoder.size)
+    print_log(f'Backbone: that of {encoder.name}, images of {size} px')
+    return use_encoder(cfg, encoder, size)
 
 
 def _name_of(cfg: Config, weights: str | None) -> str | None:

@@ -33,7 +33,9 @@ def use_fraction(cfg: Config, fraction: float, subset: str = 'first') -> Config:
         raise ValueError(f'--subset must be one of {", ".join(SUBSETS)}, got {subset!r}')
     loader = cfg.get('train_dataloader')
     if not loader:
-        raise ValueError(f'--fraction {fraction}: {cfg.filename} trains nothing')
+        raise ValueError(
+            f'--fraction {fraction}: {cfg.filename} has no training images to take a part of'
+        )
     if fraction == 1:
         return cfg
     loader.dataset = ConfigDict(

@@ -1,4 +1,4 @@
-"""Count how many photos held out for validation nearly repeat one that is trained on."""
+"""Count the validation photos that look nearly like a training photo."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from ..datasets.folder_scan import FolderScan
 from ..datasets.near_duplicates import near_pairs
 from ..fileio.printable_text import printable
 
-MOST = 20_000  # photos that are looked at, as each is decoded for it
+MOST = 20_000  # photos: each one has to be decoded
 SHOWN = 3
 
 
 def describe_near_duplicates(
     scans: dict[str, FolderScan], val_fraction: float, seed: int
 ) -> Iterator[str]:
-    """Return a note on validation photos that training nearly holds.
+    """Return a note on validation photos that look nearly like a training photo.
 
     Args:
         scans: What lies in the parts.
@@ -32,7 +32,7 @@ def describe_near_duplicates(
     else:
         return
     if len(kept) + len(held) > MOST:
-        yield f'more than {MOST:,} photos: not looked through for near-duplicates'
+        yield f'more than {MOST:,} photos: they are not searched for near-duplicates'
         return
     ours = [val.root / val.samples[i][0] for i in held]
     theirs = [train.root / train.samples[i][0] for i in kept]

@@ -1,4 +1,4 @@
-"""Another image size: ``--img-size``."""
+"""Train with another image size: ``--img-size``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def set_img_size(
     if size < LEAST:
         raise ValueError(f'--img-size must be at least {LEAST} pixels, got {size}')
     if 'size' in options and options['size'] != size:
-        raise ValueError(f'--img-size {size} and --cfg-options size={options["size"]}: name one')
+        raise ValueError(
+            f'--img-size {size} and --cfg-options size={options["size"]}: give one of them'
+        )
     if not others_backbone:
         require_patches(cfg, size)
     try:
@@ -53,7 +55,10 @@ def set_img_size(
             'photos-scratch'
         ) from None
     if image_size(found) not in (size, (size, size)):
-        raise ValueError(f'--img-size {size}: the pipelines of this recipe do not follow `size`')
+        raise ValueError(
+            f'--img-size {size}: the pipelines of this recipe do not follow `size`. Set the '
+            'sizes in a config of your own'
+        )
     return found
 
 

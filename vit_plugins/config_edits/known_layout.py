@@ -60,7 +60,10 @@ def _class_of(leaf: dict) -> type:
     kind = leaf['type']
     cls = DATASETS.get(kind) if isinstance(kind, str) else kind
     if cls is None:
-        raise ValueError(f'no dataset is registered under the name {kind!r}')
+        raise ValueError(
+            f'no dataset is registered under the name {kind!r}: check the spelling, or name its '
+            'module in custom_imports'
+        )
     return cls
 
 

@@ -8,11 +8,11 @@ from mmengine.config import Config
 
 from .epoch_count import schedules_of
 
-RATES = ('warmup_lr', 'eta_min')  # of schedules, as learning rates rather than shares
+RATES = ('warmup_lr', 'eta_min')  # settings of schedules that are learning rates, not ratios
 
 
 def set_lr(cfg: Config, lr: float) -> Config:
-    """Train with this highest learning rate; the rates that schedules name keep their shares.
+    """Set the highest learning rate; the rates in schedules keep their ratio to it.
 
     Args:
         cfg: A config with one optimizer, changed in place.
@@ -29,8 +29,8 @@ def set_lr(cfg: Config, lr: float) -> Config:
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if not optimizer or optimizer.get('lr') is None:
         raise ValueError(
-            f'--lr {lr}: this recipe has not one optimizer with a learning rate of its own; set '
-            'those in optim_wrapper with --cfg-options'
+            f'--lr {lr}: this recipe has no single optimizer with a learning rate; set the rates '
+            'in optim_wrapper with --cfg-options'
         )
     factor = lr / optimizer['lr']
     optimizer['lr'] = lr

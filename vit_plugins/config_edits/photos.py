@@ -8,7 +8,14 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.transforms.load_photo import use_load_photo
-from .walking import image_size, preprocessor_of, type_name, walk, walk_pipelines
+from .walking import (
+    component_names,
+    components,
+    image_size,
+    preprocessor_of,
+    walk,
+    walk_pipelines,
+)
 
 # three numbers that are a colour wherever they stand in a pipeline
 COLOUR_KEYS = ('fill_color', 'fill_std', 'pad_val')
@@ -74,12 +81,11 @@ def _swap_channels(transforms: Any) -> None:
 
 
 def _loads(pipeline: list[dict]) -> bool:
-    names = ('LoadImageFromFile', 'LoadPhoto')
-    return any(type_name(node) in names for node in walk(pipeline))
+    return bool(components(pipeline, 'LoadImageFromFile', 'LoadPhoto'))
 
 
 def _resizes(pipeline: list[dict]) -> bool:
-    names = [type_name(node).rpartition('/')[2] for node in walk(pipeline)]
+    names = [name.rpartition('/')[2] for name in component_names(pipeline)]
     return any('Resize' in n or n.startswith(('EfficientNet', 'SimpleRandom')) for n in names)
 
 
@@ -91,7 +97,7 @@ def _resize(pipeline: list[dict], size: int | tuple[int, int]) -> list[dict]:
         **{'type': 'ResizeEdge', 'scale': max(height, width), 'edge': 'short'},
         **{'backend': 'pillow', 'interpolation': 'bicubic'},
     }
-    if any(type_name(node).endswith('Crop') for node in walk(pipeline)):
+    if any(name.endswith('Crop') for name in component_names(pipeline)):
         return [edge, *pipeline]  # the pipeline's own crop
     # CenterCrop reads a tuple as (width, height)
     return [edge, {'type': 'CenterCrop', 'crop_size': (width, height)}, *pipeline]

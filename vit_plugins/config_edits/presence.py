@@ -140,7 +140,10 @@ def _class_of(dataset: dict) -> type:
     kind = dataset['type']
     cls = kind if inspect.isclass(kind) else DATASETS.get(kind)
     if cls is None:
-        raise KeyError(f'no dataset is registered under the name {kind!r}')
+        raise KeyError(
+            f'no dataset is registered under the name {kind!r}: check the spelling, or name its '
+            'module in custom_imports'
+        )
     return cls
 
 

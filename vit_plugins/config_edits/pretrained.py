@@ -20,7 +20,7 @@ from torch import Tensor
 from ..weights.fitted import CONSTANT, Fitted, find_weights
 from ..weights.index import resolve_weights
 from .frozen import is_frozen
-from .recipe_weights import ENOUGH, is_pretrained
+from .recipe_weights import ENOUGH, pretrained_parts
 from .walking import type_name, walk
 
 LAYER_DECAY = 'LearningRateDecayOptimWrapperConstructor'
@@ -87,7 +87,7 @@ def _drop_other_weights(cfg: Config) -> Iterator[str]:
         several = isinstance(given, list | tuple)
         kept = []
         for one in given if several else [given]:
-            if is_pretrained(one):
+            if pretrained_parts(one):
                 yield f'init_cfg of the config ({one.get("checkpoint")}) is dropped'
             else:
                 kept.append(one)
@@ -217,7 +217,7 @@ def _complete_optimizer(cfg: Config) -> str | None:
     """
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if not optimizer:
-        return 'the config has not one optimizer in optim_wrapper'
+        return 'the config has no single optimizer in optim_wrapper'
     kind = optimizer.type
     cls = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
     known = inspect.signature(cls).parameters if cls is not None else {}

@@ -77,9 +77,9 @@ def _meant(cfg: Config, name: str) -> str:
     """Advise by the place of a setting of the same name, else by a top-level key of its name."""
     known = nearest(_head(name), RUNNER_KEYS | TOOL_KEYS | set(cfg))
     if known:
-        return f'; {known!r} is meant?'
+        return f'; did you mean {known!r}?'
     places = [path for path, _ in _places(cfg) if path.rpartition('.')[2] == name]
-    return f'; {" or ".join(places[:3])} is meant?' if places else ''
+    return f'; did you mean {" or ".join(places[:3])}?' if places else ''
 
 
 def _same_value(cfg: Config, name: str) -> str:

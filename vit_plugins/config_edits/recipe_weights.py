@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -15,21 +16,18 @@ from torch import nn
 from ..weights.fitted import CONSTANT
 from ..weights.loading import load_report
 from ..weights.origins import origin_of
-from .walking import type_name, walk
+from .walking import components
 
 ENOUGH = 0.9  # of the backbone's tensors
 
 
-def is_pretrained(init_cfg: object) -> bool:
-    """Return whether an ``init_cfg`` names weights to load.
+def pretrained_parts(node: Any) -> list[dict]:
+    """List the ``init_cfg`` of a model that name weights to load.
 
     Args:
-        init_cfg: One of a config, or None.
+        node: The model's config, or a part of it.
     """
-    return isinstance(init_cfg, Mapping) and type_name(init_cfg) in (
-        'Pretrained',
-        'PretrainedInit',
-    )
+    return components(node, 'Pretrained', 'PretrainedInit')
 
 
 def require_weights(cfg: Config) -> None:
@@ -48,12 +46,13 @@ def require_weights(cfg: Config) -> None:
     if cfg.get('load_from'):
         _require_file('load_from', cfg.load_from)
         return
-    for node in filter(is_pretrained, walk(cfg.model)):
+    named = pretrained_parts(cfg.model)
+    for node in named:
         _require_file('an init_cfg of the model', node['checkpoint'])
     for key, init_cfg in _named_weights(cfg):
         _check_fit(cfg, key, init_cfg)
     other = cfg.get('from_scratch')
-    if other is not None and not any(map(is_pretrained, walk(cfg.model))):
+    if other is not None and not named:
         raise ValueError(
             'This recipe is for weights that are trained already, with small learning rates, and '
             'none are named. Name a file or a model of the index, '
@@ -64,10 +63,8 @@ def require_weights(cfg: Config) -> None:
 
 def _named_weights(cfg: Config) -> Iterator[tuple[str, Mapping]]:
     for key, node in (('model', cfg.model), ('model.backbone', cfg.model.get('backbone') or {})):
-        given = node.get('init_cfg')
-        for init_cfg in given if isinstance(given, list | tuple) else [given]:
-            if is_pretrained(init_cfg):
-                yield key, init_cfg
+        for init_cfg in pretrained_parts(node.get('init_cfg')):
+            yield key, init_cfg
 
 
 def _check_fit(cfg: Config, key: str, init_cfg: Mapping) -> None:

@@ -21,6 +21,6 @@ def set_seed(cfg: Config, seed: int) -> Config:
         ValueError: If it is negative or too large.
     """
     if not 0 <= seed <= HIGHEST:
-        raise ValueError(f'--seed must lie within 0 and {HIGHEST}, got {seed}')
+        raise ValueError(f'--seed must lie between 0 and {HIGHEST}, got {seed}')
     cfg.randomness = {**(cfg.get('randomness') or {}), 'seed': seed}
     return cfg

@@ -44,13 +44,32 @@ def preprocessor_of(cfg: Config) -> dict:
     return cfg['data_preprocessor']
 
 
-def walk(node: Any) -> Iterator[dict]:
-    """Visit every dict within nested dicts and lists.
+def walk(node: Any) -> list[dict]:
+    """List every dict within nested dicts and lists.
 
     Args:
         node: Where to begin.
     """
-    return (found for _, found in walk_named(node))
+    return [found for _, found in walk_named(node)]
+
+
+def components(node: Any, *names: str) -> list[dict]:
+    """List the components of these names within nested dicts and lists.
+
+    Args:
+        node: Where to begin.
+        *names: Bare names, without a scope.
+    """
+    return [found for found in walk(node) if type_name(found) in names]
+
+
+def component_names(node: Any) -> list[str]:
+    """List the bare names of all components within nested dicts and lists.
+
+    Args:
+        node: Where to begin.
+    """
+    return [type_name(found) for found in walk(node) if 'type' in found]
 
 
 def walk_named(node: Any, name: str = '') -> Iterator[tuple[str, Mapping]]:

@@ -20,6 +20,7 @@ from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
 from .photo_decoding import DAMAGE, JPEG_START, decode_photo, open_within
 from .photo_limits import LIMITS, PhotoLimits
+from .zeroed_jpeg import zeroed_place
 
 JPEG_END = b'\xff\xd9'
 CMYK_NOTE = 'CMYK colours: shown without their printing profile'
@@ -57,6 +58,11 @@ def inspect_image(
         data = _content(path)
         if not data:
             return ImageReport('the file is empty')
+        place = zeroed_place(data) if data.startswith(JPEG_START) else None
+        if place is not None:
+            return ImageReport(
+                f'damaged: zeros from byte {place:,} on, in the midst of the picture'
+            )
         ends = data.startswith(JPEG_START) and data.endswith(JPEG_END)
         with open_within(data, limits) as image:
             side = max(min(image.size) // 8, 1)

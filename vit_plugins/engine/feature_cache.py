@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..fileio.array_files import read_npz
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
 
@@ -80,13 +80,9 @@ class FeatureCache:
         self._new = False
         self._features: dict[str, np.ndarray] = {}
         # absent or damaged: nothing is known
-        unreadable = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-        with (
-            contextlib.suppress(*unreadable),
-            path.open('rb') as content,
-            np.load(content) as file,
-        ):
-            self._features = dict(zip(file['photos'].tolist(), file['features'], strict=True))
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = read_npz(path)
+            self._features = dict(zip(kept['photos'].tolist(), kept['features'], strict=True))
 
     def __repr__(self) -> str:
         return f'FeatureCache({str(self.path)!r}), {len(self._features)} photos'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from .hooks.seeded_draws_hook import note_batches_done
 # Ctrl-C, the end of a container or job, and the warning that Slurm sends by --signal=USR1@60.
 SIGNALS = ('SIGINT', 'SIGTERM', 'SIGUSR1')
 BY_HAND = 130  # what shells know as ended by Ctrl-C
+ECHO = 5.0  # seconds
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
 
@@ -147,7 +149,9 @@ class _Agreement:
 def stopping_between_steps(hook: StopHook) -> Iterator[None]:
     """Turn the first Ctrl-C, SIGTERM or SIGUSR1 into a stop after the step.
 
-    A second one does what it did before: as a rule, it ends the program at once.
+    A second one does what it did before: as a rule, it ends the program at once. With several
+    ranks it counts as the first one for some seconds, as launchers pass on to the ranks what these
+    have got themselves.
 
     Args:
         hook: A hook of the runner that is training.
@@ -157,10 +161,17 @@ def stopping_between_steps(hook: StopHook) -> Iterator[None]:
         return
     numbers = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in numbers}
+    echo = ECHO if get_world_size() > 1 else 0.0
+    since: list[float] = []
 
     def ask(number: int, frame: Any) -> None:
-        hook.asked = number
-        signal.signal(number, before[number])
+        since.append(time.monotonic())
+        hook.asked = hook.asked or number
+        if not echo:
+            signal.signal(number, before[number])
+        elif since[-1] - since[0] > echo:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
 
     for number in before:
         signal.signal(number, ask)

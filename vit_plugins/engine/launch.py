@@ -34,7 +34,7 @@ from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
-from ..config_edits.walking import type_name, walk
+from ..config_edits.walking import component_names, walk
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -313,7 +313,7 @@ def add_own_hooks(cfg: Config) -> None:
     """
     hooks = default_hooks_of(cfg)
     listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
-    kinds = {type_name(hook) for hook in listed if isinstance(hook, dict)}
+    kinds = component_names(listed)
     for name, kind in OWN_HOOKS.items():
         if name not in hooks and kind not in kinds:
             hooks[name] = dict(type=kind)

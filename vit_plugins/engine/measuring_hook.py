@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ..evaluation.functional.finite import json_text
 from ..fileio.atomic_backend import AtomicLocalBackend
+from ..visualization.measured_history import History, plot_history
 from ..weights.bare_model import bare_model
-from .measured_history import History, plot_history
 
 Point = dict[str, Any]
 

@@ -100,7 +100,8 @@ def check_job(cfg: Config) -> str:
             runner.visualizer.close()
     if not all(map(math.isfinite, hook.losses.values())):
         raise FloatingPointError(
-            f'the first step gave {hook.losses}; without --amp, is it finite?'
+            f'the first step gave {hook.losses}, which is not finite. Leave out --amp, lower the '
+            'learning rate, or check std of data_preprocessor'
         )
     return _summary(runner, hook)
 

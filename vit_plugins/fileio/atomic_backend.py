@@ -17,6 +17,7 @@ from mmengine.fileio import LocalBackend, register_backend
 PARTIAL_SUFFIX = '.partial'
 PARTIAL = re.compile(r'.+\.(?P<host>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]{8}\.partial')
 DAY = 24 * 3600
+CAN_ASK = os.name == 'posix'  # whether a process runs; on Windows os.kill would end it
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -103,7 +104,7 @@ def abandoned_files(folder: str | Path, pattern: str) -> Iterator[Path]:
     for partial in Path(folder).glob(f'{pattern}*{PARTIAL_SUFFIX}'):
         match = PARTIAL.fullmatch(partial.name)
         host = re.sub(r'[^\w-]', '-', socket.gethostname())
-        if match is not None and match['host'] == host and os.name == 'posix':
+        if match is not None and match['host'] == host and CAN_ASK:
             if not _runs(int(match['process'])):
                 yield partial
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import unicodedata
+from collections.abc import Iterable
 from typing import TextIO
 
 from mmengine.logging import print_log
@@ -33,6 +34,15 @@ def printable(text: str) -> str:
     return ''.join(
         char.encode('unicode_escape').decode() if _is_unseen(char) else char for char in text
     )
+
+
+def printable_lines(lines: Iterable[str]) -> list[str]:
+    """Return each line as :func:`printable` does.
+
+    Args:
+        lines: Texts that end no line within.
+    """
+    return [printable(line) for line in lines]
 
 
 def spreadsheet_cell(text: str) -> str:

@@ -13,8 +13,9 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import DATASETS
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 
 from ..config_edits.split_loader import split_loader
 from ..evaluation.functional.encoding import encode_batches
@@ -46,6 +47,8 @@ class Features:
 def read_split(cfg: Config, split: str) -> DataLoader:
     """Build the loader of a split; training images go through the test transforms, in order.
 
+    Each process of a distributed run reads all images, and none waits for another.
+
     Args:
         cfg: The config.
         split: 'train', 'val' or 'test'.
@@ -55,6 +58,11 @@ def read_split(cfg: Config, split: str) -> DataLoader:
     """
     loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset = DATASETS.build(loader['dataset'])
+        if hasattr(dataset, 'full_init'):
+            dataset.full_init()
+        # the host's samplers share the images among the ranks, and ask all for a seed
+        loader.update(dataset=dataset, sampler=SequentialSampler(dataset))
         return Runner.build_dataloader(loader)
 
 

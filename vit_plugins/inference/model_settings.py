@@ -136,4 +136,4 @@ def _faults(settings: dict) -> Iterator[str]:
                 f'or of this package: import the module that registers it, or {advice}'
             )
         if node.get('_scope_', SCOPES[0]) not in SCOPES or 'trust_remote_code' in node:
-            yield f'the gallery may make {place} run code of others: {advice}'
+            yield f'the gallery may make {place} run code of other people: {advice}'

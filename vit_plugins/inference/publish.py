@@ -167,7 +167,9 @@ def chosen_weights(content: Mapping[str, Any], raw: bool = False) -> dict[str, T
     if not raw:
         return content.get('state_dict', content)
     if 'ema_state_dict' not in content:
-        raise ValueError('--raw: this training averaged no weights, they are raw: leave it out')
+        raise ValueError(
+            '--raw would have no effect: this training averaged no weights. Leave it out'
+        )
     prefix = 'module.'
     last = content['ema_state_dict']
     return {k.removeprefix(prefix): v for k, v in last.items() if k.startswith(prefix)}

@@ -95,10 +95,13 @@ class Searcher:
             )
         if Source.of(checkpoint).sha256 != source.sha256:
             raise ValueError(
-                f'{checkpoint} is not the file that {self.gallery.folder} was made with'
+                f'{checkpoint} is not the file that {self.gallery.folder} was made with: name '
+                'that one with --checkpoint, or make a new gallery'
             )
         if config is None and self.gallery.settings is None:
-            raise ValueError(f'{self.gallery.folder} holds no settings of a model: name a config')
+            raise ValueError(
+                f'{self.gallery.folder} holds no settings of a model: name a config with --config'
+            )
         cfg = read_config_file(config) if config else config_of(self.gallery.settings)
         options = {'batch_size': batch_size, 'workers': workers}
         self.describer = Describer(cfg, checkpoint, device, **options)

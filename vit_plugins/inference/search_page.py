@@ -86,7 +86,7 @@ def write_json(
 
 
 def _as_entry(match: Match) -> dict[str, Any]:
-    entry = {'image': match.path, 'similarity': round(match.similarity, 6)}
+    entry = {'image': match.photo.path, 'similarity': round(match.similarity, 6)}
     return {**entry, 'alike': [_as_entry(m) for m in match.alike]} if match.alike else entry
 
 
@@ -103,10 +103,10 @@ def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
     files = []
     for start in range(0, len(answers), ROWS_PER_SHEET):
         part = answers[start : start + ROWS_PER_SHEET]
-        shown = {path: (_picture(path).thumbnail, _name(path)) for path in _shown(part)}
+        shown = {path: (_picture(path).thumbnail, _name(path)) for path in _shown(part, False)}
         rows = [[_cell('query', *shown[answer.query], frame=QUERY)] for answer in part]
         for row, answer in zip(rows, part, strict=True):
-            row += [_cell(f'{m.similarity:.3f}', *shown[m.path]) for m in answer.found]
+            row += [_cell(f'{m.similarity:.3f}', *shown[m.photo.path]) for m in answer.found]
         files.append(folder / f'sheet_{len(files) + 1:03}.png')
         picture_sheet(rows, SHEET_PICTURE).save(files[-1])
     return files
@@ -126,7 +126,7 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     """
     for name in ('thumbnails', 'photos'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    photos = {path: _save_photo(path, folder) for path in _shown(answers)}
+    photos = {path: _save_photo(path, folder) for path in _shown(answers, True)}
     title = html.escape(printable(title))
     parts = [HEAD.format(title=title, style=STYLE)]
     if len(answers) > 1:
@@ -145,11 +145,12 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     return page
 
 
-def _shown(answers: Sequence[Answer]) -> dict[str, None]:
-    """Return the photos of the answers, each once and in order."""
+def _shown(answers: Sequence[Answer], with_alike: bool) -> dict[str, None]:
+    """Return the photos of the answers, each once: queries, what was found, what is alike."""
     matches = [match for answer in answers for match in answer.found]
-    alike = [other.path for match in matches for other in match.alike]
-    return dict.fromkeys([a.query for a in answers] + [m.path for m in matches] + alike)
+    if with_alike:
+        matches += [other for match in matches for other in match.alike]
+    return dict.fromkeys([a.query for a in answers] + [m.photo.path for m in matches])
 
 
 @dataclass(frozen=True)
@@ -177,10 +178,10 @@ def _section(number: int, answer: Answer, photos: Mapping[str, _PagePhoto]) -> I
     yield '<ol>'
     yield f'<li class="query">{_figure(query, "query")}</li>'
     for rank, match in enumerate(answer.found, 1):
-        yield f'<li>{_figure(photos[match.path], f"{rank}: {match.similarity:.3f}")}'
+        yield f'<li>{_figure(photos[match.photo.path], f"{rank}: {match.similarity:.3f}")}'
         if match.alike:
             yield f'<details><summary>{len(match.alike)} more alike</summary>'
-            yield from (_figure(photos[m.path], f'{m.similarity:.3f}') for m in match.alike)
+            yield from (_figure(photos[m.photo.path], f'{m.similarity:.3f}') for m in match.alike)
             yield '</details>'
         yield '</li>'
     yield '</ol>'

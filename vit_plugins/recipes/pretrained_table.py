@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ..weights.pretrained_models import PretrainedModel, default_for_frozen, pretrained_models
+from ..resources import resource_root
+from ..weights.pretrained_models import PretrainedModel, pretrained_models
 
 PLACE = re.compile(r'(<!-- pretrained models -->\n).*?(<!-- end -->)', re.DOTALL)
+DEFAULT = re.compile(r"^default_weights = '(.+)'", re.MULTILINE)
 HEAD = (
     *('`--pretrained`', 'licence', 'MB', 'parameters', 'px', 'photos/s, one thread'),
     *('ImageNet-1k top-1', 'TrashNet', 'for'),
@@ -29,8 +31,8 @@ def fill_pretrained(text: str) -> str:
 
 def _row(model: PretrainedModel) -> list[str]:
     recipes = [
-        f'**{name}** (default)' if (name, model.name) in _defaults() else name
-        for name in model.recipes
+        f'**{recipe}** (default)' if _default_of(recipe) == model.name else recipe
+        for recipe in model.recipes
     ]
     source = '' if model.source == 'index' else f' ([source]({model.source.split(",")[0]}))'
     return [
@@ -46,5 +48,7 @@ def _row(model: PretrainedModel) -> list[str]:
     ]
 
 
-def _defaults() -> set[tuple[str, str]]:
-    return {('photos-frozen', default_for_frozen()), ('photos', 'convit-tiny_3rdparty_in1k')}
+def _default_of(recipe: str) -> str:
+    """Return the weights that a recipe starts from, out of its text."""
+    text = (resource_root() / 'configs' / f'{recipe}.py').read_text(encoding='utf-8')
+    return DEFAULT.search(text)[1]

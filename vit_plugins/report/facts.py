@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..config_edits.recipe_weights import is_pretrained
-from ..config_edits.walking import image_size, leaf_datasets, walk
+from ..config_edits.recipe_weights import pretrained_parts
+from ..config_edits.walking import image_size, leaf_datasets
 from ..fileio.printable_text import printable
 from ..inference.publish import describe_data
 from .findings import Findings
@@ -23,7 +23,16 @@ def model_words(found: Findings) -> str:
     Args:
         found: What is known of the training.
     """
-    return f'{found.backbone}, {found.parameters / 1e6:.1f} M'
+    return f'{_backbone_words(found)}, {found.parameters / 1e6:.1f} M'
+
+
+def _backbone_words(found: Findings) -> str:
+    """Return the class of the backbone with its size, of a wrapper the name of what it wraps."""
+    settings = found.run.cfg.model.get('backbone') or {}
+    if name := settings.get('model_name'):
+        return printable(str(name))
+    arch = settings.get('arch')
+    return printable(f'{found.backbone} {arch}') if isinstance(arch, str) else found.backbone
 
 
 def headline(found: Findings) -> str:
@@ -57,17 +66,16 @@ def facts(found: Findings) -> list[tuple[str, str]]:
         found: What is known of the training.
     """
     cfg, run = found.run.cfg, found.run
-    length = (cfg.get('train_cfg') or {}).get('max_epochs')
-    steps = (cfg.get('train_cfg') or {}).get('max_iters')
     trained = 'unknown' if found.trained is None else f'{found.trained:,}'
     rows = [
+        ('recipe', printable(Path(cfg.filename or '').stem)),
         ('data', printable(describe_data(cfg))),
         ('split', _split_words(cfg)),
         ('images', f'{trained} to train on, {len(found.images):,} to validate'),
         ('classes', _some_classes(found)),
-        ('model', f'{found.kind}, backbone {found.backbone}, {found.parameters:,} parameters'),
+        ('model', f'{found.kind}, {_backbone_words(found)}, {found.parameters:,} parameters'),
         ('image size', _size_words(cfg)),
-        ('length', f'{length} epochs' if length else f'{steps} steps'),
+        ('length', _length_words(cfg)),
         ('batch size', f'{cfg.train_dataloader.get("batch_size")}'),
         ('begins with', _beginning(cfg)),
         ('weights shown', run.checkpoint.name),
@@ -106,6 +114,13 @@ def _split_words(cfg: Config) -> str:
     return printable('; '.join(told))
 
 
+def _length_words(cfg: Config) -> str:
+    settings = cfg.get('train_cfg') or {}
+    if epochs := settings.get('max_epochs'):
+        return f'{epochs} epochs'
+    return f'{settings["max_iters"]} steps' if settings.get('max_iters') else ''
+
+
 def _size_words(cfg: Config) -> str:
     try:
         size = image_size(cfg)
@@ -124,7 +139,6 @@ def _some_classes(found: Findings, most: int = 12) -> str:
 def _beginning(cfg: Config) -> str:
     if cfg.get('load_from'):
         return printable(Path(str(cfg.load_from)).name)
-    for node in walk(cfg.model):
-        if is_pretrained(node):
-            return printable(Path(str(node.get('checkpoint', 'pretrained weights'))).name)
+    for node in pretrained_parts(cfg.model):
+        return printable(Path(str(node.get('checkpoint', 'pretrained weights'))).name)
     return 'random weights'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,7 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
         backbone=type(getattr(model, 'backbone', model)).__name__,
         parameters=sum(p.numel() for p in model.parameters()),
         classes=tuple(map(str, (meta.get('dataset_meta') or {}).get('classes') or ())),
-        trained_for=meta.get('epoch' if run.curves.unit == 'epoch' else 'iter'),
+        trained_for=_trained_for(run, meta),
     )
     try:
         loader = read_split(run.cfg, 'val' if run.cfg.get('val_dataloader') else 'test')
@@ -116,7 +118,16 @@ def outcome_of(found: Findings) -> Outcome:
         train_accuracy=known.train_accuracy if known else None,
         last_accuracy=known.last_accuracy if known else None,
         baselines=found.baselines,
+        frozen=bool(known and known.frozen),
     )
+
+
+def _trained_for(run: TrainedRun, meta: Mapping[str, Any]) -> int | None:
+    """Return the epoch or step of the weights; the host counts one more of the best by steps."""
+    if run.curves.unit == 'epoch':
+        return meta.get('epoch')
+    named = re.search(r'_iter_(\d+)\.pth$', f'_{Path(run.checkpoint).name}')
+    return int(named[1]) if named else meta.get('iter')
 
 
 def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Findings:

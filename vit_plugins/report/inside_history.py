@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ..visualization.layer_panels import short_name
+from ..visualization.measured_history import OFFSET_ERROR, History, read_histories
 from .charts import Chart
 from .curves import Points
 from .run_charts import as_lines, line_chart
@@ -22,7 +22,6 @@ BY_LAYER = {
         'Non-locality of each layer, in patches, as the released code measures it',
     ),
 }
-OFFSETS = 'offset_error'
 
 
 def inside_charts(work_dir: str | Path) -> list[Chart]:
@@ -32,29 +31,35 @@ def inside_charts(work_dir: str | Path) -> list[Chart]:
         work_dir: Its work dir.
     """
     charts = []
-    for name, (key, title) in BY_LAYER.items():
-        if history := _read(Path(work_dir, f'{name}.json')):
+    for name, history in read_histories(work_dir).items():
+        if name == OFFSET_ERROR:
+            title, group = 'Error of predicted offsets, in cells', _axes(history)
+        else:
+            key, title = BY_LAYER[name]
             group = _layer_means(history, key)
-            charts.append(line_chart(title, history['counted'], as_lines(group)))
-    if history := _read(Path(work_dir, f'{OFFSETS}.json')):
-        axes = [key for key in history['points'][0] if key != 'step']
-        group = {key: [(p['step'], p[key]) for p in history['points']] for key in axes}
-        title = 'Error of predicted offsets, in cells'
-        charts.append(line_chart(title, history['counted'], as_lines(group)))
+        if any(group.values()):
+            charts.append(line_chart(title, history.counted, as_lines(group)))
     return charts
 
 
-def _layer_means(history: Mapping, key: str) -> dict[str, Points]:
-    names = map(short_name, history['points'][0]['layers'])
+def _axes(history: History) -> dict[str, Points]:
     return {
-        name: [(point['step'], float(np.mean(point[key][layer]))) for point in history['points']]
+        axis: _finite(zip(history.steps, history.values(axis), strict=True))
+        for axis in ('rows', 'columns')
+    }
+
+
+def _layer_means(history: History, key: str) -> dict[str, Points]:
+    names = map(short_name, history.points[0]['layers'])
+    return {
+        name: _finite(
+            (point['step'], np.mean(np.array(point[key][layer], float)))
+            for point in history.points
+        )
         for layer, name in enumerate(names)
     }
 
 
-def _read(file: Path) -> Mapping | None:
-    try:
-        history = json.loads(file.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
-    return history if history.get('points') else None
+def _finite(points: Iterable[tuple[int, float | None]]) -> Points:
+    """Leave out what is no number: a training that diverged has written null."""
+    return [(step, float(y)) for step, y in points if y is not None and np.isfinite(y)]

@@ -16,6 +16,8 @@ MOST_LINES = 16
 def run_charts(curves: Curves, best: float | None = None) -> list[Chart]:
     """Chart losses, metrics, the F1 of each class and the learning rate of a training.
 
+    What was measured once has no curve.
+
     Args:
         curves: What it logged.
         best: The x of the weights that are shown, to be marked.
@@ -33,7 +35,7 @@ def run_charts(curves: Curves, best: float | None = None) -> list[Chart]:
     return [
         line_chart(title, curves.unit, as_lines(group), best)
         for title, group in titled
-        if any(group.values())
+        if any(len(points) > 1 for points in group.values())
     ]
 
 
@@ -74,7 +76,7 @@ def _told(curves: Curves) -> dict[str, Points]:
 
 def _without_common_prefix(group: Mapping[str, Points]) -> Mapping[str, Points]:
     prefixes = {name.rpartition('/')[0] for name in group}
-    if len(prefixes) > 1:
+    if len(prefixes) > 1 or len(group) == 1:
         return group
     return {name.rpartition('/')[2]: points for name, points in group.items()}
 

@@ -16,7 +16,14 @@ from mmpretrain.registry import DATASETS, TRANSFORMS
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..config_edits.photos import accept_photos
-from ..config_edits.walking import image_size, leaf_datasets, preprocessor_of, type_name, walk
+from ..config_edits.walking import (
+    components,
+    image_size,
+    leaf_datasets,
+    preprocessor_of,
+    type_name,
+    walk,
+)
 from ..datasets.image_check import image_problem
 from .crops import Crop, crop_of, describe_crop
 from .sampled_parameters import describe_sampled, describe_value, record_sampled
@@ -136,10 +143,10 @@ class AugmentationSheet:
 
     def _members(self) -> list[tuple[str, BaseTransform]]:
         """Build each member of 3-Augment on its own; none if the pipeline has no 3-Augment."""
-        node = next((n for n in walk(self.settings) if type_name(n) == 'ThreeAugment'), None)
-        if node is None:
+        found = components(self.settings, 'ThreeAugment')
+        if not found:
             return []
-        whole = _build(node)
+        node, whole = found[0], _build(found[0])
         settings = {**node, 'weights': None, 'flip_prob': 0.0}
         configs = node.get('members', whole.members)
         members = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
-from ..fileio.printable_text import printable
+from ..fileio.printable_text import printable_lines
 
 MARGIN = 6
 FONT_SIZE = 12
@@ -47,7 +47,8 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
         raise ValueError('a sheet of no pictures: give at least one row with a picture')
     font = ImageFont.load_default(FONT_SIZE)
     line = FONT_SIZE + 3
-    shown = {words: printable(words) for p in pictures for words in p.caption.splitlines()}
+    lines = {words for p in pictures for words in p.caption.splitlines()}
+    shown = dict(zip(lines, printable_lines(lines), strict=True))
     text = line * max(p.caption.count('\n') + 1 if p.caption else 0 for p in pictures)
     step_x, step_y = cell + 2 * MARGIN, cell + text + 2 * MARGIN
     columns = max(len(row) for row in rows)

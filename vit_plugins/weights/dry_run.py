@@ -121,6 +121,7 @@ class _Sketch(AllowListUnpickler):
         self._records = records
         self._asked = 0  # numbers
         self._storages: dict[str, int] = {}  # bytes
+        self._total = 0  # of them
 
     def run(self) -> int:
         """Go through the pickle and return its protocol."""
@@ -136,18 +137,17 @@ class _Sketch(AllowListUnpickler):
             needed = operator.index(count) * _bytes_each(kind.name)
         except (TypeError, ValueError, AttributeError, KeyError):
             raise RefusedError('refused GLOBAL storage of an unknown kind') from None
-        if self._records is not None:
-            there = self._records.get(f'data/{key}', -1)
-            if not 0 <= needed <= there:
-                raise RefusedError(
-                    f'storage {key!r:.40} is to have {needed:,} bytes, the file has '
-                    f'{max(there, 0):,} of it'
-                )
-        self._storages[str(key)] = needed
-        if needed < 0 or sum(self._storages.values()) > self._size:
+        if not isinstance(key, str | int):  # writing a tuple of tuples may take forever
+            raise RefusedError('refused GLOBAL storage without a name')
+        name = str(key)
+        there = self._size if self._records is None else self._records.get(f'data/{name}', -1)
+        known = self._storages.get(name, 0)
+        self._total += max(needed - known, 0)
+        self._storages[name] = max(needed, known)
+        if not 0 <= needed <= there or self._total > self._size:
             raise RefusedError(
-                f'its storages are to have {sum(self._storages.values()):,} bytes, the file has '
-                f'{self._size:,}'
+                f'storage {name!r:.40} is to have {needed:,} bytes and all together '
+                f'{self._total:,}, but the file has {max(there, 0):,} and {self._size:,}'
             )
         return _Made()
 

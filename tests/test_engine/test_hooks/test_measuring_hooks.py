@@ -13,11 +13,11 @@ from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
 from vit_plugins.engine.hooks import GateHook, LocalityHook, OffsetErrorHook
-from vit_plugins.engine.measured_history import plot_history, read_histories
 from vit_plugins.evaluation.functional.offset_errors import offset_errors
 from vit_plugins.models.inspection.attention_maps import NothingToReadError
 from vit_plugins.models.inspection.locality import measure_locality
 from vit_plugins.models.inspection.offsets import predict_offsets
+from vit_plugins.visualization.measured_history import plot_history, read_histories
 
 ARCH = dict(embed_dims=16, num_layers=2, num_heads=4, feedforward_channels=16)
 

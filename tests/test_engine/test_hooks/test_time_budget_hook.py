@@ -176,7 +176,7 @@ def test_switches_of_recipe_follow_the_plan(train):
     ('arguments', 'message'),
     [
         ({'seconds': 0}, 'seconds must be positive, got 0'),
-        ({'seconds': 1, 'reserve': 1}, 'reserve is a part of the time, at least 0 and below 1: 1'),
+        ({'seconds': 1, 'reserve': 1}, 'must be at least 0 and below 1, got 1'),
         ({'seconds': 1, 'interval': 0}, 'interval must be at least 1 step, got 0'),
         ({'seconds': 1, 'started': 1e12}, r'started \(1000000000000.0\) lies in the future'),
     ],

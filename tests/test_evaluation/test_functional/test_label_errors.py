@@ -56,7 +56,13 @@ def test_macro_f1_is_that_of_scikit_learn():
     labels, named = rng.integers(0, 4, (2, 100))
     confusion = metrics.confusion_matrix(labels, named)
     assert macro_f1(confusion) == pytest.approx(metrics.f1_score(labels, named, average='macro'))
-    assert macro_f1(np.array([[3, 0], [0, 0]])) == 0.5
+    assert macro_f1(np.array([[3, 0], [0, 0]])) == 1.0  # as there: the other class is not there
+    assert macro_f1(np.zeros((2, 2), int)) == 0.0
+
+
+def test_no_draw_lacks_a_small_class():
+    labels = np.repeat([0, 1, 2], [40, 40, 2])
+    assert bootstrap_interval(labels, labels, 4, macro_f1) == (1.0, 1.0)
 
 
 def test_the_bootstrap_of_an_accuracy_is_near_its_formula():

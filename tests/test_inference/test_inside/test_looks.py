@@ -102,6 +102,20 @@ def test_rollout_is_the_row_of_the_class_token(convit):
     np.testing.assert_allclose(before.arrays['rollout'].flatten(), expected, rtol=1e-5)
 
 
+def test_rollout_of_a_patch_is_its_row(convit):
+    (photo,) = photos()
+    layers = read_attention(convit, photo.inputs)
+    width = layers[-1].grid[1]
+    expected = attention_rollout([layer.values for layer in layers])[0, 1 + width + 2, 1:]
+    found = look('rollout', convit, [photo], Question(query=(1, 2)))
+    np.testing.assert_allclose(found.arrays['rollout'].flatten(), expected, rtol=1e-5)
+    assert 'patch in row 1, column 2' in found.words
+    with pytest.raises(ValueError, match=r'--query 9,0: the patches are'):
+        look('rollout', convit, [photo], Question(query=(9, 0)))
+    with pytest.raises(NothingToReadError, match='no class token up to this layer'):
+        look('rollout', convit, [photo], Question(layer=2, query='class'))
+
+
 def slow_grad_cam(model, image, module, target, extra, grid):
     """Selvaraju et al., Eq. 1 and 2, by autograd alone."""
     kept = []

@@ -134,6 +134,11 @@ def test_a_network_without_attention_is_told_which_have_it():
     ):
         read_attention(resnet, images('ResNet'))
     assert attention_modes(resnet) == ()
+    pool = dict(type='PoolFormer', arch=dict(
+        layers=[1, 1, 1, 1], embed_dims=[8, 8, 8, 8], mlp_ratios=[1, 1, 1, 1],
+        layer_scale_init_value=1e-5))  # fmt: skip
+    with pytest.raises(NothingToReadError, match='PoolFormer has no attention'):
+        read_attention(MODELS.build(pool), torch.zeros(1, 3, 64, 64))  # its embedding has no grid
 
 
 def test_windows_of_a_padded_grid_leave_the_padding_out():

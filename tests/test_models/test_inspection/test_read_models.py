@@ -162,3 +162,5 @@ def test_models_without_positions_or_filters_are_told_which_have_them():
     name, weight = patch_filters(small('ConViT'))
     assert (name, weight.shape) == ('patch_embed.projection', (32, 3, 8, 8))
     assert patch_filters(small('CvT'))[0] == 'stage0.patch_embed.proj'
+    name, weight = patch_filters(small('HybridViT'))  # the root of its ResNet
+    assert (name.split('.')[:2], weight.shape[1:]) == (['patch_embed', 'stem'], (3, 7, 7))

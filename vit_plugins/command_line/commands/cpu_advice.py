@@ -8,10 +8,9 @@ import shlex
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmpretrain.registry import DATASETS
 
 from ...config_edits.frozen import is_frozen
-from ...config_edits.walking import leaf_datasets, type_name
+from ...config_edits.walking import type_name
 from ...report.outcome import duration
 from ...weights.pretrained_models import default_for_frozen, pretrained_models
 
@@ -19,7 +18,7 @@ BACKWARD = 3  # a training step costs as much as so many predictions
 FROZEN = 'photos-frozen'
 
 
-def cpu_advice(cfg: Config, args: argparse.Namespace) -> str | None:
+def cpu_advice(cfg: Config, args: argparse.Namespace, images: int) -> str | None:
     """Return how long a network that is trained already takes to train on, and what is faster.
 
     The times are rough: from the table of pretrained models, measured on another machine. Once it
@@ -28,6 +27,7 @@ def cpu_advice(cfg: Config, args: argparse.Namespace) -> str | None:
     Args:
         cfg: The complete config.
         args: The arguments of the tool that trains.
+        images: How many there are to train on.
 
     Returns:
         None with a GPU, for recipes whose backbone is part of them, and for one that is frozen.
@@ -39,7 +39,6 @@ def cpu_advice(cfg: Config, args: argparse.Namespace) -> str | None:
     table = pretrained_models()
     fast = table[default_for_frozen()]
     cores = os.cpu_count() or 1
-    images = sum(len(DATASETS.build(d)) for d in leaf_datasets(cfg.train_dataloader.dataset))
     encoding = images / (fast.photos_per_second * cores)
     told = f'No GPU here, {cores} cores: '
     if row := table.get(args.pretrained or cfg.get('default_weights')):

@@ -17,8 +17,7 @@ from ...config_edits.follow_weights import follow_weights
 from ...config_edits.img_size import require_patches
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
-from ...config_edits.recipe_weights import is_pretrained, require_weights
-from ...config_edits.walking import walk
+from ...config_edits.recipe_weights import pretrained_parts, require_weights
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.best_confusion_hook import BestConfusionHook
 from ...engine.hooks.training_forecast_hook import TrainingForecastHook
@@ -177,7 +176,7 @@ def default_weights(cfg: Config) -> str | None:
     Args:
         cfg: The config. One that names weights itself, as ``load_from``, needs no others.
     """
-    named = cfg.get('load_from') or any(map(is_pretrained, walk(cfg.model)))
+    named = cfg.get('load_from') or pretrained_parts(cfg.model)
     return None if named else cfg.get('default_weights')
 
 
@@ -234,6 +233,8 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        if advice := cpu_advice(cfg, args, len(runner.train_dataloader.dataset)):
+            runner.logger.info(advice)
         baselines = not args.no_baselines
         for hook in (
             stop,
@@ -291,8 +292,6 @@ def run(args: argparse.Namespace) -> None:
     write_any_character()
     choose_device(args)
     cfg = complete_config(args)
-    if advice := cpu_advice(cfg, args):
-        print_log(advice)
     try:
         if args.check:
             summary = check_job(cfg)

@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...models.inspection.gates import read_gates
-from ..measured_history import GATES
+from ...visualization.measured_history import GATES
 from ..measuring_hook import MeasuringHook, Point
 
 

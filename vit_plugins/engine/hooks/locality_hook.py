@@ -7,7 +7,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...models.inspection.locality import MODES, measure_locality
-from ..measured_history import nonlocality_name
+from ...visualization.measured_history import nonlocality_name
 from ..measuring_hook import MeasuringHook, Point, ValidationImages
 
 

@@ -8,7 +8,7 @@ from mmpretrain.registry import HOOKS
 
 from ...evaluation.functional.offset_errors import offset_errors
 from ...models.inspection.offsets import predict_offsets
-from ..measured_history import OFFSET_ERROR
+from ...visualization.measured_history import OFFSET_ERROR
 from ..measuring_hook import MeasuringHook, Point, ValidationImages
 
 

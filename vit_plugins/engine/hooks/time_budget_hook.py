@@ -60,7 +60,9 @@ class TimeBudgetHook(Hook):
         if not seconds > 0:
             raise ValueError(f'seconds must be positive, got {seconds}')
         if not 0 <= reserve < 1:
-            raise ValueError(f'reserve is a part of the time, at least 0 and below 1: {reserve}')
+            raise ValueError(
+                f'reserve is a part of the time and must be at least 0 and below 1, got {reserve}'
+            )
         if interval < 1:
             raise ValueError(f'interval must be at least 1 step, got {interval}')
         if started is not None and started > time.time():

@@ -21,20 +21,26 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile interval of a score of a confusion matrix (B. Efron, 1979).
 
+    Samples are drawn within their classes, so that no draw lacks a small one.
+
     Args:
         labels: The classes of the samples (N,).
         named: What they are named (N,).
         number: The number K of classes.
         score: From counts (K, K) to the score.
-        draws: How often N samples are drawn with replacement.
+        draws: How often the samples of each class are drawn with replacement.
         level: The probability of the two-sided interval.
         seed: Of the draws.
     """
     rng = np.random.default_rng(seed)
-    pairs = np.stack([labels, named], axis=1)  # (N, 2)
-    scores = [
-        score(count_pairs(pairs[rng.integers(len(pairs), size=len(pairs))], number))
-        for _ in range(draws)
-    ]
+    confusion = count_pairs(np.stack([labels, named], axis=1), number)  # (K, K)
+    images = confusion.sum(axis=1)
+    shares = confusion / np.maximum(images, 1)[:, None]
+    shares[images == 0, 0] = 1.0  # of no image, any share
+    # to draw n samples with replacement is to draw their counts
+    drawn = np.stack(
+        [rng.multinomial(n, p, size=draws) for n, p in zip(images, shares, strict=True)], axis=1
+    )  # (draws, K, K)
+    scores = [score(counts) for counts in drawn]
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -94,7 +94,7 @@ def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore
 
 
 def macro_f1(confusion: np.ndarray) -> float:
-    """Return the mean of the classes' F1; that of a class without images and names is 0.
+    """Return the mean F1 of the classes that have images or are named; 0 if none is.
 
     Args:
         confusion: Counts, (K, K): of images of class i, those named j.
@@ -104,7 +104,8 @@ def macro_f1(confusion: np.ndarray) -> float:
     """
     right = np.diag(confusion).astype(np.float64)
     total = confusion.sum(axis=0) + confusion.sum(axis=1)  # 2 TP + FP + FN
-    return float(np.mean(np.divide(2 * right, total, out=np.zeros_like(right), where=total > 0)))
+    there = total > 0
+    return float(np.mean(2 * right[there] / total[there])) if there.any() else 0.0
 
 
 def most_confused(

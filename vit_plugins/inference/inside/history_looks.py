@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...engine.measured_history import GATES, OFFSET_ERROR, History, plot_history, read_histories
 from ...models.inspection.attention_maps import NothingToReadError
+from ...visualization.measured_history import (
+    GATES,
+    OFFSET_ERROR,
+    History,
+    plot_history,
+    read_histories,
+)
 from .look import Look
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from mmengine.model import BaseModel
+from torch import Tensor
 
 from ...evaluation.functional.attention_rollout import attention_rollout
 from ...models.inspection.attention_maps import (
@@ -96,12 +97,13 @@ def look_at_attention(model: BaseModel, photo: ShownPhoto, question: Question) -
 
 
 def look_at_rollout(model: BaseModel, photo: ShownPhoto, question: Question) -> Look:
-    """Show of which patches the class token, or the mean of the patches, is made.
+    """Show of which patches the class token, a patch, or the mean of the patches is made.
 
     Args:
         model: The model.
         photo: The photo.
-        question: The last layer that counts.
+        question: The last layer that counts, and whose rollout: by default the class token's,
+            else that of the mean.
 
     Raises:
         NothingToReadError: If the model has no attention, or its layers do not keep their tokens.
@@ -119,12 +121,31 @@ def look_at_rollout(model: BaseModel, photo: ShownPhoto, question: Question) -> 
     last = choose(question.layer, len(layers), 'layer')[-1]
     matrix = attention_rollout([layer.values for layer in layers[: last + 1]])[0]
     extra = layers[last].num_extra_tokens
-    row = matrix[0] if extra and question.query in (CENTRE, CLASS) else matrix[extra:].mean(0)
+    row, whose = _rolled_out(matrix, extra, layers[last].grid, question.query)
     found = row[extra:].unflatten(0, layers[last].grid).cpu().numpy()
-    whose = 'class token' if extra else 'mean of the patches'
     title = f'{whose}, layers 1 to {last + 1}'
     figure = plot_overlays(photo.pixels, [found], [title])
     return Look(figure, {'rollout': found}, f'rollout of the {title}')
+
+
+def _rolled_out(
+    matrix: Tensor, extra: int, grid: tuple[int, int], query: str | tuple[int, int]
+) -> tuple[Tensor, str]:
+    """Return the row of a rollout that is asked for, and whose it is."""
+    if query == CLASS and not extra:
+        raise NothingToReadError(
+            'there is no class token up to this layer: take a later --layer, or --query ROW,COLUMN'
+        )
+    if query in (CENTRE, CLASS):
+        if extra:
+            return matrix[0], 'class token'
+        return matrix.mean(0), 'mean of the patches'
+    row, column = query
+    if not (0 <= row < grid[0] and 0 <= column < grid[1]):
+        raise ValueError(
+            f'--query {row},{column}: the patches are {grid[0]} rows of {grid[1]}, counted from 0'
+        )
+    return matrix[extra + row * grid[1] + column], f'patch in row {row}, column {column}'
 
 
 def look_at_cam(model: BaseModel, photo: ShownPhoto, question: Question) -> Look:

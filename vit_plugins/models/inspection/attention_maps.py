@@ -98,7 +98,8 @@ def read_attention(
     grids: list[tuple[int, int]] = []  # of the tokens, once they are embedded
 
     def remember_grid(module: nn.Module, args: tuple, output: Any) -> None:
-        grids.append(tuple(output[1]))
+        if isinstance(output, tuple):
+            grids.append(tuple(output[1]))
 
     def read(name: str, module: nn.Module, args: tuple) -> None:
         found = READERS[_kind(module)](module, *args, grid=grids[-1] if grids else None)

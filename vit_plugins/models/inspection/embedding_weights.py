@@ -50,11 +50,13 @@ def patch_filters(model: nn.Module) -> tuple[str, Tensor]:
         NothingToReadError: If the backbone does not begin with a convolution of 1 or 3 channels.
     """
     backbone = getattr(model, 'backbone', model)
-    convs = ((name, m) for name, m in backbone.named_modules() if isinstance(m, nn.Conv2d))
-    name, conv = next(convs, ('', None))
-    if conv is None or conv.in_channels not in (1, 3) or conv.groups != 1:
+    convs = [(name, m) for name, m in backbone.named_modules() if isinstance(m, nn.Conv2d)]
+    # a hybrid names the patches of its map before the stem that sees the pixels
+    found = [pair for pair in convs if pair[1].in_channels in (1, 3) and pair[1].groups == 1]
+    if not found:
         raise NothingToReadError(
             f'{type(backbone).__name__} does not embed pixels by a convolution: ConViT, ViT, DeiT '
             'and DeiT III, hybrid ViT, Swin, CvT and ResNet do'
         )
+    name, conv = found[0]
     return name, conv.weight.detach()

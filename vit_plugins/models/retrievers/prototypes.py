@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...evaluation.functional.encoding import encode_batches
+from ...weights.safe_reading import load_checkpoint_file
 
 
 def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor | None) -> Tensor:
@@ -34,7 +35,7 @@ def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor
         )
     device = next(model.parameters()).device
     if isinstance(source, str):
-        source = torch.load(source, map_location=device, weights_only=True)
+        source = load_checkpoint_file(source, device)
     if isinstance(source, Tensor):
         return source.to(device)
     return _encode(model, Runner.build_dataloader(source))

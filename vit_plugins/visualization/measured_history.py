@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..visualization.gates import plot_gate_dynamics
-from ..visualization.layer_panels import short_name
-from ..visualization.locality import plot_nonlocality_dynamics
-from ..visualization.offsets import plot_offset_errors
+from .gates import plot_gate_dynamics
+from .layer_panels import short_name
+from .locality import plot_nonlocality_dynamics
+from .offsets import plot_offset_errors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ class History:
     def layer_means(self) -> np.ndarray:
         """Return the non-locality of each layer as the mean of its heads, shape (E, L)."""
         layers = self.values(NONLOCALITY)
-        return np.array([[np.mean(heads) for heads in found] for found in layers])
+        return np.array([[np.mean(np.array(h, float)) for h in found] for found in layers])
 
 
 def nonlocality_name(mode: str) -> str:

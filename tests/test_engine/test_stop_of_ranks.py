@@ -1,0 +1,95 @@
+"""A signal to one of two ranks stops both after the same step, and both go on from there."""
+
+import copy
+import os
+import signal
+import socket
+import traceback
+import uuid
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import CheckpointLoader, Runner
+
+from vit_plugins.engine.interruption import (
+    StopHook,
+    TrainingStopped,
+    exit_code,
+    stopping_between_steps,
+)
+from vit_plugins.engine.launch import end_ranks, start_ranks
+from vit_plugins.weights.newest_checkpoint import newest_whole_checkpoint
+
+
+class SignalHook(Hook):
+    """Send a signal to this rank in the midst of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def train(config, step):
+    config = Config(config)
+    start_ranks(config, 'pytorch')
+    runner, stop = Runner.from_cfg(config), StopHook()
+    runner.register_hook(stop)
+    if step is not None and runner.rank == 1:
+        runner.register_hook(SignalHook(step))
+    with stopping_between_steps(stop):
+        runner.train()
+    end_ranks()
+
+
+def fork(config, rank, port, step):
+    process = os.fork()
+    if process:
+        return process
+    os.environ |= {'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': '2'}
+    os.environ |= {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
+    code = 0
+    try:
+        train(config, step)
+    except TrainingStopped as stopped:
+        code = exit_code(stopped.number)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
+
+
+def run(config, step=None, resume=None):
+    """Train on two ranks and return how both ended."""
+    config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
+    config['experiment_name'] = uuid.uuid4().hex
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    ranks = [fork(config, rank, port, step) for rank in range(2)]
+    return [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(os, 'fork') or torch.cuda.is_available(), reason='forks of a process on a CPU'
+)
+def test_two_ranks(toy, tmp_path):
+    assert run(toy.settings(tmp_path / 'whole')) == [0, 0]
+    config = toy.settings(tmp_path / 'stopped')
+    assert run(config, step=2) == [75, 75]
+    saved = newest_whole_checkpoint(tmp_path / 'stopped')
+    assert saved.name == 'iter_4.pth'  # heard a step later; an epoch has two batches
+    assert run(config, resume=str(saved)) == [0, 0]
+    whole, resumed = (
+        CheckpointLoader.load_checkpoint(str(Path(tmp_path, name, 'epoch_3.pth')), 'cpu')
+        for name in ('whole', 'stopped')
+    )
+    assert whole['meta']['iter'] == resumed['meta']['iter']
+    for name, weight in whole['state_dict'].items():
+        assert torch.equal(weight, resumed['state_dict'][name]), name
