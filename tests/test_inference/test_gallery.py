@@ -122,6 +122,10 @@ def test_a_gallery_of_the_former_version_says_what_to_do(tmp_path):
     (tmp_path / 'gallery.json').write_text(json.dumps(about))
     with pytest.raises(ValueError, match=r'ran the config in it\. Name the .*--config.* /w\.pth'):
         Gallery.load(tmp_path)
+    for damaged in ({'format': 1, 'source': 'x'}, {'format': 1}, [1]):
+        (tmp_path / 'gallery.json').write_text(json.dumps(damaged))
+        with pytest.raises(ValueError, match=r'gallery\.json is damaged'):
+            Gallery.load(tmp_path)
 
 
 @pytest.mark.parametrize('kind', ['exact', 'approximate'])
@@ -187,6 +191,26 @@ def test_a_crafted_graph_is_made_again(tmp_path, vectors, caplog):
     read = Gallery.load(tmp_path)
     assert read._graph is None
     assert [row[0][1] for row in read.search(vectors[:3], 1)] == photos(3)
+
+
+def test_no_link_of_a_gallery_is_followed(tmp_path, vectors):
+    folder, mine = tmp_path / 'g', tmp_path / 'mine'
+    mine.write_bytes(b'mine')
+    gallery = Gallery(folder, SOURCE, 'approximate')
+    gallery.add(photos(20), vectors[:20])
+    gallery.save()
+    for name in ('descriptors-2.npy', 'gallery.json.part', 'graph-2.faiss'):
+        (folder / name).symlink_to(mine)
+    gallery = Gallery.load(folder)
+    gallery.add(photos(5, 20), vectors[20:25])
+    gallery.save()
+    assert mine.read_bytes() == b'mine'
+    assert len(Gallery.load(folder).photos) == 25
+    for name in ('graph-2.faiss', 'descriptors-2.npy', 'gallery.json'):
+        (folder / name).rename(tmp_path / name)
+        (folder / name).symlink_to(tmp_path / name)
+        with pytest.raises(ValueError, match=f'{name} is a link: put the file itself'):
+            Gallery.load(folder)
 
 
 def test_refused_arguments(tmp_path, vectors):

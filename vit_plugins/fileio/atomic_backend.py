@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from mmengine.fileio import LocalBackend, register_backend
 
@@ -46,20 +47,41 @@ class AtomicLocalBackend(LocalBackend):
         """
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + partial_suffix())
-        try:
-            with partial.open('xb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in FULL:
-                raise _full(error, path, len(obj)) from error
-            raise
-        sync_folder(path.parent)
+        with whole_file(path, len(obj)) as file:
+            file.write(obj)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
+    """Write a file that takes its name, and the place of what has it, once it is complete.
+
+    A link of that name is replaced, too, and not followed.
+
+    Args:
+        path: Where, in a folder that there is.
+        needed: Bytes, for the message; None if they are not known.
+
+    Yields:
+        The file to write to.
+
+    Raises:
+        FullDiskError: If the disk is full: which file, how much it needs and how much is free.
+        OSError: If it cannot be written for another reason.
+    """
+    partial = path.with_name(path.name + partial_suffix())
+    try:
+        with partial.open('xb') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise _full(error, path, needed) from error
+        raise
+    sync_folder(path.parent)
 
 
 def partial_suffix() -> str:
@@ -117,11 +139,12 @@ def sync_folder(folder: Path) -> None:
             os.close(opened)
 
 
-def _full(error: OSError, path: Path, needed: int) -> FullDiskError:
+def _full(error: OSError, path: Path, needed: int | None) -> FullDiskError:
+    wanted = '' if needed is None else f'it needs {needed / 1e6:,.1f} MB, and '
     free = shutil.disk_usage(path.parent).free
     return FullDiskError(
         error.errno,
-        f'{path} cannot be saved: it needs {needed / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are '
+        f'{path} cannot be saved: {wanted}{free / 1e6:,.1f} MB are '
         f'free there ({os.strerror(error.errno)}). Nothing of it is left, and files saved before '
         'are whole. Make room, or keep fewer checkpoints, then go on with --resume',
     )

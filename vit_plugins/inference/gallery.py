@@ -18,6 +18,7 @@ import torch
 from mmengine.logging import print_log
 
 from ..fileio.array_files import read_npy
+from ..fileio.atomic_backend import abandoned_files, whole_file
 from ..fileio.printable_text import printable
 from ..fileio.text_documents import read_json
 from .faiss_file import FaissFileError, read_faiss_file
@@ -170,28 +171,19 @@ class Gallery:
         if not cls.exists(folder):
             raise ValueError(f'{folder} holds no gallery (gallery.json): make one with `index`')
         try:
-            about = read_json(folder / 'gallery.json')
+            about = read_json(_no_link(folder / 'gallery.json'))
             if about['format'] == FORMAT:
                 return cls._restored(folder, about)
             if about['format'] == 1 and settings is not None:
                 return cls._converted(folder, about, settings)
+            trouble = _of_another_version(folder, about)
         except (ValueError, OSError) as error:
             raise ValueError(f'{folder} is damaged: {error}') from None
         except ImportError:
             raise
         except Exception as error:  # of whatever kind JSON of others leads to
             raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
-        if about['format'] == 1:
-            raise ValueError(
-                f'{folder} was written by an older version, which ran the config in it. Name '
-                'the config it was made with (--config FILE, --work-dir): `index` converts it. '
-                'Or make it anew: `index` with another folder, the photos, --config and '
-                f'--checkpoint {about.get("source", {}).get("checkpoint", "FILE")}'
-            )
-        raise ValueError(
-            f'{folder} was written in format {about["format"]}, this version reads {FORMAT}: '
-            'update vit_plugins'
-        )
+        raise ValueError(trouble)
 
     @classmethod
     def _restored(cls, folder: Path, about: dict[str, Any]) -> Gallery:
@@ -295,14 +287,19 @@ class Gallery:
         ]
 
     def save(self) -> None:
-        """Write all; the folder is made. Until the last step the former state stays valid."""
+        """Write all; the folder is made. Until the last step the former state stays valid.
+
+        No link is followed: a gallery of others could hold one to any file of the user.
+        """
         self.is_converted = False
         self.folder.mkdir(parents=True, exist_ok=True)
         self._revision += 1
         graph = None
         if self.kind == 'approximate' and self.photos:
             graph = f'graph-{self._revision}.faiss'
-            faiss().write_index(self._with_graph(), str(self.folder / graph))
+            library = faiss()
+            with whole_file(self.folder / graph) as file:
+                library.write_index(self._with_graph(), library.PyCallbackIOWriter(file.write))
         about = {
             **{'format': FORMAT, 'kind': self.kind, 'source': asdict(self.source)},
             **{'settings': self.settings, 'revision': self._revision, 'graph': graph},
@@ -310,13 +307,16 @@ class Gallery:
             'photos': [[p.path, p.size, p.mtime_ns] for p in self.photos],
         }
         if self.photos:
-            np.save(self.folder / about['descriptors'], self.descriptors, allow_pickle=False)
-        part = self.folder / 'gallery.json.part'
-        part.write_text(json.dumps(about), encoding='utf-8')
-        os.replace(part, self.folder / 'gallery.json')
+            with whole_file(self.folder / about['descriptors'], self.descriptors.nbytes) as file:
+                np.save(file, self.descriptors, allow_pickle=False)
+        with whole_file(self.folder / 'gallery.json') as file:
+            file.write(json.dumps(about).encode())
         for old in self.folder.iterdir():
             if FILE_NAME.fullmatch(old.name) and old.name not in (about['descriptors'], graph):
                 old.unlink()
+        for name in ('gallery.json', 'descriptors-', 'graph-'):
+            for partial in abandoned_files(self.folder, name):
+                partial.unlink()
 
     def _with_graph(self):
         if self._graph is None:
@@ -345,6 +345,20 @@ def faiss() -> ModuleType:
             "pip install 'vit-plugins[retrieval]' or faiss-cpu; --kind exact does without"
         ) from error
     return faiss
+
+
+def _of_another_version(folder: Path, about: dict[str, Any]) -> str:
+    if about['format'] == 1:
+        return (
+            f'{folder} was written by an older version, which ran the config in it. Name the '
+            'config it was made with (--config FILE, --work-dir): `index` converts it. Or make '
+            'it anew: `index` with another folder, the photos, --config and --checkpoint '
+            f'{about["source"]["checkpoint"]}'
+        )
+    return (
+        f'{folder} was written in format {about["format"]!r:.40}, this version reads {FORMAT}: '
+        'update vit_plugins'
+    )
 
 
 def _search_all(
@@ -384,7 +398,13 @@ def _require_as_many(gallery: Gallery) -> None:
 def _file(folder: Path, name: str) -> Path:
     if not FILE_NAME.fullmatch(name):  # it could lead anywhere
         raise ValueError(f'{name!r} is no file of a gallery')
-    return folder / name
+    return _no_link(folder / name)
+
+
+def _no_link(path: Path) -> Path:
+    if path.is_symlink():  # of a gallery of others it could lead anywhere
+        raise ValueError(f'{path.name} is a link: put the file itself in its place')
+    return path
 
 
 def _read_descriptors(folder: Path, name: str) -> np.ndarray:

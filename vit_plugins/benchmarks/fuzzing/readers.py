@@ -25,7 +25,7 @@ from ...datasets.photo_decoding import UndecodableError, decode_photo
 from ...datasets.photo_table import read_table
 from ...datasets.revisited_oxford_paris import read_ground_truth
 from ...datasets.svhn import read_mat
-from ...inference.faiss_file import FaissFileError, read_faiss_file
+from ...inference.faiss_file import FLAT, HEAD, FaissFileError, read_faiss_file
 from ...inference.gallery import Gallery, Photo, Source
 from ...inference.model_settings import config_of
 from ...studies.study_file import load_study_file
@@ -129,18 +129,26 @@ def _gallery_json() -> list[bytes]:
         **{'settings': settings, 'revision': 1, 'graph': None, 'descriptors': 'descriptors-1.npy'},
         'photos': [['/a.jpg', 1, 2], ['/b.jpg', 3, 4]],
     }
-    return [json.dumps(about).encode()]
+    former = {name: about[name] for name in ('kind', 'source', 'photos')}
+    former |= {'format': 1, 'index': 'index-1.faiss'}
+    return [json.dumps(content).encode() for content in (about, former)]
 
 
 def _read_gallery(path: Path) -> None:
     """Read a changed ``gallery.json`` beside whole descriptors, and what it says of the model."""
     folder = path.parent / 'gallery'
     if not folder.exists():
+        vectors = np.eye(2, 4, dtype='f4')
         gallery = Gallery(folder, Source('/a.pth', 'ab' * 32))
-        gallery.add([Photo('/a.jpg', 1, 2), Photo('/b.jpg', 3, 4)], np.eye(2, 4, dtype='f4'))
+        gallery.add([Photo('/a.jpg', 1, 2), Photo('/b.jpg', 3, 4)], vectors)
         gallery.save()
+        flat = FLAT[0] + HEAD.pack(4, 2, 0, 0, 1, 0) + struct.pack('<Q', vectors.size)
+        (folder / 'index-1.faiss').write_bytes(flat + vectors.tobytes())
     (folder / 'gallery.json').write_bytes(path.read_bytes())
-    gallery = Gallery.load(folder)
+    try:
+        gallery = Gallery.load(folder)
+    except ValueError:  # one of the former format is read with settings alone
+        gallery = Gallery.load(folder, json.loads(_gallery_json()[0])['settings'])
     if gallery.settings is not None:
         config_of(gallery.settings)
 
@@ -177,6 +185,7 @@ def _read_faiss(path: Path) -> None:
 
         index = faiss.read_index(str(path))
         index.search(np.ones((2, index.d), 'f4'), 3)
+        index.add(np.random.default_rng(1).standard_normal((50, index.d)).astype('f4'))
 
 
 STUDY = """
