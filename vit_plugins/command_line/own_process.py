@@ -17,6 +17,7 @@ TOOLS = (
     'evidence',
     'export',
     'frozen_features',
+    'fuzz',
     'kfold',
     'look',
     'predict',

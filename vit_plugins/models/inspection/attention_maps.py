@@ -164,19 +164,6 @@ def attending_modules(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, m) for name, m in backbone.named_modules() if _kind(m) is not None]
 
 
-def attention_modes(backbone: nn.Module) -> tuple[str, ...]:
-    """Return how the attention of a backbone can be read: ways of measuring its non-locality.
-
-    Args:
-        backbone: The backbone.
-    """
-    modules = attending_modules(backbone)
-    if not modules:
-        return ()
-    uniform = all(read_on_tokens(m) for _, m in modules)
-    return ('propagated', 'official') if uniform else ('propagated',)
-
-
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Run a module in evaluation mode without gradients; each part gets back its own mode.
