@@ -173,3 +173,13 @@ def test_a_map_of_two_sizes():
     assert photo_decoding.open_within(data).size == (1, 1)
     with pytest.raises(UndecodableError, match='can be read in two ways'):
         decode_photo(data)
+
+
+@pytest.mark.parametrize('place', [33, -12])
+def test_a_part_of_a_png_that_is_longer_than_the_file(place, monkeypatch):
+    whole = encoded('PNG')
+    assert decode_photo(whole)[0].shape == (6, 8, 3)
+    monkeypatch.setattr(photo_decoding.cv2, 'imdecode', None)
+    data = whole[:place] + struct.pack('>I4s', 2**31 - 1, b'tEXt') + whole[place:]
+    with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
+        decode_photo(data)

@@ -13,7 +13,14 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from .photo_limits import LIMITS, PhotoLimits, TooLargeError, jpeg_size, size_without_pillow
+from .photo_limits import (
+    LIMITS,
+    PhotoLimits,
+    TooLargeError,
+    has_too_long_chunk,
+    jpeg_size,
+    size_without_pillow,
+)
 
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
@@ -177,6 +184,8 @@ def _is_turned_webp(image: Image.Image) -> bool:
 
 
 def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndarray:
+    if has_too_long_chunk(data):
+        raise UndecodableError('it is damaged: a part of it is longer than the file')
     turned = OPENCV_BEFORE_5 and image is not None and _is_turned_webp(image)
     try:
         pixels = None if turned else cv2.imdecode(np.frombuffer(data, np.uint8), flag)

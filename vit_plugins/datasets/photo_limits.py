@@ -14,6 +14,7 @@ JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 RADIANCE = re.compile(rb'[-+][XY] (\d{1,9}) [-+][XY] (\d{1,9})\n')
 RADIANCE_START = (b'#?RADIANCE', b'#?RGBE')
 HEAD = 1 << 16
+PNG_START = b'\x89PNG\r\n\x1a\n'
 PNG = re.compile(rb'\x89PNG\r\n\x1a\n....IHDR(.{8})', re.DOTALL)
 # Portable maps: as strictly as OpenCV reads them, or more so, lest it find another size.
 _GAP = rb'\s(?:\s|#[^\r\n]*[\r\n])*'
@@ -118,6 +119,23 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
     """
     found = RADIANCE.search(data, 0, HEAD) if data.startswith(RADIANCE_START) else None
     return found and (int(found[1]), int(found[2]))
+
+
+def has_too_long_chunk(data: bytes) -> bool:
+    """Return whether a PNG file has a part that says it is longer than the file.
+
+    OpenCV makes room for it before it reads on.
+
+    Args:
+        data: The file; of other kinds, False.
+    """
+    place = 8 if data.startswith(PNG_START) else len(data)
+    while place + 8 <= len(data):
+        length = unpack_from('>I', data, place)[0]
+        if length > len(data):
+            return True
+        place += 12 + length
+    return False
 
 
 def size_without_pillow(data: bytes) -> tuple[int, int] | None:
