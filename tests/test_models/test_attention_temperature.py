@@ -38,6 +38,11 @@ def full_width(num_channels, num_heads):
     return num_channels**-0.5
 
 
+def learnt(num_channels, num_heads):
+    """A parameter of each head in the place of a scale (XCiT, Eq. 2)."""
+    raise AssertionError('asked for by attention that is none over channels')
+
+
 # Backbone to smallest arguments and scale; the scale is None where there is no attention.
 BACKBONES = {
     'ConViT': (VIT | dict(num_local_layers=1), head_width),
@@ -45,6 +50,16 @@ BACKBONES = {
     'CvT gap': (CVT | dict(style='gap'), head_width),
     'DeiT3ViT': (VIT, head_width),
     'DistilledVisionTransformer': (VIT, head_width),
+    'EdgeNeXt': (
+        dict(
+            arch=dict(
+                channels=[8, 8, 16, 16],
+                depths=[1, 2, 2, 2],
+                num_heads=[2, 2, 2, 2],
+            ),
+        ),
+        learnt,
+    ),
     'HybridViT': (dict(stem=(1,), img_size=16, arch=ARCH), head_width),
     'PosEmbedViT': (VIT, head_width),
     'ResNet': (RESNET, None),
@@ -79,8 +94,16 @@ def mixed_by_performer(q, k, v, scale, directions):
     return weights / (weights.sum(-1, keepdim=True) + 1e-8) @ v  # T2T-ViT's guard
 
 
+def mixed_by_channels(q, k, v, scale):
+    """El-Nouby et al., Eq. 2: softmax over the channels of a head, each of unit length."""
+    q, k, v = (part.mT for part in (q, k, v))  # (B, h, d, N)
+    q, k = (part / part.norm(dim=-1, keepdim=True) for part in (q, k))
+    return ((scale * q @ k.mT).softmax(-1) @ v).mT
+
+
 # Attention layer to the children that make its queries, keys and values, in their order.
 PROJECTIONS = {
+    'ChannelMultiheadAttention': ('qkv',),
     'ConvAttention': ('proj_q', 'proj_k', 'proj_v'),
     'GPSA': ('qk', 'v'),
     'MultiheadAttention': ('qkv',),
@@ -106,6 +129,8 @@ def sharpen(layer):
     with torch.no_grad():
         if hasattr(layer, 'gating_param'):
             layer.gating_param.fill_(-100)  # all content, no position
+        if type(layer).__name__ == 'ChannelMultiheadAttention':
+            layer.scale.fill_(3)
         if hasattr(layer, 'relative_position_bias_table'):
             layer.relative_position_bias_table.zero_()
 
@@ -129,6 +154,8 @@ def defined(layer, seen, scale, factor=1.0):
         return mixed_by_performer(q, k, v, factor, layer.directions)  # no scale, as in T2T-ViT
     parts = [part for child in PROJECTIONS[name] for part in split(seen[child], child)]
     q, k, v = (part.unflatten(-1, (layer.num_heads, -1)).transpose(1, 2) for part in parts)
+    if name == 'ChannelMultiheadAttention':
+        return mixed_by_channels(q, k, v, factor * layer.scale).transpose(1, 2).flatten(2)
     scale = factor * scale(layer.proj.in_features, layer.num_heads)
     return mixed_by_softmax(q, k, v, scale, seen.get('mask')).transpose(1, 2).flatten(2)
 
@@ -142,6 +169,9 @@ def check(name, settings, scale):
     torch.manual_seed(0)
     model = MODELS.build(dict(type=name.split()[0], **settings)).double()
     model.eval()  # of the host's, returns None
+    for module in model.modules():
+        if type(module).__name__ == 'PositionEncodingFourier':  # computes in 32 bits
+            module.proj.register_forward_pre_hook(lambda m, args: (args[0].double(),))
     layers, seen = dict(attention_layers(model)), {}
     for path, layer in layers.items():
         kind = type(layer).__name__

@@ -50,7 +50,9 @@ def interrupted(trained, tmp_path) -> Path:
     shutil.copytree(trained, work_dir)
     newest = work_dir / 'epoch_3.pth'
     newest.write_bytes(newest.read_bytes()[:-5000])
-    (work_dir / 'epoch_3.pth.partial').write_bytes(b'half')
+    half = work_dir / 'epoch_3.pth.partial'  # as a former version leaves it, long ago
+    half.write_bytes(b'half')
+    os.utime(half, (0, 0))
     (work_dir / 'last_checkpoint').write_text('/nowhere/epoch_7.pth')
     (work_dir / 'learning_curve.png').unlink()
     return work_dir
@@ -275,8 +277,8 @@ model['backbone']['arch']['embed_dims'] = model['head']['in_channels'] = 256  # 
         with log.open('a') as file:
             process = subprocess.Popen(command, env=environment(), stdout=file, stderr=file)
         if kill % 2:  # while a checkpoint is being written
-            saving = work_dir / f'epoch_{before + moments.randint(1, 4)}.pth.partial'
-            while process.poll() is None and not saving.exists():
+            saving = f'epoch_{before + moments.randint(1, 4)}.pth.*.partial'
+            while process.poll() is None and not any(work_dir.glob(saving)):
                 time.sleep(0.0005)
         else:
             while process.poll() is None and newest() <= before:
