@@ -8,7 +8,7 @@ from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
 Fill the tables of pages from the records of the studies that they name and from the published
-results of configs/published.yml, draw their plots, and say what changed.
+results of configs/published.yml, write their plots, and say what changed.
 
 A table's place is <!-- settings of STUDY.yaml -->, <!-- grid of STUDY.yaml by AXIS --> or, of a
 study of frozen features, <!-- table NAME of STUDY.yaml -->, of published results <!-- published

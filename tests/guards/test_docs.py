@@ -13,7 +13,7 @@ import pytest
 import vit_plugins
 from vit_plugins import __main__ as command
 from vit_plugins.benchmarks.report import fill_benchmarks
-from vit_plugins.studies.page import draw_plots, fill_page
+from vit_plugins.studies.page import fill_page, write_plots
 
 ROOT = Path(__file__).parents[2]
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -143,7 +143,7 @@ def test_documents_use_options_that_exist(document, options):
 def test_tables_and_plots_of_the_evidence_are_those_of_its_records():
     page = ROOT / 'docs' / 'evidence.md'
     assert fill_page(page.read_text(), ROOT) == page.read_text(), 'run python tools/evidence.py'
-    assert draw_plots(page.read_text(), ROOT, only_check=True) == [], (
+    assert write_plots(page.read_text(), ROOT, only_check=True) == [], (
         'run python tools/evidence.py'
     )
 

@@ -63,7 +63,7 @@ def fill_page(text: str, root: Path) -> str:
     each comparison along it), up to ``<!-- end -->``. Those of the study of frozen features are
     ``<!-- table NAME of configs/STUDY.yaml -->``, with the names of `TABLES`; ``<!-- claims of
     docs/FILE.yml -->`` is the table of :func:`claims_table`, ``<!-- plot of configs/STUDY.yaml
-    -->`` the picture of :func:`plot_records`, which :func:`draw_plots` writes.
+    -->`` the picture of :func:`plot_records`, which :func:`write_plots` writes.
 
     Args:
         text: The page, of the folder docs.
@@ -96,7 +96,7 @@ def fill_page(text: str, root: Path) -> str:
     return MARK.sub(filled, text)
 
 
-def draw_plots(text: str, root: Path, only_check: bool = False) -> list[Path]:
+def write_plots(text: str, root: Path, only_check: bool = False) -> list[Path]:
     """Plot what a page shows, where the records have changed since the picture was made.
 
     Args:

@@ -9,7 +9,7 @@ from ...benchmarks.report import fill_benchmarks
 from ...recipes.pretrained_table import fill_pretrained
 from ...recipes.published import fill_published
 from ...resources import resource_root
-from ...studies.page import draw_plots, fill_page
+from ...studies.page import fill_page, write_plots
 
 
 def run(args: argparse.Namespace) -> None:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> None:
         try:
             filled = fill_benchmarks(fill_page(text, root), root)
             filled = fill_pretrained(fill_published(filled, page.resolve().parent.name))
-            pictures = draw_plots(text, root, only_check=args.check)
+            pictures = write_plots(text, root, only_check=args.check)
         except (ValueError, OSError) as error:
             sys.exit(str(error))
         stale += [str(picture) for picture in pictures if args.check]
