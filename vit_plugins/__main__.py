@@ -11,21 +11,21 @@ from .recipes.listing import list_entries
 from .resources import resource_root
 
 TOOLS = {
-    'train': 'train a model: train CONFIG [options of tools/train.py]',
-    'test': 'evaluate a checkpoint: test CONFIG CHECKPOINT [options of tools/test.py]',
-    'predict': 'classify images: predict WORK_DIR IMAGES... [options of tools/predict.py]',
-    'report': 'a training, or several, as a page: report WORK_DIR... [of its tool]',
-    'retrieve': 'search photos: retrieve index|query GALLERY IMAGES... [of tools/retrieve.py]',
-    'look': 'pictures of the inside: look WORK_DIR [IMAGES...] [options of tools/look.py]',
-    'prune': 'skip what gates have closed: prune WORK_DIR [options of tools/prune.py]',
-    'export': 'write a model to ONNX or others: export WORK_DIR [options of tools/export.py]',
-    'publish': 'slim weights with a model card: publish WORK_DIR OUT_DIR [of its tool]',
-    'study': 'run a grid of trainings: study STUDY.yaml [options of tools/study.py]',
-    'kfold': 'cross-validate: kfold CONFIG [options of tools/kfold.py]',
-    'probe': 'score frozen features: probe CONFIG|WORK_DIR [options of tools/probe.py]',
-    'convert_checkpoint': 'take official weights: convert_checkpoint FILE OUT.pth [of its tool]',
-    'browse_augment': 'draw what a pipeline does: browse_augment CONFIG [of its tool]',
-    'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE... [of its tool]',
+    'train': 'train a model: train CONFIG',
+    'test': 'evaluate a checkpoint: test WORK_DIR, or test CONFIG CHECKPOINT',
+    'predict': 'classify images: predict WORK_DIR IMAGES...',
+    'report': 'write a training, or several, as one HTML page: report WORK_DIR...',
+    'retrieve': 'search photos: retrieve index|query GALLERY IMAGES...',
+    'look': 'plot what a model looks at: look WORK_DIR [IMAGES...]',
+    'prune': 'skip what the gates of a ConViT have closed: prune WORK_DIR',
+    'export': 'write a model for ONNX Runtime or torch: export WORK_DIR',
+    'publish': 'write slim weights with a model card: publish WORK_DIR OUT_DIR',
+    'study': 'run a grid of trainings: study STUDY.yaml',
+    'kfold': 'cross-validate: kfold CONFIG',
+    'probe': 'score frozen features: probe WORK_DIR, or probe CONFIG CHECKPOINT',
+    'convert_checkpoint': 'convert official weights: convert_checkpoint FILE OUT.pth',
+    'browse_augment': 'plot what a pipeline does to images: browse_augment CONFIG',
+    'analyze_embeddings': 'compare descriptors: analyze_embeddings NAME=WHERE...',
 }
 TAKES_CONFIG = ('train', 'test', 'study', 'kfold', 'probe', 'browse_augment')  # as first argument
 
@@ -63,15 +63,18 @@ def _bench(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='python -m vit_plugins',
+        prog='vit-plugins',
         description='Train, test and use the recipes that come with vit_plugins, from any folder.',
-        epilog='Several processes: python -m torch.distributed.run --nproc_per_node=N -m '
-        'vit_plugins train CONFIG --launcher pytorch',
+        epilog='vit-plugins COMMAND --help shows the options of a command. Several processes: '
+        'python -m torch.distributed.run --nproc_per_node=N -m vit_plugins train CONFIG '
+        '--launcher pytorch',
     )
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, text in TOOLS.items():
         commands.add_parser(name, help=text, add_help=False)
-    commands.add_parser('bench', help='time against peers: bench PART...', add_help=False)
+    commands.add_parser(
+        'bench', help='measure time and memory against others: bench PART...', add_help=False
+    )
     listing = commands.add_parser('list', help='show models and configs: list [PATTERN]')
     listing.add_argument('pattern', nargs='?', default='', help='a part of the name, or a glob')
     copying = commands.add_parser(
