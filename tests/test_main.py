@@ -3,10 +3,12 @@
 import runpy
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from vit_plugins import __main__ as command
+from vit_plugins.host.check import HostError
 from vit_plugins.resources import resource_root
 
 
@@ -20,9 +22,24 @@ def test_help_names_every_command(capsys):
 
 
 def test_unknown_command(capsys):
+    assert command.main(['trian']) == 2
+    assert 'there is no command trian: did you mean train?' in capsys.readouterr().err
     with pytest.raises(SystemExit, match='2'):
-        command.main(['trian'])
-    assert "'trian'" in capsys.readouterr().err
+        command.main(['xyz'])
+    assert "'xyz'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(monkeypatch):
+    monkeypatch.setattr(command, '_answer', Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr(command.os, 'dup2', lambda *args: None)
+    monkeypatch.setattr(command.sys.stdout, 'fileno', lambda: 1, raising=False)
+    assert command.main(['list']) == 0
+
+
+def test_a_host_that_does_not_work_is_told_in_words(monkeypatch, capsys):
+    monkeypatch.setattr(command, 'register', Mock(side_effect=HostError('torch is missing')))
+    assert command.main(['copy-config', 'photos', 'somewhere']) == 2
+    assert capsys.readouterr().err == 'vit-plugins: torch is missing\n'
 
 
 def test_list_shows_models_and_configs(capsys):

@@ -1,11 +1,14 @@
 """The command line: ``python -m vit_plugins train|test|predict|retrieve|...``."""
 
 import argparse
+import os
 import runpy
 import sys
+from difflib import get_close_matches
 
 from . import register
 from .benchmarks.arguments import make_parser as make_bench_parser
+from .host.check import HostError
 from .recipes.finding import SUFFIXES, find_config, is_config_here
 from .recipes.listing import list_entries
 from .resources import resource_root
@@ -95,6 +98,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _refuse_misspelt(argv: list[str]) -> None:
+    """Name the command that is meant, where one is nearly written.
+
+    Raises:
+        ValueError: If so.
+    """
+    known = [*TOOLS, 'bench', 'list', 'copy-config']
+    if argv and argv[0] not in known and (near := get_close_matches(argv[0], known, n=1)):
+        raise ValueError(f'there is no command {argv[0]}: did you mean {near[0]}?')
+
+
 def _answer(args: argparse.Namespace) -> str:
     if args.command == 'list':
         return list_entries(args.pattern)
@@ -127,10 +141,14 @@ def main(argv: list[str] | None = None) -> int:
             if argv[0] in TAKES_CONFIG:
                 arguments = _with_packaged_config(arguments)
         else:
-            print(_answer(_parser().parse_args(argv)))
+            _refuse_misspelt(argv)
+            print(_answer(_parser().parse_args(argv)), flush=True)
             return 0
-    except (ValueError, FileExistsError, FileNotFoundError) as error:
-        print(f'python -m vit_plugins: {error}', file=sys.stderr)
+    except BrokenPipeError:  # the reader, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, FileExistsError, FileNotFoundError, HostError) as error:
+        print(f'vit-plugins: {error}', file=sys.stderr)
         return 2
     _run_tool(argv[0], arguments)
     return 0

@@ -72,7 +72,7 @@ def test_a_run_from_scratch_goes_on_by_the_line_that_is_printed(
     monkeypatch.setattr(train_command, 'newest_whole_checkpoint', lambda folder: Path('1.pth'))
     monkeypatch.setattr(train_command.sys, 'argv', ['train', *words])
     told = train_command.how_to_go_on(cfg.work_dir, args)
-    assert f'photos-scratch.py --data-root {photos} --work-dir work_dirs/photos-scratch' in told
+    assert f'train photos-scratch --data-root {photos} --work-dir work_dirs/photos-scratch' in told
     work = photos.parent / 'w'
     work.mkdir()
     (work / 'epoch_1.pth').touch()

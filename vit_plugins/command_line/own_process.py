@@ -47,6 +47,23 @@ def is_own_command(argv: Sequence[str], words: Sequence[str]) -> bool:
     return script.stem in TOOLS and script.parent == resource_root() / 'tools'
 
 
+def short_words(words: Sequence[str]) -> list[str]:
+    """Return words of a command with names in the place of packaged recipes.
+
+    A path into the environment is of no use once that has moved.
+
+    Args:
+        words: The words.
+    """
+    recipes = resource_root() / 'configs'
+    return [
+        Path(word).stem
+        if word.endswith(('.py', '.yaml')) and Path(word).resolve().is_relative_to(recipes)
+        else word
+        for word in words
+    ]
+
+
 def typed_command(argv: Sequence[str] | None = None) -> str:
     """Return the line of a shell that starts this process again.
 
@@ -57,7 +74,7 @@ def typed_command(argv: Sequence[str] | None = None) -> str:
     if not is_own_command(argv, sys.orig_argv):
         return shlex.join(['python', *argv])
     tool = Path(argv[0]).stem
-    words = argv[1:] if tool == 'vit-plugins' else [tool, *argv[1:]]
+    words = short_words(argv[1:] if tool == 'vit-plugins' else [tool, *argv[1:]])
     ranks = os.environ.get('WORLD_SIZE', '1')
     if ranks == '1':
         return shlex.join(['vit-plugins', *words])

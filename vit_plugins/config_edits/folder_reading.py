@@ -76,7 +76,8 @@ def read_folder(
         if labels is not None or group_by is not None:
             raise
         name = type_name(leaf_datasets(cfg.train_dataloader.dataset)[0])
-        raise FolderError(f'{error}\n(nor are the files of {name} there)') from None
+        told = '' if name == 'ImageFolder' else f'\n(nor are the files of {name} there)'
+        raise FolderError(f'{error}{told}') from None
     for part, scan in scans.items():
         log_skipped(scan)
         compare_classes(train.classes, scan.classes, f'{part} ({scan.root})', complete=False)

@@ -119,9 +119,11 @@ def import_hint(error: Exception) -> str:
             'installed. This line mends it:\n    pip uninstall -y pycocotools'
         )
     elif 'torchvision::' in text:
+        of_cpu = '+cpu' in _installed().get('torch', '')
+        index = ' --index-url https://download.pytorch.org/whl/cpu' if of_cpu else ''
         hint = (
             'torchvision was built for another torch. This line mends it:\n'
-            '    pip install --upgrade --force-reinstall torch torchvision'
+            f'    pip install --upgrade --force-reinstall torch torchvision{index}'
         )
     elif isinstance(error, AssertionError) and (wanted := _WANTED.search(text)):
         hint = _neighbour_hint(_owner(error), *wanted.groups())
@@ -152,9 +154,11 @@ def _installed() -> dict[str, str]:
     found = {}
     for name in (name for part in _PARTS for name in part.distributions):
         try:
-            found[name] = metadata.version(name)
+            version = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+        if version is not None:  # an interrupted installation leaves a folder without one
+            found[name] = version
     return found
 
 

@@ -12,6 +12,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader
 from mmpretrain import get_model
 
+from ..fileio.quiet_log import without_information
 from ..weights.loading import load_weights
 
 
@@ -45,7 +46,8 @@ def load_trained(
     device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if checkpoint is None:
         torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
-    model = get_model(cfg, pretrained=False, device=device)
+    with without_information():
+        model = get_model(cfg, pretrained=False, device=device)
     if checkpoint is None:
         model.init_weights()
     if prepare is not None:

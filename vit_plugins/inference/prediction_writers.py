@@ -11,9 +11,10 @@ from .classify import Prediction
 
 
 class CsvWriter:
-    """A line for each readable image: its path, then class and probability, highest first.
+    """A line for each image: its path, class and probability, highest first, and its problem.
 
-    Names that a spreadsheet program would run as a formula are escaped.
+    An image that cannot be read has a ``problem`` and no class. Names that a spreadsheet program
+    would run as a formula are escaped.
 
     Args:
         file: Where to write; it lets ``csv`` end the lines (``newline=''``).
@@ -22,7 +23,8 @@ class CsvWriter:
     def __init__(self, file: TextIO) -> None:
         self.file = file
         self.rows = csv.writer(file)
-        self.has_header = False
+        self.width = 0  # classes of a line, as of the first readable image
+        self.waiting: list[Prediction] = []  # unreadable ones before it
 
     def add(self, answer: Prediction) -> None:
         """Write an answer.
@@ -30,11 +32,11 @@ class CsvWriter:
         Args:
             answer: The classes of an image, or why it cannot be read.
         """
-        if answer.problem is not None:
+        if answer.problem is not None and not self.width:
+            self.waiting.append(answer)
             return
-        self._write_header(len(answer.classes))
-        cells = [cell for c, p in answer.classes for cell in (spreadsheet_cell(c), f'{p:.6f}')]
-        self.rows.writerow([spreadsheet_path(answer.image), *cells])
+        self._begin(len(answer.classes))
+        self._write(answer)
         self.file.flush()
 
     def close(self, finished: bool = True) -> None:
@@ -43,14 +45,24 @@ class CsvWriter:
         Args:
             finished: Whether all images were seen.
         """
-        self._write_header(1)
+        self._begin(1)
 
-    def _write_header(self, width: int) -> None:
-        if not self.has_header:
-            ranks = ['', *(f'_{rank}' for rank in range(2, width + 1))]
-            names = [name + rank for rank in ranks for name in ('class', 'probability')]
-            self.rows.writerow(['image', *names])
-            self.has_header = True
+    def _begin(self, width: int) -> None:
+        """Write the header, and the images that have waited for it."""
+        if self.width:
+            return
+        self.width = width
+        ranks = ['', *(f'_{rank}' for rank in range(2, width + 1))]
+        names = [name + rank for rank in ranks for name in ('class', 'probability')]
+        self.rows.writerow(['image', *names, 'problem'])
+        for answer in self.waiting:
+            self._write(answer)
+
+    def _write(self, answer: Prediction) -> None:
+        cells = [cell for c, p in answer.classes for cell in (spreadsheet_cell(c), f'{p:.6f}')]
+        cells += [''] * (2 * self.width - len(cells))
+        problem = spreadsheet_cell(answer.problem or '')
+        self.rows.writerow([spreadsheet_path(answer.image), *cells, problem])
 
 
 class JsonWriter:

@@ -104,7 +104,7 @@ def report(outcome: Outcome) -> Iterator[str]:
         best = max((v for v in outcome.baselines.values() if isinstance(v, float)), default=0.0)
         accuracy = 100 * np.trace(outcome.confusion) / outcome.confusion.sum()
         if accuracy <= best and accuracy < 100:
-            longer = '' if outcome.frozen else 'train longer (--epochs), '
+            longer = '' if outcome.frozen else 'train longer (--epochs, --time-limit), '
             yield (
                 f'the network is not better than that: {longer}take larger images (--img-size) '
                 'or other weights (--pretrained)'
@@ -132,8 +132,8 @@ def warnings(outcome: Outcome) -> Iterator[str]:
     few = [name for name, n in zip(outcome.classes, validated, strict=True) if n < FEW_VALIDATED]
     if few:
         yield f'fewer than {FEW_VALIDATED} validation images in {_some(few)}: see the intervals'
-    if outcome.train_accuracy is None or outcome.last_accuracy is None:
-        return
+    if outcome.train_accuracy is None or outcome.last_accuracy is None or outcome.frozen:
+        return  # a linear layer on many features knows few images by heart, as it should
     if outcome.train_accuracy - outcome.last_accuracy > GAP:
         yield (
             f'at the end {outcome.train_accuracy:.1f} % of the training images are right and '

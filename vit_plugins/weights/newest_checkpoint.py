@@ -116,7 +116,8 @@ def config_of(work_dir: str | Path) -> Path:
         configs = [named]  # also if configs of other runs lie beside it
     if len(configs) != 1:
         raise FileNotFoundError(
-            f'{work_dir} holds {len(configs)} configs (*.py), not one; give config and checkpoint'
+            f'{work_dir} holds {len(configs)} configs (*.py), and the work dir of a training '
+            'holds one: name such a folder, or config and checkpoint'
         )
     return configs[0]
 

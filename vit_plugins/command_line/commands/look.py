@@ -228,7 +228,7 @@ def write_all(what: str, found: Iterator[tuple[str, Look]], out: Path, named: bo
         for name, look in found:
             write(look, out / name)
             written += 1
-    except (NothingToReadError, ImportError) as error:
+    except (NothingToReadError, ImportError, ValueError) as error:  # as too few photos
         if named:
             raise
         print(f'{what} left out: {error}', file=sys.stderr)

@@ -52,6 +52,7 @@ from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
+from ..own_process import short_words
 from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
@@ -277,7 +278,7 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
             args.config if Path(word).stem == Path(asked).stem and option[:2] != '--' else word
             for option, word in zip(before, words, strict=False)
         ]
-    again = ['vit-plugins', 'train', *words] if words else ['the same command']
+    again = ['vit-plugins', 'train', *short_words(words)] if words else ['the same command']
     named = [] if args.work_dir else ['--work-dir', work_dir]
     command = ' '.join(map(shlex.quote, [*again, *named, '--resume']))
     return f'Stopped; {saved.name} of {work_dir} is saved. To go on: {command}'
