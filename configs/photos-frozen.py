@@ -52,6 +52,7 @@ optim_wrapper = dict(_delete_=True, optimizer=dict(type='SGD', lr=1.0))
 param_scheduler = None
 auto_scale_lr = None
 default_hooks = dict(
+    checkpoint=dict(save_param_scheduler=False),  # there is none
     learning_curve=None,  # of one point
     report_page=dict(enable=True),
 )
