@@ -39,7 +39,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     model.add_argument(
         '--pretrained',
         metavar='NAME',
-        help='a model with published weights: `python -m vit_plugins list`, or of MMPretrain',
+        help='a model with published weights: `vit-plugins list`, or of MMPretrain',
     )
     index.add_argument(
         '--sync',

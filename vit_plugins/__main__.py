@@ -117,10 +117,10 @@ def _answer(args: argparse.Namespace) -> str:
 
     if args.data is not None or args.fraction is not None:
         written = write_literal(args.name, args.folder, args.data, args.fraction, args.force)
-        return f'written, with everything in it. Now:\n  python -m vit_plugins train {written}'
+        return f'written, with everything in it. Now:\n  vit-plugins train {written}'
     copied = copy_config(args.name, args.folder, args.force)
     tool = 'study' if copied.suffix == '.yaml' else 'train'
-    return f'copied, with the files it stands on. Now:\n  python -m vit_plugins {tool} {copied}'
+    return f'copied, with the files it stands on. Now:\n  vit-plugins {tool} {copied}'
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -111,12 +111,14 @@ def test_documents_link_to_files_that_exist(document):
 
 @pytest.mark.parametrize('document', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents_name_commands_that_exist(document):
-    words = set(re.findall(r'python -m vit_plugins ([a-z][\w-]*)', document.read_text()))
+    command_line = r'(?:python -m vit_plugins|^vit-plugins|`vit-plugins) ([a-z][\w-]*)'
+    words = set(re.findall(command_line, document.read_text(), re.MULTILINE))
     assert words <= {*command.TOOLS, 'bench', 'list', 'copy-config'}
 
 
 CALL = re.compile(
-    r'(?:python tools/|vit_plugins )(train|test|predict|probe|kfold|study)(?:\.py)?([^\n`|]*)'
+    r'(?:python tools/|vit_plugins |vit-plugins )'
+    r'(train|test|predict|probe|kfold|study|look|report|prune)(?:\.py)?([^\n`|]*)'
 )
 
 

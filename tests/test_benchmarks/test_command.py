@@ -51,7 +51,7 @@ def test_settings_that_cannot_be(words, text, capsys, monkeypatch):
 def test_arguments_that_cannot_be(words, capsys):
     with pytest.raises(SystemExit, match='2'):
         command_line.main(['bench', *words])
-    assert 'usage: python -m vit_plugins bench' in capsys.readouterr().err
+    assert 'usage: vit-plugins bench' in capsys.readouterr().err
 
 
 def test_json_is_written_after_each_case_and_a_failure_is_in_it(monkeypatch, tmp_path, capsys):

@@ -99,7 +99,7 @@ def test_card_says_what_a_user_needs(work_dir, tmp_path):
         '| licence | CC0-1.0 |',
         '| accuracy/top1 | 75.5 |',
         '2 epochs, 46 steps',
-        'python -m vit_plugins predict out PHOTO',
+        'vit-plugins predict out PHOTO',
         "type='DRLocHead'",
     ):
         assert words in card

@@ -14,8 +14,7 @@ from vit_plugins.weights.origins import by_hand, origin_of
 def test_a_recipe_and_its_authors():
     told = origin_of('work_dirs/deit3-small-p16_8xb256-800e_in1k/epoch_800.pth')
     assert told.splitlines() == [
-        '  train it: python -m vit_plugins train '
-        'configs/deit3/deit3-small-p16_8xb256-800e_in1k.py',
+        '  train it: vit-plugins train configs/deit3/deit3-small-p16_8xb256-800e_in1k.py',
         "  get its authors': https://download.openmmlab.com/mmclassification/v0/deit3/"
         'deit3-small-p16_3rdparty_in1k_20221008-0f7c70cf.pth',
     ]
@@ -24,7 +23,7 @@ def test_a_recipe_and_its_authors():
 def test_files_that_are_converted_first():
     told = origin_of('pretrained/t2t-vit-14.pth')
     assert (
-        '81.5_T2T_ViT_14.pth.tar, then python -m vit_plugins convert_checkpoint '
+        '81.5_T2T_ViT_14.pth.tar, then vit-plugins convert_checkpoint '
         '81.5_T2T_ViT_14.pth.tar pretrained/t2t-vit-14.pth --arch t2t (BSD-3-Clause-Clear)\n'
     ) in told
     assert told.endswith('without it: configs/drloc/t2t-vit-14_8xb128-100e.py trains from scratch')

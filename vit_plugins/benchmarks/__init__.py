@@ -2,7 +2,7 @@
 
 A part is a module with two functions: ``cases(size)`` names what it measures and gives the
 arguments, ``build(setting, **arguments)`` returns the :class:`~.comparison.Comparison` of a case.
-``python -m vit_plugins bench PART`` runs it, each case in a fresh process. A new part is a new
+``vit-plugins bench PART`` runs it, each case in a fresh process. A new part is a new
 file and its name in ``PARTS``.
 """
 

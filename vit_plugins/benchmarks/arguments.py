@@ -1,4 +1,4 @@
-"""The arguments of ``python -m vit_plugins bench``, which are read before torch is imported."""
+"""The arguments of ``vit-plugins bench``, which are read before torch is imported."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ SIZES = ('toy', 'cpu', 'gpu', 'large', 'scaling')
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parser = argparse.ArgumentParser(
-        prog='python -m vit_plugins bench',
+        prog='vit-plugins bench',
         description='Measure time and memory against peers, after a check that the outputs are '
         'equal. Each case has a process of its own, in which the sides take turns.',
         epilog='parts: ' + '; '.join(f'{name}: {about}' for name, about in PARTS.items()),

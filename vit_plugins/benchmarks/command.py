@@ -1,4 +1,4 @@
-"""The command ``python -m vit_plugins bench``: arguments, a fresh process a case, table, JSON."""
+"""The command ``vit-plugins bench``: arguments, a fresh process a case, table, JSON."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         setting = read_setting(args)
     except (ValueError, RuntimeError) as error:
-        print(f'python -m vit_plugins bench: {error}', file=sys.stderr)
+        print(f'vit-plugins bench: {error}', file=sys.stderr)
         return 2
     report = {
         'command': ' '.join(['vit-plugins bench', *(sys.argv[2:] if argv is None else argv)]),

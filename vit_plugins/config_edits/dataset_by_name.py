@@ -237,7 +237,7 @@ def _require_size(cfg: Config, data: Config, trained: bool) -> None:
     if not trained:
         raise ValueError(
             f'{told}. Take a dataset or a recipe of the same size: '
-            '`python -m vit_plugins list RECIPE` shows what fits'
+            '`vit-plugins list RECIPE` shows what fits'
         )
     if is_main_process():
         log_line(f'{told}: scores may be lower than at that size')

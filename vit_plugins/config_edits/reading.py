@@ -26,7 +26,7 @@ def read_config_file(path: str | Path) -> Config:
     other = replacement(missing)
     if not other:
         raise FileNotFoundError(
-            f'there is no config file {missing}; `python -m vit_plugins list` shows those that '
+            f'there is no config file {missing}; `vit-plugins list` shows those that '
             'come with the package'
         )
     options = other.split()[1:]

@@ -101,7 +101,7 @@ def _require_file(key: str, file: str) -> None:
     elif not Path(file).expanduser().is_file():
         raise ValueError(
             f'{key} names weights that are not there: {file}\n{origin_of(file)}\n'
-            '  or start from others: --pretrained FILE, or a model of `python -m vit_plugins list`'
+            '  or start from others: --pretrained FILE, or a model of `vit-plugins list`'
         )
 
 

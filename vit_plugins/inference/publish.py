@@ -26,8 +26,8 @@ from .loading import load_trained
 
 TASKS = {'classify': 'Image Classification', 'embed': 'Image Retrieval'}
 COMMANDS = {
-    'classify': 'python -m vit_plugins predict {folder} PHOTO...',
-    'embed': 'python -m vit_plugins retrieve index GALLERY PHOTOS --work-dir {folder}',
+    'classify': 'vit-plugins predict {folder} PHOTO...',
+    'embed': 'vit-plugins retrieve index GALLERY PHOTOS --work-dir {folder}',
 }
 CARD = """# {name}
 
@@ -61,7 +61,7 @@ register_published({folder!r})
 model = mmpretrain.get_model({name!r}, pretrained=True)
 ```
 
-Train on from it: `python -m vit_plugins train CONFIG --pretrained {folder}/{weights}`.
+Train on from it: `vit-plugins train CONFIG --pretrained {folder}/{weights}`.
 
 ## Config
 

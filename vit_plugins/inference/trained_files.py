@@ -46,7 +46,7 @@ def find_model(
     if not where.is_file():
         raise FileNotFoundError(
             f'there is no {where}: give the work dir of a training run, a checkpoint, or the '
-            'name of a model with published weights (`python -m vit_plugins list`)'
+            'name of a model with published weights (`vit-plugins list`)'
         )
     if checkpoint is not None:
         raise ValueError(f'{where} is a checkpoint already: leave {checkpoint} out')

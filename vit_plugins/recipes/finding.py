@@ -60,7 +60,7 @@ def find_config(name: str) -> Path:
     names = {*(file.stem for file in config_files()), *models}
     near = difflib.get_close_matches(Path(name).stem, names, n=3)
     hint = f'did you mean {", ".join(near)}?' if near else 'see the list'
-    raise ValueError(f'no config or model is called {name}: {hint} (python -m vit_plugins list)')
+    raise ValueError(f'no config or model is called {name}: {hint} (vit-plugins list)')
 
 
 def _bases(config: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """The model index: names for configs and published weights, known to MMPretrain as its own.
 
-MMPretrain is imported where it is used: ``python -m vit_plugins list`` answers without it.
+MMPretrain is imported where it is used: ``vit-plugins list`` answers without it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import yaml
 from ..resources import resource_root
 from .index import index_models
 
-CONVERT = 'python -m vit_plugins convert_checkpoint'
+CONVERT = 'vit-plugins convert_checkpoint'
 
 
 @cache
@@ -34,7 +34,7 @@ def origin_of(file: str) -> str:
     ways = []
     recipe = _recipe(path.parent.name)
     if recipe is not None:
-        ways.append(f'train it: python -m vit_plugins train {recipe}')
+        ways.append(f'train it: vit-plugins train {recipe}')
     found = by_hand().get(path.name) or by_hand().get(path.parent.name)
     if found is not None:
         ways += _fetching(found, file if path.name in by_hand() else path.parent.name)
