@@ -127,7 +127,7 @@ def image_shape(cfg: Mapping[str, Any], part: str = 'test') -> Shape:
 
 
 def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:
-    """Return the output shape of a grey photo after all steps except the one that reads the file."""
+    """Return the shape of a grey photo after all steps except the one that reads the file."""
     photo = np.full((*size, 3), 128, np.uint8)
     results = dict(
         img=photo, img_shape=size, ori_shape=size, gt_label=0, img_path='', sample_idx=0

@@ -88,7 +88,7 @@ def level_series(study: Study, groups: Groups, metric: str) -> dict[str, dict[fl
     Args:
         study: The study.
         groups: Levels of each setting to seed to record.
-        metric: Which metric.
+        metric: The metric.
 
     Returns:
         The levels of the other axes to the number of a level to the values of its seeds.

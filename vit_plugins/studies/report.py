@@ -84,8 +84,8 @@ def difference_rows(study: Study, records: Records) -> list[dict[str, Any]]:
         records: Name of each finished cell to its record.
 
     Returns:
-        A row for each comparison and metric: the levels of the other axes, ``difference`` ('a - b'),
-        ``metric``, ``n``, ``mean``, ``std``, ``low``, ``high``.
+        A row for each comparison and metric: the levels of the other axes, ``difference``
+        ('a - b'), ``metric``, ``n``, ``mean``, ``std``, ``low``, ``high``.
     """
     groups = group_records(study, records)
     axes = list(study.axes)

@@ -1,1 +1,1 @@
-"""Give readers what nobody has written, and see that they raise what they document."""
+"""Give changed files to readers, and check that they raise only documented errors."""

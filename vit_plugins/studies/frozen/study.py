@@ -184,7 +184,7 @@ class FrozenStudy:
     # search among classes that are not in the training
 
     def off_the_shelf(self) -> Iterator[Step]:
-        """Yield the cells of IRT_O: each pooling, all dimensions and fitted principal components."""
+        """Yield IRT_O: each pooling, all dimensions and components fitted on training."""
         for (encoder, pooling), dims in product(self._searched(), reductions(self.plan)):
             levels = {'features': f'{encoder}-{pooling}', 'dims': dims}
             settings = {'size': self.plan.search_size}
@@ -192,7 +192,7 @@ class FrozenStudy:
             yield Step('/'.join(('off_the_shelf', *levels.values())), levels, 0, settings, measure)
 
     def pooling(self) -> Iterator[Step]:
-        """Yield Recall@1 of each pooling on the training classes; the best pooling is projected."""
+        """Yield Recall@1 of each pooling on the training classes; the best one is projected."""
         for encoder, pooling in self._searched():
             levels = {'features': f'{encoder}-{pooling}'}
             settings = {'size': self.plan.search_size}
@@ -200,7 +200,7 @@ class FrozenStudy:
             yield Step('/'.join(('pooling', *levels.values())), levels, 0, settings, measure)
 
     def rates(self) -> Iterator[Step]:
-        """Yield Recall@1 of each learning rate on held-out training classes, by margin and KoLeo."""
+        """Yield Recall@1 of each learning rate on held-out classes, by margin and KoLeo."""
         grid = product(self.plan.margins, self.plan.koleo, self.plan.rates)
         for margin, koleo, rate in grid:
             training = Training(self.plan.rate_dims, margin, koleo, rate, **self.plan.training)
@@ -297,7 +297,7 @@ class FrozenStudy:
     # classification of photos
 
     def photos(self) -> Iterator[Step]:
-        """Yield linear layer and nearest mean on frozen features, trees on colours, the majority."""
+        """Yield linear layer and nearest mean on features, trees on colours, the majority."""
         sizes = self.plan.photo_sizes
         for encoder, size in [*(('vit', size) for size in sizes), ('cnn', sizes[0])]:
             penalties = {'linear': self.plan.penalties, 'nearest-mean': [None]}
