@@ -21,12 +21,12 @@ OPEN = 'not measured'
 def fill_benchmarks(text: str, root: Path) -> str:
     """Return a page with the measurements in its marked places.
 
-    ``<!-- bench of FILE.json -->`` up to ``<!-- end -->`` is the table of all cases with the
-    command and the machine, ``<!-- growth of FILE.json -->`` that of ours alone, each case over
-    the first of its part; ``<!-- targets of FILE.yml -->`` is the table of
+    A place goes up to ``<!-- end -->``. ``<!-- bench of FILE.json -->`` is the table of all cases
+    with the command and the machine. ``<!-- growth of FILE.json -->`` is the table of ours only,
+    each case relative to the first of its part. ``<!-- targets of FILE.yml -->`` is the table of
     :func:`targets_table`.
 
-    What no file has yet is shown as not measured.
+    Values that no file has yet are shown as not measured.
 
     Args:
         text: The page.
@@ -48,7 +48,7 @@ def targets_table(file: Path) -> list[str]:
     Args:
         file: YAML, a list of targets: ``what``, ``file`` of the JSON in the same folder, ``case``,
             ``side``, ``value`` (a key of a side, or its ratio to ours, such as ``kept_ratio``) and
-            ``at_least`` or ``at_most``. Targets without a file are shown as not measured.
+            ``at_least`` or ``at_most``. Values that no file has are shown as not measured.
     """
     import yaml  # MMPretrain installs it
 

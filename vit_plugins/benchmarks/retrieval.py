@@ -71,7 +71,7 @@ def sample_vectors(n: int, dims: int) -> tuple[Tensor, np.ndarray]:
 
     Args:
         n: Number of vectors.
-        dims: Their width.
+        dims: Width of the vectors.
     """
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(np.arange(n), rng.integers(2, 10, n))[:n])

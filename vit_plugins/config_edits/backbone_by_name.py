@@ -132,7 +132,7 @@ def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict 
 
     Args:
         encoder: The encoder.
-        size: Of the images.
+        size: The size of the images.
 
     Raises:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.

@@ -25,7 +25,7 @@ def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
 
     Args:
         cell: The cell.
-        folder: Its folder.
+        folder: The folder of the cell.
         data_root: The images that it is to use; None for those it did use.
 
     Returns:
@@ -48,7 +48,7 @@ def describe_change(cell: Cell, folder: Path, data_root: str | None) -> str:
 
     Args:
         cell: The cell.
-        folder: Its folder.
+        folder: The folder of the cell.
         data_root: The images that it is to use; None for those it did use.
     """
     begun = read_json(folder / BEGUN)
@@ -63,7 +63,7 @@ def remove_cell(folder: Path) -> None:
     """Delete the folder of a cell.
 
     Args:
-        folder: Its folder.
+        folder: The folder of the cell.
 
     Raises:
         ValueError: If it is not the folder of a cell.

@@ -73,7 +73,7 @@ def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, fl
 
     Args:
         record: The record of a cell.
-        metric: Which curve.
+        metric: The metric of the curve.
     """
     points, before = [], 0
     for stage in record['stages']:
@@ -111,7 +111,7 @@ def cost_series(
     Args:
         groups: Levels of each setting to seed to record.
         gmacs: Levels of each setting to its cost; settings without a cost are left out.
-        metric: Which metric.
+        metric: The metric.
 
     Returns:
         The levels without effect on the cost to the levels with effect, to the cost and the

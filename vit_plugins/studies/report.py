@@ -124,7 +124,7 @@ def write_report(
     Args:
         study: The study.
         records: Name of each finished cell to its record; at least one.
-        folder: Where to.
+        folder: The folder for these files.
         missing: Name to state of the cells that are not in the report.
         command: The command that made the report.
         costs: Levels of each setting to what its model costs; see :func:`setting_costs`.

@@ -1,4 +1,4 @@
-"""Say where to get weights that a recipe names and that are missing."""
+"""Return where to get weights that a recipe names and that are missing."""
 
 from __future__ import annotations
 

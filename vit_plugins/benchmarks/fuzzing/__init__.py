@@ -1,1 +1,1 @@
-"""Give changed files to readers, and check that they raise only documented errors."""
+"""Check that readers of changed files raise only documented errors."""

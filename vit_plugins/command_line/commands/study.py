@@ -92,7 +92,7 @@ def collect(
         study: The study.
         cells: Cells of the study.
         folder: The folder of the cells.
-        data_root: Where the images lie.
+        data_root: The folder of the images.
         command: The command line, for the report.
         kept: Records of cells of an earlier state.
     """
@@ -127,7 +127,7 @@ def restore(
         path: The file of records, or None.
         cells: Cells of the study.
         folder: The folder of the cells.
-        data_root: Where the images lie.
+        data_root: The folder of the images.
         collecting: Whether only the report is written.
     """
     if path is None:

@@ -53,7 +53,7 @@ def fit_linear(vectors: Tensor, labels: Tensor, classes: int, penalty: float) ->
     Args:
         vectors: Shape (N, D).
         labels: Shape (N,).
-        classes: How many classes there are.
+        classes: Number of classes.
         penalty: λ.
     """
     scale = Standardizer.of(vectors)
@@ -67,7 +67,7 @@ def fit_nearest_mean(vectors: Tensor, labels: Tensor, classes: int) -> Predict:
     Args:
         vectors: Shape (N, D).
         labels: Shape (N,).
-        classes: How many classes there are.
+        classes: Number of classes.
     """
     return lambda queries: nearest_mean_predict(queries, vectors, labels, classes)
 

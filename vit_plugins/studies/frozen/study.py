@@ -108,7 +108,7 @@ class Step:
     """One cell of the study.
 
     Attributes:
-        name: Its part and levels, joined by ``/``.
+        name: The part of the study and the levels, joined by ``/``.
         levels: Name of each axis to level.
         seed: The seed; 0 where nothing is random.
         settings: Everything that decides the outcome, except data and code.
