@@ -61,7 +61,7 @@ def read_data(data: str | Path, cfg: Config) -> Config:
         The config of the dataset.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such dataset.
     """
     file = _named_file(data)
     if file is not None:

@@ -38,7 +38,7 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
         known = (root / 'meta' / 'train.txt').is_file()
         return root if known or ids == len(cls.METAINFO.get('classes', ())) else None
     if issubclass(cls, CustomDataset | Digits):
-        return None  # any class folders fit; or it needs no folder
+        return None  # any class folders fit, or none are needed
     if root.name == getattr(cls, 'base_folder', None):
         root = root.parent
     if hasattr(cls, 'tgz_md5') and (root / cls.filename).is_file():

@@ -74,7 +74,7 @@ def _head(name: str) -> str:
 
 
 def _meant(cfg: Config, name: str) -> str:
-    """Return advice: the place of a setting with the same name, else a similar top-level key."""
+    """Return advice: a similar top-level key, else the places of settings with the same name."""
     known = nearest(_head(name), RUNNER_KEYS | TOOL_KEYS | set(cfg))
     if known:
         return f'; did you mean {known!r}?'

@@ -24,7 +24,7 @@ def scaled_epochs(epochs: int, fraction: float) -> int:
 
 
 def scale_epochs(cfg: Config, fraction: float) -> Config:
-    """Multiply the epochs of a config by 1 / fraction; validations and warm-up stay as many.
+    """Multiply the epochs by 1 / fraction; the number of validations and the warm-up stay.
 
     A schedule that ends with the training is stretched. One that ends before stays the same; this
     is a warm-up, whose length the papers keep. Milestones, the interval between checkpoints and

@@ -1,4 +1,4 @@
-"""End a training between two steps when it is asked to stop."""
+"""End a training between two steps when a signal asks it to stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
 
 class TrainingStopped(BaseException):
-    """A training was asked to stop and did so after a whole step.
+    """A signal stopped a training after a whole step.
 
     Args:
         number: The signal.

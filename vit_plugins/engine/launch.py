@@ -219,7 +219,7 @@ def place_data(
         classes: With a folder: the classes of a trained model.
 
     Returns:
-        The config to go on with.
+        The new config.
 
     Raises:
         SystemExit: On every rank, if the data are absent or do not fit; the message says what

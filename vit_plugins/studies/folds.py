@@ -73,7 +73,7 @@ def _photos_of(cfg: Config, part: str) -> ConfigDict:
     """Return the dataset that has the pipeline: the loader's, or the one inside its cache.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such dataset.
     """
     loader = cfg.get(f'{part}_dataloader')
     dataset = uncached_dataset(loader.dataset) if loader else {}

@@ -82,7 +82,7 @@ class Fitted:
         if self.bias_rows is not None:
             for key in filter(BIAS_TABLE.fullmatch, weights):
                 weights[key] = resize_bias_table(weights[key], self.bias_rows)
-        if not self.names:  # such metadata is, for example, the grid of a position embedding
+        if not self.names:  # metadata such as the grid of a position embedding
             weights._metadata = {
                 name[len(self.prefix) : -1]: found
                 for name, found in metadata.items()
