@@ -89,7 +89,7 @@ OF_FORMER_CONFIGS = {'lr_search_placed_digits'}
 
 
 def test_kept_records_are_of_the_configs_that_the_studies_have():
-    """Else --records would refuse them: a change of a shared base has to leave cells as they are."""
+    """Else --records would refuse them: a change of a shared base must leave cells alone."""
     kept = {path.stem for path in (ROOT / 'docs' / 'evidence').glob('*.json')}
     checked = 0
     for file in FILES:

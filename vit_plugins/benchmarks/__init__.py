@@ -1,8 +1,8 @@
-"""Measurements of speed and memory against peers, one part a file.
+"""Measure speed and memory against peers; each part is one file.
 
-A part is a module with two functions: ``cases(size)`` names what it measures and gives the
-arguments, ``build(setting, **arguments)`` returns the :class:`~.comparison.Comparison` of a case.
-``vit-plugins bench PART`` runs it, each case in a fresh process. A new part is a new
+A part is a module with two functions: ``cases(size)`` returns the names and the arguments of its
+cases, ``build(setting, **arguments)`` returns the :class:`~.comparison.Comparison` of a case.
+``vit-plugins bench PART`` runs it, each case in a fresh process. A new part needs a new
 file and its name in ``PARTS``.
 """
 

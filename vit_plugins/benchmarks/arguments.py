@@ -1,11 +1,11 @@
-"""The arguments of ``vit-plugins bench``, which are read before torch is imported."""
+"""Read the arguments of ``vit-plugins bench`` before torch is imported."""
 
 import argparse
 from pathlib import Path
 
 from . import PARTS
 
-DTYPES = {'fp32': 'float32', 'bf16': 'bfloat16', 'fp16': 'float16'}  # as torch calls them
+DTYPES = {'fp32': 'float32', 'bf16': 'bfloat16', 'fp16': 'float16'}  # the names in torch
 SIZES = ('toy', 'cpu', 'gpu', 'large', 'scaling')
 
 

@@ -1,4 +1,4 @@
-"""3-Augment with the simple random crop: from JPEG files, from arrays, and of whole batches."""
+"""Time 3-Augment with the simple random crop: on JPEG files, arrays and whole batches."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ SOURCES = {
     'large': (('batch', 32, 32, 32, 4096), ('batch', 256, 256, 224, 512)),
     'scaling': tuple(('JPEG', 3 * k, 4 * k, 224, 4) for k in (125, 250, 500, 1000)),
 }
-# Of the norm of the pixels: resize and blur differ from Pillow's by tenths of a grey level.
+# Relative to the norm of the pixels: resize and blur differ from Pillow's by tenths of a level.
 TOLERANCE = 0.02
-REDUCED = 'ours, least_side'  # LoadPhoto's argument, at twice the side of the crop
+REDUCED = 'ours, least_side'  # LoadPhoto's argument, set to twice the side of the crop
 Source = bytes | np.ndarray
 
 
@@ -63,15 +63,15 @@ def _name(source: str, height: int, width: int, crop: int, images: int) -> str:
 def build(
     setting: Setting, *, source: str, height: int, width: int, crop: int, images: int
 ) -> Comparison:
-    """Return the chains; every one starts from the same pixels.
+    """Return the chains; all start from the same pixels.
 
     Args:
-        setting: The device, of batches only; a file and an array are augmented on the CPU.
+        setting: The device, for batches only; files and arrays are augmented on the CPU.
         source: 'JPEG', 'array' or 'batch'.
-        height: Of the images.
-        width: Of the images.
+        height: Height of the images.
+        width: Width of the images.
         crop: Side of the crop.
-        images: Of a call.
+        images: Number of images in a call.
     """
     cv2.setNumThreads(0)
     name = _name(source, height, width, crop, images)
@@ -105,7 +105,7 @@ def _single_sides(
         'ours': lambda item, draw: our_pinned(_bgr(item), draw),
         'official': lambda item, draw: official_pinned(_pillow(item), draw),
     }
-    if source == 'JPEG' and min(photos[0].shape[:2]) >= 4 * crop:  # else nothing is reduced
+    if source == 'JPEG' and min(photos[0].shape[:2]) >= 4 * crop:  # otherwise nothing is reduced
         calls[REDUCED] = _pipeline(our_transforms(crop), 2 * crop)
         pinned[REDUCED] = lambda item, draw: our_pinned(_bgr(item, 2 * crop), draw)
     outputs = {
@@ -138,7 +138,7 @@ def _pipeline(transforms: list[dict], least_side: int | None = None) -> Callable
     chain = compose([*transforms, dict(type='PackInputs')])
 
     def run(item: Source) -> Tensor:
-        # an array costs everyone the same in either order of channels
+        # an array costs all sides the same in either channel order
         img = _bgr(item, least_side) if isinstance(item, bytes) else item
         return chain({'img': img})['inputs']
 

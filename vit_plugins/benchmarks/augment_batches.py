@@ -1,4 +1,4 @@
-"""The sides of 3-Augment that take whole batches, on a CPU or a GPU."""
+"""Build the sides of 3-Augment that augment whole batches, on a CPU or a GPU."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def batch_sides(
     """Return the sides that augment a batch, and the peers that are missing.
 
     Args:
-        setting: The device; one image at a time is left out on a GPU.
+        setting: The device; the side with one image at a time is left out on a GPU.
         photos: RGB images of one size, repeated to fill the batch.
         crop: Side of the crop.
-        images: Of the batch.
+        images: Number of images in the batch.
     """
     one_by_one = np.stack([photos[k % len(photos)] for k in range(images)])
     batch = torch.from_numpy(one_by_one).permute(0, 3, 1, 2).contiguous().to(setting.device)
@@ -76,6 +76,6 @@ def _next_epoch(batch: Tensor, crop: int) -> Callable[[], Tensor]:
 def _one_at_a_time(chain: Callable[[dict], dict], images: np.ndarray) -> Callable[[], Tensor]:
     def run() -> Tensor:
         done = [chain({'img': image})['img'].transpose(2, 0, 1) for image in images]
-        return torch.from_numpy(np.stack(done))  # as a collate does
+        return torch.from_numpy(np.stack(done))  # as a collate function does
 
     return run

@@ -1,4 +1,4 @@
-"""Chains of crop, flip, 3-Augment and jitter: ours and those of others."""
+"""Build chains of crop, flip, 3-Augment and jitter: ours and those of peers."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def compose(transforms: Sequence[dict]) -> Compose:
     """Build transforms of MMPretrain.
 
     Args:
-        transforms: Their configs.
+        transforms: The configs of the transforms.
     """
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return Compose([TRANSFORMS.build(transform) for transform in transforms])
 
 
 def our_transforms(size: int, backend: str = 'torch') -> list[dict]:
-    """Return our transforms, as the recipes list them.
+    """Return our transforms, as in the recipes.
 
     Args:
         size: Side of the crop.
-        backend: Of the resize.
+        backend: The backend of the resize.
     """
     return [
         dict(type='SimpleRandomCrop', crop_size=size, padding=PADDING, backend=backend),
@@ -44,7 +44,7 @@ def our_transforms(size: int, backend: str = 'torch') -> list[dict]:
 
 
 def host_transforms(size: int) -> list[dict]:
-    """Return MMPretrain's own; its ``RandomCrop`` pads zeros whatever its padding mode.
+    """Return MMPretrain's transforms; its ``RandomCrop`` pads zeros in every padding mode.
 
     Args:
         size: Side of the crop.
@@ -60,7 +60,7 @@ def host_transforms(size: int) -> list[dict]:
         dict(type='RandomCrop', crop_size=size, padding=PADDING),
         dict(type='RandomFlip', prob=0.5),
         dict(type='RandomChoice', transforms=[[member] for member in members]),
-        # its other backend says at each image that Pillow's mode argument is gone
+        # its other backend warns at each image that Pillow removed the mode argument
         dict(type='ColorJitter', brightness=0.3, contrast=0.3, saturation=0.3, backend='cv2'),
     ]
 
@@ -70,7 +70,7 @@ def official_chain(size: int, to_float: bool) -> Callable[[Image.Image], Tensor]
 
     Args:
         size: Side of the crop.
-        to_float: End in normalised float, as theirs does, or else in uint8.
+        to_float: Whether to end in normalised float, as the authors do, instead of uint8.
     """
     ends = [T.ToTensor(), T.Normalize(MEAN, STD)] if to_float else [T.PILToTensor()]
     blur = T.Lambda(lambda img: img.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0))))
@@ -105,7 +105,7 @@ def torchvision_chain(size: int) -> v2.Compose:
 
 
 def kornia_chain(size: int) -> Callable[[Tensor], Tensor]:
-    """Return about the same in kornia, which computes in float and has no choice of one for each.
+    """Return a similar chain in kornia, which computes in float and cannot choose per image.
 
     Args:
         size: Side of the crop.

@@ -1,4 +1,4 @@
-"""3-Augment with draws that are given, so that the pixels of two chains can be compared."""
+"""3-Augment with given random parameters, so that the pixels of two chains can be compared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sample_draws(number: int, shape: tuple[int, int], size: int) -> tuple[BatchD
     """Sample crops and augmentations, for a batch and the same for one image at a time.
 
     Args:
-        number: Of images.
+        number: Number of images.
         shape: (height, width) of the images.
         size: Side of the crops.
     """
@@ -47,22 +47,22 @@ def sample_draws(number: int, shape: tuple[int, int], size: int) -> tuple[BatchD
 
 
 def our_pinned(image: np.ndarray, draw: Draw) -> Tensor:
-    """Return what ours makes of an image and a draw, uint8 (3, S, S).
+    """Return the output of our chain for an image and its parameters, uint8 (3, S, S).
 
     Args:
-        image: BGR.
-        draw: One of :func:`sample_draws`.
+        image: The image in BGR.
+        draw: The parameters of one image from :func:`sample_draws`.
     """
     done = three_augment(simple_random_crop(image, draw[0]), draw[1])
     return torch.from_numpy(np.ascontiguousarray(done)).permute(2, 0, 1)
 
 
 def official_pinned(image: Image.Image, draw: Draw) -> Tensor:
-    """Return what the authors' chain makes of an image and a draw, in BGR as ours.
+    """Return the output of the authors' chain for an image and its parameters, in BGR like ours.
 
     Args:
-        image: RGB.
-        draw: One of :func:`sample_draws`.
+        image: The image in RGB.
+        draw: The parameters of one image from :func:`sample_draws`.
     """
     crop, params = draw
     image = TF.resize(image, min(crop.scaled_shape), BICUBIC)

@@ -1,4 +1,4 @@
-"""The command ``vit-plugins bench``: arguments, a fresh process a case, table, JSON."""
+"""Run ``vit-plugins bench``: a fresh process for each case, then a table and JSON."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ PACKAGES = (
     'pytorch-metric-learning', 'onnx', 'onnxruntime', 'torchvision', 'pillow', 'opencv-python',
     'kornia',
 )  # fmt: skip
-# Imported once, before the processes of the cases are forked; it computes nothing.
+# Imported once, before the processes of the cases are forked; the import computes nothing.
 PRELOADED = ['vit_plugins.benchmarks.command', 'vit_plugins', 'timm.models']
 
 
 def read_setting(args: argparse.Namespace) -> Setting:
-    """Return what the arguments say, with the defaults of the device.
+    """Return the setting from the arguments, with the defaults of the device.
 
     Args:
         args: Arguments of :func:`make_parser`.
 
     Raises:
-        ValueError: If the device is not there or a number is below 1.
+        ValueError: If the device is absent or a number is below 1.
     """
     on_gpu = torch.device(args.device).type == 'cuda'
     return Setting(
@@ -56,7 +56,7 @@ def read_setting(args: argparse.Namespace) -> Setting:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Return the versions of what computes, and the names of processor and GPU."""
+    """Return the versions of the numeric packages, and the names of processor and GPU."""
     versions = {'python': platform.python_version()}
     for name in PACKAGES:
         try:
@@ -84,23 +84,23 @@ def _processor() -> str:
 
 
 def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure parts; a case that fails does not hold up the others.
+    """Measure parts; the other cases go on if one fails.
 
     Args:
         parts: Names of ``PARTS``.
-        setting: What holds for all.
+        setting: The setting of all cases.
 
     Yields:
-        For each case ``part``, ``case`` and what :func:`measure` returns, or an ``error``.
+        For each case ``part``, ``case`` and the result of :func:`measure`, or an ``error``.
     """
-    # An import may ask whether there is a GPU; by NVML that does not spoil the forks.
+    # An import may check for a GPU; through NVML this does not break the forks.
     os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
     context = get_context('forkserver')
     context.set_forkserver_preload(PRELOADED)
     for part in parts:
         for case in import_module(f'.{part}', __package__).cases(setting.size):
             found = _in_fresh_process(context, part, case, setting)
-            if found is None:  # slower, as each process imports all
+            if found is None:  # slower, because each process imports everything
                 context = get_context('spawn')
                 found = _in_fresh_process(context, part, case, setting)
             yield {'part': part, 'case': case, **(found or {'error': 'no CUDA in the process'})}
@@ -109,7 +109,7 @@ def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]
 def _in_fresh_process(
     context: BaseContext, part: str, case: str, setting: Setting
 ) -> dict[str, Any] | None:
-    """Measure a case; None if the process was forked from one that had started CUDA."""
+    """Measure a case; return None if the process was forked after CUDA had started."""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measure_case, args=(theirs, part, case, setting))
     process.start()
@@ -127,8 +127,8 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
     if setting.is_cuda and torch.cuda._is_in_bad_fork():
         pipe.send(None)
         return
-    logging.disable(logging.INFO)  # the host's lines on initialisation
-    if 'fork' in get_all_start_methods():  # of loaders, as in the processes of commands
+    logging.disable(logging.INFO)  # hides the host's lines on initialisation
+    if 'fork' in get_all_start_methods():  # for loaders, as in the processes of commands
         set_start_method('fork', force=True)
     try:
         torch.set_num_threads(setting.threads)
@@ -146,7 +146,7 @@ def describe_case(row: dict[str, Any]) -> str:
     """Return the lines of the table for a case.
 
     Args:
-        row: As of :func:`run_parts`.
+        row: A result of :func:`run_parts`.
     """
     if 'error' in row:
         return f'{row["case"]}: FAILED\n{row["error"].rstrip()}'
@@ -169,7 +169,7 @@ def describe_case(row: dict[str, Any]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write the JSON after each case.
+    """Measure, print the table, and write the JSON after each case.
 
     Args:
         argv: The words after ``bench``; those of this process by default.

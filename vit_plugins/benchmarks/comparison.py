@@ -1,4 +1,4 @@
-"""Several ways to compute the same, and the check that they do."""
+"""Compare several ways to compute the same, and check that their results are equal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Side:
     """One way to compute something.
 
     Attributes:
-        call: What is timed.
-        outputs: Returns what must equal the outputs of the other sides; None for a limit, which
-            computes something else of about the same cost.
-        module: Its parameters are not counted among what a forward pass keeps.
-        about: What a reader of the table should know.
+        call: The call that is timed.
+        outputs: Returns outputs that must equal those of the other sides; None for a limit, which
+            computes something else of similar cost.
+        module: A module whose parameters do not count as memory kept by a forward pass.
+        about: A note for readers of the table.
     """
 
     call: Callable[[], Any]
@@ -30,16 +30,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is measured in one process.
+    """The sides that are measured in one process.
 
     Attributes:
-        name: Of the case.
+        name: The name of the case.
         sides: Name of each side to the side; the first is ours.
-        tolerance: How large the norm of the difference of two outputs may be, over that of ours.
-        keeps: The call whose kept activations are counted on each side, if any, by side.
-        images: Images or queries of a call.
-        missing: Name of each peer that is not there to the reason.
-        held: What has to live as long as the calls do, such as a temporary folder.
+        tolerance: The largest norm of the difference of two outputs, relative to that of ours.
+        keeps: Name of each side to the call whose kept activations are counted, if any.
+        images: Number of images or queries in a call.
+        missing: Name of each missing peer to the reason.
+        held: An object that must live as long as the calls, such as a temporary folder.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Comparison:
 
 
 class OutputsDifferError(AssertionError):
-    """Two sides do not compute the same: their times mean nothing."""
+    """Two sides do not compute the same, so their times cannot be compared."""
 
 
 def relative_difference(found: Tensor, expected: Tensor) -> float:
@@ -60,7 +60,7 @@ def relative_difference(found: Tensor, expected: Tensor) -> float:
 
     Args:
         found: A tensor.
-        expected: Another of its shape.
+        expected: A tensor of the same shape.
 
     >>> relative_difference(torch.tensor([3.0, 4.5]), torch.tensor([3.0, 4.0]))  # 0.5 / 5
     0.1
@@ -71,7 +71,7 @@ def relative_difference(found: Tensor, expected: Tensor) -> float:
 
 
 def check_equal_outputs(comparison: Comparison) -> dict[str, float]:
-    """Check that all sides but the limits compute the same.
+    """Check that all sides except the limits compute the same.
 
     Args:
         comparison: The sides.
@@ -91,7 +91,7 @@ def check_equal_outputs(comparison: Comparison) -> dict[str, float]:
         differences[peer] = max(
             relative_difference(a, b) for a, b in zip(found, expected, strict=True)
         )
-        if not differences[peer] <= comparison.tolerance:  # nor NaN
+        if not differences[peer] <= comparison.tolerance:  # also true for NaN
             raise OutputsDifferError(
                 f'{comparison.name}: outputs of {peer} differ from those of {ours} by '
                 f'{differences[peer]:.2g} of their norm, more than {comparison.tolerance:.2g}: '

@@ -1,4 +1,4 @@
-"""A step of the contrastive loss with a full memory: normalise, store, loss, gradient."""
+"""Time a step of the contrastive loss with a full memory: normalise, store, loss, gradient."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 def build(setting: Setting, *, m: int, dims: int, classes: int) -> Comparison:
     """Return our loss and memory, those of pytorch-metric-learning, and the dense masked form.
 
-    All average the pairs that cost something ('mean_active', the default of
-    pytorch-metric-learning), so that all compute the same.
+    All average over the pairs with a loss above 0 ('mean_active', the default of
+    pytorch-metric-learning), so that they compute the same.
 
     Args:
         setting: The device; the loss is float32 whatever the precision.
-        m: Embeddings in the memory.
-        dims: Their width.
+        m: Number of embeddings in the memory.
+        dims: Width of the embeddings.
         classes: Number of labels.
     """
     stored = F.normalize(torch.randn(m, dims, device=setting.device), dim=1)

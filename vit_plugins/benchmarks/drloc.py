@@ -1,4 +1,4 @@
-"""The dense relative localization loss: its form, and its share of a training step."""
+"""Time the dense relative localization loss, and its share of a training step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STEPS = {
     'scaling': tuple(('tiny', pixels, 8) for pixels in (112, 224, 336)),
 }
 PAIRS = 64
-TOLERANCE = 1e-4  # float32 sums in another order
+TOLERANCE = 1e-4  # the order of float32 sums differs
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -53,14 +53,14 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 
 
 def build(setting: Setting, *, kind: str, width: int | str, side: int, batch: int) -> Comparison:
-    """Return the forms of the loss, or a training step with it, without it, and the loss alone.
+    """Return two forms of the loss, or a training step with and without it and the loss alone.
 
     Args:
         setting: Device and precision.
         kind: 'loss' or 'step'.
         width: Width of a token, or the architecture of ConViT.
-        side: Tokens, or pixels, along each side.
-        batch: Images of a call.
+        side: Number of tokens, or pixels, along each side.
+        batch: Number of images in a call.
     """
     if kind == 'loss':
         return _compare_losses(setting, width, side, batch)
@@ -68,7 +68,7 @@ def build(setting: Setting, *, kind: str, width: int | str, side: int, batch: in
 
 
 def _compare_losses(setting: Setting, dims: int, grid: int, batch: int) -> Comparison:
-    """Compare ours, gathered at once, with the loop over images; both with the same pairs."""
+    """Compare our loss, gathered at once, with a loop over images, on the same pairs."""
     loss = DRLocLoss(dims, preset='official', num_pairs=PAIRS).to(setting.device)
     tokens = torch.randn(batch, dims, grid, grid, device=setting.device)
     pairs = sample_pairs(PAIRS, grid, grid, batch, setting.device)
@@ -83,10 +83,10 @@ def _compare_losses(setting: Setting, dims: int, grid: int, batch: int) -> Compa
 
 
 def loop(loss: DRLocLoss, grid: Tensor, pairs: Tensor) -> Tensor:
-    """Compute the loss image by image: a loop reads each one's tokens, then joins them.
+    """Compute the loss with a loop that reads the tokens of each image and then joins them.
 
     Args:
-        loss: Its MLP; the preset 'official'.
+        loss: The loss with the MLP; it has the preset 'official'.
         grid: Tokens (B, D, H, W).
         pairs: Cell numbers (B, m, 2).
     """
@@ -130,7 +130,7 @@ def _compare_steps(setting: Setting, arch: str, pixels: int, batch: int) -> Comp
         loss.zero_grad(set_to_none=True)
         with setting.autocast():
             out = model(images)[-1]
-            value = out[:, 0].float().square().mean()  # the class token, as a classifier's loss
+            value = out[:, 0].float().square().mean()  # class token, as in a classifier
             if weight:
                 value = value + weight * loss(_grid(out, pixels // 16))
         value.backward()

@@ -1,4 +1,4 @@
-"""Photos per second that the networks of ``configs/pretrained_models.yml`` encode."""
+"""Measure photos per second of the networks of ``configs/pretrained_models.yml``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .comparison import Comparison, Side
 from .setting import Setting
 
 BATCHES = {'toy': 1, 'cpu': 16, 'gpu': 128, 'large': 256, 'scaling': 32}
-TOLERANCE = 1e-3  # of nothing: there is one side
+TOLERANCE = 1e-3  # not used: there is only one side
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -33,13 +33,13 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 
 
 def build(setting: Setting, *, name: str, pixels: int, batch: int) -> Comparison:
-    """Return the network with random weights, which cost what trained ones do.
+    """Return the network with random weights, which cost the same as trained ones.
 
     Args:
         setting: Device and precision.
-        name: Of the model.
+        name: Name of the model.
         pixels: Height and width of the images.
-        batch: Images of a call.
+        batch: Number of images in a call.
     """
     backbone, neck, _ = encoder_config(find_encoder(name), pixels)
     with DefaultScope.overwrite_default_scope('mmpretrain'):

@@ -1,4 +1,4 @@
-"""ONNX files in onnxruntime: our ViT and timm's of equal weights, and ConViT of equal size."""
+"""Time ONNX files in onnxruntime: our ViT and timm's with equal weights, and a ConViT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHAPES = {
     'large': ((768, 12, 16, 384, 16, 4),),
     'scaling': tuple((192, 12, 4, pixels, 16, 1) for pixels in (112, 224, 384, 512)),
 }
-TOLERANCE = 1e-4  # of the norm of the outputs, float32
+TOLERANCE = 1e-4  # relative to the norm of the outputs, float32
 LIMIT = 'our ConViT of equal width, depth and number of heads'
 
 
@@ -92,11 +92,11 @@ def build(
 
 
 def onnx_call(module: nn.Module, images: Tensor, setting: Setting) -> Callable[[], list[Tensor]]:
-    """Export a module with a free batch size, and return what runs the file on the images.
+    """Export a module with a free batch size, and return a call that runs the file on images.
 
     Args:
         module: Maps images to a tensor, or to a tuple of one.
-        images: What to run it on, (B, C, H, W).
+        images: The images to run it on, (B, C, H, W).
         setting: The device and the number of threads.
 
     Raises:
@@ -111,7 +111,7 @@ def onnx_call(module: nn.Module, images: Tensor, setting: Setting) -> Callable[[
     options.intra_op_num_threads = setting.threads
     options.log_severity_level = 3
     free = ({0: torch.export.Dim('batch', min=1)},)
-    # of another batch: 1 would be held to
+    # with another batch size: a batch of 1 would become fixed
     example = torch.zeros(2, *images.shape[1:])
     with torch.no_grad(), TemporaryDirectory() as folder:
         program = torch.export.export(module.eval(), (example,), dynamic_shapes=free, strict=False)

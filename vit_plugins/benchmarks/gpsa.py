@@ -1,4 +1,4 @@
-"""Gated positional self-attention: ours and timm's with equal weights, plain as the limit."""
+"""Time gated positional self-attention: ours and timm's; plain attention is the limit."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 def build(
     setting: Setting, *, dims: int, heads: int, grid: int, batch: int, mode: str
 ) -> Comparison:
-    """Return the layers alone, on the tokens of a square grid.
+    """Return only the layers, on the tokens of a square grid.
 
     Args:
         setting: Device and precision.
         dims: Width of a token.
         heads: Number of heads.
-        grid: Tokens along each side.
-        batch: Images of a call.
+        grid: Number of tokens along each side.
+        batch: Number of images in a call.
         mode: One of ``MODES``.
     """
     ours = MODELS.build(dict(type='mmpretrain.GPSA', embed_dims=dims, num_heads=heads))
@@ -89,7 +89,7 @@ class PlainAttention(nn.Module):
         self.proj = nn.Linear(dims, dims)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend.
+        """Compute the attention.
 
         Args:
             x: Tokens.

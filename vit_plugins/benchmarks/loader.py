@@ -1,4 +1,4 @@
-"""Images per second of data loaders: ways to collate small images, and pipelines of photos."""
+"""Measure images per second of data loaders: collating small images, and photo pipelines."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _name(kind: str, images: int, batch: int, workers: int) -> str:
 
 
 def build(setting: Setting, *, kind: str, images: int, batch: int, workers: int) -> Comparison:
-    """Return loaders whose workers stay; a call is an epoch.
+    """Return loaders with persistent workers; a call is an epoch.
 
     Args:
         setting: Not used: images are loaded on the CPU.
-        kind: 'digits', from the loader to the target of the loss, or 'photos', the loader alone.
-        images: Of the epoch.
-        batch: Images of a batch.
-        workers: Loading processes; 0 loads in the process that trains.
+        kind: 'digits', from the loader to the target of the loss, or 'photos', only the loader.
+        images: Number of images in the epoch.
+        batch: Number of images in a batch.
+        workers: Number of loading processes; 0 loads in the process that trains.
     """
     name = _name(kind, images, batch, workers)
     if kind == 'digits':
@@ -113,7 +113,7 @@ def _loader(dataset: dict, collate: str, batch: int, workers: int) -> DataLoader
 
 
 def _collating(key: str, images: int, batch: int, workers: int) -> Side:
-    """Return a side that reads an epoch of digits of 32 px as a training does."""
+    """Return a side that reads an epoch of 32 px digits as a training does."""
     collate, preprocessor, cached = COLLATES[key]
     pipeline = [dict(type='Resize', scale=(32, 32)), dict(type='PackInputs')]
     dataset = dict(type='Digits', split='trainval', indices=images, pipeline=pipeline)
@@ -135,7 +135,7 @@ def _collating(key: str, images: int, batch: int, workers: int) -> Side:
 
 
 class _OfficialPhotos(Dataset):
-    """The authors' chain on files."""
+    """Photos loaded from files by the authors' chain."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files

@@ -1,4 +1,4 @@
-"""Time and memory of the sides of a comparison, taken in turns."""
+"""Measure time and memory of the sides of a comparison in turns."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..engine.memory_forecast import kept_bytes
 from .comparison import Comparison, check_equal_outputs
 from .setting import Setting
 
-MOST_CALLS = 20  # of a turn
+MOST_CALLS = 20  # in one turn
 
 
 class Spent(NamedTuple):
-    """What a call took.
+    """The time that a call took.
 
     Attributes:
-        wall: Seconds that passed; on a GPU those of its stream.
-        cpu: Seconds of processor, of all threads and of children that have ended.
+        wall: Seconds of wall-clock time; on a GPU, of its stream.
+        cpu: CPU seconds of all threads and of children that have ended.
     """
 
     wall: float
@@ -37,14 +37,14 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
 
     Args:
         comparison: The sides; the first is ours.
-        setting: Where and how long.
+        setting: The device and the duration.
 
     Returns:
         ``differences`` of the outputs, ``missing`` peers, and in ``sides`` for each side: the
-        median ``seconds`` of a call and those of each round; ``cpu_seconds``, those of all
+        median ``seconds`` of a call and those of each round; ``cpu_seconds``, the CPU time of all
         threads and ended children, which other programs disturb least; ``ratio`` and
-        ``cpu_ratio``, the medians of the rounds' ratios to ours; ``peak_mb`` of memory beyond
-        what was there, and ``kept_mb`` of activations.
+        ``cpu_ratio``, the medians of the rounds' ratios to ours; ``peak_mb`` of additional
+        memory, and ``kept_mb`` of activations.
 
     Raises:
         OutputsDifferError: If the outputs differ.
@@ -82,18 +82,18 @@ def _summary(spent: list[Spent], ours: list[Spent]) -> dict[str, Any]:
 
 
 def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[Spent]]:
-    """Return the seconds of a call in each round, in which every side takes its turn.
+    """Return the seconds of a call in each round; in a round every side has one turn.
 
-    On a GPU they are those between two events of its stream, on a CPU the wall time of a call.
+    On a GPU this is the time between two events of its stream, on a CPU the wall time of a call.
 
     Args:
-        calls: What to time, by side.
+        calls: Name of each side to the call to time.
         setting: Rounds, seconds of a turn, device.
     """
     timer = _seconds_on_gpu if setting.is_cuda else _seconds_on_cpu
     number = {}
     for name, call in calls.items():
-        seconds = timer(call, 1)  # kernels are chosen, memory is taken
+        seconds = timer(call, 1)  # chooses kernels and allocates memory
         if seconds < setting.turn:
             seconds = timer(call, 1)
         number[name] = max(1, min(MOST_CALLS, int(setting.turn / max(seconds, 1e-9))))
@@ -130,14 +130,14 @@ def _seconds_on_gpu(call: Callable[[], Any], number: int) -> float:
 
 
 def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
-    """Return how much memory a call takes at its peak beyond what is there before.
+    """Return the additional memory of a call at its peak.
 
     Args:
-        call: What to run once.
+        call: The call, which runs once.
         setting: The device; on a CPU the resident memory of the process counts.
 
     Returns:
-        MiB, None where the operating system does not say.
+        MiB, or None if the operating system does not report it.
     """
     if setting.is_cuda:
         torch.cuda.synchronize()
@@ -147,12 +147,12 @@ def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
         call()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    call()  # what is loaded and kept for good is no need of a call
+    call()  # permanent memory must not count for the call
     with suppress(OSError, AttributeError):
-        ctypes.CDLL('libc.so.6').malloc_trim(0)  # else what was freed is used again, unseen
+        ctypes.CDLL('libc.so.6').malloc_trim(0)  # else freed memory is reused and not counted
     if not os.access('/proc/self/clear_refs', os.W_OK):
         return None
-    Path('/proc/self/clear_refs').write_text('5')  # forget the peak so far
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = _resident('VmRSS')
     call()
     return (_resident('VmHWM') - before) / 2**20

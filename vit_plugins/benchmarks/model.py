@@ -1,4 +1,4 @@
-"""ConViT: ours, timm's with equal weights, and a ViT of equal width and depth as the limit."""
+"""Time ConViT: ours, timm's with equal weights, and a ViT of equal size as the limit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def build(setting: Setting, *, arch: str, pixels: int, batch: int, mode: str) ->
         setting: Device and precision.
         arch: 'tiny', 'small' or 'base'.
         pixels: Height and width of the images.
-        batch: Images of a call.
+        batch: Number of images in a call.
         mode: One of ``MODES``.
     """
     config = dict(type='mmpretrain.ConViT', arch=arch, img_size=pixels)

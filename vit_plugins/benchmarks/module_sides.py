@@ -1,4 +1,4 @@
-"""Sides that are modules of torch: inference, or forward and backward pass."""
+"""Compare torch modules: inference, or forward and backward pass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .comparison import Comparison, Side
 from .setting import Setting
 
 MODES = ('forward', 'forward+backward')
-# Of the norm of the outputs. Eight bits of bfloat16 and eleven of float16, over twelve layers.
+# Relative to the norm of the outputs: bfloat16 has eight bits, float16 eleven; twelve layers.
 TOLERANCES = {'fp32': 1e-4, 'bf16': 5e-2, 'fp16': 1e-2}
 
 
@@ -28,14 +28,14 @@ def compare_modules(
     """Return the comparison of modules in one mode.
 
     Args:
-        name: Of the case.
+        name: Name of the case.
         modules: Name of each side to its module, on the device; the first is ours.
-        forwards: Name of each side to what calls its module and returns a tensor.
+        forwards: Name of each side to a function that calls its module and returns a tensor.
         setting: Precision and compilation.
         mode: 'forward', without gradients, or 'forward+backward' of the sum of squares.
-        images: Of a call.
-        limits: Name of each side that computes something else to what it is.
-        missing: As of :class:`Comparison`.
+        images: Number of images in a call.
+        limits: Name of each side that computes something else to its description.
+        missing: As in :class:`Comparison`.
     """
     limits = limits or {}
     training = mode == 'forward+backward'
@@ -77,7 +77,7 @@ def _step(module: nn.Module, forward: Callable[[], Tensor]) -> Callable[[], Tens
 def _outputs(
     module: nn.Module, step: Callable[[], Tensor], training: bool
 ) -> Callable[[], Sequence[Tensor]]:
-    """Return the output and, of a training step, the norm of all gradients."""
+    """Return the output and, for a training step, the norm of all gradients."""
 
     def outputs() -> list[Tensor]:
         out = step()

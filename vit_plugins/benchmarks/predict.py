@@ -1,4 +1,4 @@
-"""Photos per second from files to probabilities: ``vit-plugins predict`` against a plain loop."""
+"""Measure photos per second of ``vit-plugins predict`` and of a plain loop, from files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RUNS = {
 }
 CLASSES = 10
 BATCH = 32
-TOLERANCE = {'fp32': 1e-3, 'bf16': 5e-2, 'fp16': 1e-2}  # of the probabilities
+TOLERANCE = {'fp32': 1e-3, 'bf16': 5e-2, 'fp16': 1e-2}  # relative to the probabilities
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -60,10 +60,10 @@ def build(
     Args:
         setting: Device and precision.
         shape: Width, layers, heads, pixels and patch of the ViT.
-        photos: JPEG files of a call.
-        height: Of the photos.
-        width: Of the photos.
-        workers: Processes that decode; they are started in each call, as a command does.
+        photos: Number of JPEG files in a call.
+        height: Height of the photos.
+        width: Width of the photos.
+        workers: Number of processes that decode; each call starts them, as the command does.
     """
     folder = TemporaryDirectory()
     files = write_photos(Path(folder.name), photos, height, width)
@@ -115,7 +115,7 @@ def _model(shape: Sequence[int]) -> nn.Module:
 
 
 def _timm_model(model: nn.Module, shape: Sequence[int]) -> nn.Module:
-    """Return timm's model, whose weights the given one takes over."""
+    """Return timm's model after its weights were copied into the given one."""
     from timm.models import VisionTransformer
 
     dims, layers, heads, pixels, patch = shape
@@ -123,7 +123,7 @@ def _timm_model(model: nn.Module, shape: Sequence[int]) -> nn.Module:
         img_size=pixels, patch_size=patch, embed_dim=dims, depth=layers, num_heads=heads,
         num_classes=CLASSES, no_embed_class=True, init_values=1.0,
     )  # fmt: skip
-    nn.init.normal_(theirs.head.weight)  # else all photos have the same probabilities
+    nn.init.normal_(theirs.head.weight)  # else all photos get the same probabilities
     state = theirs.state_dict()
     model.head.layers.head.load_state_dict({k: state.pop(f'head.{k}') for k in ('weight', 'bias')})
     model.backbone.load_state_dict(state)

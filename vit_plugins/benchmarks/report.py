@@ -1,4 +1,4 @@
-"""Pages of numbers from the JSON that ``vit-plugins bench --json`` writes."""
+"""Write pages of numbers from the JSON of ``vit-plugins bench --json``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ OPEN = 'not measured'
 
 
 def fill_benchmarks(text: str, root: Path) -> str:
-    """Return a page whose marked places hold what was measured.
+    """Return a page with the measurements in its marked places.
 
-    ``<!-- bench of FILE.json -->`` up to ``<!-- end -->`` is the table of all cases with the
-    command and the machine, ``<!-- growth of FILE.json -->`` that of ours alone, each case over
-    the first of its part; ``<!-- targets of FILE.yml -->`` is the table of
+    A place goes up to ``<!-- end -->``. ``<!-- bench of FILE.json -->`` is the table of all cases
+    with the command and the machine. ``<!-- growth of FILE.json -->`` is the table of ours only,
+    each case relative to the first of its part. ``<!-- targets of FILE.yml -->`` is the table of
     :func:`targets_table`.
 
-    What no file has yet is shown as not measured.
+    Values that no file has yet are shown as not measured.
 
     Args:
         text: The page.
-        root: The repository, below which the files are.
+        root: The repository, which contains the files.
     """
 
     def filled(match: re.Match) -> str:
@@ -43,14 +43,14 @@ def fill_benchmarks(text: str, root: Path) -> str:
 
 
 def targets_table(file: Path) -> list[str]:
-    """Return a row for each target: what is wanted, what was measured, whether it is met.
+    """Return a row for each target: the goal, the measurement, and whether the goal is met.
 
     Args:
         file: YAML, a list of targets: ``what``, ``file`` of the JSON in the same folder, ``case``,
-            ``side``, ``value`` (a key of a side, or its ratio to ours as ``kept_ratio``) and
-            ``at_least`` or ``at_most``. What no file has is shown as not measured.
+            ``side``, ``value`` (a key of a side, or its ratio to ours, such as ``kept_ratio``) and
+            ``at_least`` or ``at_most``. Values that no file has are shown as not measured.
     """
-    import yaml  # MMPretrain brings it
+    import yaml  # MMPretrain installs it
 
     body = []
     for target in yaml.safe_load(file.read_text(encoding='utf-8')):
@@ -123,7 +123,7 @@ def _cells(side: Mapping[str, Any]) -> list[str]:
 
 
 def _notes(cases: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what sides are and which peers are missing, each once."""
+    """Return the notes on the sides and the missing peers, each once."""
     notes = []
     for row in cases:
         sides = row.get('sides', {}).items()

@@ -1,4 +1,4 @@
-"""Checkpoints: the write that survives a kill, and the read that runs no code, against torch."""
+"""Time crash-safe writing and safe reading of checkpoints against torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ARCHS = {
     'scaling': ('tiny', 'small', 'base'),
 }
 TOY = dict(embed_dims=16, num_layers=2, num_heads=4, feedforward_channels=32)
-STEPS = 1000  # whose losses the checkpoint carries, as the host's do
+STEPS = 1000  # the checkpoint has the losses of these steps, as the host's have
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -43,7 +43,7 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 
 
 def build(setting: Setting, *, arch: str, way: str) -> Comparison:
-    """Return ways to write, or to read, a checkpoint with AdamW's state.
+    """Return the ways to write, or to read, a checkpoint with AdamW's state.
 
     Args:
         setting: Not used: files are written from the memory of the CPU.

@@ -1,4 +1,4 @@
-"""Exact Recall@1/10/100/1000 of every image among all others, by several methods."""
+"""Time exact Recall@1/10/100/1000 of every image among all others, by several methods."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ VECTORS = {  # (N, D); 60,502 are the test images of Stanford Online Products
     'large': ((1_000_000, 384),),
     'scaling': tuple((n, 384) for n in (10_000, 20_000, 40_000)),
 }
-BLOCK = 1024  # queries of the peers at a time
-TOLERANCE = 1e-4  # of the recalls: neighbours of almost equal similarity may change places
+BLOCK = 1024  # number of queries at a time for the peers
+TOLERANCE = 1e-4  # of the recalls: neighbours of almost equal similarity may be exchanged
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -36,12 +36,12 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 
 
 def build(setting: Setting, *, n: int, dims: int) -> Comparison:
-    """Return the methods: on a GPU those that run there, else faiss and others on the CPU.
+    """Return the methods: on a GPU the ones that run there, else faiss and others on the CPU.
 
     Args:
-        setting: The device; similarities are float32 whatever the precision.
+        setting: The device; similarities are float32 in any precision.
         n: Number of vectors.
-        dims: Their width.
+        dims: Width of the vectors.
     """
     vectors, labels = sample_vectors(n, dims)
     on_device = vectors.to(setting.device)
@@ -67,11 +67,11 @@ def build(setting: Setting, *, n: int, dims: int) -> Comparison:
 
 
 def sample_vectors(n: int, dims: int) -> tuple[Tensor, np.ndarray]:
-    """Sample unit vectors (n, dims) with a weak class signal, and labels, 2 to 9 of a class.
+    """Sample unit vectors (n, dims) with a weak class signal, and labels, 2 to 9 for each class.
 
     Args:
         n: Number of vectors.
-        dims: Their width.
+        dims: Width of the vectors.
     """
     rng = np.random.default_rng(0)
     labels = rng.permutation(np.repeat(np.arange(n), rng.integers(2, 10, n))[:n])
@@ -127,14 +127,14 @@ def _metric_learning(vectors: Tensor, labels: np.ndarray) -> Tensor:
 
 
 def _recalls(blocks: Iterable[Tensor], labels: Tensor) -> Tensor:
-    """Count queries with their class among K neighbours; (b, 1001), the query itself dropped."""
+    """Compute the recalls from blocks of neighbours (b, 1001); the query itself is dropped."""
     counts, first = torch.zeros(len(TOPK), device=labels.device), 0
     for neighbours in blocks:
         queries = torch.arange(first, first + len(neighbours), device=labels.device)
         first += len(neighbours)
         others = neighbours != queries[:, None]
         hits = (labels[neighbours] == labels[queries][:, None]) & others
-        place = others.cumsum(dim=1)  # of each neighbour, from 1, without the query
+        place = others.cumsum(dim=1)  # the rank of each neighbour, from 1, without the query
         best = place.where(hits, torch.iinfo(torch.long).max).amin(dim=1)
         counts += torch.stack([(best <= k).sum() for k in TOPK])
     with_positives = (torch.bincount(labels)[labels] > 1).sum()

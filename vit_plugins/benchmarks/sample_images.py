@@ -1,4 +1,4 @@
-"""Random images that decode and compress as photographs do."""
+"""Sample random images that decode and compress like photographs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 
 
 def natural_image(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Sample an RGB image (H, W, 3) whose spectrum falls as that of photographs, 1 / f^1.15.
+    """Sample an RGB image (H, W, 3) whose spectrum falls like a photograph's, 1 / f^1.15.
 
     Args:
-        height: In pixels.
-        width: In pixels.
-        seed: Of the random numbers.
+        height: Height in pixels.
+        width: Width in pixels.
+        seed: The seed of the random numbers.
     """
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
@@ -27,7 +27,7 @@ def natural_image(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def as_jpeg(image: np.ndarray) -> bytes:
-    """Return a JPEG file with the chroma halved, as most photographs are.
+    """Return a JPEG file with halved chroma, like most photographs.
 
     Args:
         image: RGB of uint8, (H, W, 3).
@@ -38,13 +38,13 @@ def as_jpeg(image: np.ndarray) -> bytes:
 
 
 def write_photos(folder: Path, number: int, height: int = 375, width: int = 500) -> list[Path]:
-    """Write JPEG files; more than eight are links to eight different ones.
+    """Write JPEG files; if there are more than eight, the rest are links to the first eight.
 
     Args:
-        folder: Where to; made if absent.
-        number: How many.
-        height: In pixels.
-        width: In pixels.
+        folder: The folder; it is made if absent.
+        number: Number of files.
+        height: Height in pixels.
+        width: Width in pixels.
 
     Returns:
         The files in order.

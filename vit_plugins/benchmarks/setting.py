@@ -1,4 +1,4 @@
-"""Where, in which precision and how long something is measured."""
+"""The device, precision and duration of a measurement."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .arguments import DTYPES
 
 @dataclass(frozen=True)
 class Setting:
-    """What holds for all that a command measures.
+    """The setting of all measurements of a command.
 
     Attributes:
         device: A device of torch, such as 'cpu' or 'cuda'.
-        dtype: 'fp32', or 'bf16' or 'fp16', which are autocast over float32 weights.
+        dtype: 'fp32', or 'bf16' or 'fp16', which use autocast with float32 weights.
         size: 'toy' takes seconds anywhere, 'cpu' suits two cores, 'gpu' fills a card,
             'large' takes minutes on one, 'scaling' grows in steps on a CPU.
-        rounds: In each of them every side takes its turn.
-        turn: How many seconds a turn lasts about, for up to 20 calls.
+        rounds: Number of rounds; in a round every side has one turn.
+        turn: Approximate seconds of a turn, which has up to 20 calls.
         compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.
         threads: Threads of torch and of its peers.
     """
@@ -46,7 +46,7 @@ class Setting:
 
     @property
     def is_cuda(self) -> bool:
-        """Whether the device is a GPU."""
+        """Return whether the device is a GPU."""
         return torch.device(self.device).type == 'cuda'
 
     def autocast(self) -> AbstractContextManager:

@@ -1,4 +1,4 @@
-"""What it costs to start: help, the import, in fresh processes of Python."""
+"""Time the start, the help and the import, in fresh Python processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from .comparison import Comparison, Side
 from .setting import Setting
 
-# name: ours, what it is compared with, what that is
+# name: our command, the command to compare with, the description of the latter
 STARTS = {
     'vit-plugins --help': (
         ['-m', 'vit_plugins', '--help'],
@@ -33,7 +33,7 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
     """Return the name of each case and its arguments.
 
     Args:
-        size: A size of :class:`Setting`; 'toy' leaves out what imports torch.
+        size: A size of :class:`Setting`; 'toy' leaves out cases that import torch.
     """
     names = list(STARTS)[: 2 if size == 'toy' else None]
     return {name: dict(start=name) for name in names}

@@ -1,4 +1,4 @@
-"""A training step of the digits recipe: what loop, hooks, logging and data add to the model."""
+"""Time a training step of the digits recipe: the cost of loop, hooks, logging and data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EPOCHS = {
     'large': ((1438, 359, 4),),
     'scaling': tuple((1438, batch, 1) for batch in (16, 64, 256)),
 }
-EPOCHS_BEFORE_END = 10_000  # more than a measurement takes: schedules stay where they are
+EPOCHS_BEFORE_END = 10_000  # more than a measurement needs: schedules hardly advance
 
 
 def cases(size: str) -> dict[str, dict[str, Any]]:
@@ -45,16 +45,16 @@ def _name(images: int, batch: int, workers: int) -> str:
 
 
 def build(setting: Setting, *, images: int, batch: int, workers: int) -> Comparison:
-    """Return an epoch of the runner, without its validation, and parts of it.
+    """Return an epoch of the runner without its validation, and parts of this epoch.
 
-    'model' takes the same number of steps on batches in memory, 'model + loader' reads them from
-    the runner's loader: the rest is the loop with hooks and logging.
+    'model' does the same number of steps on batches in memory. 'model + loader' reads the batches
+    from the runner's loader. The rest of the time is the loop with hooks and logging.
 
     Args:
-        setting: Not used: the runner takes a GPU where there is one.
-        images: Of the epoch.
-        batch: Images of a step.
-        workers: Processes that load.
+        setting: Not used: the runner uses a GPU if there is one.
+        images: Number of images in the epoch.
+        batch: Number of images in a step.
+        workers: Number of loading processes.
     """
     folder = TemporaryDirectory()
     cfg = read_config_file(resource_root() / 'configs' / 'convit_drloc_digits.py')
@@ -86,7 +86,7 @@ def build(setting: Setting, *, images: int, batch: int, workers: int) -> Compari
 
 
 def _paused_runner(cfg: Config) -> Runner:
-    """Return a runner that is ready for its first epoch: it has begun to train and was stopped."""
+    """Return a runner that is ready for its first epoch: it began to train and was stopped."""
     set_loader_defaults(cfg, ['train', 'val', 'test'])
     with redirect_stdout(StringIO()):
         runner = build_trainer(cfg, quiet=True)

@@ -1,4 +1,4 @@
-"""The arguments that several tools share."""
+"""Add the arguments that several tools share."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ DEVICES = ('cpu', 'cuda', 'mps')
 
 
 class ConfigOptions(argparse.Action):
-    """MMEngine's ``DictAction``, imported where the option is used: MMEngine imports torch."""
+    """MMEngine's ``DictAction``, imported only when the option is used: MMEngine imports torch."""
 
     def __call__(
         self,
@@ -18,7 +18,7 @@ class ConfigOptions(argparse.Action):
         values: Sequence[str],
         option_string: str | None = None,
     ) -> None:
-        """Write the settings into the namespace as a dict."""
+        """Store the settings in the namespace as a dict."""
         from mmengine.config import DictAction
 
         action = DictAction(self.option_strings, self.dest, nargs=self.nargs)
@@ -59,5 +59,5 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         default='none',
         help='what started the ranks',
     )
-    # torch.distributed.launch spells it either way.
+    # torch.distributed.launch uses both spellings.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

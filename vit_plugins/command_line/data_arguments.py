@@ -1,4 +1,4 @@
-"""The arguments of the tools that choose images, and the names that follow from them."""
+"""Add the arguments that choose images, and compute the names that follow from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 SUBSETS = ('first', 'random')  # what --fraction keeps of each class
-# Words in the names of configs/_base_/datasets that say how images are augmented, not which.
+# Words in the names of configs/_base_/datasets that describe the augmentation, not the images.
 AUGMENTATIONS = {'batch', 'deit3', 'folders', 'ft', 'retrieval', 'src', 'trivial', 'vit'}
 
 
@@ -33,7 +33,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is said about the folder of ``--data-root``.
+    """Add the arguments about the folder of ``--data-root``.
 
     Args:
         parser: The parser of a tool that trains or tests.
@@ -59,7 +59,7 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_name(args: argparse.Namespace) -> str:
-    """Return what a run is called: its config, and what was put into it.
+    """Return the name of a run: its config and the data options.
 
     Args:
         args: Arguments of a tool: ``config``, and perhaps ``data``, ``fraction`` and ``subset``.

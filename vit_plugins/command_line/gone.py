@@ -1,4 +1,4 @@
-"""Packaged recipes that are gone, and what replaces them."""
+"""Find the replacement of packaged recipes that no longer exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DRLOC = (
     r'(?:cvt-13|swin-tiny|t2t-vit-14|deit-small|vit-base|convit-small|resnet50)'
     r'(?:-drloc(?:-official)?)?(?:_in1k-pre)?_8xb128-100e'
 )
-# The end of the name of a file that is gone, without .py: what replaces it.
+# The end of the name of a removed file, without .py, and its replacement.
 GONE = {
     rf'({DRLOC})_([a-z0-9-]+)': r'configs/drloc/\1.py --data \2',
     r'(deit3-small-p16_in1k-pre_8xb96-1000e)_([a-z0-9-]+)': r'configs/deit3/\1.py --data \2',
@@ -31,13 +31,13 @@ GONE = {
 
 
 def replacement(name: str | Path) -> str | None:
-    """Return the recipe and options that replace a packaged file which is gone.
+    """Return the recipe and options that replace a removed packaged file.
 
     Args:
-        name: The file, with or without folders and ending.
+        name: The file, with or without folders and suffix.
 
     Returns:
-        None of a file that was never there.
+        None for a file that never existed.
 
     >>> replacement('configs/drloc/svhn/swin-tiny_8xb128-100e_svhn.py')
     'configs/drloc/swin-tiny_8xb128-100e.py --data svhn'

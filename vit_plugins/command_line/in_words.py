@@ -1,4 +1,4 @@
-"""End a command with a sentence, where Python would print a traceback."""
+"""End a command with a message instead of a traceback."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ DEBUG = '--debug'
 
 
 def run_in_words(command: Callable[[], object]) -> None:
-    """Run a command; an error ends it in words, with ``--debug`` in a traceback.
+    """Run a command; an error ends it with a message, or with a traceback under ``--debug``.
 
     Args:
         command: The command.
 
     Raises:
-        SystemExit: With what went wrong.
+        SystemExit: If the command fails; the message says what went wrong.
     """
     try:
         command()

@@ -1,4 +1,4 @@
-"""A file for results, checked before hours are spent on what it will hold."""
+"""Check the file for results, before hours are spent on computing them."""
 
 import argparse
 import os
@@ -8,12 +8,12 @@ KINDS = {'pred': ('.csv', '.json', '.pkl'), 'metrics': ('.csv', '.json', '.yaml'
 
 
 def check_out(parser: argparse.ArgumentParser, out: str, item: str) -> None:
-    """Refuse a file whose kind is not known, or that cannot be written.
+    """Check that a file has a known suffix and can be written.
 
     Args:
         parser: The parser, which ends the command.
         out: The file.
-        item: What it will hold: 'pred' or 'metrics'.
+        item: The content of the file: 'pred' or 'metrics'.
     """
     path = Path(out)
     kinds = KINDS[item]

@@ -1,4 +1,4 @@
-"""Whether this process is a command of this package."""
+"""Check whether this process is a command of this package."""
 
 import itertools
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..resources import resource_root
 
-# Files of tools/. A script that somebody else puts there is a program of theirs.
+# Files of tools/. Another script that a user puts there is not a command of this package.
 TOOLS = (
     'analyze_embeddings',
     'browse_augment',
@@ -33,11 +33,11 @@ TOOLS = (
 
 
 def is_own_command(argv: Sequence[str], words: Sequence[str]) -> bool:
-    """Return whether this process is a command of this package, not someone's program.
+    """Return whether this process is a command of this package, not a user's program.
 
     Args:
         argv: ``sys.argv``; during the import by ``python -m`` it begins with ``-m``.
-        words: ``sys.orig_argv``, the words that Python was started with.
+        words: ``sys.orig_argv``, the words with which Python was started.
     """
     if argv[:1] == ['-m']:
         return ('-m', 'vit_plugins') in itertools.pairwise(words)
@@ -65,7 +65,7 @@ def short_words(words: Sequence[str]) -> list[str]:
 
 
 def typed_command(argv: Sequence[str] | None = None) -> str:
-    """Return the line of a shell that starts this process again.
+    """Return the shell command that starts this process again.
 
     Args:
         argv: Default: ``sys.argv``.

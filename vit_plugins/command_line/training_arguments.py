@@ -1,4 +1,4 @@
-"""The arguments that change how a recipe trains."""
+"""Add the arguments that change how a recipe trains."""
 
 import argparse
 
@@ -7,7 +7,7 @@ BALANCES = ('none', 'sampler', 'loss')
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what is asked most often of a training, where ``--cfg-options`` would do it, too.
+    """Add the most common options of a training, as short forms of ``--cfg-options``.
 
     Args:
         parser: The parser of the tool that trains.

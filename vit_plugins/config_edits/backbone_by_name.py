@@ -1,4 +1,4 @@
-"""Put the backbone of a trained classifier into a recipe that takes any."""
+"""Set the backbone of a trained classifier in a recipe that accepts any backbone."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from ..fileio.quiet_log import without_information
 from ..weights.pretrained_models import pretrained_models
 from .walking import image_size, preprocessor_of, type_name, walk, walk_pipelines
 
-TIMM = 'timm/'  # how names of timm's models begin here
+TIMM = 'timm/'  # names of timm's models begin with this here
 POOLING = {'type': 'GlobalAveragePooling'}
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """What a trained classifier is without its head.
+    """A trained classifier without its head.
 
     Attributes:
-        name: Of the model index, or ``timm/NAME``.
-        backbone: Its config, without weights.
-        neck: Its config; None if there is none.
+        name: A name of the model index, or ``timm/NAME``.
+        backbone: The config of the backbone, without weights.
+        neck: The config of the neck; None if there is none.
         normalisation: ``mean``, ``std`` and ``to_rgb`` of the data preprocessor.
-        size: Of its images, where nobody names another.
+        size: The default size of its images.
     """
 
     name: str
@@ -47,10 +47,10 @@ def find_encoder(name: str) -> Encoder:
     """Return the encoder of a model by its name.
 
     Args:
-        name: Of the model index, the host's and ours, or ``timm/NAME``.
+        name: A name of the model index, the host's or ours, or ``timm/NAME``.
 
     Raises:
-        ValueError: If there is no such model, or it is no image classifier.
+        ValueError: If there is no such model, or it is not an image classifier.
     """
     return _timm_encoder(name) if name.startswith(TIMM) else _index_encoder(name)
 
@@ -69,7 +69,7 @@ def _index_encoder(name: str) -> Encoder:
     normalisation = {key: given[key] for key in ('mean', 'std', 'to_rgb') if key in given}
     backbone = {k: v for k, v in model.backbone.items() if k not in ('init_cfg', '_scope_')}
     row = pretrained_models().get(name)
-    try:  # DINOv2 can take 518 px, and is used with 224 as the table says
+    try:  # DINOv2 accepts 518 px, but is used with the 224 px of the table
         size = row.size if row else image_size(cfg)
     except ValueError:
         size = 224
@@ -97,15 +97,15 @@ def _timm_encoder(name: str) -> Encoder:
 
 
 def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
-    """Replace the backbone of a recipe, with neck, normalisation, image size and head to match.
+    """Replace the backbone of a recipe, and set matching neck, normalisation, image size and head.
 
-    A recipe whose head needs what another kind of backbone does not give, as the localization
-    loss, gets a linear head with the same loss; a log line says so.
+    Some heads need output that another type of backbone does not give, such as the head of the
+    localization loss. Such a recipe gets a linear head with the same loss; a log line says so.
 
     Args:
         cfg: A classification config, changed in place.
-        encoder: What it gets.
-        size: Of the images.
+        encoder: The new encoder.
+        size: The size of the images.
 
     Returns:
         The same config.
@@ -132,7 +132,7 @@ def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict 
 
     Args:
         encoder: The encoder.
-        size: Of the images.
+        size: The size of the images.
 
     Raises:
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
@@ -168,7 +168,7 @@ def _with_size(encoder: Encoder, size: int) -> dict[str, Any]:
 
 @torch.no_grad()
 def _features(backbone: dict, neck: dict | None, size: int) -> Tensor:
-    """Return what a random network makes of two black images."""
+    """Return the output of a random network for two black images."""
     state = torch.get_rng_state()
     with without_information(), DefaultScope.overwrite_default_scope('mmpretrain'):
         parts: list[BaseModule] = [MODELS.build(part) for part in (backbone, neck) if part]
@@ -201,7 +201,7 @@ def _set_head(cfg: Config, width: int, same: bool) -> None:
 
 
 def _set_size(cfg: Config, size: int) -> None:
-    """Scale what the pipelines resize and crop to, as their margins are shares."""
+    """Scale the sizes to which the pipelines resize and crop, so that margins keep their share."""
     before = image_size(cfg)
     before = before if isinstance(before, int) else max(before)
     nodes = {id(node): node for pipeline in walk_pipelines(cfg) for node in pipeline}  # each once

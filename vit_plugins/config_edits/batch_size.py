@@ -1,4 +1,4 @@
-"""Another batch size: ``--batch-size``."""
+"""Set the batch size: ``--batch-size``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .walking import LOADERS, type_name
 def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
     """Set the batch size of training and validation, and scale the learning rate with it.
 
-    The linear rule (arXiv 1706.02677, Section 2.1): a batch of twice the size takes twice the
+    The linear rule (arXiv 1706.02677, Section 2.1) is: a batch of twice the size uses twice the
     rate.
 
     Args:
         cfg: A config, changed in place.
-        size: Images of a step on each device.
-        scale_lr: Whether the learning rate is scaled too; False if the user gives one.
+        size: Number of images in a step on each device.
+        scale_lr: Whether the learning rate is scaled as well; False if the user sets it.
 
     Returns:
         The same config.
@@ -52,13 +52,13 @@ def set_batch_size(cfg: Config, size: int, *, scale_lr: bool = True) -> Config:
             )
         set_lr(cfg, float(f'{optimizer["lr"] * size / before:.6g}'))
         if cfg.get('auto_scale_lr'):
-            # the rate is now that of this batch: --auto-scale-lr counts ranks on top
+            # the rate now belongs to this batch size: --auto-scale-lr adds the ranks
             cfg.auto_scale_lr.base_batch_size = round(
                 cfg.auto_scale_lr.base_batch_size * size / before
             )
     for loader in LOADERS:
         if cfg.get(loader) and cfg[loader].get('batch_size'):
             cfg[loader].batch_size = size
-    if sampler.get('batch_size'):  # of one that composes batches
+    if sampler.get('batch_size'):  # a sampler that composes batches
         sampler['batch_size'] = size
     return cfg

@@ -14,11 +14,11 @@ WEIGHTED_LOSSES = ('CrossEntropyLoss', 'LabelSmoothLoss')
 
 
 def set_classes(cfg: Config, classes: Sequence[str]) -> None:
-    """Set the number of classes of a config to that of these classes.
+    """Set the number of classes of a config to the number of these classes.
 
     Args:
         cfg: The config, changed in place.
-        classes: The names.
+        classes: The class names.
 
     Raises:
         ValueError: If the model has no ``num_classes`` to set.
@@ -29,13 +29,13 @@ def set_classes(cfg: Config, classes: Sequence[str]) -> None:
 def set_num_classes(cfg: Config, count: int) -> None:
     """Set the number of classes wherever the config has one.
 
-    That is: the head, also within a head that wraps it; losses, batch augmentations and metrics
-    that count classes; the preprocessor. Top-k metrics with k not below the number of classes,
-    which would always be 100, are dropped.
+    These places are: the head, also inside a head that wraps it; losses, batch augmentations and
+    metrics that need the number; the preprocessor. Top-k metrics with k not below the number of
+    classes would always be 100 and are removed.
 
     Args:
         cfg: The config, changed in place.
-        count: How many classes there are.
+        count: The number of classes.
 
     Raises:
         ValueError: If the model has no ``num_classes`` to set.
@@ -59,7 +59,7 @@ def set_num_classes(cfg: Config, count: int) -> None:
                 node['topk'] = _possible_topk(node['topk'], count)
             weights = node.get('class_weight')
             if weights and len(weights) != count:
-                node['class_weight'] = None  # they belong to other classes
+                node['class_weight'] = None  # the weights belong to other classes
 
 
 def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
@@ -67,12 +67,12 @@ def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
 
     Args:
         cfg: The config, changed in place.
-        balance: 'none'; 'sampler': each class is drawn equally often; 'loss': a sample weighs
-            n / (K n_c), n images, K classes and n_c images of its class.
+        balance: 'none'; 'sampler': each class is sampled equally often; 'loss': an image has the
+            weight n / (K n_c), with n images, K classes and n_c images of its class.
         counts: The number of training images of each class.
 
     Raises:
-        ValueError: If there is no such balance, or the loss takes no weights.
+        ValueError: If there is no such balance, or the loss does not accept weights.
     """
     if balance not in BALANCES:
         raise ValueError(f'balance must be one of {", ".join(BALANCES)}, got {balance!r}')
@@ -81,7 +81,7 @@ def set_balance(cfg: Config, balance: str, counts: Sequence[int]) -> None:
     if balance == 'loss':
         weights = [sum(counts) / (len(counts) * count) for count in counts]
         for head in walk(cfg.model.head):
-            if type_name(head).endswith('Head') and 'head' not in head:  # no wrapper
+            if type_name(head).endswith('Head') and 'head' not in head:  # not a wrapper
                 loss = head.setdefault('loss', ConfigDict(type='CrossEntropyLoss'))
                 if type_name(loss) not in WEIGHTED_LOSSES:
                     raise ValueError(
@@ -95,7 +95,7 @@ def counted_classes(node: Any) -> int | None:
     """Return the first number of classes within a part of a config, None if there is none.
 
     Args:
-        node: The part, as the model.
+        node: The part of the config, such as the model.
     """
     return next((n['num_classes'] for n in walk(node) if _counts_classes(n)), None)
 

@@ -1,4 +1,4 @@
-"""Compare the settings of a config with the arguments of what they are for."""
+"""Compare the settings of a config with the arguments of their components."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from ..models.heads.drloc_head import DRLocHead
 from ..models.losses.drloc_loss import DRLocLoss
 from .walking import walk_named
 
-NEAR = 0.8  # how alike two names are of which one is taken for the other misspelt
+NEAR = 0.8  # names at least this similar count as misspellings of each other
 
 
 def accepted(component: Callable) -> set[str] | None:
     """Return the names of the arguments of a function or class, None if it takes any name.
 
-    What a class passes on as ``**kwargs`` to the constructor of its base is looked up there; a
-    class that hands them to anything else takes any name.
+    If a class passes ``**kwargs`` on to the constructor of its base, the names are looked up
+    there; if it passes them to anything else, it takes any name.
 
     Args:
         component: The function or class.
@@ -58,7 +58,7 @@ def accepted(component: Callable) -> set[str] | None:
 def _arguments(functions: list[Callable]) -> set[str] | None:
     names: set[str] = set()
     for function in functions:
-        if function is object.__init__:  # of a class without arguments, or behind **kwargs
+        if function is object.__init__:  # a class without arguments, or the end of **kwargs
             return set() if len(functions) == 1 else None
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -79,13 +79,13 @@ def _arguments(functions: list[Callable]) -> set[str] | None:
 
 @cache
 def _named_on_the_way(constructor: Callable, rest: str) -> frozenset[str] | None:
-    """Return the names that a constructor reads of its ``**rest`` before its base gets them.
+    """Return the names that a constructor reads from its ``**rest`` before its base gets them.
 
-    None if the base does not get them, or something else does, too.
+    Return None if the base does not get them, or something else gets them as well.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(constructor)))
-    except (OSError, TypeError, SyntaxError):  # without a source
+    except (OSError, TypeError, SyntaxError):  # there is no source code
         return None
     takers = [node.func for node in ast.walk(tree) if rest in _handed_to(node)]
     if not takers or any(getattr(taker, 'attr', '') != '__init__' for taker in takers):
@@ -94,7 +94,7 @@ def _named_on_the_way(constructor: Callable, rest: str) -> frozenset[str] | None
 
 
 def _handed_to(node: ast.AST) -> list[str]:
-    """Return the variables that a call hands over, as arguments or unpacked."""
+    """Return the variables that a call passes, as arguments or unpacked."""
     if not isinstance(node, ast.Call):
         return []
     values = [*node.args, *(keyword.value for keyword in node.keywords)]
@@ -116,7 +116,7 @@ def _read_from(node: ast.AST, rest: str) -> list[str]:
     return []
 
 
-# What is called with the further arguments of these.
+# The components that are called with the further arguments of these.
 PASSED_ON: dict[Callable, tuple[Callable, ...]] = {
     CheckpointHook.__init__: (Runner.save_checkpoint,),
     EMAHook.__init__: (ExponentialMovingAverage, MomentumAnnealingEMA, StochasticWeightAverage),
@@ -124,7 +124,7 @@ PASSED_ON: dict[Callable, tuple[Callable, ...]] = {
     VisualizationHook.__init__: (UniversalVisualizer.visualize_cls,),
 }
 ALWAYS = {'type', '_scope_', '_delete_'}
-# Keys that the host takes out before it builds what one of its registries holds.
+# Keys that the host removes before it builds a component of one of its registries.
 TAKEN_OUT = {
     'hook': {'priority'},
     'parameter scheduler': {'convert_to_iter_based'},
@@ -134,7 +134,7 @@ TAKEN_OUT = {
     'optimizer_wrapper': {'constructor', 'paramwise_cfg', 'optimizer'},
     'loop': {'by_epoch'},
 }
-# What a dict without a type may hold, by its place in the config.
+# The keys that a dict without a type may have, by its place in the config.
 PLACES: dict[str, set[str]] = {
     'val_cfg': accepted(ValLoop),
     'test_cfg': accepted(TestLoop),
@@ -158,13 +158,13 @@ CLIP = {
     'norm': accepted(torch.nn.utils.clip_grad_norm_),
     'value': accepted(torch.nn.utils.clip_grad_value_),
 }
-# What the tools read beside the arguments of the runner.
+# Keys that the tools read besides the arguments of the runner.
 RUNNER_KEYS = (accepted(Runner) - {'cfg'}) | {
     *('custom_imports', 'find_unused_parameters', 'model_wrapper_cfg', 'runner_type'),
     *('tta_model', 'tta_pipeline', 'compile', 'activation_checkpointing'),
     *('efficient_conv_bn_eval', 'sync_bn', 'strategy'),
 }
-# The names among the default hooks that the host itself fills.
+# The names of default hooks that the host itself sets.
 HOST_HOOKS = {
     *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
 }
@@ -174,11 +174,11 @@ DEFAULT_HOOKS = HOST_HOOKS | {
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return the known name that another one is nearly, None if there is none.
+    """Return the known name that is most similar to another name, None if there is none.
 
     Args:
         name: A name that is not known.
-        known: Those that are.
+        known: The known names.
 
     >>> nearest('intervall', {'interval', 'by_epoch'})
     'interval'
@@ -188,13 +188,13 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 
 
 def unknown_settings(cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Find what stands in a component, a loop, a loader or a hook and is none of its arguments.
+    """Find settings of a component, loop, loader or hook that are not among its arguments.
 
     Args:
-        cfg: A config; of its top-level keys those of a runner are looked through.
+        cfg: A config; only top-level keys that belong to a runner are searched.
 
     Yields:
-        The place, the name, and the known name that it resembles or those that there are.
+        A text with the place, the name, and either a similar known name or all known names.
     """
     for path, node in walk_named({key: cfg[key] for key in sorted(RUNNER_KEYS & cfg.keys())}):
         known = _known(path, node, cfg)
@@ -223,7 +223,7 @@ def _known(path: str, node: Mapping, cfg: Mapping) -> set[str] | None:
         loop = EpochBasedTrainLoop if by_epoch else IterBasedTrainLoop
         return accepted(loop) | TAKEN_OUT['loop']
     if path == 'optim_wrapper' and 'optimizer' not in node:
-        return None  # several, by names of their own
+        return None  # several, each under its own name
     if path == 'optim_wrapper.paramwise_cfg' and 'constructor' in cfg['optim_wrapper']:
         return None if not _is_the_hosts(cfg['optim_wrapper']['constructor']) else PLACES[path]
     return PLACES.get(path)
@@ -237,9 +237,9 @@ def _is_the_hosts(constructor: Any) -> bool:
 
 
 def _known_to_type(kind: Any, path: str) -> set[str] | None:
-    """Return what any component of this name takes, None if it is not known."""
+    """Return the arguments of any component of this name, None if they are not known."""
     found = _components(kind) if isinstance(kind, str) else [('', kind)]
-    if path.endswith('.dataset'):  # there are metrics of the same names
+    if path.endswith('.dataset'):  # some metrics have the same names
         found = [pair for pair in found if pair[0] in ('', 'dataset')]
     known: set[str] = set()
     for registry, component in found:
@@ -258,10 +258,11 @@ def _components(name: str) -> list[tuple[str, Callable]]:
 
 
 def _find(registry: Registry, name: str) -> Callable | None:
-    """Return what a registry has under this name, None if it has nothing.
+    """Return the component with this name in a registry, None if there is none.
 
-    For a name that it lacks, the host looks for a module to import, in each folder of the Python
-    path: half a millisecond for each of some twenty registries. A name without dots is no such.
+    If a name is missing, the host searches each folder of the Python path for a module to import,
+    which takes half a millisecond in each of about twenty registries. A name without dots cannot
+    be such a module.
     """
     if '.' in name:
         return registry.get(name)
@@ -277,6 +278,6 @@ def _find(registry: Registry, name: str) -> Callable | None:
 def _registries() -> list[Registry]:
     modules = (mmpretrain.registry, mmengine.registry)
     found = [r for module in modules for r in vars(module).values() if isinstance(r, Registry)]
-    # a registry of the host looks into its parent, too
+    # a registry of the host also searches its parent
     parents = {id(registry.parent) for registry in found}
     return [registry for registry in found if id(registry) not in parents]

@@ -1,4 +1,4 @@
-"""Refuse a config that would not do what it says, before anything is trained."""
+"""Refuse a config with settings that have no effect, before anything is trained."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .component_arguments import RUNNER_KEYS, nearest, unknown_settings
 from .recipe_variables import TOOL_KEYS, UnusedSettingError, unread_names
 from .walking import type_name, walk
 
-SAME_WORD = 0.6  # how alike two words are of which one is taken for the other misspelt
+SAME_WORD = 0.6  # words at least this similar count as misspellings of each other
 
 
 def check_config(cfg: Config) -> None:
-    """Refuse settings that nothing would read; warn of single values that nothing does.
+    """Check that all settings are read; unread single values only cause a warning.
 
     Args:
         cfg: A config as it was read from a file, with the options of the command line.
 
     Raises:
         UnusedSettingError: If keys are misspelt, components do not have such an argument, or
-            lengths and intervals are none.
+            lengths and intervals are not valid.
     """
     unread = unread_names(cfg)
     problems = [*misspelt_keys(cfg, unread), *unknown_settings(cfg), *impossible_lengths(cfg)]
@@ -36,7 +36,7 @@ def check_config(cfg: Config) -> None:
 
 
 def misspelt_keys(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
-    """Find settings that nothing reads and whose name is nearly that of a key of the runner.
+    """Find settings that nothing reads and whose name is similar to a key of the runner.
 
     Args:
         cfg: A config.
@@ -52,10 +52,10 @@ def misspelt_keys(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
 
 
 def _is_sibling(name: str, known: str) -> bool:
-    """Return whether a name is the last word of a known one after a word of its own.
+    """Return whether a name is another first word followed by the last word of a known name.
 
-    Recipes customarily have a ``test_pipeline`` or a ``gallery_dataloader``, which a recipe on top
-    of them may no longer read.
+    Recipes often have a ``test_pipeline`` or a ``gallery_dataloader``. A recipe based on them may
+    no longer read these.
     """
     (own, _, last), (first, _, known_last) = name.rpartition('_'), known.rpartition('_')
     return last == known_last and SequenceMatcher(None, own, first).ratio() < SAME_WORD
@@ -79,13 +79,13 @@ def unread_scalars(cfg: Mapping[str, Any], unread: list[str]) -> Iterator[str]:
 
 
 def impossible_lengths(cfg: Mapping[str, Any]) -> Iterator[str]:
-    """Find lengths, intervals and batch sizes that are no positive whole numbers.
+    """Find lengths, intervals and batch sizes that are not positive whole numbers.
 
     Args:
         cfg: A config.
 
     Yields:
-        What stands where and what it may be.
+        A text with the place, the value and the allowed values.
     """
     counts = [('train_cfg', key) for key in ('max_epochs', 'max_iters', 'val_interval')]
     counts += [(f'{split}_dataloader', 'batch_size') for split in ('train', 'val', 'test')]

@@ -1,4 +1,4 @@
-"""Resize and centre crop of a test pipeline, set by the share of the short side that is seen."""
+"""Set resize and centre crop of a test pipeline by the share of the short side that is seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Point any classification config at a person's own photos."""
+"""Set a user's own photos in any classification config."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .presence import describe_missing
 from .retrieval_data import is_retrieval, use_retrieval_data
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name
 
-# arguments that stay when the images change; the others say which images
+# arguments that stay when the images change; the others select the images
 KEPT_ARGUMENTS = ('pipeline', 'serialize_data', 'lazy_init', 'max_refetch', 'test_mode')
-# settings of a config that say how a folder is used
+# settings of a config that control how a folder is used
 FOLDER_SETTINGS = {'val_fraction', 'balance'}
 
 
@@ -49,32 +49,32 @@ def apply_data_root(
     told: bool = False,
     **reading: Any,
 ) -> Config:
-    """Make a config train and test on the images of a folder.
+    """Set the images of a folder for training and test.
 
     The folder holds class folders; or ``train`` and perhaps ``val`` and ``test``, with class
     folders inside; or the config's own dataset (CIFAR archives, ImageNet, those for retrieval).
-    Validation images are split off the training part where there is no ``val``; ``test`` is never
-    used for that. Classes match by name: ``val`` and ``test`` may lack some, and one without class
-    folders has no labels and is left alone; a log line says so. Pipelines, channel order, head,
-    losses and metrics are set to match.
+    If there is no ``val``, validation images are split off the training part; ``test`` is never
+    used for that. Classes match by name: ``val`` and ``test`` may lack some. If one of them has no
+    class folders, it has no labels and is not used; a log line says so. Pipelines, channel order,
+    head, losses and metrics are set to match.
 
     Args:
         cfg: Any classification config, changed in place.
         root: The folder.
-        verify: Whether to read every image once (what was read is remembered).
+        verify: Whether to read every image once (images that were read before are skipped).
         validate: Whether there will be a validation; if not, no image is held out for one.
-        val_fraction: How much of each class to split off. Default: the config's
+        val_fraction: The fraction of each class to split off. Default: the config's
             ``val_fraction``, else 0.2.
-        balance: What to do about rare classes: 'none', 'sampler' or 'loss'. Default: the
-            config's ``balance``, else 'none'.
+        balance: How to weight rare classes: 'none', 'sampler' or 'loss'. Default: the config's
+            ``balance``, else 'none'.
         seed: The seed of the split.
-        classes: The classes of a trained model that is tested: the folder may lack some of
-            them, other class folders are refused.
+        classes: The classes of a trained model that is tested. The folder may lack some of them;
+            other class folders are refused.
         asked: Which of ``'val_fraction'`` and ``'balance'`` the user has set for this folder;
             they are refused if they would have no effect.
-        data: The dataset that somebody asked for by ``--data`` and that the config has now. The
-            folder must hold it, unless class folders are what it is read from.
-        told: Whether the description of the folder has been logged already.
+        data: The dataset that the user chose by ``--data`` and that the config has now. The
+            folder must hold it, unless it is read from class folders.
+        told: Whether the description of the folder has already been logged.
         **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
             ``read_folder``.
 
@@ -82,8 +82,8 @@ def apply_data_root(
         The same config.
 
     Raises:
-        FolderError: On every rank, if folders, classes or images are not as they should be.
-        ValueError: If the config cannot be set to them, or the folder lacks ``data``.
+        FolderError: On every rank, if folders, classes or images are not valid.
+        ValueError: If the config cannot use them, or the folder lacks ``data``.
     """
     root = Path(os.path.abspath(Path(root).expanduser()))
     unused = {*asked, *(f'--{name.replace("_", "-")}' for name in reading)}
@@ -100,7 +100,7 @@ def apply_data_root(
         return use_own_data(cfg, own)
     _require_named_data(cfg, root, data)
     if not validate:
-        val_fraction = cfg.val_fraction = 0  # so that a later test does not take trained images
+        val_fraction = cfg.val_fraction = 0  # so that a later test does not use training images
     elif val_fraction is None:
         val_fraction = cfg.get('val_fraction', 0.2)
     balance = cfg.get('balance', 'none') if balance is None else balance
@@ -123,7 +123,7 @@ def _log(lines: Iterable[str]) -> None:
 
 
 def _with_absolute_tables(reading: dict[str, Any]) -> dict[str, Any]:
-    """Name tables so that they are found from any folder: the config will hold their names."""
+    """Make the paths of tables absolute, because the config will contain them."""
     return {
         key: os.path.abspath(Path(value).expanduser())
         if key == 'labels' or (key == 'group_by' and value.lower().endswith('.csv'))
@@ -133,7 +133,7 @@ def _with_absolute_tables(reading: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_named_data(cfg: Config, root: Path, data: str | None) -> None:
-    """Refuse a folder whose class folders would take the place of a dataset of other files."""
+    """Refuse a folder whose class folders would replace a dataset of other files."""
     leaf = leaf_datasets(cfg.train_dataloader.dataset)[0]
     if data is None or reads_class_folders(leaf):
         return
@@ -175,17 +175,17 @@ def _use_class_folders(
 
 
 def _same_on_all_ranks(scans: dict[str, FolderScan]) -> dict[str, FolderScan]:
-    """Leave out on every rank what the first could not read."""
+    """Skip on every rank the files that the first rank could not read."""
     left_out = [{part: scan.left_out for part, scan in scans.items()}]
     broadcast_object_list(left_out)
     return {part: scan.without(left_out[0][part]) for part, scan in scans.items()}
 
 
 def require_effect(asked: Collection[str], reason: str) -> None:
-    """Refuse settings that somebody asked for and that are not read.
+    """Refuse settings of the user that are not read.
 
     Args:
-        asked: Their names.
+        asked: The names of such settings.
         reason: Why they are not read.
 
     Raises:
@@ -196,7 +196,7 @@ def require_effect(asked: Collection[str], reason: str) -> None:
 
 
 def hold_nothing_out(cfg: Config) -> Config:
-    """Train on the images, too, that a config with folders of images would validate on.
+    """Add the validation images of a config with image folders to its training images.
 
     Args:
         cfg: A config, changed in place.
@@ -258,10 +258,10 @@ def _source(scan: FolderScan) -> dict:
 
 
 def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict:
-    """Replace the source of images of a dataset, its wrappers kept."""
+    """Replace the source of images of a dataset and keep its wrappers."""
     if dataset.get('dataset') is not None:
         return ConfigDict({**dataset, 'dataset': _replaced(dataset['dataset'], source, classes)})
-    if dataset.get('datasets') is not None:  # concatenated ones: a single source now
+    if dataset.get('datasets') is not None:  # concatenated datasets become a single source
         return _replaced(dataset['datasets'][0], source, classes)
     kept = {key: dataset[key] for key in KEPT_ARGUMENTS if key in dataset}
     for key in ('indices', 'filter_cfg'):
@@ -272,7 +272,7 @@ def _replaced(dataset: dict, source: dict, classes: Sequence[str]) -> ConfigDict
 
 
 def _left_by_subsets(dataset: dict, counts: list[int]) -> list[int]:
-    """Count the images of each class that the subsets around a dataset leave."""
+    """Count the images of each class that remain after the subsets around a dataset."""
     if dataset.get('dataset') is not None:
         counts = _left_by_subsets(dataset['dataset'], counts)
     if type_name(dataset) == 'ClassSubset':

@@ -23,44 +23,45 @@ from .walking import LOADERS, image_size, preprocessor_of, type_name, walk
 
 SPLITS = ('train', 'val', 'test')
 EVALUATORS = ('val_evaluator', 'test_evaluator')
-# Of the training loader: what the learning rate and the schedule of a recipe are set for.
+# Keys of the training loader for which the learning rate and the schedule of a recipe are set.
 OF_THE_TRAINING = ('batch_size', 'sampler', 'drop_last')
 
 
 def apply_data(
     cfg: Config, data: str | Path, *, trained: bool = False, splits: Sequence[str] = SPLITS
 ) -> Config:
-    """Replace the dataset of a recipe by the one of this name or of a config file.
+    """Replace the dataset of a recipe by a dataset that is given by name or config file.
 
     Args:
         cfg: The recipe, changed in place.
-        data: A name as of ``data_names()``, or a config file with loaders.
-        trained: Whether the model is trained already, see :func:`use_data`.
-        splits: Which of its images will be read, see :func:`use_data`.
+        data: A name of ``data_names()``, or a config file with loaders.
+        trained: Whether the model is already trained, see :func:`use_data`.
+        splits: The splits that will be read, see :func:`use_data`.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If there is no such dataset, none of the size of the recipe's images, or one
-            for another task.
+        ValueError: If there is no such dataset, it has no config for the recipe's image size, or
+            it is for another task.
     """
     return use_data(cfg, read_data(data, cfg), trained=trained, splits=splits)
 
 
 def read_data(data: str | Path, cfg: Config) -> Config:
-    """Read the config of a dataset that fits a recipe.
+    """Load the config of a dataset that fits a recipe.
 
     Args:
-        data: A name or a file. Of the bases that a name without a size stands for, that of the
-            recipe's image size is read, and of several that with the recipe's augmentation.
+        data: A name or a file. A name without a size may stand for several bases; the one with
+            the recipe's image size is read, and of several of these the one with the most similar
+            augmentation.
         cfg: The recipe.
 
     Returns:
         The config of the dataset.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such dataset.
     """
     file = _named_file(data)
     if file is not None:
@@ -87,7 +88,7 @@ def read_data(data: str | Path, cfg: Config) -> Config:
 
 
 def data_names() -> list[str]:
-    """List the names of datasets that ``--data`` takes."""
+    """Return the names of datasets that ``--data`` accepts."""
     return sorted({dataset_name(file.stem) for file in _bases()})
 
 
@@ -96,24 +97,25 @@ def use_data(
 ) -> Config:
     """Replace datasets, pipelines, preprocessor, number of classes and metrics of a recipe.
 
-    Batch size, sampler and ``drop_last`` of the training stay, as learning rate and schedule are
-    set for them, and so does a ``ClassSubset`` around the training images.
+    Batch size, sampler and ``drop_last`` of the training stay, because learning rate and schedule
+    are set for them. A ``ClassSubset`` around the training images stays as well.
 
     Args:
         cfg: The recipe, changed in place.
-        data: A config with loaders, as those of ``configs/_base_/datasets``, or a complete one.
-        trained: Whether the model is trained already. Then head, mean and deviation stay those
-            that it was trained with; images may have another size, which is logged, and be for
-            another task, as where only features are probed.
-        splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read. The others may
-            be absent, and the config then has no such loop.
+        data: A config with loaders, such as those of ``configs/_base_/datasets``, or a complete
+            one.
+        trained: Whether the model is already trained. Then its head, mean and deviation stay.
+            Images may have another size, which is logged, and may be for another task, for example
+            if only features are probed.
+        splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read. The others may be absent;
+            the config then has no such loop.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the two do not fit: loaders are absent, one is for retrieval and the other
-            is not, the sizes differ, or the number of classes is unknown.
+        ValueError: If recipe and dataset do not fit: loaders are absent, only one of them is for
+            retrieval, the sizes differ, or the number of classes is unknown.
     """
     _require_loaders(cfg, data, splits)
     if not trained:
@@ -139,7 +141,7 @@ def use_data(
 
 
 def class_count(cfg: Config) -> int | None:
-    """Return how many classes a dataset or a classifier has, None if its config does not say.
+    """Return the number of classes of a dataset or classifier, None if its config does not say.
 
     Args:
         cfg: A config of a dataset, or a complete one.
@@ -152,13 +154,13 @@ def _bases() -> list[Path]:
 
 
 def _named_file(data: str | Path) -> Path | None:
-    """Return the file that is named, by its path or by the whole name of a base."""
+    """Return the file that is given by its path or by the full name of a base."""
     path = Path(data).expanduser()
     if path.is_file():
         return path
     if path.suffix:
         packaged = resource_root() / path
-        return packaged if packaged.is_file() else path  # which the reader refuses in words
+        return packaged if packaged.is_file() else path  # the reader refuses it with a message
     for base in _bases():
         if base.stem in (str(data), str(data).replace('-', '_')):
             return base
@@ -175,7 +177,7 @@ def _require_loaders(cfg: Config, data: Config, splits: Sequence[str]) -> None:
 
 
 def _drop_loop(cfg: Config, loader: str) -> None:
-    """Remove what the host's runner takes only together with a loader that is not there."""
+    """Remove the settings that the host's runner accepts only with a loader, which is absent."""
     split = loader.removesuffix('_dataloader')
     others = ('optim_wrapper', 'param_scheduler') if split == 'train' else (f'{split}_evaluator',)
     for name in (f'{split}_cfg', *others):
@@ -183,14 +185,14 @@ def _drop_loop(cfg: Config, loader: str) -> None:
 
 
 def require_same_task(cfg: Config, data: Config) -> None:
-    """Refuse retrieval data for a classifier, the other way round, and tuples for pairs.
+    """Check that a dataset has the recipe's task: classification, retrieval by pairs or tuples.
 
     Args:
         cfg: A recipe.
         data: The config of a dataset.
 
     Raises:
-        ValueError: If the two are not for the same.
+        ValueError: If the two are for different tasks.
     """
     kinds = {True: 'retrieval', False: 'classification'}
     ours, theirs = is_retrieval(cfg), is_retrieval(data)
@@ -226,7 +228,7 @@ def _is_for_retrieval(file: Path) -> bool:
 
 
 def _require_size(cfg: Config, data: Config, trained: bool) -> None:
-    """Refuse images of another size than the recipe is for; of a trained model, log it."""
+    """Refuse images of another size than the recipe's; for a trained model, only log it."""
     ours, theirs = _model_size(cfg), _image_size(data)
     if None in (ours, theirs) or ours == theirs:
         return
@@ -249,7 +251,7 @@ def _model_size(cfg: Config) -> tuple[int, int] | None:
 
 
 def _image_size(cfg: Config) -> tuple[int, int] | None:
-    """Return the height and width of the images, None if neither pipelines nor model tell."""
+    """Return the height and width of the images, None if neither pipelines nor model say."""
     try:
         return _pair(image_size(cfg))
     except ValueError:
@@ -267,7 +269,7 @@ def _in_words(size: tuple[int, int] | None) -> str:
 
 
 def _name(cfg: Config) -> str:
-    """Return how one names a config on the command line, as the host keeps absolute paths."""
+    """Return the name of a config on the command line; the host keeps absolute paths."""
     if not cfg.filename:
         return 'the config'
     path = Path(cfg.filename).resolve()
@@ -280,12 +282,12 @@ def _name(cfg: Config) -> str:
 
 
 def _likeness(data: Config, cfg: Config) -> float:
-    """Return how alike two training augmentations are, from 0 to 1."""
+    """Return the similarity of two training augmentations, from 0 to 1."""
     return difflib.SequenceMatcher(None, _augmentation(data), _augmentation(cfg)).ratio()
 
 
 def _augmentation(cfg: Config) -> list[str]:
-    """List the transforms of the training, but those that read files, one image or a batch."""
+    """Return the training transforms of images and batches, except those that read files."""
     loader = cfg.get('train_dataloader') or cfg.get('test_dataloader')
     pipelines = [n['pipeline'] for n in walk(loader) if isinstance(n.get('pipeline'), list)]
     steps = [step for pipeline in pipelines for step in pipeline]
@@ -294,7 +296,7 @@ def _augmentation(cfg: Config) -> list[str]:
 
 
 def _keep_training(loader: ConfigDict, before: ConfigDict, data: Config) -> None:
-    """Set the batches of the recipe's training on the loader of other images."""
+    """Set the recipe's batch settings on the training loader of the other images."""
     own = {key: loader.get(key) for key in OF_THE_TRAINING}
     for key in OF_THE_TRAINING:
         loader.pop(key, None)
@@ -325,7 +327,7 @@ def _set_preprocessor(cfg: Config, data: Config, trained: bool) -> None:
         return
     if says_colours:
         ours.clear()
-    ours.pop('batch_transforms', None)  # they augment the images that are gone
+    ours.pop('batch_transforms', None)  # they augment the former images
     ours.update(deepcopy(theirs))
 
 
@@ -340,7 +342,7 @@ def _set_classes(cfg: Config, data: Config) -> None:
 
 
 def _drop_stale_names(cfg: Config, before: dict[str, Any]) -> None:
-    """Remove the names that a recipe gives to values which are gone, as ``train_pipeline``."""
+    """Remove the recipe's names of values that no longer exist, such as ``train_pipeline``."""
     gone = [value for value in _collections(before) if value]
     for name in list(cfg):
         if name not in RUNNER_KEYS and any(cfg[name] == value for value in gone):

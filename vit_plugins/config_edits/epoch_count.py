@@ -1,4 +1,4 @@
-"""Another number of epochs: ``--epochs``."""
+"""Set the number of epochs: ``--epochs``."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .walking import type_name, walk
 
 # Lengths of a schedule, in its own unit.
 TIMES = ('begin', 'end', 'T_max', 'total_iters', 'total', 'step_size')
-# What hooks call the epoch at which they act or end.
+# The arguments of hooks for the epoch at which they act or end.
 EPOCHS_OF_HOOKS = ('action_epoch', 'begin_epoch', 'total_epochs')
 
 
 def set_epochs(cfg: Config, epochs: int) -> Config:
-    """Train for so many epochs; schedules, warm-up and intervals keep their shares.
+    """Set the number of epochs; schedules, warm-up and intervals keep their shares.
 
     Args:
         cfg: A config that trains by epoch, changed in place.
-        epochs: How many, at least 1.
+        epochs: The number of epochs, at least 1.
 
     Returns:
         The same config.
@@ -57,7 +57,7 @@ def set_epochs(cfg: Config, epochs: int) -> Config:
 
 
 def schedules_of(cfg: Config) -> Iterator[dict]:
-    """Visit the schedules of a config, of one optimizer or of several.
+    """Yield the schedules of a config with one optimizer or several.
 
     Args:
         cfg: The config.
@@ -74,4 +74,4 @@ def _scale(schedule: dict, factor: float) -> None:
     if schedule.get('warmup'):
         schedule['warmup'] = round(schedule['warmup'] * factor, 3)
         if factor < 1:
-            schedule.setdefault('convert_to_iter_based', True)  # parts of an epoch
+            schedule.setdefault('convert_to_iter_based', True)  # fractions of an epoch

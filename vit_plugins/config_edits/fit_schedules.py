@@ -1,4 +1,4 @@
-"""Schedules of the learning rate that follow the length of the training."""
+"""Fit the schedules of the learning rate to the length of the training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 
 from .walking import type_name
 
-# The part of a training that a warm-up takes which would take all of it, as in most recipes.
+# The fraction of a training for a warm-up that would take all of it, as in most recipes.
 WARMUP_SHARE = 0.1
 WARMUPS = ('LinearLR', 'ConstantLR')
 DURATIONS = ('T_max', 'total_iters', 'total_steps')
-# Lengths of parts of a schedule.
+# Arguments that are lengths within a schedule.
 PARTS = ('step_size', 'cool_down_time')
 
 
@@ -23,20 +23,20 @@ def fit_schedules(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Shorten schedules that outlast a training, and warm-ups that would take all of it.
 
-    Schedules that fit stay as they are, whatever their unit. Those that end after the training are
-    scaled together, so that the last one ends with it; the scaled ones step each iteration, and
-    what they do per epoch is converted. Schedules that neither begin nor end at a time of their
-    own, and those that wait for validation scores, stay as they are. A ``WarmupCosineLR`` whose
-    ``total`` is longer than the training is stopped early, as its documentation says, unless the
-    training ends within its warm-up.
+    Schedules that fit are not changed, whatever their unit. Schedules that end after the training
+    are scaled together, so that the last one ends with it; the scaled ones step each iteration,
+    and their settings per epoch are converted. Schedules without their own begin or end, and those
+    that wait for validation scores, are not changed. A ``WarmupCosineLR`` whose ``total`` is
+    longer than the training is stopped early, as its documentation says, unless the training ends
+    within its warm-up.
 
     Args:
-        schedules: Their configs, for one optimizer.
+        schedules: The configs of the schedules, for one optimizer.
         steps: Length of the training in iterations.
         epoch_length: Iterations of an epoch.
 
     Returns:
-        The configs to build, and what was changed, in words.
+        The configs to build, and a description of the changes.
     """
     notes: list[str] = []
     own = [s for s in schedules if type_name(s) == 'WarmupCosineLR']
@@ -46,7 +46,7 @@ def fit_schedules(
 
 
 def follow_training(runner: Runner) -> None:
-    """Fit the schedules of a runner that is not yet training to its length.
+    """Fit the schedules of a runner that is not yet training to the length of its training.
 
     Args:
         runner: The runner; its schedules are replaced.
@@ -61,7 +61,7 @@ def follow_training(runner: Runner) -> None:
     for name, group in groups.items():
         group = group if isinstance(group, list) else [group]
         if not all(isinstance(schedule, Mapping) for schedule in group):
-            return  # built by a program
+            return  # a program has built them
         fitted[name], notes = fit_schedules(group, steps, length)
         for note in notes:
             runner.logger.warning(note)
@@ -73,7 +73,7 @@ def _unit(schedule: Mapping[str, Any], epoch_length: int) -> int:
 
 
 def _last_step(schedule: Mapping[str, Any]) -> float:
-    """Return when a schedule is over, in its unit, 0 if it ends with the training."""
+    """Return the end of a schedule in its own unit, 0 if it ends with the training."""
     if schedule.get('milestones'):
         return max(schedule['milestones'])
     if schedule.get('end') is not None:
@@ -104,16 +104,16 @@ def _fit_chain(
             continue
         own = short if id(schedule) in warmups else factor
         fitted = _scaled(schedule, _unit(schedule, epoch_length), own, warmup, short)
-        # the host's LinearLR never reaches its end in a single step
+        # the host's LinearLR never reaches its end if it has only one step
         if fitted.get('end') is None or fitted['end'] > fitted['begin'] + 1:
             found.append(fitted)
     return found
 
 
 def _is_timed(schedule: Mapping[str, Any]) -> bool:
-    """Return whether a schedule begins or ends at a time of its own."""
+    """Return whether a schedule has its own begin or end."""
     if getattr(PARAM_SCHEDULERS.get(type_name(schedule)), 'need_val_args', False):
-        return False  # the host steps it after a validation, whatever the unit
+        return False  # the host steps it after each validation, whatever the unit
     return bool(_last_step(schedule) or schedule.get('begin'))
 
 
@@ -128,10 +128,10 @@ def _note(timed: list[dict], steps: int, length: float, warmup: float, short: fl
 
 
 def _scaled(schedule: dict, unit: int, factor: float, warmup: float, short: float) -> dict:
-    """Return a schedule that steps each iteration, its times scaled."""
+    """Return a schedule that steps each iteration, with scaled times."""
     found = {k: v for k, v in schedule.items() if k != 'convert_to_iter_based'}
     begin = schedule.get('begin', 0) * unit
-    # what begins after the warm-up does so after the shortened one, and ends as late
+    # a schedule after the warm-up begins after the shortened warm-up; its end stays
     shift = begin * (factor - short) if 0 < begin <= warmup else 0
     found.update(by_epoch=False, begin=round(begin * factor - shift))
     if schedule.get('end') is not None:
@@ -146,7 +146,7 @@ def _scaled(schedule: dict, unit: int, factor: float, warmup: float, short: floa
         if schedule.get(key):
             found[key] = [round(time * unit * factor) for time in schedule[key]]
     if type_name(schedule).startswith('Exponential'):
-        # one that the host converts decays by gamma in each iteration
+        # a schedule that the host converts decays by gamma in each iteration
         step = factor if schedule.get('convert_to_iter_based') else unit * factor
         found['gamma'] = schedule['gamma'] ** (1 / step)
     return found

@@ -1,4 +1,4 @@
-"""Describe what was found in a folder of class folders, and how it is used."""
+"""Describe the content of a folder of class folders, and how it is used."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def describe(
     *,
     validate: bool = True,
 ) -> Iterator[str]:
-    """Return what was found and how it is used, a line at a time.
+    """Return the lines that describe the content of the folder and how it is used.
 
     Args:
-        scans: What lies in the parts.
-        counts: The number of images to train on, by class.
-        val_fraction: The fraction split off.
+        scans: The content of each part.
+        counts: The number of training images of each class.
+        val_fraction: The fraction that is split off.
         seed: The seed of the split.
-        balance: What is done about rare classes.
+        balance: How rare classes are weighted.
         validate: Whether there is a validation.
     """
     train = scans['train']
@@ -64,12 +64,12 @@ def describe(
 def describe_parts(
     root: Path, scans: dict[str, FolderScan], classes: Sequence[str]
 ) -> Iterator[str]:
-    """Return a line for each part that has no labels, or lacks classes.
+    """Return a line for each part that has no labels or lacks classes.
 
     Args:
         root: The folder.
-        scans: What lies in the parts that are used.
-        classes: What the model tells apart.
+        scans: The content of each part that is used.
+        classes: The classes of the model.
     """
     by_table = 'labels' in scans['train'].source
     every = {'train': root} if by_table else {**find_parts(root), **find_unlabelled(root)}

@@ -1,4 +1,4 @@
-"""Read a folder of class folders before a run, and refuse what cannot be trained on."""
+"""Read a folder of class folders before a run, and refuse one that cannot be trained on."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def read_folder(
     labels: str | None = None,
     group_by: str | None = None,
 ) -> dict[str, FolderScan]:
-    """Read the folder and refuse what cannot be trained on.
+    """Read the folder and check that it can be trained on.
 
     Args:
         root: The folder.
         cfg: The config, for the message.
         verify: Whether to read every image (done by the first rank only).
-        classes: What a trained model tells apart.
-        skip_unreadable: Whether to leave out what cannot be read (on the first rank).
-        labels: A table of classes in the place of class folders.
-        group_by: What keeps photos of one group on one side, see ``find_groups``.
+        classes: The classes of a trained model.
+        skip_unreadable: Whether to skip files that cannot be read (on the first rank).
+        labels: A table of classes instead of class folders.
+        group_by: How photos are grouped, so that a group is not split, see ``find_groups``.
 
     Returns:
-        What lies in the parts: 'train', and 'val' and 'test' if there are such folders.
+        The content of each part: 'train', and 'val' and 'test' if there are such folders.
 
     Raises:
         FolderError: If something does not fit.
@@ -90,7 +90,7 @@ def read_folder(
 
 
 def photo_limits(cfg: Config) -> PhotoLimits:
-    """Return how large the training photos may be: what the config tells ``LoadPhoto``.
+    """Return the size limits of the training photos: those of ``LoadPhoto`` in the config.
 
     Args:
         cfg: The config.
@@ -106,25 +106,25 @@ def _readable(scan: FolderScan, skip: bool, limits: PhotoLimits) -> FolderScan:
 
 
 def _holds_one_foreign_folder(scan: FolderScan, train: FolderScan) -> bool:
-    """Return whether a part is unlabelled, as ``test/images/*.jpg`` is."""
+    """Return whether a part has no labels, such as ``test/images/*.jpg``."""
     return len(scan.classes) == 1 and scan.classes[0] not in train.classes
 
 
 def on_all_ranks(read: Callable[[], T]) -> T:
-    """Read folders on every rank and, where one fails, fail on every rank.
+    """Read folders on every rank; if one rank fails, fail on every rank.
 
-    The first rank lists the files; the others take its listing where they see the same folders,
-    as on a network disk, and list their own where the disk is another one.
+    The first rank lists the files. The others use its list if they see the same folders, for
+    example on a network disk, and make their own list if they have another disk.
 
     Args:
-        read: What to do.
+        read: The function that reads the folders.
 
     Raises:
-        FolderError: That of the first rank that failed.
+        FolderError: The error of the first rank that failed.
     """
     if not is_distributed():
         return read()
-    # gloo waits as long as it takes to read the images; NCCL would give up
+    # gloo waits until the images are read; NCCL would give up
     group = torch_dist.new_group(backend='gloo', timeout=timedelta(days=1))
     found, message, trees = None, None, [{}]
     if is_main_process():

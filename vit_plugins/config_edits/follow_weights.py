@@ -1,4 +1,4 @@
-"""Give a recipe the backbone of the weights that somebody names."""
+"""Set the backbone of a recipe to that of the weights that the user names."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from ..weights.pretrained_models import FILE, pretrained_models
 from .backbone_by_name import TIMM, Encoder, find_encoder, use_encoder
 from .pretrained import try_weights
 
-PUBLISHED = re.compile(r'-[0-9a-f]{8}\.pth$')  # the end of names that no other file has
+PUBLISHED = re.compile(r'-[0-9a-f]{8}\.pth$')  # only names of published files end like this
 
 
 def follow_weights(
     cfg: Config, weights: str | None, backbone: str | None = None, size: int | None = None
 ) -> Config:
-    """Replace the backbone of a recipe by that of the weights, if it is another one.
+    """Replace the backbone of a recipe by the backbone of the weights, if the two differ.
 
-    A name of the model index says which it is, and so does a file that is called as its authors
-    called it. Any other file is tried with the recipe's own backbone and with those of the table.
+    A name of the model index identifies the backbone, and so does a file with the name that its
+    authors gave it. Any other file is tried with the recipe's own backbone and with those of the
+    table.
 
     Args:
-        cfg: A recipe that says ``backbone_follows``; changed in place.
-        weights: A name or a file; None: nothing is named.
-        backbone: The name of the network that the file is for.
-        size: Of the images, if somebody named one. Default: that of the table, else the one that
-            the model is tested with.
+        cfg: A recipe that sets ``backbone_follows``; changed in place.
+        weights: A name or a file; None if the user names none.
+        backbone: The name of the network to which the file belongs.
+        size: The image size that the user set. Default: that of the table, else the size with
+            which the model is tested.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the recipe is for one backbone only, none fits the weights, or the weights
-            have to be fetched by hand.
+        ValueError: If the recipe is for one backbone only, no backbone fits the weights, or the
+            weights have to be downloaded by hand.
     """
     if not cfg.get('backbone_follows'):
         if backbone is not None:
@@ -69,7 +70,7 @@ def follow_weights(
 
 
 def _name_of(cfg: Config, weights: str | None) -> str | None:
-    """Return the model that weights are of, as far as their name tells."""
+    """Return the model to which weights belong, if their name identifies it."""
     if weights is None or weights == cfg.get('default_weights'):
         return None
     if weights in list_models():
@@ -83,13 +84,13 @@ def _name_of(cfg: Config, weights: str | None) -> str | None:
 
 
 def _fitting(cfg: Config, file: str) -> Encoder | None:
-    """Return the first encoder of the table that a file fits; None if the recipe's own does.
+    """Return the first encoder of the table that a file fits; None if it fits the recipe's own.
 
     Raises:
         ValueError: If none fits.
     """
     if not Path(file).expanduser().is_file() or _fits(cfg.model.backbone, file):
-        return None  # no file: the reading of it says so
+        return None  # not a file: loading it reports this
     tried = [row for row in pretrained_models() if not row.startswith(TIMM) or _has_timm()]
     for name in tried:
         encoder = find_encoder(name)

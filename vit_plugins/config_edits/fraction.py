@@ -1,4 +1,4 @@
-"""Train on a part of the images with as many steps: ``--fraction F --subset first|random``."""
+"""Train on a fraction of the images with as many steps: ``--fraction F``, ``--subset``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .scale_epochs import scale_epochs
 
 
 def use_fraction(cfg: Config, fraction: float, subset: str = 'first') -> Config:
-    """Keep a part of each class of the training images; epochs become as many steps.
+    """Keep a fraction of the training images of each class, and scale epochs to keep the steps.
 
     ConViT's sample efficiency (arXiv 2103.10697, Table 2) is ``fraction`` 0.05, 0.1, 0.3 and 0.5
     of the first images of each class in 300 / fraction epochs. A training that counts iterations
@@ -17,15 +17,15 @@ def use_fraction(cfg: Config, fraction: float, subset: str = 'first') -> Config:
 
     Args:
         cfg: A recipe, changed in place.
-        fraction: The part, within (0, 1].
-        subset: 'first': in the order of names; 'random': drawn with a seed.
+        fraction: The fraction, within (0, 1].
+        subset: 'first': the first images in the order of names; 'random': sampled with a seed.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the fraction is out of range, there is no such subset, no training, or a
-            schedule that cannot be stretched.
+        ValueError: If the fraction is out of range, there is no such subset or no training, or a
+            schedule cannot be stretched.
     """
     if not 0 < fraction <= 1:
         raise ValueError(f'--fraction must lie within (0, 1], got {fraction}')

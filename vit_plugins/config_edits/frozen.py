@@ -1,4 +1,4 @@
-"""Recipes whose backbone is frozen: which classifier they fit, and what they have no use for."""
+"""Set the classifier of recipes with a frozen backbone, and refuse options of no use to them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def is_frozen(cfg: Config) -> bool:
 
 
 def set_classifier(cfg: Config, classifier: str | None, penalty: float | None) -> Config:
-    """Set what is fitted to the features.
+    """Set the classifier that is fitted to the features.
 
     Args:
         cfg: A recipe, changed in place.
-        classifier: 'linear' or 'nearest-mean'; None: as the recipe says.
-        penalty: Of 'linear'; None: as the recipe says.
+        classifier: 'linear' or 'nearest-mean'; None keeps that of the recipe.
+        penalty: The penalty of 'linear'; None keeps that of the recipe.
 
     Returns:
         The same config.
@@ -57,14 +57,14 @@ def set_classifier(cfg: Config, classifier: str | None, penalty: float | None) -
 
 
 def refuse_for_frozen(cfg: Config, asked: Collection[str]) -> None:
-    """Refuse options that a recipe with a frozen backbone cannot honour.
+    """Refuse options that a recipe with a frozen backbone cannot use.
 
     Args:
         cfg: The recipe.
-        asked: The options that somebody gave, of those that change how a network learns.
+        asked: The options of the user that change how a network learns.
 
     Raises:
-        ValueError: If there are any, and the recipe is one.
+        ValueError: If there are such options and the recipe has a frozen backbone.
     """
     if asked and is_frozen(cfg):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Count the validation photos that look nearly like a training photo."""
+"""Count the validation photos that look almost like a training photo."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SHOWN = 3
 def describe_near_duplicates(
     scans: dict[str, FolderScan], val_fraction: float, seed: int
 ) -> Iterator[str]:
-    """Return a note on validation photos that look nearly like a training photo.
+    """Return a note on validation photos that look almost like a training photo.
 
     Args:
-        scans: What lies in the parts.
-        val_fraction: The fraction split off where there is no validation part.
+        scans: The content of each part.
+        val_fraction: The fraction that is split off if there is no validation part.
         seed: The seed of the split.
     """
     train = scans['train']

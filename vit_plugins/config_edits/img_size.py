@@ -1,4 +1,4 @@
-"""Train with another image size: ``--img-size``."""
+"""Set the image size of a training: ``--img-size``."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ def set_img_size(
     options: Mapping[str, Any] | None = None,
     others_backbone: bool = False,
 ) -> Config:
-    """Read a recipe again for images of another size: pipelines and model follow.
+    """Load a recipe again for images of another size; pipelines and model follow.
 
     Args:
-        cfg: A recipe as it was read from its file, which gives its size the name ``size``.
+        cfg: A recipe as it was read from its file, which stores its size in the variable ``size``.
         size: Height and width of the images in pixels.
-        options: Those of ``--cfg-options``, which are merged, too.
-        others_backbone: Whether the backbone may still be exchanged for another one, whose patches
+        options: The options of ``--cfg-options``, which are merged as well.
+        others_backbone: Whether the backbone may still be replaced; the patches of the new one
             are checked then.
 
     Returns:
-        The config to go on with.
+        The new config.
 
     Raises:
-        ValueError: If the recipe has no such name, or the size is too small or no multiple of the
-            patches.
+        ValueError: If the recipe has no such variable, or the size is too small or not a multiple
+            of the patches.
     """
     options = dict(options or {})
     if size < LEAST:
@@ -63,7 +63,7 @@ def set_img_size(
 
 
 def require_patches(cfg: Config, size: int) -> None:
-    """Check that a model can cut images of a size into whole patches.
+    """Check that a model can divide images of a size into whole patches.
 
     Args:
         cfg: A config.

@@ -21,11 +21,11 @@ WORDNET_ID = re.compile(r'n\d{8}')
 
 
 def own_data_root(cfg: Config, root: Path) -> Path | None:
-    """Return where the config's own dataset lies, None if the folder does not hold it.
+    """Return the folder of the config's own dataset, None if the user's folder does not hold it.
 
     Args:
         cfg: The config.
-        root: The folder that a person named.
+        root: The folder that the user named.
 
     Returns:
         The ``data_root`` to set: the folder, or its parent if the archive's folder was named.
@@ -38,7 +38,7 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
         known = (root / 'meta' / 'train.txt').is_file()
         return root if known or ids == len(cls.METAINFO.get('classes', ())) else None
     if issubclass(cls, CustomDataset | Digits):
-        return None  # any class folders will do; needs none
+        return None  # any class folders fit, or none are needed
     if root.name == getattr(cls, 'base_folder', None):
         root = root.parent
     if hasattr(cls, 'tgz_md5') and (root / cls.filename).is_file():
@@ -47,7 +47,7 @@ def own_data_root(cfg: Config, root: Path) -> Path | None:
 
 
 def reads_class_folders(leaf: dict) -> bool:
-    """Return whether any class folders will do for a dataset, as for ``ImageFolder``.
+    """Return whether a dataset can read any class folders, such as ``ImageFolder``.
 
     Args:
         leaf: The config of a dataset that wraps no other.
@@ -68,11 +68,11 @@ def _class_of(leaf: dict) -> type:
 
 
 def use_own_data(cfg: Config, root: Path) -> Config:
-    """Make a config read its own dataset from a folder.
+    """Set the folder from which a config reads its own dataset.
 
     Args:
         cfg: The config, changed in place.
-        root: What :func:`own_data_root` found.
+        root: The folder that :func:`own_data_root` returned.
 
     Returns:
         The same config.
@@ -95,11 +95,11 @@ def _can_read(leaf: dict, cls: type, root: Path) -> bool:
         trial['download'] = False
     try:
         dataset = DATASETS.build(trial)
-        # sets that download meet at a barrier while loading, which a rank that fails never reaches
+        # datasets that download have a barrier in loading, which a failing rank never reaches
         for check in ('_check_integrity', '_check_exists'):  # CIFAR, MNIST
             if hasattr(dataset, check):
                 return getattr(dataset, check)()
         dataset.full_init()
         return len(dataset) > 0
-    except Exception:  # whatever the host raises for files that are not there
+    except Exception:  # any error that the host raises for absent files
         return False

@@ -1,4 +1,4 @@
-"""Another learning rate: ``--lr``."""
+"""Set the learning rate: ``--lr``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def set_lr(cfg: Config, lr: float) -> Config:
         The same config.
 
     Raises:
-        ValueError: If the rate is not positive, or there is no optimizer whose rate it could be.
+        ValueError: If the rate is not positive, or there is no optimizer with a learning rate.
     """
     if not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f'--lr must be a positive number, got {lr}')

@@ -1,4 +1,4 @@
-"""Write a config as one file that stands on no other."""
+"""Write a config as one file that does not need any other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .recipe_variables import TOOL_KEYS
 def literal_text(cfg: Config, header: str = '') -> str:
     """Return a config as the text of one file with everything written out.
 
-    Names that a recipe gives to values of its own are left out: nothing reads them any more.
+    Variables of the recipe are left out, because nothing reads them any more.
 
     Args:
         cfg: The config.
         header: Lines for a comment at the top.
     """
-    # the steps are values of names that are left out
+    # the steps are values of variables that are left out
     known = RUNNER_KEYS | TOOL_KEYS - {'machine_steps'}
     kept = {key: value for key, value in cfg.to_dict().items() if key in known}
     comment = ''.join(f'# {line}'.rstrip() + '\n' for line in header.splitlines())

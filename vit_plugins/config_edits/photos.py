@@ -1,4 +1,4 @@
-"""Change a recipe for arrays of one small size (CIFAR) to image files of any size."""
+"""Change a recipe from arrays of one small size (CIFAR) to image files of any size."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from .walking import (
     walk_pipelines,
 )
 
-# three numbers that are a colour wherever they stand in a pipeline
+# keys whose three numbers are a colour, anywhere in a pipeline
 COLOUR_KEYS = ('fill_color', 'fill_std', 'pad_val')
 
 
 def accept_photos(cfg: Config) -> Config:
-    """Turn pipelines and normalisation of a config to image files; no change if they do so yet.
+    """Change pipelines and normalisation of a config to image files, if they do not use files yet.
 
-    Arrays come in RGB (``to_rgb=False``) while files are read as BGR: the preprocessor then has
-    to swap channels, or the mean and std of red would be applied to blue, and colours within the
-    pipelines (fill, padding) are swapped as well. A pipeline without any resizing, as for CIFAR,
-    gets one to the size of its crop (or of the model). Files are loaded by ``LoadPhoto``.
+    Arrays are RGB (``to_rgb=False``) while files are read as BGR. So the preprocessor has to swap
+    channels, or the mean and std of red would be applied to blue. Colours in the pipelines (fill,
+    padding) are swapped as well. A pipeline without resizing, such as for CIFAR, gets a resize to
+    the size of its crop (or of the model). Files are loaded by ``LoadPhoto``.
 
     Args:
         cfg: A classification config, changed in place.
@@ -36,7 +36,7 @@ def accept_photos(cfg: Config) -> Config:
         The same config.
 
     Raises:
-        ValueError: If a pipeline does not resize and no size is to be found in the config.
+        ValueError: If a pipeline does not resize and the config does not give a size.
     """
     preprocessor = preprocessor_of(cfg)
     grey = len(preprocessor.get('mean') or (0, 0, 0)) == 1
@@ -53,12 +53,12 @@ def accept_photos(cfg: Config) -> Config:
 def photo_pipeline(
     pipeline: list[dict], size: int | tuple[int, int] | None, *, grey: bool = False
 ) -> list[dict]:
-    """Make one pipeline read files.
+    """Return a pipeline that reads files.
 
     Args:
         pipeline: The transforms, for RGB arrays if there is no loader among them.
         size: The side, or (height, width), for a pipeline that does not resize.
-        grey: Whether the model takes one channel.
+        grey: Whether the model has one input channel.
     """
     pipeline = deepcopy(list(pipeline))
     if _loads(pipeline):
@@ -70,7 +70,7 @@ def photo_pipeline(
 
 
 def _swap_channels(transforms: Any) -> None:
-    """Turn the colours and the order of channels within transforms from RGB to BGR, in place."""
+    """Change the colours and the channel order in transforms from RGB to BGR, in place."""
     for node in walk(transforms):
         if node.get('channel_order') == 'rgb':
             node['channel_order'] = 'bgr'
@@ -90,9 +90,9 @@ def _resizes(pipeline: list[dict]) -> bool:
 
 
 def _resize(pipeline: list[dict], size: int | tuple[int, int]) -> list[dict]:
-    """Bring the short edge to the size, before anything else, and cut the rest off."""
+    """Resize the short edge to the size, before all other transforms, and crop the rest."""
     height, width = (size, size) if isinstance(size, int) else size
-    # Pillow averages over the pixels it drops; OpenCV's bicubic would alias a shrunk photo
+    # Pillow averages over the dropped pixels; OpenCV's bicubic would alias a smaller photo
     edge = {
         **{'type': 'ResizeEdge', 'scale': max(height, width), 'edge': 'short'},
         **{'backend': 'pillow', 'interpolation': 'bicubic'},

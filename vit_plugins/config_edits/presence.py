@@ -1,4 +1,4 @@
-"""Are the data there? Asked before anything is built, and answered on every rank."""
+"""Check that the data are there, before anything is built and on every rank."""
 
 import contextlib
 import inspect
@@ -16,7 +16,7 @@ from mmpretrain.registry import DATASETS
 
 from .walking import leaf_datasets
 
-HOST_SOURCES = {  # of host datasets that do not download; ours have a SOURCE
+HOST_SOURCES = {  # for host datasets that do not download; ours have a SOURCE
     'Flowers102': (
         'https://www.robots.ox.ac.uk/~vgg/data/flowers/102/: 102flowers.tgz (md5 '
         '52808999861908f626f3c1f4e79d11fa), imagelabels.mat (e0620be6f572b9609742df49c70aed4d) '
@@ -31,25 +31,25 @@ SOCKET_TIMEOUT = 20  # seconds without a byte before a download counts as failed
 
 
 class MissingDataError(FileNotFoundError):
-    """The data a config names are not there; the message says what to do."""
+    """The data that a config names are missing; the message says what to do."""
 
 
 def require_data(
     cfg: Config, splits: Iterable[str] = ('train', 'val', 'test'), fetch: bool = True
 ) -> None:
-    """Make sure that the datasets of a config are there, or end all ranks with one message.
+    """Check that the datasets of a config are there, or end all ranks with one message.
 
-    Datasets with a download of the host (CIFAR, MNIST and their kin) are fetched by rank 0 if
-    they are absent; for the others the folders and annotation files named by the config must
-    exist. Datasets that carry their data ask for nothing.
+    Rank 0 downloads absent datasets that the host can download (CIFAR, MNIST and similar ones).
+    For the others the folders and annotation files in the config must exist. Datasets that
+    contain their data need nothing.
 
     Args:
         cfg: A config; its dataloaders are read.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
-        fetch: Whether to download what can be.
+        fetch: Whether to download the data that can be downloaded.
 
     Raises:
-        MissingDataError: On every rank, if any rank misses something.
+        MissingDataError: On every rank, if data are missing on any rank.
     """
     datasets = [
         dataset
@@ -60,7 +60,7 @@ def require_data(
     failures: dict[str, str] = {}
     if fetch and is_main_process():
         failures = _fetch_missing(datasets)
-    barrier()  # the others look only when rank 0 has tried
+    barrier()  # the others check only after rank 0 has tried
     missing = [text for dataset in datasets if (text := describe_missing(dataset))]
     everywhere = all_gather_object((missing, failures))
     failures = everywhere[0][1]
@@ -81,7 +81,7 @@ def require_data(
 
 
 def is_placed(dataset: dict) -> bool:
-    """Return whether a dataset has a layout of its own and says where it comes from.
+    """Return whether a dataset has its own layout and a known source.
 
     Args:
         dataset: The config of a dataset.
@@ -91,7 +91,7 @@ def is_placed(dataset: dict) -> bool:
 
 
 def _fetch_missing(datasets: list[dict]) -> dict[str, str]:
-    """Download what is absent and can be had; return the reason of each failure."""
+    """Download absent data if possible; return the reason of each failure."""
     failures = {}
     for dataset in datasets:
         text = describe_missing(dataset)
@@ -103,13 +103,13 @@ def _fetch_missing(datasets: list[dict]) -> dict[str, str]:
                     download_and_extract_archive(
                         url, str(_folder(dataset)), filename=name, md5=md5
                     )
-        except (OSError, RuntimeError) as error:  # no network; a file with another md5
+        except (OSError, RuntimeError) as error:  # no network, or a file with another md5
             failures[text] = f'{type(error).__name__}: {error}'
     return failures
 
 
 def describe_missing(dataset: dict) -> str:
-    """Return what is missing and how to place it; empty if all is there.
+    """Return which data are missing and where to put them; empty if nothing is missing.
 
     Args:
         dataset: The config of a dataset.
@@ -157,7 +157,7 @@ def _may_download(dataset: dict) -> bool:
 
 
 def _archives(cls: type) -> list[tuple[str, str, str]]:
-    """List (URL, file name, md5) of what is downloaded."""
+    """Return (URL, file name, md5) of each download."""
     if hasattr(cls, 'tgz_md5'):  # CIFAR: one archive
         return [(cls.url, cls.filename, cls.tgz_md5)]
     files = cls.train_list + cls.test_list  # MNIST: four
@@ -165,7 +165,7 @@ def _archives(cls: type) -> list[tuple[str, str, str]]:
 
 
 def _unpacked_files(cls: type) -> list[tuple[str, str | None]]:
-    """List (path below the data folder, md5 if known) of what is read."""
+    """Return (path below the data folder, md5 if known) of each file that is read."""
     files = cls.train_list + cls.test_list
     if hasattr(cls, 'tgz_md5'):
         meta = [(cls.meta['filename'], cls.meta['md5'])]
@@ -181,7 +181,7 @@ def _folder(dataset: dict) -> Path:
 
 
 def _named_paths(dataset: dict) -> list[Path]:
-    """List the local folders and files that a config names for a dataset."""
+    """Return the local folders and files that a config names for a dataset."""
     root = os.path.expanduser(dataset.get('data_root') or '')
     if root and '://' not in root and not os.path.exists(root):
         return [Path(root)]  # one line for the folder, not one for each of its parts
@@ -201,7 +201,7 @@ def _named_paths(dataset: dict) -> list[Path]:
 
 @contextlib.contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Bound how long a silent server is waited for; the host sets no bound."""
+    """Limit the wait for a silent server; the host sets no limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -1,4 +1,4 @@
-"""Start from trained weights: backbone loaded, classifier new, early layers learning slower."""
+"""Start from trained weights: a loaded backbone, a new classifier, slower early layers."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from .recipe_weights import ENOUGH, pretrained_parts
 from .walking import type_name, walk
 
 LAYER_DECAY = 'LearningRateDecayOptimWrapperConstructor'
-# What stands behind or beside a backbone in official files: its loss does not matter.
+# Modules after or beside a backbone in official files, which are not needed.
 BEHIND = re.compile(
     r'(?:head|fc|classifier|pre_logits|decoder|mask_token|aux|last_layer|predictor)[^.]*(?:\..*)?'
 )
 
 
 def apply_pretrained(cfg: Config, weights: str, *, layer_decay: float | None = 0.75) -> Config:
-    """Make a config start from the backbone of a trained model.
+    """Set the backbone of a trained model as the start of a training.
 
-    The backbone gets ``init_cfg=dict(type='Pretrained')``, after a trial that at least 90 % of it
-    is in the file; a position embedding of another size is resized by the backbone itself. Weights
-    that the recipe names itself are dropped. Everything behind the backbone (neck, head,
-    localization MLP) keeps its random start. The learning rate of a layer shrinks by
-    ``layer_decay`` with each layer between it and the head, through the host's
+    The backbone gets ``init_cfg=dict(type='Pretrained')``, after a check that at least 90 % of it
+    is in the file. The backbone itself resizes a position embedding of another size. Weights that
+    the recipe names are dropped. Everything after the backbone (neck, head, localization MLP)
+    starts with random weights. The learning rate of a layer is multiplied by ``layer_decay`` for
+    each layer between it and the head, through the host's
     ``LearningRateDecayOptimWrapperConstructor``, if the backbone knows the depth of its layers.
 
     Args:
         cfg: A classification config, changed in place.
         weights: A file (official, timm ``.pth`` or ``.safetensors``, Google's ``.npz``,
-            OpenMMLab), an address, or a name of the model index. Files of ViT, DeiT, Swin, ResNet
-            and of the backbones of this package are renamed to what the backbone has, whatever
-            is wrapped around them.
-        layer_decay: The factor, within (0, 1], unless the config has a ``layer_decay_rate`` of its
-            own; None leaves the config's learning rates alone.
+            OpenMMLab), an address, or a name of the model index. The weights of ViT, DeiT, Swin,
+            ResNet and of the backbones of this package are renamed to the backbone's names, also
+            if they are inside a wrapper.
+        layer_decay: The factor, within (0, 1], unless the config has its own
+            ``layer_decay_rate``; None does not change the config's learning rates.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the file cannot be read, too little of it belongs to the backbone, a shape
-            differs, or the factor is out of range.
+        ValueError: If the file cannot be read, holds too little of the backbone, a shape differs,
+            or the factor is out of range.
     """
     if layer_decay is not None and not 0 < layer_decay <= 1:
         raise ValueError(f'layer_decay must lie within (0, 1], got {layer_decay}')
@@ -81,7 +81,7 @@ def apply_pretrained(cfg: Config, weights: str, *, layer_decay: float | None = 0
 
 
 def _drop_other_weights(cfg: Config) -> Iterator[str]:
-    """Remove what would be loaded over the weights, wherever the config names it."""
+    """Remove weights that would replace the chosen ones, wherever the config names them."""
     for node in walk(cfg.model):
         given = node.get('init_cfg')
         several = isinstance(given, list | tuple)
@@ -96,7 +96,7 @@ def _drop_other_weights(cfg: Config) -> Iterator[str]:
     for node in (cfg.model, cfg.model.backbone):
         if node.get('pretrained'):
             yield f'pretrained={node.pretrained!r} of the config is dropped'
-            if isinstance(node.pretrained, bool):  # of TIMMBackbone
+            if isinstance(node.pretrained, bool):  # a setting of TIMMBackbone
                 node.pretrained = False
             else:
                 del node['pretrained']
@@ -106,14 +106,14 @@ def _drop_other_weights(cfg: Config) -> Iterator[str]:
 
 
 def try_weights(backbone: BaseModule, weights: str) -> tuple[Fitted, list[str]]:
-    """Load a checkpoint into a backbone and see what fits.
+    """Load a checkpoint into a backbone and check that it fits.
 
     Args:
         backbone: The backbone; it is changed.
         weights: A file or an address.
 
     Returns:
-        Where the file has the backbone, and what to tell the user.
+        The place of the backbone in the file, and notes for the user.
 
     Raises:
         ValueError: If the file cannot be read, too little fits, or a shape differs.
@@ -210,10 +210,10 @@ def _no_depths(cfg: Config, backbone: BaseModule) -> str | None:
 
 
 def _complete_optimizer(cfg: Config) -> str | None:
-    """Write down the defaults of the optimizer that the layer decay multiplies.
+    """Set explicitly the optimizer's defaults that the layer decay multiplies.
 
     Returns:
-        Why it cannot be, None if all is there.
+        The reason if this is not possible, else None.
     """
     optimizer = (cfg.get('optim_wrapper') or {}).get('optimizer')
     if not optimizer:

@@ -1,4 +1,4 @@
-"""Read a config file; of one that is gone, say what replaces it."""
+"""Load a config file; for a removed one, say what replaces it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..command_line.gone import replacement
 
 
 def read_config_file(path: str | Path) -> Config:
-    """Read a config and its bases.
+    """Load a config and its bases.
 
     Args:
         path: The file.
 
     Raises:
-        FileNotFoundError: If the file or one of its bases is not there; of a recipe that is gone
-            with what replaces it.
+        FileNotFoundError: If the file or one of its bases does not exist; for a removed recipe
+            the message says what replaces it.
     """
     try:
         return Config.fromfile(path)

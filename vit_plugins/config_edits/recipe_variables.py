@@ -1,4 +1,4 @@
-"""Names that a recipe gives to values of its own: who reads them, and other values for them."""
+"""Find which variables of a recipe are read, and set other values for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmengine.config import Config
 
 from .component_arguments import RUNNER_KEYS, nearest
 
-# Keys of a recipe that the tools read, beside those of the runner.
+# Keys of a recipe that the tools read, besides those of the runner.
 TOOL_KEYS = {
     *('val_fraction', 'balance', 'from_scratch', 'default_weights', 'backbone_follows'),
     *('time_limit', 'machine_steps'),
@@ -30,8 +30,8 @@ def unread_names(cfg: Config) -> list[str]:
         cfg: A config as it was read from a file.
 
     Returns:
-        The names; none for a config in the host's lazy style, or one that a run has written,
-        which holds the names of its recipe beside the values that followed from them.
+        The names. There are none for a config in the host's lazy style, or for one that a run has
+        written, which contains the variables of its recipe beside the values computed from them.
     """
     trees = _trees(cfg.filename)
     if trees is None or (len(trees) == 1 and _is_written_by_a_run(*trees.values())):
@@ -41,14 +41,14 @@ def unread_names(cfg: Config) -> list[str]:
 
 
 def apply_options(cfg: Config, options: Mapping[str, Any]) -> Config:
-    """Merge what ``--cfg-options`` says; a name of the recipe itself is set where it is read.
+    """Merge ``--cfg-options``; a variable of the recipe gets its value before it is read.
 
     Args:
         cfg: A config as it was read from a file.
         options: Dotted name to value.
 
     Returns:
-        The config to go on with.
+        The new config.
 
     Raises:
         UnusedSettingError: If an option would have no effect.
@@ -74,7 +74,7 @@ def _head(name: str) -> str:
 
 
 def _meant(cfg: Config, name: str) -> str:
-    """Advise by the place of a setting of the same name, else by a top-level key of its name."""
+    """Return advice: a similar top-level key, else the places of settings with the same name."""
     known = nearest(_head(name), RUNNER_KEYS | TOOL_KEYS | set(cfg))
     if known:
         return f'; did you mean {known!r}?'
@@ -97,7 +97,7 @@ def _places(cfg: Config) -> Iterator[tuple[str, Any]]:
 
 
 def _trees(filename: str | Path | None) -> dict[Path, ast.Module] | None:
-    """Parse a config and its bases; None where that is not possible."""
+    """Parse a config and its bases; return None if that is not possible."""
     if filename is None or Path(filename).suffix != '.py':
         return None
     if Config._is_lazy_import(str(filename)):
@@ -105,7 +105,7 @@ def _trees(filename: str | Path | None) -> dict[Path, ast.Module] | None:
     path = Path(filename).resolve()
     try:
         trees = {path: ast.parse(path.read_text(encoding='utf-8'))}
-    except SyntaxError:  # before the host has replaced an {{$VARIABLE:}}
+    except SyntaxError:  # an {{$VARIABLE:}} that the host replaces later
         return None
     for base in Config._get_base_files(str(path)):
         found, _ = Config._get_cfg_path(base, str(path))
@@ -127,14 +127,14 @@ def _names_read(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_written_by_a_run(tree: ast.Module) -> bool:
-    """Return whether a file is as the host writes one: sorted, and no name is read."""
+    """Return whether the host has written a file: it is sorted, and no name is read."""
     names = [node.targets[0].id for node in tree.body if _is_plain_assignment(node)]
     reads = any(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) for n in _arguments(tree))
     return len(names) == len(tree.body) and names == sorted(names) and not reads
 
 
 def _arguments(tree: ast.Module) -> Iterator[ast.AST]:
-    """Visit all nodes but the functions that are called: dict and the like."""
+    """Yield all nodes except the functions that are called, such as dict."""
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     return (node for node in ast.walk(tree) if id(node) not in called)
 
@@ -144,7 +144,7 @@ def _is_plain_assignment(node: ast.stmt) -> bool:
 
 
 def _read_with(cfg: Config, values: Mapping[str, Any]) -> Config:
-    """Read the file of a config again, with other values for names of its own."""
+    """Load the file of a config again, with other values for its variables."""
     trees = _trees(cfg.filename)
     unread = set(unread_names(cfg)) if trees else set(values)
     read = {name for tree in (trees or {}).values() for name in _names_read(tree)}

@@ -1,4 +1,4 @@
-"""Check the weights that a recipe itself starts from."""
+"""Check the weights from which a recipe starts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..weights.loading import load_report
 from ..weights.origins import origin_of
 from .walking import components
 
-ENOUGH = 0.9  # of the backbone's tensors
+ENOUGH = 0.9  # fraction of the backbone's tensors
 
 
 def pretrained_parts(node: Any) -> list[dict]:
-    """List the ``init_cfg`` of a model that name weights to load.
+    """Return each ``init_cfg`` of a model that names weights to load.
 
     Args:
         node: The model's config, or a part of it.
@@ -31,17 +31,18 @@ def pretrained_parts(node: Any) -> list[dict]:
 
 
 def require_weights(cfg: Config) -> None:
-    """Check that weights which a recipe names fit, and that it names some if it needs them.
+    """Check that the weights of a recipe fit, and that it names weights if it needs them.
 
-    A recipe that needs some says ``from_scratch = 'CONFIG'``: the recipe that does not.
+    A recipe that needs weights sets ``from_scratch = 'CONFIG'``: the recipe that needs none.
 
     Args:
         cfg: A config that ``apply_pretrained`` was not called with.
 
     Raises:
-        ValueError: If weights that are named are not there or cannot be had, with where they come
-            from; if some are needed and neither an ``init_cfg`` nor ``load_from`` names any; if
-            an ``init_cfg`` of the model or the backbone leaves the backbone random.
+        ValueError: If the named weights are absent and cannot be downloaded (the message says
+            where to get them); if the recipe needs weights and neither an ``init_cfg`` nor
+            ``load_from`` names any; if an ``init_cfg`` of the model or the backbone leaves the
+            backbone random.
     """
     if cfg.get('load_from'):
         _require_file('load_from', cfg.load_from)
@@ -68,7 +69,7 @@ def _named_weights(cfg: Config) -> Iterator[tuple[str, Mapping]]:
 
 
 def _check_fit(cfg: Config, key: str, init_cfg: Mapping) -> None:
-    """Load the weights as the host will, into a copy, and count what the backbone gets."""
+    """Load the weights into a copy as the host will, and count the tensors for the backbone."""
     file, prefix = init_cfg['checkpoint'], init_cfg.get('prefix') or ''
     checkpoint = _load(f'{key}.init_cfg', file)
     state = checkpoint.get('state_dict', checkpoint)
@@ -95,7 +96,7 @@ def _check_fit(cfg: Config, key: str, init_cfg: Mapping) -> None:
 
 
 def _require_file(key: str, file: str) -> None:
-    """Check that weights are there; those with an address are fetched, and then kept."""
+    """Check that weights are there; weights with an address are downloaded and kept."""
     if '://' in file:
         _load(key, file)
     elif not Path(file).expanduser().is_file():

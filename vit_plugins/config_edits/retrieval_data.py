@@ -1,4 +1,4 @@
-"""Point a retrieval config, tested on classes that training does not see, at a folder."""
+"""Set a folder in a retrieval config, which is tested on classes that training does not see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .walking import all_leaf_datasets, is_a
 def is_retrieval(cfg: Config) -> bool:
     """Return whether a config is tested on classes that training does not see.
 
-    Data sets with a layout of their own are, unless they say ``IS_CLASSIFICATION``.
+    This holds for datasets with their own layout, unless they set ``IS_CLASSIFICATION``.
 
     Args:
         cfg: The config.
@@ -41,20 +41,20 @@ def _is_classification(leaf: dict) -> bool:
 
 
 def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None = None) -> Config:
-    """Make a retrieval config read the images of a folder.
+    """Set the folder from which a retrieval config reads its images.
 
     Args:
         cfg: The config, changed in place.
         root: The folder.
-        verify: Whether to read every image once (what was read is remembered).
-        data: The dataset that somebody asked for by ``--data`` and that the config has now.
+        verify: Whether to read every image once (images that were read before are skipped).
+        data: The dataset that the user chose by ``--data`` and that the config has now.
 
     Returns:
         The same config.
 
     Raises:
-        FolderError: On every rank, if folders, classes or images are not as they should be.
-        ValueError: If ``data`` is read from no folder.
+        FolderError: On every rank, if folders, classes or images are not valid.
+        ValueError: If ``data`` is not read from a folder.
     """
     leaves = all_leaf_datasets(cfg)
     if data is not None and any(is_a(leaf, RotatedDigits) for leaf in leaves):
@@ -67,7 +67,7 @@ def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None =
             leaf['type'] = 'RetrievalFolder'
         leaf['data_root'] = str(root)
     own = [leaf for leaf in leaves if is_a(leaf, RetrievalFolder)]
-    if own:  # published sets keep the pipelines of their recipes
+    if own:  # published datasets keep the pipelines of their recipes
         accept_photos(cfg)
 
     def check_folders() -> None:

@@ -1,4 +1,4 @@
-"""More epochs for fewer images, so that the number of steps stays."""
+"""Increase the epochs for fewer images, so that the number of steps stays."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from mmengine.config import Config
 
 
 def scaled_epochs(epochs: int, fraction: float) -> int:
-    """Compute how many epochs of a part of the images make as many steps: epochs / fraction.
+    """Compute the epochs that give the same number of steps with fewer images: epochs / fraction.
 
     Args:
         epochs: The epochs with all images.
-        fraction: The part of the images, within (0, 1].
+        fraction: The fraction of the images, within (0, 1].
 
     Raises:
         ValueError: If the fraction is out of range.
@@ -24,15 +24,15 @@ def scaled_epochs(epochs: int, fraction: float) -> int:
 
 
 def scale_epochs(cfg: Config, fraction: float) -> Config:
-    """Multiply the epochs of a config by 1 / fraction; as many validations, the same warm-up.
+    """Multiply the epochs by 1 / fraction; the number of validations and the warm-up stay.
 
-    A schedule that ends with the training is stretched, one that ends before (a warm-up, whose
-    length the papers keep) stays. Milestones, the interval between checkpoints and the end of a
-    ``LossWeightHook`` are stretched.
+    A schedule that ends with the training is stretched. One that ends before stays the same; this
+    is a warm-up, whose length the papers keep. Milestones, the interval between checkpoints and
+    the end of a ``LossWeightHook`` are stretched.
 
     Args:
         cfg: A config that trains by epoch, changed in place.
-        fraction: The part of the images that it trains on.
+        fraction: The fraction of the images that it trains on.
 
     Returns:
         The same config.

@@ -1,14 +1,14 @@
-"""Another seed: ``--seed``."""
+"""Set the seed: ``--seed``."""
 
 from __future__ import annotations
 
 from mmengine.config import Config
 
-HIGHEST = 2**32 - 1  # what numpy takes
+HIGHEST = 2**32 - 1  # the highest seed of numpy
 
 
 def set_seed(cfg: Config, seed: int) -> Config:
-    """Start and draw at random from this seed; which images are held out stays.
+    """Set the seed of all random numbers; the held-out images stay the same.
 
     Args:
         cfg: A config, changed in place.
@@ -18,7 +18,7 @@ def set_seed(cfg: Config, seed: int) -> Config:
         The same config.
 
     Raises:
-        ValueError: If it is negative or too large.
+        ValueError: If the seed is negative or too large.
     """
     if not 0 <= seed <= HIGHEST:
         raise ValueError(f'--seed must lie between 0 and {HIGHEST}, got {seed}')

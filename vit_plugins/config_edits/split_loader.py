@@ -1,4 +1,4 @@
-"""A loader that reads the images of a split as evaluation would."""
+"""Make a loader that reads the images of a split as evaluation does."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .walking import leaf_datasets
 
 
 def split_loader(cfg: Mapping[str, Any], split: str, evaluation: Mapping | None) -> dict[str, Any]:
-    """Make a loader config that reads each image of a split once, as evaluation would.
+    """Return a loader config that reads each image of a split once, as evaluation does.
 
     Args:
         cfg: The config of the run.
-        split: Which of its datasets.
-        evaluation: The loader config of the evaluation; its pipeline and batch size are taken.
+        split: The split of the dataset to read.
+        evaluation: The loader config of the evaluation, which gives pipeline and batch size.
 
     Raises:
-        ValueError: If the config has no such split, or no evaluation to take the pipeline from.
+        ValueError: If the config has no such split, or no evaluation with a pipeline.
     """
     source = cfg.get(f'{split}_dataloader')
     evaluation = evaluation or cfg.get('test_dataloader')

@@ -1,4 +1,4 @@
-"""A training that ends in time: ``--time-limit 20m``."""
+"""Set a time limit for a training: ``--time-limit 20m``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ FORM = re.compile(r'(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)
 
 
 def parse_time(text: str | float) -> float:
-    """Read a duration.
+    """Convert a duration to seconds.
 
     Args:
-        text: As ``20m``, ``1h30m``, ``90s``, or a number of seconds.
+        text: For example ``20m``, ``1h30m``, ``90s``, or a number of seconds.
 
     Returns:
         Seconds, above 0.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the text is not a duration.
 
     >>> parse_time('1h30m')
     5400.0
@@ -43,17 +43,17 @@ def parse_time(text: str | float) -> float:
 
 
 def set_time_limit(cfg: Config, seconds: float) -> Config:
-    """End the training, with its schedule run to the end, within a time from its first step on.
+    """Set a limit within which the training and its schedule end, counted from the first step.
 
     Args:
         cfg: A config, changed in place.
-        seconds: The time.
+        seconds: The limit.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If the recipe limits its time itself.
+        ValueError: If the recipe already has a time limit.
     """
     hooks = list(cfg.get('custom_hooks') or [])
     if any(type_name(hook) == 'TimeBudgetHook' for hook in hooks if isinstance(hook, dict)):

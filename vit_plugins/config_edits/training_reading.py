@@ -1,4 +1,4 @@
-"""How the training of a model read a folder of photos, so that a test holds out the same."""
+"""Find how a training read a folder of photos, so that a test holds out the same photos."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .walking import leaf_datasets
 
 
 def reading_of_training(cfg: Config, root: str | Path) -> dict[str, Any]:
-    """Return table, groups and skipped files with which a training read a folder.
+    """Return the table, groups and skipped files with which a training read a folder.
 
-    Table and groups decide which photos are held out: without them a test of that folder would
-    show the model photos that it was trained on.
+    The table and the groups decide which photos are held out. Without them a test of that folder
+    would use photos on which the model was trained.
 
     Args:
         cfg: The config of the training.
@@ -36,11 +36,11 @@ def reading_of_training(cfg: Config, root: str | Path) -> dict[str, Any]:
 
 
 def is_same(known: str | None, named: str | Path) -> bool:
-    """Return whether two names are of one file or folder that is there.
+    """Return whether two names are of the same existing file or folder.
 
     Args:
-        known: The first, if there is one.
-        named: The second; ``~`` is the home folder.
+        known: The first name, or None.
+        named: The second name; ``~`` is the home folder.
     """
     named = os.path.expanduser(named)
     there = known is not None and os.path.exists(known) and os.path.exists(named)

@@ -11,13 +11,13 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
 def image_size(cfg: Config) -> int | tuple[int, int]:
-    """Find the size of the images that a model is trained on.
+    """Return the size of the images on which a model is trained.
 
     Args:
         cfg: A config with pipelines, transforms of whole batches or a model.
 
     Raises:
-        ValueError: If neither pipelines nor model tell.
+        ValueError: If neither pipelines nor model give the size.
     """
     for steps in (preprocessor_of(cfg).get('batch_transforms'), *walk_pipelines(cfg)):
         if sizes := list(_sizes(steps)):
@@ -32,7 +32,7 @@ def image_size(cfg: Config) -> int | tuple[int, int]:
 
 
 def preprocessor_of(cfg: Config) -> dict:
-    """Return the data preprocessor's settings, wherever the config keeps them.
+    """Return the settings of the data preprocessor, wherever the config has them.
 
     Args:
         cfg: A config; it gets an empty ``data_preprocessor`` if it has none.
@@ -45,7 +45,7 @@ def preprocessor_of(cfg: Config) -> dict:
 
 
 def walk(node: Any) -> list[dict]:
-    """List every dict within nested dicts and lists.
+    """Return every dict within nested dicts and lists.
 
     Args:
         node: Where to begin.
@@ -54,7 +54,7 @@ def walk(node: Any) -> list[dict]:
 
 
 def components(node: Any, *names: str) -> list[dict]:
-    """List the components of these names within nested dicts and lists.
+    """Return the components of these names within nested dicts and lists.
 
     Args:
         node: Where to begin.
@@ -64,7 +64,7 @@ def components(node: Any, *names: str) -> list[dict]:
 
 
 def component_names(node: Any) -> list[str]:
-    """List the bare names of all components within nested dicts and lists.
+    """Return the bare names of all components within nested dicts and lists.
 
     Args:
         node: Where to begin.
@@ -73,7 +73,7 @@ def component_names(node: Any) -> list[str]:
 
 
 def walk_named(node: Any, name: str = '') -> Iterator[tuple[str, Mapping]]:
-    """Visit every dict within nested dicts and lists, with the name of its place.
+    """Yield every dict within nested dicts and lists, with the name of its place.
 
     Args:
         node: Where to begin.
@@ -93,7 +93,7 @@ def walk_named(node: Any, name: str = '') -> Iterator[tuple[str, Mapping]]:
 
 
 def inner_datasets(dataset: Mapping) -> list[dict]:
-    """List the datasets that a wrapper, such as ``ConcatDataset``, is directly made of.
+    """Return the datasets directly inside a wrapper, such as ``ConcatDataset``.
 
     Args:
         dataset: The config of a dataset; one that wraps no other gives an empty list.
@@ -103,7 +103,7 @@ def inner_datasets(dataset: Mapping) -> list[dict]:
 
 
 def leaf_datasets(dataset: Mapping) -> list[dict]:
-    """List the datasets within all wrappers: those that read images.
+    """Return the datasets inside all wrappers: those that read images.
 
     Args:
         dataset: The config of a dataset; one that wraps no other is its own leaf.
@@ -113,7 +113,7 @@ def leaf_datasets(dataset: Mapping) -> list[dict]:
 
 
 def uncached_dataset(dataset: dict) -> dict:
-    """Return the dataset that ``CachedImages`` keeps the images of; another dataset itself.
+    """Return the dataset inside ``CachedImages``; any other dataset is returned itself.
 
     Args:
         dataset: The config of a dataset.
@@ -122,7 +122,7 @@ def uncached_dataset(dataset: dict) -> dict:
 
 
 def all_leaf_datasets(cfg: Config) -> list[dict]:
-    """List the datasets that read the images of training, validation and test.
+    """Return the datasets that read the images of training, validation and test.
 
     Args:
         cfg: A config.
@@ -132,7 +132,7 @@ def all_leaf_datasets(cfg: Config) -> list[dict]:
 
 
 def walk_pipelines(cfg: Config) -> Iterator[list]:
-    """Visit the pipelines of the datasets, then those that hooks switch to.
+    """Yield the pipelines of the datasets, then those to which hooks switch.
 
     Args:
         cfg: A config.
@@ -145,7 +145,7 @@ def walk_pipelines(cfg: Config) -> Iterator[list]:
 
 
 def pipelines_of(dataset: Any) -> list[list]:
-    """List the pipelines within a dataset or a loader.
+    """Return the pipelines within a dataset or a loader.
 
     Args:
         dataset: The config of a dataset or of a loader.
@@ -155,7 +155,7 @@ def pipelines_of(dataset: Any) -> list[list]:
 
 
 def type_name(node: dict) -> str:
-    """Return the bare name of a component: no scope, and of a class its name.
+    """Return the bare name of a component: without its scope; for a class, the name of the class.
 
     Args:
         node: A config dict.
@@ -165,12 +165,12 @@ def type_name(node: dict) -> str:
 
 
 def _sizes(steps: Any) -> Iterator[int | tuple[int, int]]:
-    """Yield what transforms make of the size of an image, one after the other."""
+    """Yield the image sizes to which the transforms resize or crop, one after the other."""
     for node in walk(steps):
         name = type_name(node)
         key = 'crop_size' if name.endswith('Crop') and 'crop_size' in node else 'scale'
         if key in node and ('Crop' in name or name == 'Resize'):
-            # these two write (width, height)
+            # these two use (width, height)
             yield _size(node[key], swap=name in ('CenterCrop', 'Resize'))
 
 

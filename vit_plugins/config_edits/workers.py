@@ -1,4 +1,4 @@
-"""How many processes load images: ``--workers``."""
+"""Set the number of processes that load images: ``--workers``."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from .walking import LOADERS
 
 
 def set_workers(cfg: Config, count: int) -> Config:
-    """Load images in so many processes, 0 for none of their own.
+    """Set the number of processes that load images; 0 loads them in the main process.
 
     Args:
         cfg: A config, changed in place.
-        count: How many for each loader.
+        count: Number of processes for each loader.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If it is negative.
+        ValueError: If the number is negative.
     """
     if count < 0:
         raise ValueError(f'--workers must be 0 or more, got {count}')
@@ -28,6 +28,6 @@ def set_workers(cfg: Config, count: int) -> Config:
             continue
         loader.num_workers = count
         if count == 0:
-            for key in ('persistent_workers', 'prefetch_factor'):  # of processes only
+            for key in ('persistent_workers', 'prefetch_factor'):  # only valid with processes
                 loader.pop(key, None)
     return cfg

@@ -1,4 +1,4 @@
-"""Whether two trainings are on the same classes, and what messages say where they are not."""
+"""Compare the classes of two trainings, and describe the difference for messages."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 
 def class_change(before: Sequence[str] | None, now: Sequence[str] | None) -> str | None:
-    """Return what is said of classes that have changed, None if they have not or are not known.
+    """Return a description of how the classes changed; None if they are the same or unknown.
 
     Args:
-        before: Their names, in the order of the labels.
-        now: The same of today.
+        before: The class names of the earlier training, in the order of the labels.
+        now: The class names of today, in the order of the labels.
 
     >>> class_change(['cat', 'dog'], ['ant', 'cat', 'dog'])
     "other classes (new: 'ant')"

@@ -1,4 +1,4 @@
-"""Have those who will use images look at them before a run, instead of failing in its midst."""
+"""Check the images before a run, so that it does not fail half-way."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,11 +7,11 @@ from mmengine.runner.base_loop import BaseLoop
 
 
 def check_images(parts: Iterable[Any], dataset: Any) -> None:
-    """Check a dataset by the metrics or modules that say what they need.
+    """Check that a dataset has what metrics or modules need.
 
     Args:
-        parts: Any objects; those with a ``check_dataset(dataset)`` are asked.
-        dataset: What they will be given.
+        parts: Any objects; ``check_dataset(dataset)`` is called on those that have it.
+        dataset: The dataset that they will use.
 
     Raises:
         UnfitDataError: If one of them cannot use it.
@@ -22,7 +22,7 @@ def check_images(parts: Iterable[Any], dataset: Any) -> None:
 
 
 def check_scored_images(loop: BaseLoop | None) -> None:
-    """Check the images of a validation or test by its metrics.
+    """Check that the metrics of a validation or test can score its images.
 
     Args:
         loop: The loop; None for no validation.

@@ -1,4 +1,4 @@
-"""Which device a run uses: ``--device``."""
+"""Choose the device of a run: ``--device``."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ DEVICES = ('cpu', 'cuda', 'mps')
 
 
 def use_device(name: str) -> None:
-    """Have this process use a device, where the host takes the first kind that it finds.
+    """Make this process use a device; by default the host takes the first type that it finds.
 
-    The host asks once, as it is imported, and has no setting for another; what it then hands out
-    is replaced.
+    The host chooses once, when it is imported, and has no setting for another device. So the
+    values that it stored are replaced.
 
     Args:
         name: 'cpu', 'cuda' or 'mps'.
 
     Raises:
-        ValueError: If there is no such device here.
+        ValueError: If this machine has no such device.
     """
     found = [device for device in DEVICES if _is_here(device)]
     if name not in found:

@@ -1,4 +1,4 @@
-"""Features of photos that were computed before, kept in a file."""
+"""Keep the features of photos in a file, so that they are computed once."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..fileio.array_files import read_npz
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
 
-UNKEPT = 'no file: '  # how the keys of images begin that cannot be known again
+UNKEPT = 'no file: '  # keys of images that cannot be recognised later begin with this
 
 
 def photo_key(info: Mapping[str, Any], place: str) -> str:
-    """Return what tells a photo from any other, and from what it was before it was changed.
+    """Return a key that identifies a photo and changes when the photo changes.
 
     Args:
-        info: What a dataset knows of the image.
-        place: What tells it from others of this run, where it is no file.
+        info: The dataset's information about the image.
+        place: Identifies the image within this run if it is not a file.
 
     Returns:
-        A digest of path, size and time of change; of an image that is no file, its place.
+        A digest of path, size and time of change; for an image that is not a file, its place.
     """
     path = info.get('img_path')
     try:
@@ -47,17 +47,18 @@ def photo_keys(dataset: Dataset, part: str) -> list[str]:
 
     Args:
         dataset: The dataset.
-        part: What tells it from others of this run.
+        part: Identifies the dataset within this run.
     """
     return [photo_key(dataset.get_data_info(i), f'{part} {i}') for i in range(len(dataset))]
 
 
 def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) -> Path:
-    """Return where the features of a folder are kept.
+    """Return the path of the file that keeps the features of a folder.
 
     Args:
         model: The classifier, whose backbone and neck make the features.
-        settings: What else the features depend on: backbone, neck, normalisation and pipeline.
+        settings: Everything else that the features depend on: backbone, neck, normalisation and
+            pipeline.
         folder: The folder of the photos.
     """
     digest = sha256(weights_digest(model.state_dict()).encode())
@@ -69,7 +70,7 @@ def features_file(model: ImageClassifier, settings: Sequence[Any], folder: str) 
 class FeatureCache:
     """Features by photo, read from a file and written to it.
 
-    A file that is damaged or cannot be written costs a second computation, no more.
+    If the file is damaged or cannot be written, the features are only computed again.
 
     Args:
         path: The ``.npz`` file.
@@ -94,8 +95,8 @@ class FeatureCache:
         """Keep features.
 
         Args:
-            keys: Of each photo, as of :func:`photo_key`.
-            features: Those of each, float32, (D,).
+            keys: The key of each photo, see :func:`photo_key`.
+            features: The features of each photo, float32, (D,).
         """
         self._features.update((k, v.numpy()) for k, v in zip(keys, features, strict=True))
         self._new = self._new or len(keys) > 0
@@ -104,12 +105,12 @@ class FeatureCache:
         """Return the features of photos, (N, D).
 
         Args:
-            keys: Those of the photos, all of which are here.
+            keys: The keys of the photos; all of them must be in the cache.
         """
         return torch.from_numpy(np.stack([self._features[key] for key in keys]))
 
     def save(self) -> None:
-        """Write what was added, except for images that are no files."""
+        """Write what was added, except for images that are not files."""
         keys = [key for key in self._features if not key.startswith(UNKEPT)]
         if not self._new or not keys:
             return

@@ -1,4 +1,4 @@
-"""End a training between two steps when it is asked to stop."""
+"""End a training between two steps when a signal asks it to stop."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .hooks.seeded_draws_hook import note_batches_done
 
 # Ctrl-C, the end of a container or job, and the warning that Slurm sends by --signal=USR1@60.
 SIGNALS = ('SIGINT', 'SIGTERM', 'SIGUSR1')
-BY_HAND = 130  # what shells know as ended by Ctrl-C
+BY_HAND = 130  # the exit code of shells for Ctrl-C
 ECHO = 5.0  # seconds
 TRY_AGAIN = 75  # EX_TEMPFAIL of sysexits.h: "try again later"
 
 
 class TrainingStopped(BaseException):
-    """A training was asked to stop and did so after a whole step.
+    """A signal stopped a training after a whole step.
 
     Args:
         number: The signal.
@@ -39,7 +39,7 @@ class TrainingStopped(BaseException):
 
 
 def exit_code(number: int) -> int:
-    """Return how a program ends that a signal has stopped in good order.
+    """Return the exit code of a program that a signal has stopped in good order.
 
     Args:
         number: The signal.
@@ -48,12 +48,12 @@ def exit_code(number: int) -> int:
 
 
 class StopHook(Hook):
-    """End the training after the step that is being taken when a signal comes, and save it.
+    """When a signal comes, end the training after the current step, and save it.
 
     On several ranks a signal to one of them stops all after the same step. A training by epochs
-    is saved in the midst of one, and ``SeededDrawsHook`` makes it go on from there; without that
-    hook it goes on from its last whole epoch. Where gradients are added up over several batches,
-    the stop waits for the last of them.
+    is saved in the middle of an epoch, and ``SeededDrawsHook`` makes it go on from there; without
+    that hook it goes on from its last whole epoch. If gradients are accumulated over several
+    batches, the stop waits for the last of these batches.
     """
 
     priority = 'LOWEST'  # the step is complete, and checkpoints that are due are written
@@ -63,7 +63,7 @@ class StopHook(Hook):
         self._agreement: _Agreement | None = None
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the ranks to agree.
+        """Prepare the agreement between the ranks.
 
         Args:
             runner: The runner.
@@ -73,7 +73,7 @@ class StopHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Save and leave the loop if somebody asked to.
+        """Save and leave the loop if a signal has come.
 
         Args:
             runner: The runner.
@@ -82,7 +82,7 @@ class StopHook(Hook):
             outputs: Unused.
 
         Raises:
-            TrainingStopped: If somebody did.
+            TrainingStopped: If a signal has come.
         """
         asked = self._agreement.of_all(self.asked) if self._agreement else self.asked
         if not asked or not _is_whole_step(runner):
@@ -92,14 +92,14 @@ class StopHook(Hook):
             raise TrainingStopped(asked)
         runner.save_checkpoint(
             runner.work_dir,
-            f'iter_{runner.iter + 1}.pth',  # the host counts so, too, where it saves
+            f'iter_{runner.iter + 1}.pth',  # the host numbers its own files in the same way
             by_epoch=False,
             backend_args=dict(backend='atomic'),
         )
         raise TrainingStopped(asked)
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Remove what was saved in the midst of an epoch that is now saved as a whole.
+        """Remove the file that was saved in the middle of an epoch that is now complete.
 
         Args:
             runner: The runner.
@@ -115,15 +115,15 @@ class StopHook(Hook):
 
 
 def _is_whole_step(runner: Runner) -> bool:
-    """Return whether no gradients wait for those of further batches."""
+    """Return whether no accumulated gradients wait for further batches."""
     return getattr(runner.optim_wrapper, 'should_update', lambda: True)()
 
 
 class _Agreement:
-    """Lets ranks stop after the same step: each hears a step later what any of them was asked.
+    """Make ranks stop after the same step: each learns a step later of a signal to any of them.
 
-    The ranks talk on the CPU beside the training, so that none waits for its GPU, or for the
-    others at the step itself.
+    The ranks communicate on the CPU beside the training, so that no rank waits for its GPU, or
+    for the others during the step.
     """
 
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class _Agreement:
         self.told: tuple[torch.Tensor, Any] | None = None
 
     def of_all(self, asked: int) -> int:
-        """Return what was asked of any rank up to the step before."""
+        """Return the signal that any rank had received up to the step before."""
         heard = 0
         if self.told is not None:
             numbers, work = self.told
@@ -149,9 +149,9 @@ class _Agreement:
 def stopping_between_steps(hook: StopHook) -> Iterator[None]:
     """Turn the first Ctrl-C, SIGTERM or SIGUSR1 into a stop after the step.
 
-    A second one does what it did before: as a rule, it ends the program at once. With several
-    ranks it counts as the first one for some seconds, as launchers pass on to the ranks what these
-    have got themselves.
+    A second signal has its usual effect: as a rule, it ends the program at once. With several
+    ranks a signal within some seconds counts as the first one, because launchers pass on to the
+    ranks a signal that these have already received.
 
     Args:
         hook: A hook of the runner that is training.

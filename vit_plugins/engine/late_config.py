@@ -1,4 +1,4 @@
-"""A runner that writes its config when it begins, not when it is built."""
+"""A runner that writes its config when the run begins, not when the runner is built."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from ..fileio.terminal_filter import quieten
 
 
 class LateConfig:
-    """What is mixed into a runner: building it leaves the config in its work dir alone.
+    """Mixin for a runner: building the runner does not change the config in its work dir.
 
-    The host writes the config as soon as the runner is built. A run that then fails, because of
-    a metric or an optimizer, would leave a finished run beside the config of another one.
+    The host writes the config as soon as the runner is built. If that run then fails, because of
+    a metric or an optimizer, a finished run in the folder would be left with a foreign config.
     """
 
     _has_begun = False
@@ -37,7 +37,7 @@ class LateConfig:
         return logger
 
     def write_config(self) -> None:
-        """Write the config into the work dir, where training or testing begins."""
+        """Write the config into the work dir, when training or testing begins."""
         self._has_begun = True
         self.dump_config()
 

@@ -1,4 +1,4 @@
-"""From arguments to a runner, on any device: what the tools for training and testing share."""
+"""Build a runner from arguments, on any device; the training and testing tools share this."""
 
 import argparse
 import os
@@ -41,30 +41,30 @@ from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
 from .late_config import late_runner
 
-TRAINED_ANEW = ('head.',)  # what weights to train on from need not have
+TRAINED_ANEW = ('head.',)  # weights to start from may lack these
 
-# What every run of ours has, by their names among the default hooks.
+# The hooks of every run of ours, by their names among the default hooks.
 OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
 def read_config(
     args: argparse.Namespace, *, trained: bool = False, splits: Sequence[str] = SPLITS
 ) -> Config:
-    """Read the config, merge ``--cfg-options``, start the ranks and put in what else was named.
+    """Load the config, merge ``--cfg-options``, start the ranks and apply the other data options.
 
     Args:
         args: Arguments of a tool.
-        trained: Whether the config is that of a model trained already, whose head and
-            normalisation stay where ``--data`` names other images.
+        trained: Whether the config belongs to a trained model, whose head and normalisation stay
+            the same if ``--data`` names other images.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` the file of ``--data`` must have.
 
     Returns:
         The config.
 
     Raises:
-        SystemExit: In words, if there is no such config, an option would have no effect, or
-            ``--data`` or ``--fraction`` cannot be put into it.
-        ValueError: If a launcher is asked for that has no CPU form.
+        SystemExit: With a message, if there is no such config, an option would have no effect, or
+            ``--data`` or ``--fraction`` cannot be applied to it.
+        ValueError: If the launcher does not work on a CPU.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     options = args.cfg_options or {}
@@ -98,14 +98,14 @@ def put_in(
     Args:
         cfg: The config, changed in place.
         data: A name or a file; None changes nothing.
-        trained: Whether a trained model is to be tested, which must have as many classes.
+        trained: Whether a trained model will be tested, which must have as many classes.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` it must have.
 
     Returns:
         The same config.
 
     Raises:
-        ValueError: If it does not fit.
+        ValueError: If the dataset does not fit the config.
     """
     if data is None:
         return cfg
@@ -131,16 +131,16 @@ def _in_words(classes: int | None) -> str:
 
 
 def start_ranks(cfg: Config, launcher: str) -> None:
-    """Join the process group: NCCL on GPUs, gloo on a CPU, where the host can start none.
+    """Join the process group: NCCL on GPUs, gloo on a CPU, where the host cannot start one.
 
-    ``env_cfg.dist_cfg.timeout``, in seconds, is how long a rank waits for another on either.
+    In both, a rank waits for another for ``env_cfg.dist_cfg.timeout`` seconds at most.
 
     Args:
         cfg: The config; ``launcher`` and, on a CPU, ``model_wrapper_cfg`` are set.
         launcher: ``'none'`` for one process.
 
     Raises:
-        ValueError: If ``slurm`` or ``mpi`` is asked for without a GPU, or the timeout is no
+        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, or the timeout is not a
             number of seconds.
     """
     cfg.launcher = launcher
@@ -181,11 +181,11 @@ def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
 
 
 def end_ranks() -> None:
-    """Leave the process group together; without one, do nothing.
+    """Leave the process group together with the other ranks; without a group, do nothing.
 
-    A gloo thread that outlives the interpreter aborts a run that was a success (seen with torch
-    2.15). The pause lets threads drop what they hold: with torch 2.1 freeing a group joins a
-    thread that may still wait for the interpreter's lock, and hangs.
+    A gloo thread that outlives the interpreter aborts a successful run (seen with torch 2.15).
+    The pause gives threads time to release their locks: with torch 2.1 freeing a group joins a
+    thread that may still wait for the interpreter's lock, and then hangs.
     """
     if torch_dist.is_initialized():
         torch_dist.barrier()
@@ -194,12 +194,12 @@ def end_ranks() -> None:
 
 
 def set_work_dir(cfg: Config, args: argparse.Namespace, default: str) -> None:
-    """Choose the work dir: argument, then config, then a default.
+    """Set the work dir: from the argument, else from the config, else the default.
 
     Args:
         cfg: The config; edited.
         args: Arguments of a tool.
-        default: The folder if neither names one.
+        default: The folder to use if neither names one.
     """
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or default
 
@@ -210,19 +210,20 @@ def place_data(
     splits: Iterable[str],
     classes: Sequence[str] | None = None,
 ) -> Config:
-    """Point the config at a person's folder, or make sure that its own data are there.
+    """Set the user's folder in the config, or check that the config's own data are there.
 
     Args:
         cfg: The config.
         args: Arguments of a tool.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
-        classes: With a folder: what a trained model tells apart.
+        classes: With a folder: the classes of a trained model.
 
     Returns:
-        The config to go on with.
+        The new config.
 
     Raises:
-        SystemExit: With what to do, on every rank, if the data are absent or do not fit.
+        SystemExit: On every rank, if the data are absent or do not fit; the message says what
+            to do.
     """
     asked = FOLDER_SETTINGS & set(args.cfg_options or ())
     wanted = folder_options(args)
@@ -251,15 +252,15 @@ def place_data(
         raise SystemExit(f'{error}') from None
 
 
-# Options of the command line about a folder: the arguments of apply_data_root.
+# Command-line options about a folder, as arguments of apply_data_root.
 FOLDER_OPTIONS = ('balance', 'skip_unreadable', 'group_by', 'labels')
 
 
 def folder_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what the command line says about a folder, beside where it is.
+    """Return the command-line options about a folder, except its path.
 
     Args:
-        args: Arguments of a tool, which need not have them all.
+        args: Arguments of a tool; some may be absent.
     """
     values = {name: getattr(args, name, None) for name in FOLDER_OPTIONS}
     return {name: value for name, value in values.items() if value not in (None, False)}
@@ -272,11 +273,11 @@ def _flag(name: str) -> str:
 def set_loader_defaults(
     cfg: Config, splits: Iterable[str], pin_memory: bool = True, persistent_workers: bool = True
 ) -> None:
-    """Fill in what a config's dataloaders leave open, as far as the machine can use it.
+    """Set options that a config's dataloaders leave open, as far as the machine can use them.
 
     Args:
-        cfg: The config; its dataloaders are edited. What a dataloader says itself stays, unless
-            an argument here is False.
+        cfg: The config; its dataloaders are edited. An option that a dataloader sets itself
+            stays, unless the argument here is False.
         splits: Which of ``'train'``, ``'val'``, ``'test'``.
         pin_memory: False switches it off; it is off without a GPU anyway.
         persistent_workers: False switches it off; it is off without workers anyway.
@@ -288,7 +289,7 @@ def set_loader_defaults(
         loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
         loader.setdefault('pin_memory', get_device() != 'cpu')
         loader.setdefault('persistent_workers', True)
-        # memory of a GPU, where CachedImages may keep its images, cannot be pinned
+        # GPU memory, where CachedImages may keep its images, cannot be pinned
         loader.pin_memory &= pin_memory and not _is_on_gpu(loader.get('dataset', {}))
         loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
 
@@ -305,11 +306,11 @@ def default_hooks_of(cfg: Config) -> ConfigDict:
 
 
 def add_own_hooks(cfg: Config) -> None:
-    """Add the hooks of every run of ours that a config based on others does not name.
+    """Add the hooks of every run of ours that the config does not name.
 
     Args:
-        cfg: The config; ``default_hooks`` is edited. A name that is there stays as it is, also
-            with None, which switches the hook off.
+        cfg: The config; ``default_hooks`` is edited. A hook that the config names stays as it
+            is, also if it is None, which switches the hook off.
     """
     hooks = default_hooks_of(cfg)
     listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
@@ -320,7 +321,7 @@ def add_own_hooks(cfg: Config) -> None:
 
 
 def drop_hooks_that_are_off(cfg: Config) -> None:
-    """Remove default hooks that are None, which the host allows for names of its own only.
+    """Remove default hooks that are None; the host allows None only for its own hooks.
 
     Args:
         cfg: The complete config; ``default_hooks`` is edited.
@@ -336,7 +337,7 @@ def _is_on_gpu(dataset: dict) -> bool:
 
 
 def use_amp(cfg: Config) -> None:
-    """Train in mixed precision with what the device has.
+    """Set mixed precision in the form that the device supports.
 
     Args:
         cfg: The config; ``optim_wrapper`` is edited.
@@ -352,7 +353,7 @@ def use_amp(cfg: Config) -> None:
 
 
 def build_trainer(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
-    """Build the runner of a training whose schedules follow its length and its true batch size.
+    """Build the runner of a training; its schedules follow its length and true batch size.
 
     Args:
         cfg: The complete config.
@@ -360,17 +361,17 @@ def build_trainer(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = 
         quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Raises:
-        NoStepError: If the images fill no batch.
+        NoStepError: If the images do not fill a batch.
     """
     runner = build_runner(cfg, may_differ, quiet=quiet)
-    require_steps(runner.train_dataloader)  # schedules fail at none, in other words
+    require_steps(runner.train_dataloader)  # before the schedules, whose error is less clear
     follow_training(runner)
     count_accumulation(runner)
     return runner
 
 
 def count_accumulation(runner: Runner) -> None:
-    """Count the batches whose gradients are added up in ``auto_scale_lr``.
+    """Include accumulated batches in the batch size of ``auto_scale_lr``.
 
     Args:
         runner: A runner that is not yet training.
@@ -380,13 +381,13 @@ def count_accumulation(runner: Runner) -> None:
         counts = runner.optim_wrapper.get('accumulative_counts', 1)
     if settings and settings.get('enable') and counts > 1:
         runner.logger.info(f'{counts} batches make one step: the learning rate counts all of them')
-        # the host divides by it the batch size of all ranks
+        # the host divides the batch size of all ranks by it
         base = settings['base_batch_size'] / counts
         runner.auto_scale_lr = {**settings, 'base_batch_size': base}
 
 
 def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
-    """Build the runner a config asks for; weights that do not fit the model stop it.
+    """Build the runner of a config; it stops if weights do not fit the model.
 
     Args:
         cfg: The complete config.

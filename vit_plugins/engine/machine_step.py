@@ -1,4 +1,4 @@
-"""What a machine can train in the time that there is."""
+"""Choose settings that a machine can train in the available time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..config_edits.walking import image_size, preprocessor_of
 
 WARM = 2  # training steps that are not measured, as the first are slow
 MEASURED = 3
-ON_CPU = 16  # images of a measured step: a few more take longer in proportion
+ON_CPU = 16  # images of a measured step: more images take longer in proportion
 
 
 def largest_step(
@@ -27,15 +27,15 @@ def largest_step(
     epochs_of: Callable[[Mapping[str, Any]], float],
     least_epochs: int,
 ) -> tuple[dict[str, Any], float]:
-    """Return the slowest of some settings at which a training sees its images often enough.
+    """Return the slowest settings with which a training sees its images often enough.
 
-    The first is returned where all are too slow, and none is tried after one that is. On several
-    ranks the first decides for all.
+    If all settings are too slow, the first is returned. Settings after one that is too slow are
+    not tried. On several ranks the first rank decides for all.
 
     Args:
         steps: Settings of a recipe, from the fastest to the slowest.
         epochs_of: Returns how often a training with such settings sees each image.
-        least_epochs: How often it is to see them.
+        least_epochs: How often it must see them.
 
     Returns:
         The settings and their number of epochs.
@@ -55,11 +55,11 @@ def largest_step(
 def seconds_of_step(cfg: Config, batch_size: int) -> float:
     """Measure how long the backbone takes for a training step, without the optimizer.
 
-    A CPU measures a part of the batch, so that no machine spends more than seconds on it.
+    A CPU measures a smaller batch, so that this takes only seconds on any machine.
 
     Args:
         cfg: The config of a classifier.
-        batch_size: Images of the step.
+        batch_size: Number of images in the step.
     """
     side = image_size(cfg)
     height, width = (side, side) if isinstance(side, int) else side

@@ -1,4 +1,4 @@
-"""What hooks have in common that measure a model now and then and keep the history."""
+"""The base of hooks that measure a model regularly and keep the history."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Point = dict[str, Any]
 
 
 class MeasuringHook(Hook):
-    """Measure a model before training and every few epochs; keep, log and plot what is found.
+    """Measure a model before training and every few epochs; keep, log and plot the results.
 
-    The points live in the runner's message hub, hence in every checkpoint: a resumed run goes on
-    with them, without those of epochs that a crash took back. They are written to
-    ``<name>.json`` in the work dir after each measurement, and plotted into ``<name>.png`` in the
-    end. A subclass sets ``name`` and writes :meth:`measure` and :meth:`scalars`.
+    The points are in the runner's message hub, and so in every checkpoint: a resumed run goes on
+    with them, without the epochs that were lost in a crash. They are written to
+    ``<name>.json`` in the work dir after each measurement, and plotted into ``<name>.png`` at the
+    end. A subclass sets ``name`` and defines :meth:`measure` and :meth:`scalars`.
 
     Args:
         interval: Epochs, or iterations, between two measurements. The first and the last state
@@ -55,7 +55,7 @@ class MeasuringHook(Hook):
         return f'{type(self).__name__}(interval={self.interval}, by_epoch={self.by_epoch})'
 
     def measure(self, runner: Runner, model: BaseModel) -> Point:
-        """Return what is found now: lists and numbers, as JSON holds them.
+        """Return the present measurement: lists and numbers that JSON can hold.
 
         Args:
             runner: The runner.
@@ -152,7 +152,7 @@ class ValidationImages:
     """A few validation images, the same at each measurement, spread over their dataset.
 
     Args:
-        number: How many.
+        number: Number of images.
 
     Raises:
         ValueError: If ``number`` is not positive.

@@ -1,4 +1,4 @@
-"""How much memory a training step will take, before there is one."""
+"""Forecast how much memory a training step will take."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from ..config_edits.walking import image_size
 from ..weights.bare_model import bare_model
 
-IMAGES = 2  # that are sent through: one is too few for batch norm
-NUMBERS = 3  # beside each trained weight: its gradient and the two averages of Adam
+IMAGES = 2  # sent through the network: one is too few for batch norm
+NUMBERS = 3  # besides each trained weight: its gradient and the two averages of Adam
 
 
 def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
@@ -23,7 +23,7 @@ def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
 
     Args:
         call: The forward pass, on any device.
-        module: Its parameters are not counted.
+        module: A module whose parameters are not counted.
     """
     parameters = module.parameters() if module is not None else ()
     known = {p.untyped_storage()._cdata for p in parameters}
@@ -43,12 +43,12 @@ def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
 def activation_bytes(backbone: nn.Module, height: int, width: int) -> int:
     """Return the bytes that a backbone keeps of one image for the backward pass.
 
-    A copy is shown two black images, so that neither the backbone nor random streams change.
+    A copy encodes two black images, so that neither the backbone nor random streams change.
 
     Args:
         backbone: The backbone, on any device.
-        height: Of the image.
-        width: Of the image.
+        height: Height of the image.
+        width: Width of the image.
     """
     copy = deepcopy(backbone)
     copy.train()
@@ -61,15 +61,15 @@ def activation_bytes(backbone: nn.Module, height: int, width: int) -> int:
 def step_bytes(runner: Runner) -> int | None:
     """Forecast the memory of a training step: weights, gradients, optimizer and activations.
 
-    In 32 bits, of the backbone; the head, the images that are loaded and the program itself come
-    on top, mixed precision takes less.
+    The numbers are for the backbone in 32 bits. The head, the loaded images and the program
+    itself come on top; mixed precision takes less.
 
     Args:
         runner: The runner of a training.
 
     Returns:
-        Bytes on each device; None of a model without a backbone, a frozen one, of images whose
-        size the config does not tell, or of a backbone that two black images cannot be shown.
+        Bytes on each device; None for a model without a backbone or with a frozen one, if the
+        config does not give the image size, or if the backbone cannot encode two black images.
     """
     model = bare_model(runner.model)
     backbone = getattr(model, 'backbone', None)
@@ -83,7 +83,7 @@ def step_bytes(runner: Runner) -> int | None:
     height, width = (size, size) if isinstance(size, int) else size
     try:
         activations = activation_bytes(backbone, height, width)
-    except Exception:  # of any backbone, of any kind: a forecast ends no training
+    except Exception:  # any error of any backbone: a forecast must not end a training
         return None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     return weights + NUMBERS * sum(_trained(model)) + batch_size * activations

@@ -1,4 +1,4 @@
-"""``--check``: does this config train on this machine?"""
+"""Check that a config trains on this machine: ``--check``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OneStepHook(Hook):
         data_batch: dict[str, Any] | None = None,
         outputs: dict[str, Tensor] | None = None,
     ) -> None:
-        """Keep what came out, validate, and leave the loop.
+        """Keep the results, validate, and leave the loop.
 
         Args:
             runner: The runner.
@@ -68,16 +68,16 @@ class OneStepHook(Hook):
         loop.run_iter(0, batch)
         try:
             metrics = evaluate_sample(loop.evaluator, sampled_images(loop.dataloader))
-        except UnscoredSampleError as error:  # as of a query without an answer among so few
+        except UnscoredSampleError as error:  # for example a query without an answer
             return f'a batch cannot be scored ({error})'
         return 'one batch: ' + '  '.join(f'{name} {value:.4g}' for name, value in metrics.items())
 
 
 def check_job(cfg: Config) -> str:
-    """Build all that a config names, train one step, validate a random batch, keep nothing.
+    """Check a config: build all its components, train one step, validate a random batch.
 
     Args:
-        cfg: A complete config; its work dir is not touched.
+        cfg: A complete config; nothing is kept, and its work dir is not touched.
 
     Returns:
         A summary in a few lines.

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader
 def sample_indices(size: int, count: int, seed: int) -> list[int]:
     """Sample pairs of neighbours anywhere in a dataset.
 
-    Most datasets list their images class by class: the first images are of one class. Neighbours
-    mostly share a class, which a retrieval metric needs.
+    Most datasets list their images class by class, so the first images are all of one class.
+    Neighbours mostly share a class, which a retrieval metric needs.
 
     Args:
         size: Number of images in the dataset.
@@ -38,8 +38,8 @@ def sample_indices(size: int, count: int, seed: int) -> list[int]:
 def rank_share(indices: list[int], rank: int, ranks: int) -> list[int]:
     """Return the part of a sample that a rank scores.
 
-    Parts are disjoint and of one size, as the host's metrics merge them in turns. If there are
-    fewer images than ranks, some ranks score the same one.
+    The parts are disjoint and of equal size, because the host's metrics merge them in turns. If
+    there are fewer images than ranks, some ranks score the same image.
 
     Args:
         indices: The sample, the same on all ranks.
@@ -54,10 +54,10 @@ def rank_share(indices: list[int], rank: int, ranks: int) -> list[int]:
 
 
 def sample_batch(loader: DataLoader, seed: int) -> Any:
-    """Load this rank's batch of a sample that is drawn once for all ranks.
+    """Load this rank's batch of a sample that is chosen once for all ranks.
 
     Args:
-        loader: A dataloader whose dataset is fetched from by an index.
+        loader: A dataloader whose dataset can be indexed.
         seed: The seed; that of rank 0 is used.
     """
     drawn = [sample_indices(len(loader.dataset), _sample_size(loader), seed)]
@@ -76,17 +76,18 @@ class UnscoredSampleError(ValueError):
 
 
 def evaluate_sample(evaluator: Evaluator, size: int) -> dict[str, float]:
-    """Score what an evaluator has processed of a sample, the same outcome on all ranks.
+    """Compute the scores of a processed sample, with the same outcome on all ranks.
 
-    The host's metrics compute on rank 0 while the others wait for what it sends. An error there
-    must not keep rank 0 from sending, so it is sent in its turn.
+    The host's metrics compute on rank 0 while the others wait for the result. An error there
+    must not keep rank 0 from sending, so the error is sent instead.
 
     Args:
         evaluator: The evaluator.
         size: Number of images of the sample, of all ranks.
 
     Raises:
-        UnscoredSampleError: If a metric raises a ``ValueError``, as of a query without an answer.
+        UnscoredSampleError: If a metric raises a ``ValueError``, such as for a query without an
+            answer.
     """
     with _noted_errors(evaluator.metrics) as errors:
         found = evaluator.evaluate(size)
@@ -132,7 +133,7 @@ def _host_metrics(metrics: Iterable[Any]) -> Iterator[BaseMetric]:
 
 @torch.no_grad()
 def sample_metrics(runner: Runner) -> dict[str, float]:
-    """Score the model as it is on a random sample, beside all hooks.
+    """Score the present model on a random sample, without running hooks.
 
     Args:
         runner: A runner whose validation loop is built.
@@ -159,7 +160,7 @@ def sampled_images(loader: DataLoader) -> int:
     """Return how many different images the ranks score together.
 
     Args:
-        loader: The dataloader that they are sampled from.
+        loader: The dataloader from which they are sampled.
     """
     size, ranks = min(len(loader.dataset), _sample_size(loader)), get_world_size()
     return size // ranks * ranks or size

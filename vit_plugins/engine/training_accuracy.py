@@ -1,4 +1,4 @@
-"""How well a model knows the images that it was trained on."""
+"""Measure the accuracy of a model on its training images."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from mmengine.runner import Runner
 
 from ..config_edits.walking import uncached_dataset
 
-SAMPLE = 500  # training images that are looked at
+SAMPLE = 500  # number of training images that are scored
 
 
 def training_accuracy(runner: Runner) -> float | None:
-    """Return the share of training images, without augmentation, that is right, in percent.
+    """Return the accuracy on training images, without augmentation, in percent.
 
     Args:
         runner: The runner of a training of one process.
 
     Returns:
-        The share; None if the datasets have no pipeline that could be exchanged. A loop that
-        has it of all images says so by ``train_accuracy``.
+        The accuracy; None if the datasets have no pipeline that could be exchanged. A loop that
+        knows the accuracy on all images gives it as ``train_accuracy``.
     """
     known = getattr(runner.train_loop, 'train_accuracy', None)
     if known is not None:

@@ -1,4 +1,4 @@
-"""What a training says before its first step."""
+"""Describe a training before its first step."""
 
 from __future__ import annotations
 

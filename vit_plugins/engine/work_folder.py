@@ -1,4 +1,4 @@
-"""Whose a work dir is: what was trained there, and whether a run trains there now."""
+"""Find which run a work dir belongs to, and whether that run is training now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OF_A_RUN = re.compile(r'(?:epoch|iter)_\d+\.pth|best_.+\.pth')
 
 
 class WorkFolderError(ValueError):
-    """A run may not be put into this folder; the message says why and what to do."""
+    """A run may not use this folder; the message says why and what to do."""
 
 
 def planned_classes(cfg: Config) -> list[str] | None:
@@ -43,7 +43,7 @@ def planned_classes(cfg: Config) -> list[str] | None:
 
 
 def numbered_folders(first: str) -> Iterator[str]:
-    """Return a default work dir and those that stand in for it: ``x``, ``x_2``, ``x_3``, ...
+    """Yield a default work dir and its replacements: ``x``, ``x_2``, ``x_3``, ...
 
     Args:
         first: The default.
@@ -61,18 +61,18 @@ def folder_to_resume(
     classes: Sequence[str] | None,
     dataset: dict | None = None,
 ) -> str:
-    """Choose the default work dir whose run ``--resume`` goes on with.
+    """Return the default work dir whose run ``--resume`` continues.
 
     Args:
         first: The default work dir.
-        checkpoint: ``'auto'``, or the file to go on from.
-        classes: What will be trained on, if known.
-        dataset: The config of the training images, if the default does not say all of it, as
-            where it holds the name of a file but not the folder of that file.
+        checkpoint: ``'auto'``, or the file to continue from.
+        classes: The classes to train on, if known.
+        dataset: The config of the training images, if the default's name does not identify them,
+            for example if it has the name of a file but not the folder of that file.
 
     Returns:
-        The folder that holds the file, if that is one of the default's; for ``'auto'`` the one
-        where a run of the same classes, and of that dataset, began last; otherwise the default.
+        The folder of the file, if that folder is the default or a replacement; for ``'auto'`` the
+        folder of the latest run with the same classes and that dataset; otherwise the default.
 
     Raises:
         WorkFolderError: For ``'auto'``, if all runs there had another dataset.
@@ -109,18 +109,18 @@ def _had_other_data(folder: str, dataset: dict) -> bool:
 
 @contextlib.contextmanager
 def claimed_work_dir(cfg: Config, numbered: bool = False) -> Iterator[None]:
-    """Lock the work dir of a config for one run, so that no other run is lost by it.
+    """Lock the work dir of a config for one run, so that it destroys no other run.
 
-    A run goes on in its own folder, or begins in one where no run trains now, none was finished
-    and none of other classes was begun. The lock is the operating system's and ends with the
-    process, however that ends; dataloader workers do not hold it.
+    A run continues in its own folder, or starts in a folder where no run trains now, no run has
+    finished and no run on other classes has started. It is a lock of the operating system, which
+    ends with the process in any case; dataloader workers do not hold it.
 
     Args:
-        cfg: The config of the training, all of it; ``work_dir`` is set.
-        numbered: Whether nobody chose the work dir, so that the next free number may be taken.
+        cfg: The complete config of the training; ``work_dir`` is set.
+        numbered: Whether the work dir is the default, so that the next free number may be used.
 
     Raises:
-        WorkFolderError: On every rank, if the run may not be put there.
+        WorkFolderError: On every rank, if the run may not use the folder.
     """
     lock, trouble = None, None
     if is_main_process():
@@ -192,7 +192,7 @@ def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> st
 
 
 def _set_aside(folder: str) -> None:
-    """Move the checkpoints of a run that is begun anew, so that none passes for one of the new."""
+    """Move old checkpoints away when a run starts anew, so that none is taken for a new one."""
     found = [path for path in Path(folder).glob('*.pth') if OF_A_RUN.fullmatch(path.name)]
     if not found:
         return
@@ -208,14 +208,14 @@ def _set_aside(folder: str) -> None:
 
 
 def run_on_other_classes(folder: str, classes: Sequence[str] | None) -> str | None:
-    """Return, as the end of a sentence, that a folder holds weights of a run on other classes.
+    """Return an objection, as the end of a sentence, to weights of a run on other classes.
 
     Args:
         folder: A work dir.
-        classes: What will be trained on, if known.
+        classes: The classes to train on, if known.
 
     Returns:
-        None if it holds no weights, or those of the same or of unknown classes.
+        None if the folder holds no weights, or weights of the same or of unknown classes.
     """
     record = read_record(folder)
     if record is None or not any(Path(folder).glob('*.pth')):
@@ -225,13 +225,13 @@ def run_on_other_classes(folder: str, classes: Sequence[str] | None) -> str | No
 
 
 def _lock(folder: str) -> int | None:
-    """Lock a folder, which is made if absent; None if another process holds it."""
+    """Lock a folder, which is made if absent; return None if another process holds the lock."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         file = os.open(Path(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise WorkFolderError(f'{folder} cannot be written to ({error.strerror})') from None
-    # Not inherited by workers, which outlive a killed run by seconds.
+    # Workers do not inherit it, because they outlive a killed run by seconds.
     if not acquire(file, folder, advice='start no other run there'):
         os.close(file)
         return None

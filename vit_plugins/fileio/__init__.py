@@ -1,4 +1,4 @@
-"""Files that are written whole, locked, and named in any alphabet."""
+"""Write complete files, lock them, and print names in any alphabet."""
 
 from .atomic_backend import AtomicLocalBackend
 

@@ -1,4 +1,4 @@
-"""Arrays of numpy out of files that may come from anyone: data only, no larger than the file."""
+"""Load numpy arrays from untrusted files: only data, and no more than the file can hold."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 
 from .documented_errors import documented_errors
 
-# What deflate may shrink weights or features by; zeros alone reach 1,032.
+# How much deflate may shrink weights or features; only zeros reach 1,032.
 MOST_RATIO = 64
-SPARE = 1 << 20  # bytes that a file of any size may unpack to
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy's; the others unpack all at once
+SPARE = 1 << 20  # a file of any size may unpack to this many bytes
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy's; others unpack all at once
 BLOCK = 1 << 20
 
 
 class ArrayFileError(ValueError):
-    """A file of arrays is damaged, asks for more memory than it fills, or holds objects."""
+    """A file of arrays is damaged, asks for more memory than its size, or holds objects."""
 
 
 def read_npy(path: str | Path) -> np.ndarray:
-    """Read an ``.npy`` file.
+    """Load an ``.npy`` file.
 
-    ``numpy.load`` makes an array of the size in the header before it reads on, so that a file of
-    a hundred bytes can ask for terabytes. Here the size is compared with the file first.
+    ``numpy.load`` allocates an array of the size in the header before it reads the data, so a
+    file of a hundred bytes can ask for terabytes. Here the size is compared with the file first.
 
     Args:
         path: The file.
@@ -43,17 +43,17 @@ def read_npy(path: str | Path) -> np.ndarray:
 
 
 def read_npz(path: str | Path, most_ratio: float = MOST_RATIO) -> dict[str, np.ndarray]:
-    """Read all arrays of an ``.npz`` file.
+    """Load all arrays of an ``.npz`` file.
 
     Args:
         path: The file.
-        most_ratio: How many times as large as the file its content may be.
+        most_ratio: How many times larger than the file its content may be.
 
     Returns:
         Name and array of each member.
 
     Raises:
-        ArrayFileError: If it is damaged, is packed more tightly, or holds objects.
+        ArrayFileError: If it is damaged, is compressed more than this, or holds objects.
         OSError: If it cannot be read.
     """
     most = Path(path).stat().st_size * most_ratio + SPARE
@@ -74,14 +74,14 @@ def read_npz(path: str | Path, most_ratio: float = MOST_RATIO) -> dict[str, np.n
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytearray:
-    """Read a member by blocks, so that no more is unpacked than the size that it states."""
+    """Load a member in blocks, so that no more is unpacked than its stated size."""
     if member.compress_type not in PACKINGS:
         raise ArrayFileError(
             f'{member.filename} is packed by method {member.compress_type}; 0 (stored) and 8 '
             '(deflated) are read'
         )
     content = bytearray()
-    with archive.open(member) as file:  # compares the checksum at the end
+    with archive.open(member) as file:  # checks the checksum at the end
         while block := file.read(BLOCK):
             content += block
     return content
@@ -114,4 +114,4 @@ def _read_array(file: BinaryIO, size: int) -> np.ndarray:
         )
     flat = np.frombuffer(file.read(left), dtype, count) if left else np.empty(0, dtype)
     array = flat.reshape(shape, order='F' if is_fortran else 'C')
-    return array.copy(order='K')  # may be written to, as what numpy.load returns
+    return array.copy(order='K')  # writable, like the arrays of numpy.load

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, whenever the process dies."""
+"""Write files that are either complete or absent, whenever the process dies."""
 
 import contextlib
 import errno
@@ -17,29 +17,29 @@ from mmengine.fileio import LocalBackend, register_backend
 PARTIAL_SUFFIX = '.partial'
 PARTIAL = re.compile(r'.+\.(?P<host>[\w-]+)\.(?P<process>\d+)\.[0-9a-f]{8}\.partial')
 DAY = 24 * 3600
-CAN_ASK = os.name == 'posix'  # whether a process runs; on Windows os.kill would end it
+CAN_ASK = os.name == 'posix'  # whether os.kill can test for a process; Windows ends it
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FullDiskError(OSError):
-    """A file could not be written for want of room; nothing of it is left."""
+    """A file could not be written because the disk is full; nothing of it is left."""
 
 
 class AtomicLocalBackend(LocalBackend):
-    """Local storage whose files appear under their name only once complete.
+    """Local storage whose files appear under their name only when they are complete.
 
-    The host's backend writes in place, so a run killed while it saves leaves a truncated
-    checkpoint under the newest name. Here the bytes go to a temporary name that no other process
-    has, are forced to the disk, and take the name in one step, which is forced to the disk, too.
-    Chosen by ``backend_args=dict(backend='atomic')``.
+    The host's backend writes in place, so a run that is killed while it saves leaves a truncated
+    checkpoint under the newest name. Here the bytes are written under a temporary name that no
+    other process uses and are forced to the disk. Then the file is renamed in one step, which is
+    forced to the disk, too. Set ``backend_args=dict(backend='atomic')`` to use it.
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes; readers see the old file or the new one, never a part.
+        """Write bytes; readers see the old file or the new one, never an incomplete one.
 
         Args:
-            obj: What to write.
-            filepath: Where; missing folders are made.
+            obj: The bytes to write.
+            filepath: The file; missing folders are made.
 
         Raises:
             FullDiskError: If the disk is full: which file, how much it needs and how much is free.
@@ -53,13 +53,13 @@ class AtomicLocalBackend(LocalBackend):
 
 @contextlib.contextmanager
 def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
-    """Write a file that takes its name, and the place of what has it, once it is complete.
+    """Write a file that gets its name, and replaces an old file, only when it is complete.
 
     A link of that name is replaced, too, and not followed.
 
     Args:
-        path: Where, in a folder that there is.
-        needed: Bytes, for the message; None if they are not known.
+        path: The file, in an existing folder.
+        needed: The size in bytes, for the message; None if it is not known.
 
     Yields:
         The file to write to.
@@ -85,21 +85,21 @@ def whole_file(path: Path, needed: int | None = None) -> Iterator[BinaryIO]:
 
 
 def partial_suffix() -> str:
-    """Return an end for the name of an unfinished file, which no other process has."""
+    """Return a suffix for an unfinished file that no other process uses."""
     host = re.sub(r'[^\w-]', '-', socket.gethostname())
     return f'.{host}.{os.getpid()}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}'
 
 
 def abandoned_files(folder: str | Path, pattern: str) -> Iterator[Path]:
-    """Yield the unfinished files that nobody will finish.
+    """Yield the unfinished files that no process will finish.
 
     Args:
-        folder: Where they lie.
-        pattern: Of the names that the finished ones have, as ``'*.pth'``.
+        folder: The folder of these files.
+        pattern: The pattern of the finished names, such as ``'*.pth'``.
 
     Yields:
-        Those of processes of this machine that have ended; those of other machines, and of
-        former versions, after a day.
+        Files of ended processes on this machine; files of other machines, and of earlier
+        versions of this package, after a day.
     """
     for partial in Path(folder).glob(f'{pattern}*{PARTIAL_SUFFIX}'):
         match = PARTIAL.fullmatch(partial.name)
@@ -115,16 +115,16 @@ def abandoned_files(folder: str | Path, pattern: str) -> Iterator[Path]:
 
 def _runs(process: int) -> bool:
     try:
-        os.kill(process, 0)  # no signal: only looks
+        os.kill(process, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
-        return True  # of somebody else
-    return process != os.getpid()  # one of this number in another life: it writes nothing now
+        return True  # it belongs to another user
+    return process != os.getpid()  # an earlier process had the same number
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names in a folder to the disk, where the system can.
+    """Force the names in a folder to the disk, if the system can.
 
     Args:
         folder: The folder.

@@ -1,4 +1,4 @@
-"""Where this package keeps what it can compute again."""
+"""Find the folder for files that this package can compute again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder(kind: str) -> Path:
-    """Return the folder for one kind of files within the user's cache; it need not be there.
+    """Return the folder for one type of files in the user's cache; it may not exist yet.
 
     Args:
         kind: The name of the folder.

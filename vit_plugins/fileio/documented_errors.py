@@ -1,4 +1,4 @@
-"""One place that keeps what a reader raises to the kinds that its documentation names."""
+"""Limit the errors of a reader to those that its documentation names."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from contextlib import contextmanager
 def documented_errors(
     *documented: type[Exception], otherwise: Callable[[str], Exception]
 ) -> Iterator[None]:
-    """Let the documented errors of a reader pass and turn all others into one of them.
+    """Pass on the documented errors of a reader and turn all others into one of them.
 
-    The parsers below a reader raise dozens of kinds at a damaged or crafted file, most of them in
-    no document: KeyError, struct.error, RecursionError, MemoryError and more.
+    For a damaged or crafted file, the parsers that a reader uses raise dozens of error types,
+    most of them undocumented: KeyError, struct.error, RecursionError, MemoryError and more.
 
     Args:
-        documented: The kinds that pass as they are.
-        otherwise: Makes the error to raise in the place of another one, given its kind and text.
+        documented: The error types that pass unchanged.
+        otherwise: Makes the error that replaces another one, from its type and text.
     """
     try:
         yield
-    except RecursionError as error:  # a RuntimeError, which may be a documented kind
+    except RecursionError as error:  # a RuntimeError, which may be documented
         raise otherwise('it is nested too deeply') from error
     except documented:
         raise

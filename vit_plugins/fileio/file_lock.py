@@ -1,4 +1,4 @@
-"""Locks on files, as far as the system has them."""
+"""Lock files, as far as the system supports it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ def acquire(
     inherited: bool = False,
     advice: str | None = None,
 ) -> bool:
-    """Lock an open file, and go on without a lock where there is none to be had.
+    """Lock an open file; if the system has no locks, go on without one.
 
-    The lock is the operating system's and ends when the file is closed, which the end of the
-    process does however it comes.
+    It is a lock of the operating system and ends when the file is closed. The end of the process
+    closes the file in any case.
 
     Args:
-        file: The file's number, open for reading and writing.
-        name: What a message calls it.
-        wait: Whether to wait for a process that holds it.
-        shared: Whether others may hold it too, if they share it.
-        inherited: Whether child processes that the file is passed on to keep it locked. If not,
-            two locks within one process do not notice each other.
-        advice: What to log where the system or the file system has no locks; None logs nothing.
+        file: The file descriptor, open for reading and writing.
+        name: The name of the file in messages.
+        wait: Whether to wait for a process that holds the lock.
+        shared: Whether other processes may hold the lock as well, if they share it.
+        inherited: Whether child processes that inherit the file keep it locked. If not, two locks
+            within one process do not exclude each other.
+        advice: The text to log if the system or the file system has no locks; None logs nothing.
 
     Returns:
-        False if another process holds the lock; True otherwise, also where there are no locks.
+        False if another process holds the lock; True otherwise, also if there are no locks.
     """
     if fcntl is None:
         return _go_on(name, 'this system has no locks', advice)
@@ -43,7 +43,7 @@ def acquire(
     try:
         lock(file, flags if wait else flags | fcntl.LOCK_NB)
     except OSError as error:
-        # Systems differ in which of the two says that the lock is taken.
+        # Which of the two errors means that the lock is taken depends on the system.
         if not wait and isinstance(error, BlockingIOError | PermissionError):
             return False
         return _go_on(name, error.strerror, advice)

@@ -1,7 +1,7 @@
-"""Names of files and classes as text that terminals, tables and pages can show.
+"""Convert names of files and classes to text that terminals, tables and pages can show.
 
-A file name on Linux is bytes. Python keeps those that are not UTF-8 as lone surrogates, which no
-encoding writes; and names may hold control characters, which terminals obey.
+A file name on Linux consists of bytes. Python keeps bytes that are not UTF-8 as lone surrogates,
+which no encoding can write. Names may also hold control characters, which terminals obey.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def printable(text: str) -> str:
 
 
 def printable_lines(lines: Iterable[str]) -> list[str]:
-    """Return each line as :func:`printable` does.
+    """Return each line in the form of :func:`printable`.
 
     Args:
-        lines: Texts that end no line within.
+        lines: Texts without line breaks.
     """
     return [printable(line) for line in lines]
 
@@ -49,7 +49,7 @@ def spreadsheet_cell(text: str) -> str:
     """Return a text that spreadsheet programs do not run as a formula.
 
     Args:
-        text: Of a cell.
+        text: The text of a cell.
 
     Examples:
         >>> spreadsheet_cell('=1+1'), spreadsheet_cell('-1')
@@ -72,7 +72,7 @@ def spreadsheet_path(path: str) -> str:
 
 
 def write_any_character(*streams: TextIO) -> None:
-    """Set streams to escape what their encoding lacks, where they would raise an error.
+    """Set streams to escape characters that their encoding lacks, instead of raising an error.
 
     Args:
         *streams: Default: stdout and stderr.
@@ -83,7 +83,7 @@ def write_any_character(*streams: TextIO) -> None:
 
 
 def log_line(text: str) -> None:
-    """Log a line that may name people's files and classes, whatever the console can show.
+    """Log a line with names of files and classes, also if the console cannot show them.
 
     Args:
         text: The line.

@@ -1,4 +1,4 @@
-"""A progress bar for whoever watches."""
+"""Show a progress bar on a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable
 
 
 def tracked(found: Iterable, total: int, title: str, progress: bool | None = None) -> Iterable:
-    """Show a progress bar on stderr while items pass.
+    """Yield items and show a progress bar on stderr.
 
     Args:
-        found: What to go through.
-        total: How many there are.
-        title: What is being done.
-        progress: Whether to show it. Default: if a person watches.
+        found: The items.
+        total: Number of items.
+        title: The text of the bar.
+        progress: Whether to show the bar. Default: only on a terminal.
     """
     if not (sys.stderr.isatty() if progress is None else progress) or not total:
         return found

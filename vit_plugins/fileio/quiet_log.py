@@ -1,4 +1,4 @@
-"""Silence for what a program only tries."""
+"""Keep trial runs out of the log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def without_information() -> Iterator[None]:
-    """Log warnings and errors only, as long as a model is built or read on trial."""
+    """Log only warnings and errors while a model is built or read on trial."""
     before = logging.root.manager.disable
     logging.disable(max(before, logging.INFO))
     try:

@@ -1,4 +1,4 @@
-"""Rows as CSV or JSON, whole at any moment."""
+"""Write rows as CSV or JSON; the file is complete at any moment."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .printable_text import spreadsheet_cell
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows; spreadsheet programs run none of the cells.
+    """Write rows in a form in which spreadsheet programs do not run any cell.
 
     Args:
-        path: A file that ends in ``.csv`` or ``.json``.
-        rows: At least one; all have the keys of the first.
+        path: A file with the suffix ``.csv`` or ``.json``.
+        rows: At least one row; all have the keys of the first.
 
     Raises:
-        ValueError: If the file ends otherwise.
+        ValueError: If the file has another suffix.
     """
     path = Path(path)
     kind = path.suffix.lower()

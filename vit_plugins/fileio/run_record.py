@@ -1,4 +1,4 @@
-"""What a training writes down about itself in its work dir."""
+"""Write and load the record of a training in its work dir."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ RECORD = 'run.json'
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run wrote down about itself in its work dir.
+    """The record of a run in its work dir.
 
     Attributes:
-        config: The name of its config, a file of the same folder.
-        classes: The classes it is trained on, None if its dataset does not name them.
-        finished: Whether it came to its end.
-        command: The line of a shell that started it; empty if it is not known.
-        device: What it ran on, in words.
-        versions: Of the packages that its numbers depend on, by name.
+        config: The name of its config, a file in the same folder.
+        classes: The classes that it is trained on; None if its dataset does not name them.
+        finished: Whether the run has ended.
+        command: The shell command that started it; empty if it is not known.
+        device: The device that it ran on, in words.
+        versions: The versions of the packages that its numbers depend on, by name.
     """
 
     config: str
@@ -31,13 +31,14 @@ class RunRecord:
 
 
 def read_record(folder: str | Path) -> RunRecord | None:
-    """Read what the run in a folder wrote down.
+    """Load the record of the run in a folder.
 
     Args:
         folder: A work dir.
 
     Returns:
-        The record; None if there is none that can be read, as in work dirs of the host's tools.
+        The record; None if there is none that can be read, such as in work dirs of the host's
+        tools.
     """
     known = {entry.name for entry in fields(RunRecord)}
     try:
@@ -48,11 +49,11 @@ def read_record(folder: str | Path) -> RunRecord | None:
 
 
 def write_record(folder: str | Path, record: RunRecord) -> None:
-    """Write a record, whole at any moment.
+    """Write a record; the file is complete at any moment.
 
     Args:
         folder: A work dir.
-        record: What to write.
+        record: The record to write.
     """
     part = Path(folder, f'{RECORD}.part')
     part.write_text(json.dumps(asdict(record), indent=1), encoding='utf-8')

@@ -1,4 +1,4 @@
-"""Keep what fills a terminal for screens, and is read afterwards if at all, in the log file."""
+"""Keep long output off the terminal; it goes to the log file only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import re
 
 MOST_LINES = 12
-# Single lines that come by the hundred, and what the host says of its own inner life.
+# Single lines that come by the hundred, and messages of the host about its internals.
 FILE_ONLY = re.compile(
     r'paramwise_options --|Hooks will be executed|Because batch augmentations are enabled'
     r'|Distributed training is not used, all SyncBatchNorm|"?\w+Backend"? is the alias of'
@@ -15,13 +15,13 @@ FILE_ONLY = re.compile(
 
 
 class TerminalFilter(logging.Filter):
-    """Pass what a person watching reads: warnings, progress, scores; all is in the log file."""
+    """Pass what users read on a terminal: warnings, progress, scores. The log file has all."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is shown.
+        """Return whether to show a record.
 
         Args:
-            record: The record. One with ``shown=True`` is shown in any case.
+            record: The record; a record with ``shown=True`` is always shown.
         """
         if getattr(record, 'shown', False):
             return True
@@ -32,7 +32,7 @@ class TerminalFilter(logging.Filter):
 
 
 def quieten(logger: logging.Logger) -> None:
-    """Filter what a logger writes to terminals; its files hold all.
+    """Filter the output of a logger to terminals; its files get everything.
 
     Args:
         logger: The logger.

@@ -1,4 +1,4 @@
-"""JSON and YAML that may come from anyone: of bounded depth, and no longer than they look."""
+"""Load untrusted JSON and YAML files, with limits on their depth and on repeated content."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ MOST_NODES = 100_000
 
 
 class DocumentError(ValueError):
-    """A file is no JSON or YAML, or is nested or repeated beyond measure."""
+    """A file is not JSON or YAML, or exceeds the limits on nesting or repetition."""
 
 
 def read_json(path: str | Path, most_depth: int = MOST_DEPTH) -> Any:
-    """Read a JSON file.
+    """Load a JSON file.
 
     Args:
         path: The file.
         most_depth: How deep it may be nested.
 
     Raises:
-        DocumentError: If it is no JSON, or is nested more deeply.
+        DocumentError: If it is not JSON, or is nested more deeply.
         OSError: If it cannot be read.
     """
     content = Path(path).read_bytes()
@@ -57,19 +57,19 @@ def read_yaml(
     most_depth: int = MOST_DEPTH,
     most_nodes: int = MOST_NODES,
 ) -> Any:
-    """Read a YAML file.
+    """Load a YAML file.
 
-    An alias repeats what an anchor marks. Ten lines that each repeat the one above ten times are
-    ten thousand million things to whoever goes through them, though they take little memory.
+    An alias repeats the content of an anchor. Ten lines that each repeat the line above ten times
+    take little memory, but a walk through them visits ten thousand million items.
 
     Args:
         path: The file.
         loader: A safe loader of PyYAML.
         most_depth: How deep it may be nested.
-        most_nodes: How many things it may hold, aliases counted as what they repeat.
+        most_nodes: How many items it may hold; an alias counts as the items that it repeats.
 
     Raises:
-        DocumentError: If it is no YAML, holds itself, or exceeds a limit.
+        DocumentError: If it is not YAML, holds itself, or exceeds a limit.
         OSError: If it cannot be read.
     """
     content = Path(path).read_bytes()
@@ -84,14 +84,14 @@ def read_yaml(
 
 
 def _check(path: str | Path, events: Iterable[yaml.Event], depth: int, most: int) -> None:
-    """Count what the parts hold before any is made; ``open_`` has their anchors and counts."""
+    """Count the items before any is built; ``open_`` has the anchors and counts of open nodes."""
     known: dict[str | None, int] = {}
     open_: list[list] = [[None, 0]]
     for event in events:
         size = 0
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append([event.anchor, 1])
-            known.pop(event.anchor, None)  # it holds itself, if it is repeated within
+            known.pop(event.anchor, None)  # if an alias inside repeats it, it holds itself
         elif isinstance(event, yaml.CollectionEndEvent):
             anchor, size = open_.pop()
             known[anchor] = size

@@ -1,4 +1,4 @@
-"""Folders that results can be written into, made sure of before any work."""
+"""Check that results can be written into a folder, before any work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def require_writable(folder: Path) -> None:
-    """Make the folder of the results, and see that files can be written into it.
+    """Create the folder of the results, and check that files can be written into it.
 
     Args:
         folder: The folder.
 
     Raises:
-        OSError: If it cannot be made or written into.
+        OSError: If it cannot be created or written into.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:

@@ -1,4 +1,4 @@
-"""Grids of trainings: which cells there are, running them, and what they say together."""
+"""Grids of trainings: list their cells, run them, and report the results."""
 
 from ..evaluation.functional.statistics import (
     PairedDifference,

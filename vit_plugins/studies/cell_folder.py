@@ -1,4 +1,4 @@
-"""What lies in the folder of a cell: its state, its logs, its record."""
+"""Read and write the folder of a cell: its state, its logs, its record."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from ..fileio.file_lock import acquire
 from .grid import Cell
 
 ENDED, BEGUN, FAILED, LOCK = 'record.json', 'cell.json', 'failed.json', 'lock'
-# what a line of the log holds beside what the model says
+# keys of a log line besides the numbers of the model
 OF_THE_STEP = {'lr', 'base_lr', 'momentum', 'time', 'data_time', 'grad_norm', 'memory'}
 OF_THE_STEP |= {'iter', 'epoch', 'step'}
 
 
 def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
-    """Return how far a cell is.
+    """Return the state of a cell.
 
     Args:
         cell: The cell.
-        folder: Its folder.
+        folder: The folder of the cell.
         data_root: The images that it is to use; None for those it did use.
 
     Returns:
-        'done'; 'failed'; 'unfinished', to be resumed; 'todo'; 'changed', if what lies there is of
+        'done'; 'failed'; 'unfinished', to be resumed; 'todo'; 'changed', if the folder belongs to
         another config or other images; 'busy', if a process works on it.
     """
     if not (folder / BEGUN).is_file():
@@ -44,11 +44,11 @@ def cell_state(cell: Cell, folder: Path, data_root: str | None) -> str:
 
 
 def describe_change(cell: Cell, folder: Path, data_root: str | None) -> str:
-    """Return what differs between a cell and what lies in its folder; empty if nothing.
+    """Return the differences between a cell and its folder; empty if there are none.
 
     Args:
         cell: The cell.
-        folder: Its folder.
+        folder: The folder of the cell.
         data_root: The images that it is to use; None for those it did use.
     """
     begun = read_json(folder / BEGUN)
@@ -60,13 +60,13 @@ def describe_change(cell: Cell, folder: Path, data_root: str | None) -> str:
 
 
 def remove_cell(folder: Path) -> None:
-    """Delete what a cell left.
+    """Delete the folder of a cell.
 
     Args:
-        folder: Its folder.
+        folder: The folder of the cell.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not the folder of a cell.
     """
     if not (folder / BEGUN).is_file():
         raise ValueError(f'{folder} is not the folder of a cell: not removed')
@@ -77,15 +77,15 @@ def remove_cell(folder: Path) -> None:
 def locked(folder: Path) -> Iterator[int | None]:
     """Lock a cell, so that no other study works on it.
 
-    The lock is the operating system's and passes on to the training process, so that it lasts as
-    long as either lives: a study that was killed, and is started again, does not resume a cell
-    whose training goes on without it.
+    It is a lock of the operating system and is passed on to the training process, so it lasts as
+    long as one of the two lives. If a study was killed and is started again, it does not resume a
+    cell whose training is still running.
 
     Args:
         folder: The cell's folder.
 
     Yields:
-        The file to pass on, None if another process holds the cell.
+        The lock file to pass on, None if another process holds the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
@@ -104,18 +104,18 @@ def _is_locked(path: Path) -> bool:
 
 
 def read_logs(work_dir: Path) -> dict[str, Any]:
-    """Read what a training wrote down, over all its attempts.
+    """Load the logs of a training, over all its attempts.
 
     Args:
         work_dir: The work dir of one stage.
 
     Returns:
-        'curves': name of each loss and metric to (step, value) points, a step counting once;
-        'last_losses': each part of the loss, and each other number that the model logs, as the
-        mean over the last tenth of the lines; 'metrics': the last value of each metric;
+        'curves': name of each loss and metric to (step, value) points, where each step counts
+        once; 'last_losses': each part of the loss, and each other number that the model logs, as
+        the mean over the last tenth of the lines; 'metrics': the last value of each metric;
         'epochs': the last step of a validation; 'steps': the number of training steps;
-        'seconds_per_step': the median over the lines of the log; 'cuda_memory_mb': the largest,
-        None on a CPU.
+        'seconds_per_step': the median over the lines of the log; 'cuda_memory_mb': the largest
+        value, None on a CPU.
     """
     train: dict[int, dict] = {}
     val: dict[int, dict] = {}
@@ -127,7 +127,7 @@ def read_logs(work_dir: Path) -> dict[str, Any]:
                 continue  # the last line of a killed process
             side = train if 'lr' in entry else val
             for step in [step for step in side if step >= entry['step']]:
-                del side[step]  # taken back by a crash
+                del side[step]  # lost in a crash
             side[entry['step']] = entry
     curves: dict[str, list[tuple[int, float]]] = {}
     for entry in train.values():
@@ -154,14 +154,14 @@ def read_logs(work_dir: Path) -> dict[str, Any]:
 
 
 def _last_losses(lines: list[dict[str, Any]]) -> dict[str, float]:
-    """Average what the model logs over the last tenth of the lines."""
+    """Compute the mean of the model's logged numbers over the last tenth of the lines."""
     ends = lines[-max(len(lines) // 10, 1) :]
     names = set().union(*ends) - OF_THE_STEP
     return {name: fmean(e[name] for e in ends if name in e) for name in sorted(names)}
 
 
 def read_json(path: Path) -> Any:
-    """Read a file, as :func:`write_json` left it.
+    """Load a file that :func:`write_json` wrote.
 
     Args:
         path: The file.
@@ -170,11 +170,11 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a file that is whole at any moment.
+    """Write a file that is complete at any moment.
 
     Args:
-        content: What to write.
-        path: Where to.
+        content: The content to write.
+        path: The file.
     """
     part = path.with_suffix(f'.{os.getpid()}')
     part.write_text(json.dumps(content, indent=1), encoding='utf-8')

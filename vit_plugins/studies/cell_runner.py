@@ -1,4 +1,4 @@
-"""Run cells, each training and test as a process of its own."""
+"""Run cells, each training and test in a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LOG = 'log.txt'
 
 
 class CellError(RuntimeError):
-    """A cell did not get to its end; the message says why."""
+    """A cell did not finish; the message says why."""
 
 
 class CellRunner:
@@ -42,12 +42,12 @@ class CellRunner:
 
     Args:
         study: The study.
-        folder: Where each cell gets its folder.
-        data_root: The images, in place of those the configs name.
-        threads: ``OMP_NUM_THREADS`` of each process; None leaves it alone.
+        folder: The folder for the folders of all cells.
+        data_root: The images, which replace those of the configs.
+        threads: ``OMP_NUM_THREADS`` of each process; None does not set it.
         train: The command that trains, up to its arguments; ``tools/train.py`` if not given.
         test: The command that tests; ``tools/test.py`` if not given.
-        tell: What to do with a line for the person who watches.
+        tell: The function that shows a line to the user.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class CellRunner:
         self._guard = threading.Lock()
 
     def run_all(self, cells: Sequence[Cell], jobs: int = 1) -> list[str]:
-        """Run cells, several at a time; one that fails does not hold up the others.
+        """Run cells, several at a time; the others go on if one fails.
 
         Args:
             cells: The cells.
-            jobs: How many at a time.
+            jobs: Number of cells that run at the same time.
 
         Returns:
-            The names of those that were not finished.
+            The names of the cells that did not finish.
         """
         unfinished = []
         started = time.monotonic()
@@ -101,21 +101,21 @@ class CellRunner:
                 left = (time.monotonic() - started) / number * (len(cells) - number)
                 more = f'; about {left / 60:.0f} min left' if left else ''
                 self.tell(f'[{number}/{len(cells)}] {cell.name}: {outcome}{more}')
-        finally:  # also when told to stop: no process outlives the study
+        finally:  # also after a signal: no process outlives the study
             self.stop()
             pool.shutdown(cancel_futures=True)
         return unfinished
 
     def stop(self) -> None:
-        """End the processes that run; cells can be resumed."""
+        """End the running processes; their cells can be resumed."""
         with self._guard:
             self._stopped = True
             for process in self._processes:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGTERM)  # Popen's own would reap it, too
+                    os.kill(process.pid, signal.SIGTERM)  # the method of Popen would also reap it
 
     def run(self, cell: Cell) -> dict[str, Any]:
-        """Run one cell, or go on with it.
+        """Run one cell, or resume it.
 
         Args:
             cell: The cell.
@@ -124,7 +124,7 @@ class CellRunner:
             Its record.
 
         Raises:
-            CellError: If a command fails or does not leave what it should.
+            CellError: If a command fails or does not write its results.
         """
         folder = self.folder / cell.name
         with locked(folder) as lock:
@@ -135,7 +135,7 @@ class CellRunner:
             if (folder / BEGUN).is_file():
                 self._check_same(cell, folder)
             if (folder / ENDED).is_file():
-                return read_json(folder / ENDED)  # another study was faster
+                return read_json(folder / ENDED)  # another study has finished it meanwhile
             write_json({**identity, **whose}, folder / BEGUN)
             (folder / FAILED).unlink(missing_ok=True)
             try:
@@ -148,7 +148,7 @@ class CellRunner:
             return record
 
     def _check_same(self, cell: Cell, folder: Path) -> None:
-        """Refuse to go on with what another config or other images began."""
+        """Refuse to resume a cell that was started with another config or other images."""
         change = describe_change(cell, folder, self.data_root)
         used = read_json(folder / BEGUN)['data_root']
         if not change and used != self.data_root:
@@ -179,7 +179,7 @@ class CellRunner:
         return {'metrics': metrics, **_totals(stages), 'commit': git_commit(), 'stages': stages}
 
     def _train_stage(self, cfg: Config, stage: Path, folder: Path, lock: int) -> dict[str, Any]:
-        """Train, unless that is done; tell what it took and what was measured."""
+        """Train, unless that is done, and return the cost and the results."""
         note = stage.with_suffix('.json')
         taken = read_json(note) if note.is_file() else {'attempts': 0}
         if 'wall_seconds' not in taken:
@@ -216,7 +216,7 @@ class CellRunner:
         return [] if self.data_root is None else ['--data-root', self.data_root]
 
     def _call(self, command: list[str], folder: Path, lock: int) -> dict[str, float]:
-        """Run a command to its end; what it says goes to the cell's log."""
+        """Run a command to its end; its output goes to the cell's log."""
         with (folder / LOG).open('a', encoding='utf-8') as log:
             log.write(f'$ {" ".join(command)}\n')
             log.flush()
@@ -233,7 +233,7 @@ class CellRunner:
                     pass_fds=[lock],
                 )
                 self._processes.add(process)
-            # wait4 tells the memory of this process, not the largest of all
+            # wait4 gives the memory of this process, not the largest of all processes
             _, status, usage = os.wait4(process.pid, 0)
             with self._guard:
                 self._processes.remove(process)
@@ -257,7 +257,7 @@ class CellRunner:
 
 
 def _totals(stages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Add the stages up: time adds, the largest memory counts, steps weigh their time."""
+    """Combine the stages: sum of times, largest memory, time of a step weighted by steps."""
     steps = sum(stage['steps'] for stage in stages)
     timed = [stage for stage in stages if stage['seconds_per_step'] is not None]
     seconds = sum(stage['seconds_per_step'] * stage['steps'] for stage in timed)

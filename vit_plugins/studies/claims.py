@@ -1,4 +1,4 @@
-"""A table of claims: what the records of the studies say about each, and the verdict."""
+"""Write a table of claims with the results of the studies for each, and the verdict."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .record_file import read_record_file
 from .report import markdown_table
 
 SEED = '{seed}'
-FEWEST = 3  # pairs behind a verdict
+FEWEST = 3  # the number of pairs that a verdict needs
 HOLDS, FAILS, OPEN = 'holds', 'does not', 'cannot tell yet'
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim, and the cells that tell.
+    """One claim, and the cells that test it.
 
     Attributes:
         claim: The claim in a sentence.
         records: The file of the records; the command that makes them is of the same study.
         command: The command that makes the records.
-        level: The name of the cell that is to be ahead; with ``{seed}`` the cells of all seeds.
-        baseline: The name of the cell that it is compared with.
-        metric: A number of each cell, paired by seed; or a list, or a text of 0 and 1 for wrong
-            and right, of a cell each, paired place by place (photos, classes).
-        worth: The smallest difference that would matter, in the unit of the metric: where even
-            the upper end of the interval is below, the claim does not hold.
-        needs: A part of the loss to the value below which it must have fallen, at the end of
-            the training of each cell of ``level``, for any verdict.
-        section: The heading of the page that tells more.
+        level: The name of the cell that should be better; with ``{seed}`` the cells of all seeds.
+        baseline: The name of the cell with which it is compared.
+        metric: A number of each cell, paired by seed; or a list of each cell, or a text of 0
+            (wrong) and 1 (right), paired item by item (photos, classes).
+        worth: The smallest difference that would matter, in the unit of the metric: if even the
+            upper end of the interval is below it, the claim does not hold.
+        needs: A part of the loss to a value. There is a verdict only if that part is below the
+            value at the end of the training of each cell of ``level``.
+        section: The heading of the page with more details.
     """
 
     claim: str
@@ -56,7 +56,7 @@ def read_claims(path: Path) -> list[Claim]:
         path: A list of mappings with the attributes of :class:`Claim`.
 
     Raises:
-        ValueError: If an entry lacks an attribute or has another.
+        ValueError: If an entry lacks an attribute or has an unknown one.
     """
     claims = []
     for entry in yaml.safe_load(path.read_text(encoding='utf-8')):
@@ -69,21 +69,21 @@ def read_claims(path: Path) -> list[Claim]:
 
 
 def compare(claim: Claim, records: Mapping[str, Mapping[str, Any]]) -> PairedDifference | None:
-    """Compute the difference that a claim is about; None without a pair of cells.
+    """Compute the difference of a claim; return None if there is no pair of cells.
 
     Args:
         claim: The claim.
         records: Name of each finished cell to its record.
 
     Raises:
-        ValueError: If the metrics of the two sides are not of one kind.
+        ValueError: If the metrics of the two sides have different types.
     """
     level, baseline = (
         {seed: record['metrics'][claim.metric] for seed, record in cells.items()}
         for cells in (_cells(claim.level, records), _cells(claim.baseline, records))
     )
     if SEED in claim.level and SEED not in claim.baseline and baseline:
-        baseline = dict.fromkeys(level, *baseline.values())  # one cell, nothing random in it
+        baseline = dict.fromkeys(level, *baseline.values())  # a single cell without randomness
     if SEED not in claim.level and level and baseline:
         level, baseline = _places(level[0]), _places(baseline[0])
         if level.keys() != baseline.keys():
@@ -96,10 +96,10 @@ def compare(claim: Claim, records: Mapping[str, Mapping[str, Any]]) -> PairedDif
 
 
 def verdict(claim: Claim, found: PairedDifference | None, ready: bool = True) -> str:
-    """Return what a difference says about a claim.
+    """Return the verdict on a claim that follows from a difference.
 
-    It holds where the interval is above 0, it does not where the interval is below ``worth``;
-    with fewer than three pairs, or where the cells were not ready, nothing can be told.
+    The claim holds if the interval is above 0, and does not hold if the interval is below
+    ``worth``. With fewer than three pairs, or if the cells are not ready, there is no verdict.
 
     Args:
         claim: The claim.
@@ -150,7 +150,7 @@ def _cells(name: str, records: Mapping[str, Mapping[str, Any]]) -> dict[int, Map
 
 
 def _places(values: Sequence[float] | str) -> dict[int, float]:
-    """Number the values; those of a text of 0 and 1 are percents."""
+    """Return the values by their index; a text of 0 and 1 gives percents."""
     factor = 100.0 if isinstance(values, str) else 1.0
     return {place: factor * float(value) for place, value in enumerate(values)}
 

@@ -1,4 +1,4 @@
-"""Train once per fold of a small dataset, and tell mean and deviation over the folds."""
+"""Train once per fold of a small dataset, and compute mean and deviation over the folds."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ RESULT = 'result.json'
 
 
 class FoldError(RuntimeError):
-    """A fold did not get to its end, or what lies in the folder is of other folds."""
+    """A fold did not finish, or the folder belongs to other folds."""
 
 
 def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
-    """Train on all folds but one of the training images, and validate on that one.
+    """Return the config that trains on all folds except one, and validates on that one.
 
-    The folds are those of the host's ``KFoldDataset``: the images, shuffled by the seed, cut into
-    equal parts; classes are not balanced. The images that the config validates on, and those it
-    tests on, are left alone, except that an ``ImageFolder`` which splits its validation part off
-    the training part gives all of it to the folds.
+    The folds are those of the host's ``KFoldDataset``: the training images are shuffled by the
+    seed and cut into equal parts; classes are not balanced. The validation and test images of the
+    config are not used. But if an ``ImageFolder`` splits its validation part off the training
+    part, the folds get both.
 
     Args:
-        cfg: A config that trains and validates; it stays as it is.
+        cfg: A config that trains and validates; it is not changed.
         fold: The fold to validate on, from 0.
-        num_splits: How many folds there are.
+        num_splits: Number of folds.
         seed: The seed of the shuffle.
 
     Returns:
         The config of this fold, without a test.
 
     Raises:
-        ValueError: If there is no such fold, the config does not validate, or its datasets are
-            wrapped, so that no pipeline can be told.
+        ValueError: If there is no such fold, the config does not validate, or its datasets are in
+            wrappers, so that the pipeline cannot be found.
     """
     if num_splits < 2 or not 0 <= fold < num_splits:
         raise ValueError(
@@ -50,7 +50,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
     cfg = deepcopy(cfg)
     sources = [_photos_of(cfg, part) for part in ('train', 'val')]
     source = deepcopy(sources[0])
-    if source.get('part') == 'train':  # of ImageFolder
+    if source.get('part') == 'train':  # an ImageFolder
         source.part = 'all'
     for part, pipeline in zip(('train', 'val'), [s.pipeline for s in sources], strict=True):
         fold_of = ConfigDict(
@@ -64,16 +64,16 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         loader = cfg[f'{part}_dataloader']
         whole = uncached_dataset(loader.dataset) is loader.dataset
         (loader if whole else loader.dataset).dataset = fold_of
-    cfg.pop('machine_steps', None)  # all folds alike
+    cfg.pop('machine_steps', None)  # the same for all folds
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     return cfg
 
 
 def _photos_of(cfg: Config, part: str) -> ConfigDict:
-    """Return the dataset that has the pipeline: that of a loader, or the one it keeps images of.
+    """Return the dataset that has the pipeline: the loader's, or the one inside its cache.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such dataset.
     """
     loader = cfg.get(f'{part}_dataloader')
     dataset = uncached_dataset(loader.dataset) if loader else {}
@@ -94,30 +94,30 @@ def run_folds(
     options: Sequence[str] = (),
     tell: Callable[[str], None] = print,
 ) -> list[dict[str, float]]:
-    """Train fold after fold, each in a process and a folder of its own.
+    """Train one fold after the other, each in its own process and folder.
 
-    A fold that is done is not run again, one that was cut off goes on from its checkpoint.
+    A finished fold is not run again; an interrupted one resumes from its checkpoint.
 
     Args:
         cfg: The config.
-        folder: Where ``fold0.py`` and the work dir ``fold0``, and so on, are written.
-        command: What trains, up to the config.
-        num_splits: How many folds there are.
+        folder: The folder for ``fold0.py`` and the work dir ``fold0``, and so on.
+        command: The command that trains, up to the config.
+        num_splits: Number of folds.
         seed: The seed of the shuffle.
         options: Further arguments of the command.
-        tell: What to do with a line for the person who watches.
+        tell: The function that shows a line to the user.
 
     Returns:
-        The metrics of the last validation of each fold, without those that are lists (of a
-        number for each class).
+        The metrics of the last validation of each fold, without lists with a number for each
+        class.
 
     Raises:
         FoldError: If a training fails or leaves no metrics, or the folder holds other folds.
-        ValueError: If the config cannot be cut into folds.
+        ValueError: If the config cannot be divided into folds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
-    for fold, own in enumerate(folds):  # all of them, before hours are spent
+    for fold, own in enumerate(folds):  # all folds, before hours are spent
         own.experiment_name = f'fold{fold}'
         own.work_dir = str(folder / f'fold{fold}')
         _place(own, folder / f'fold{fold}.py', list(options))
@@ -157,15 +157,15 @@ def _numbers(metrics: Mapping[str, object]) -> dict[str, float]:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment in which a process finds this package, wherever it is started."""
+    """Return an environment in which a process finds this package from any folder."""
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get('PYTHONPATH', '')]
     return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
 
 
 def _place(cfg: Config, file: Path, options: list[str]) -> None:
-    """Write the config of a fold, unless another one has been trained in its place."""
+    """Write the config of a fold, unless another config was already trained in its folder."""
     text = f'{cfg.pretty_text}\n# {options}\n'
-    trained = file.is_file() and Path(cfg.work_dir).is_dir()  # a wrong option left the file alone
+    trained = file.is_file() and Path(cfg.work_dir).is_dir()  # the file alone is not enough
     if trained and file.read_text(encoding='utf-8') != text:
         raise FoldError(
             f'{file} is of another config, seed, number of folds or other options: choose another '
@@ -175,10 +175,10 @@ def _place(cfg: Config, file: Path, options: list[str]) -> None:
 
 
 def fold_table(results: Sequence[Mapping[str, float]]) -> str:
-    """Write down each fold, and mean and standard deviation over them.
+    """Return a table of the folds with their mean and standard deviation.
 
-    The deviation (n - 1) is that between folds. It is no error of the mean: the folds share most
-    of their training images.
+    The deviation (n - 1) is the one between folds. It is not an error of the mean, because the
+    folds share most of their training images.
 
     Args:
         results: The metrics of each fold.

@@ -1,4 +1,4 @@
-"""From a study file to the cells of its grid, each with complete configs."""
+"""Make the cells of a study file's grid, each with complete configs."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from ..config_edits.reading import read_config_file
 from ..config_edits.scale_epochs import scale_epochs
 from .study_file import SPECIAL, load_study_file
 
-# beside what the base config holds, and the runner's own arguments
+# besides the keys of the base config and the runner's own arguments
 MORE_KEYS = {'auto_scale_lr', 'find_unused_parameters', 'runner_type', 'tta_model', 'tta_pipeline'}
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study file after reading; ``tools/study.py --help`` tells what each key means.
+    """A study file after reading; ``tools/study.py --help`` explains each key.
 
     Attributes:
-        name: Its name.
-        about: A text for the report.
+        name: The name of the study.
+        about: A description for the report.
         axes: Name of each axis to name of each level to settings.
         seeds: The seeds of each cell.
-        measure: 'test': the metrics of ``tools/test.py``; 'val': of the last validation.
+        measure: 'test': the metrics of ``tools/test.py``; 'val': those of the last validation.
         metrics: The names of the metrics to compare.
-        compare: Axis, baseline and perhaps levels of each comparison.
-        plot: The axis to plot the metric against, if any.
-        tests: Name to settings of several tests of one checkpoint; empty for the usual one.
+        compare: Axis, baseline and optional levels of each comparison.
+        plot: The axis against which the metric is plotted, if any.
+        tests: Name to settings of several tests of one checkpoint; empty for the usual test.
         train_args: Further arguments of ``tools/train.py``.
         test_args: Further arguments of ``tools/test.py``.
         data_root: The folder of images, or None.
-        content: All of the file.
+        content: The whole content of the file.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Cell:
     """One training (in one or more stages) of a study.
 
     Attributes:
-        name: The levels and the seed, ``level/level/seed0``: its folder, too.
+        name: The levels and the seed, ``level/level/seed0``, which is also its folder.
         levels: Axis to level.
         seed: The seed.
         stages: The config of each stage; a stage starts from the weights of the one before.
-        tests: Name to config of each test; empty if validation is what counts.
-        fingerprint: A hash of all that decides the outcome but data and code.
+        tests: Name to config of each test; empty if the validation is measured.
+        fingerprint: A hash of everything that decides the outcome, except data and code.
     """
 
     name: str
@@ -81,14 +81,14 @@ class Cell:
 
 
 def read_study(path: str | Path, data: str | None = None) -> Study:
-    """Read a study file.
+    """Load a study file.
 
     Args:
         path: The YAML file.
-        data: A dataset in the place of its ``data``; of levels with ``_data_`` theirs stays.
+        data: A dataset that replaces its ``data``; levels with ``_data_`` keep theirs.
 
     Raises:
-        ValueError: If something in it cannot be; the message names what.
+        ValueError: If the file has an error; the message names it.
     """
     content = load_study_file(path)
     content['data'] = data or content['data']
@@ -100,14 +100,14 @@ def read_study(path: str | Path, data: str | None = None) -> Study:
 
 
 def make_cells(study: Study) -> list[Cell]:
-    """List the cells of a study: seeds outermost, so that a part of a study is a whole grid.
+    """Return the cells of a study, seeds outermost, so that a partial study has whole grids.
 
     Args:
         study: The study.
 
     Raises:
-        ValueError: If a cell's config cannot be composed, two cells are one, or ``tuned`` names a
-            cell that is none.
+        ValueError: If a cell's config cannot be composed, two cells are the same, or ``tuned``
+            names a cell that does not exist.
     """
     bases: dict[tuple, Config] = {}  # each file is read once
     cells = [
@@ -129,7 +129,7 @@ def make_cells(study: Study) -> list[Cell]:
 
 
 def choose_levels(content: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """List the combinations of levels: those of ``cells``, else all, without ``exclude``.
+    """Yield the combinations of levels: those of ``cells``, else all, without ``exclude``.
 
     Args:
         content: The study file.
@@ -182,12 +182,12 @@ def _make_cell(
 
 def _read_base(base: str, data: str | None) -> Config:
     cfg = read_config_file(base)
-    cfg.pop('machine_steps', None)  # all cells alike
+    cfg.pop('machine_steps', None)  # the same for all cells
     return cfg if data is None else apply_data(cfg, data)
 
 
 def _only(settings: list[dict], key: str) -> Any:
-    """Read a special key that at most one level of a cell may have."""
+    """Return the value of a special key that at most one level of a cell may have."""
     found = [part[key] for part in settings if part.get(key) is not None]
     if len(found) > 1:
         raise ValueError(f'two of its levels have {key}: one may')

@@ -1,4 +1,4 @@
-"""What the model of a setting costs: its parameters, and multiplications for one prediction."""
+"""Compute the cost of a setting's model: its parameters, and multiplications per prediction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..config_edits.walking import leaf_datasets
 from .grid import Cell
 
 Shape = tuple[int, int, int]
-# Two photos that share neither side nor aspect: what comes out the same is the pipeline's own.
+# Two photos that share neither side nor aspect: equal output sizes are set by the pipeline.
 PHOTOS = ((640, 512), (560, 720))
 
 
@@ -28,9 +28,9 @@ class ModelCost:
     """The cost of a model.
 
     Attributes:
-        parameters: All that it has, those that only the loss needs included; None if unknown.
+        parameters: Number of all parameters, including those of the loss; None if unknown.
         gmacs: 10^9 multiplications to predict one image; None if unknown.
-        problem: Why something is unknown.
+        problem: Why a value is unknown.
     """
 
     parameters: int | None = None
@@ -39,14 +39,14 @@ class ModelCost:
 
 
 def setting_costs(cells: Iterable[Cell], measure: str) -> dict[tuple[str, ...], ModelCost]:
-    """Count for the last stage of each setting; no cell is touched.
+    """Compute the cost of the last stage of each setting; no cell is changed.
 
     Args:
-        cells: Cells of a study; the first of a setting speaks for its seeds.
-        measure: The loader that tells the image size: 'test' or 'val'.
+        cells: Cells of a study; the first cell of a setting represents all its seeds.
+        measure: The loader that gives the image size: 'test' or 'val'.
 
     Returns:
-        Levels, in the order of the axes, to the cost.
+        The levels, in the order of the axes, to the cost.
     """
     first: dict[tuple[str, ...], Cell] = {}
     for cell in cells:
@@ -67,20 +67,20 @@ def setting_costs(cells: Iterable[Cell], measure: str) -> dict[tuple[str, ...], 
 
 
 def count_cost(model: Mapping[str, Any], shape: Shape | None, problem: str = '') -> ModelCost:
-    """Count the parameters of a model and what it multiplies in a prediction.
+    """Compute the parameters of a model and its multiplications in a prediction.
 
     Matrix products and convolutions count, attention included; normalisation, activation and
     interpolation do not. Tables that a trained model computes once count here as well.
 
     Args:
-        model: Its config.
+        model: The config of the model.
         shape: Channels, height and width of an image; None counts parameters only.
         problem: Why there is no shape.
     """
     try:
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             built = MODELS.build(deepcopy(model))
-    except Exception as error:  # of any kind: the report has more to say than this
+    except Exception as error:  # any error: the report has more content than this
         return ModelCost(problem=_told('the model does not build here', error))
     parameters = sum(param.numel() for param in built.parameters())
     if shape is None:
@@ -95,24 +95,25 @@ def count_cost(model: Mapping[str, Any], shape: Shape | None, problem: str = '')
 
 
 def image_shape(cfg: Mapping[str, Any], part: str = 'test') -> Shape:
-    """Find the shape (C, H, W) of the images that a config predicts.
+    """Return the shape (C, H, W) of the images that a config predicts.
 
-    It is what the pipeline makes of any photo. A pipeline that keeps the size of its images does
-    not tell: then the one of the training, whose images are batched, and then the backbone.
+    It is the shape that the pipeline gives to any photo. A pipeline that keeps the size of its
+    images has no such shape. Then the training pipeline is used, whose images are batched, and
+    after that the backbone.
 
     Args:
         cfg: The config.
-        part: The loader to ask: 'test' or 'val'.
+        part: The loader to use: 'test' or 'val'.
 
     Raises:
-        ValueError: If none of them tells.
+        ValueError: If none of them gives a shape.
     """
     found = []
     for name in dict.fromkeys((part, 'train')):
         try:
             pipeline = leaf_datasets(cfg[f'{name}_dataloader']['dataset'])[0]['pipeline']
             shapes = {_pipeline_output(pipeline, p) for p in PHOTOS}
-        except Exception as error:  # of any kind, as above
+        except Exception as error:  # any error, as above
             found.append(_told(f'{name} pipeline', error))
             continue
         if len(shapes) == 1:
@@ -126,7 +127,7 @@ def image_shape(cfg: Mapping[str, Any], part: str = 'test') -> Shape:
 
 
 def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:
-    """Send a grey photo through all steps but the one that reads the file."""
+    """Return the shape of a grey photo after all steps except the one that reads the file."""
     photo = np.full((*size, 3), 128, np.uint8)
     results = dict(
         img=photo, img_shape=size, ori_shape=size, gt_label=0, img_path='', sample_idx=0
@@ -140,7 +141,7 @@ def _pipeline_output(pipeline: list[dict], size: tuple[int, int]) -> Shape:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Run attention as matrix products: not each PyTorch counts its fused kernels."""
+    """Run attention as matrix products, as some versions of PyTorch do not count fused kernels."""
     before = torch.backends.cuda.flash_sdp_enabled()
     torch.backends.cuda.enable_flash_sdp(False)
     try:

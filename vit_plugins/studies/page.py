@@ -1,4 +1,4 @@
-"""Tables of studies within a page of text, made from the records that the repository keeps."""
+"""Fill the tables of studies in a page of text, from the records in the repository."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT = Path('docs', 'evidence')
 
 
 def record_path(root: Path, study: Study) -> Path:
-    """Return where the repository keeps the records of a study.
+    """Return the path of a study's records in the repository.
 
     Args:
         root: The repository.
@@ -56,18 +56,19 @@ def frozen_table(root: Path, file: Path, name: str) -> list[str]:
 
 
 def fill_page(text: str, root: Path) -> str:
-    """Return a page whose marked places hold the tables of their studies.
+    """Return a page with the tables of the studies in its marked places.
 
-    A place is ``<!-- settings of configs/STUDY.yaml -->`` (a row for each setting) or
+    A place begins with one of these marks and goes up to ``<!-- end -->``:
+    ``<!-- settings of configs/STUDY.yaml -->`` (a row for each setting),
     ``<!-- grid of configs/STUDY.yaml by AXIS -->`` (a column for each level of the axis, and for
-    each comparison along it), up to ``<!-- end -->``. Those of the study of frozen features are
-    ``<!-- table NAME of configs/STUDY.yaml -->``, with the names of `TABLES`; ``<!-- claims of
-    docs/FILE.yml -->`` is the table of :func:`claims_table`, ``<!-- plot of configs/STUDY.yaml
-    -->`` the picture of :func:`plot_records`, which :func:`write_plots` writes.
+    each comparison along it), ``<!-- table NAME of configs/STUDY.yaml -->`` (a table of the study
+    of frozen features, with a name of `TABLES`), ``<!-- claims of docs/FILE.yml -->`` (the table
+    of :func:`claims_table`), ``<!-- plot of configs/STUDY.yaml -->`` (the picture of
+    :func:`plot_records`, which :func:`write_plots` writes).
 
     Args:
-        text: The page, of the folder docs.
-        root: The repository: studies and records are below it.
+        text: The page, which is in the folder docs.
+        root: The repository, which contains studies and records.
 
     Raises:
         ValueError: If a study has no records, or no such axis.
@@ -97,12 +98,12 @@ def fill_page(text: str, root: Path) -> str:
 
 
 def write_plots(text: str, root: Path, only_check: bool = False) -> list[Path]:
-    """Plot what a page shows, where the records have changed since the picture was made.
+    """Plot the pictures of a page whose records have changed since they were made.
 
     Args:
         text: The page.
         root: The repository.
-        only_check: Write nothing.
+        only_check: Whether to write nothing.
 
     Returns:
         The pictures that were out of date.
@@ -142,10 +143,10 @@ def settings_table(study: Study, records: Mapping[str, Mapping[str, Any]]) -> li
 def grid_table(
     study: Study, records: Mapping[str, Mapping[str, Any]], axis: str | None
 ) -> list[str]:
-    """Return a table with a column for each level of an axis, and its comparisons behind.
+    """Return a table with a column for each level of an axis, followed by its comparisons.
 
     Args:
-        study: The study, of one metric.
+        study: The study, which must have one metric.
         records: Name of each finished cell to its record.
         axis: The axis.
 
@@ -181,10 +182,10 @@ def grid_table(
 def _differences(
     study: Study, records: Mapping[str, Mapping[str, Any]]
 ) -> dict[tuple[str, ...], dict[str, str]]:
-    """Write each difference in words: its setting to what it is against to mean and interval."""
+    """Return the differences as text: setting to baseline to mean and interval."""
     found: dict[tuple[str, ...], dict[str, str]] = {}
     for row in difference_rows(study, records):
-        # no blank in the name of a level, which is that of a folder, too
+        # the name of a level is also that of a folder, so it has no blank
         level, baseline = row['difference'].split(' - ')
         key = tuple(row.get(axis, level) for axis in study.axes)
         several = f' ({row["metric"]})' if len(study.metrics) > 1 else ''

@@ -1,4 +1,4 @@
-"""Which pictures a study has, and what is in them."""
+"""Plot the pictures of a study."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Groups = Mapping[Group, Mapping[int, Mapping[str, Any]]]
 def plot_pictures(
     study: Study, groups: Groups, costs: Mapping[Group, ModelCost], folder: Path
 ) -> list[Path]:
-    """Plot what the study holds, metric by metric.
+    """Plot the results of a study, metric by metric.
 
     Args:
         study: The study.
         groups: Levels of each setting to seed to record.
         costs: Levels of each setting to its cost.
-        folder: Where to.
+        folder: The folder for the pictures.
 
     Returns:
         The pictures.
@@ -58,7 +58,7 @@ def plot_pictures(
 
 
 def counted(groups: Groups) -> str:
-    """Return what the validations of the first cell count: 'epoch' or 'step'.
+    """Return the unit in which the first cell counts its validations: 'epoch' or 'step'.
 
     Args:
         groups: Levels of each setting to seed to record.
@@ -73,7 +73,7 @@ def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, fl
 
     Args:
         record: The record of a cell.
-        metric: Which curve.
+        metric: The metric of the curve.
     """
     points, before = [], 0
     for stage in record['stages']:
@@ -83,15 +83,15 @@ def joined_curve(record: Mapping[str, Any], metric: str) -> list[tuple[float, fl
 
 
 def level_series(study: Study, groups: Groups, metric: str) -> dict[str, dict[float, list[float]]]:
-    """Sort a metric into lines over the levels of the axis that the study plots against.
+    """Group a metric into lines over the levels of the study's plot axis.
 
     Args:
         study: The study.
         groups: Levels of each setting to seed to record.
-        metric: Which metric.
+        metric: The metric.
 
     Returns:
-        Levels of the other axes to the number of a level to the values of its seeds.
+        The levels of the other axes to the number of a level to the values of its seeds.
     """
     axis = study.plot['x']
     place = list(study.axes).index(axis)
@@ -106,15 +106,16 @@ def level_series(study: Study, groups: Groups, metric: str) -> dict[str, dict[fl
 def cost_series(
     groups: Groups, gmacs: Mapping[Group, float], metric: str
 ) -> dict[str, dict[str, tuple[float, list[float]]]]:
-    """Sort a metric into lines, along which the cost grows and nothing else changes.
+    """Group a metric into lines along which only the cost grows.
 
     Args:
         groups: Levels of each setting to seed to record.
-        gmacs: Levels of each setting to its cost; what is not in it is left out.
-        metric: Which metric.
+        gmacs: Levels of each setting to its cost; settings without a cost are left out.
+        metric: The metric.
 
     Returns:
-        The levels that cost nothing to those that do, to the cost and the values of the seeds.
+        The levels without effect on the cost to the levels with effect, to the cost and the
+        values of the seeds.
     """
     keys = [key for key in groups if key in gmacs]
     places = range(len(keys[0]))
@@ -129,7 +130,7 @@ def cost_series(
 
 
 def _differs_along(place: int, keys: list[Group], gmacs: Mapping[Group, float]) -> bool:
-    """Return whether two settings that differ in this axis alone have different costs."""
+    """Return whether two settings that differ only in this axis have different costs."""
     seen: dict[Group, set[float]] = {}
     for key in keys:
         seen.setdefault((*key[:place], *key[place + 1 :]), set()).add(gmacs[key])

@@ -1,4 +1,4 @@
-"""One small file with the records of a study: what a repository keeps of its cells."""
+"""Write and load the small file with a study's records that the repository keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..fileio.text_documents import read_json
 from .cell_folder import BEGUN, ENDED, cell_state, write_json
 from .grid import Cell
 
-DIGITS = 6  # of the numbers that are kept
+DIGITS = 6  # significant digits of the kept numbers
 
 
 def read_record_file(path: Path) -> dict[str, dict[str, Any]]:
@@ -25,7 +25,7 @@ def read_record_file(path: Path) -> dict[str, dict[str, Any]]:
         The name of each cell and its record.
 
     Raises:
-        ValueError: If it holds something else.
+        ValueError: If the file holds something else.
     """
     if not path.is_file():
         return {}
@@ -46,7 +46,7 @@ def restore_records(
     folder: Path,
     data_root: str | None,
 ) -> list[str]:
-    """Write records into the folders of cells that are still to do, so that they are done.
+    """Write records into the folders of cells that are not done, which makes them done.
 
     Args:
         records: Name of each cell to its record.
@@ -55,7 +55,7 @@ def restore_records(
         data_root: The images, which records do not name.
 
     Returns:
-        The names of the cells whose record is of another config: these are not restored.
+        The names of the cells whose record is of another config; these are not restored.
     """
     others = []
     for cell in cells:
@@ -73,7 +73,7 @@ def restore_records(
 
 
 def keep_records(path: Path, cells: Iterable[Cell], folder: Path) -> None:
-    """Write the records of all finished cells into the file, beside those that it has.
+    """Add the records of all finished cells to the file.
 
     Args:
         path: The JSON file.
@@ -84,13 +84,13 @@ def keep_records(path: Path, cells: Iterable[Cell], folder: Path) -> None:
     for cell in cells:
         if cell_state(cell, folder / cell.name, None) == 'done':
             record = read_json(folder / cell.name / ENDED)
-            record.pop('data_root', None)  # a folder of this machine
+            record.pop('data_root', None)  # a folder on this machine
             records[cell.name] = record
     write_record_file(path, records)
 
 
 def write_record_file(path: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write records, one line each, so that a change reads well.
+    """Write records, one line each, so that changes are easy to read.
 
     Args:
         path: The JSON file.

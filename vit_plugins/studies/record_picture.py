@@ -1,4 +1,4 @@
-"""The picture of a study on a page, and whether it still shows what the records say."""
+"""Plot the picture of a study on a page, and check that it still shows the records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .grid import Study
 from .pictures import level_series
 from .report import group_records
 
-SHOWN = 'Shown'  # the entry of the PNG file that holds the digest of what is shown
+SHOWN = 'Shown'  # the entry of the PNG file that holds the digest of the shown records
 
 
 def plot_records(study: Study, records: Mapping[str, Mapping[str, Any]], path: Path) -> None:
@@ -30,7 +30,7 @@ def plot_records(study: Study, records: Mapping[str, Mapping[str, Any]], path: P
 
 
 def is_plotted(study: Study, records: Mapping[str, Mapping[str, Any]], path: Path) -> bool:
-    """Return whether a picture shows these records: by its digest, not by its pixels.
+    """Return whether a picture shows these records; its digest is compared, not its pixels.
 
     Args:
         study: The study, of one metric.

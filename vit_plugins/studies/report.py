@@ -1,4 +1,4 @@
-"""Tables and pictures of the cells that are done."""
+"""Write the tables and pictures of the finished cells."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .pictures import Group, plot_pictures
 
 Records = Mapping[str, Mapping[str, Any]]
 Costs = Mapping[Group, ModelCost]
-# of the model: title and format
+# numbers of the model: title and format
 SIZES = {'parameters': ('parameters', ',d'), 'gmacs': ('GMACs', '.3g')}
-# of the record: title and format
+# numbers of the record: title and format
 COSTS = {
     'seconds_per_step': ('s/step', '.3f'),
     'peak_rss_mb': ('peak RSS, MB', '.0f'),
@@ -28,7 +28,7 @@ COSTS = {
 
 
 def group_records(study: Study, records: Records) -> dict[Group, dict[int, Mapping[str, Any]]]:
-    """Gather the seeds of each setting, in the order of the study's levels.
+    """Group the records by setting and seed, in the order of the study's levels.
 
     Args:
         study: The study.
@@ -84,8 +84,8 @@ def difference_rows(study: Study, records: Records) -> list[dict[str, Any]]:
         records: Name of each finished cell to its record.
 
     Returns:
-        A row per comparison and metric: the levels of the other axes, ``difference`` ('a - b'),
-        ``metric``, ``n``, ``mean``, ``std``, ``low``, ``high``.
+        A row for each comparison and metric: the levels of the other axes, ``difference``
+        ('a - b'), ``metric``, ``n``, ``mean``, ``std``, ``low``, ``high``.
     """
     groups = group_records(study, records)
     axes = list(study.axes)
@@ -124,11 +124,11 @@ def write_report(
     Args:
         study: The study.
         records: Name of each finished cell to its record; at least one.
-        folder: Where to.
-        missing: Name to state of the cells that are not in it.
-        command: The command that made it, for the report.
+        folder: The folder for these files.
+        missing: Name to state of the cells that are not in the report.
+        command: The command that made the report.
         costs: Levels of each setting to what its model costs; see :func:`setting_costs`.
-        of_other_config: The names of the records that another config gave than the study has now.
+        of_other_config: The names of the records that come from another config than the study's.
 
     Returns:
         The report.
@@ -237,7 +237,7 @@ def _notes(
 
 
 def markdown_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    r"""Write a table as lines of markdown.
+    r"""Return a table as lines of markdown.
 
     Args:
         head: The titles.
@@ -260,8 +260,8 @@ def with_deviation(mean: float, std: float, sign: str = '') -> str:
 
     Args:
         mean: The mean.
-        std: The deviation, NaN of a single value.
-        sign: '+' shows the sign of positive means, too.
+        std: The deviation; NaN for a single value.
+        sign: '+' also shows the sign of positive means.
     """
     return f'{mean:{sign}.2f}' + ('' if math.isnan(std) else f' ± {std:.2f}')
 

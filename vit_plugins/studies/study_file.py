@@ -1,4 +1,4 @@
-"""The YAML file of a study, read and checked."""
+"""Load and check the YAML file of a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from ..fileio.documented_errors import documented_errors
 from ..fileio.text_documents import read_yaml
 
-# name: what it is if absent or null
+# name: the value if it is absent or null
 DEFAULTS: dict[str, Any] = {
     'name': None,
     'about': '',
@@ -42,7 +42,7 @@ NAME = re.compile(r'[\w.%=+-]+')
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but ``1e-3`` is a number."""
+    """YAML 1.1 as PyYAML loads it, except that ``1e-3`` is a number."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -54,18 +54,18 @@ _Loader.add_implicit_resolver(
 
 
 def load_study_file(path: str | Path) -> dict[str, Any]:
-    """Read a study file and what it inherits, and check all that needs no config.
+    """Load a study file and the files that it inherits, and check all that needs no config.
 
     Args:
-        path: The YAML file. Its key ``inherit`` names another one: mappings are merged, anything
-            else is replaced, null removes a key.
+        path: The YAML file. Its key ``inherit`` names another one: mappings are merged, other
+            values are replaced, null removes a key.
 
     Returns:
         Every key of ``DEFAULTS`` with its value; paths of configs are absolute.
 
     Raises:
-        ValueError: If a key is unknown or missing, a value cannot be, or it is no YAML.
-        OSError: If it, or a file that it inherits, cannot be read.
+        ValueError: If a key is unknown or missing, a value is not valid, or it is not YAML.
+        OSError: If the file, or a file that it inherits, cannot be read.
     """
 
     def told(text: str) -> ValueError:
@@ -92,7 +92,7 @@ def _check_names(path: str | Path, raw: Mapping) -> None:
 
 
 def named_files(path: Path) -> list[Path]:
-    """List the files that a study file names itself: the one it inherits, and configs.
+    """Return the files that a study file names: the one that it inherits, and configs.
 
     Args:
         path: The YAML file.
@@ -124,7 +124,7 @@ def _load(path: Path, depth: int = 0) -> dict[str, Any]:
 def _place(content: dict, folder: Path) -> None:
     """Make the paths of configs absolute: they are relative to the file that names them."""
     axes = content.get('axes')
-    axes = axes.values() if isinstance(axes, dict) else ()  # it is checked later, in words
+    axes = axes.values() if isinstance(axes, dict) else ()  # checked later, with a message
     levels = [level for axis in axes for level in _levels(axis)]
     places = [(content, 'base'), (content, 'data')]
     places += [(level, key) for level in levels for key in ('_base_', '_data_')]
@@ -165,7 +165,7 @@ def _check(study: dict) -> None:
     whole = isinstance(seeds, list) and all(isinstance(seed, int) for seed in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f'seeds must be a list of one or more different integers, got {seeds}')
-    for name in (*axes, *study['tests']):  # of pictures, of the files of a test
+    for name in (*axes, *study['tests']):  # names of pictures and of test files
         if not NAME.fullmatch(str(name)):
             raise ValueError(f'{name!r} names files: letters, digits, .%=+-')
     if isinstance(study['metric'], str):
@@ -174,7 +174,7 @@ def _check(study: dict) -> None:
 
 
 def _check_choices(study: dict, axes: dict) -> None:
-    """Check all that names levels; one level becomes a list of it."""
+    """Check all keys that name levels; a single level becomes a list."""
     if isinstance(study['compare'], Mapping):
         study['compare'] = [study['compare']]
     for part in study['compare']:
@@ -199,11 +199,11 @@ def _check_choices(study: dict, axes: dict) -> None:
 
 
 def level_value(name: str, settings: Mapping[str, Any]) -> float:
-    """Return the number that a level stands for on the x axis: its ``_x_``, else its name.
+    """Return the number of a level on the x axis: its ``_x_``, else its name.
 
     Args:
-        name: The name of the level; a percent sign at its end is dropped.
-        settings: Its settings.
+        name: The name of the level; a percent sign at its end is ignored.
+        settings: The settings of the level.
 
     Raises:
         ValueError: If neither is a number.
@@ -268,7 +268,7 @@ def _check_levels(axes: dict, choice: Mapping[str, list[str]], where: str) -> No
 
 
 def _choice(levels: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Make a list of each level that stands alone."""
+    """Return the levels with each single level as a list."""
     return {
         axis: [str(level) for level in (some if isinstance(some, list) else [some])]
         for axis, some in levels.items()

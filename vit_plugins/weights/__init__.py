@@ -1,1 +1,1 @@
-"""What checkpoint files hold, and how it gets into a model."""
+"""Read checkpoint files and load them into models."""

@@ -1,10 +1,10 @@
-"""A reader of pickles that knows what it may name, what it may fill and what it may hash."""
+"""A pickle reader that limits the names, states and keys that a file may use."""
 
 import pickle
 from collections.abc import Iterable
 from struct import unpack
 
-# They call or fill objects in ways that no file of torch or numpy needs.
+# They call or change objects in ways that no file of torch or numpy needs.
 _LEFT_OUT = (
     pickle.NEWOBJ_EX,
     pickle.INST,
@@ -17,17 +17,17 @@ MOST_IN_KEY = 1000
 
 
 class RefusedError(pickle.UnpicklingError):
-    """A file asks a name of the list for what it is not there for, or for too much."""
+    """A file uses an allowed name for something else than its purpose, or asks for too much."""
 
 
 def require_plain_keys(keys: Iterable[object]) -> None:
-    """Refuse keys whose hash takes forever: tuples that hold one another time and again.
+    """Refuse keys whose hash takes forever: tuples that contain one another many times.
 
     Args:
-        keys: Of a dict or a set.
+        keys: The keys of a dict or the members of a set.
 
     Raises:
-        RefusedError: If one is a tuple of more than 1,000 things, counted each time they come.
+        RefusedError: If one is a tuple of more than 1,000 items, counting every repetition.
     """
     for key in keys:
         if isinstance(key, tuple | frozenset):
@@ -41,14 +41,14 @@ def require_plain_keys(keys: Iterable[object]) -> None:
 
 
 class AllowListUnpickler(pickle._Unpickler):
-    """Reads pickles; subclasses say in ``find_class`` what a file may name.
+    """Reads pickles; subclasses decide in ``find_class`` which names a file may use.
 
-    Python's own reader in C fills any object with any state, the classes and functions of the
-    list too, and makes room for as much as a file asks for. These steps can be looked at in the
-    one in Python only.
+    Python's own reader in C gives any state to any object, also to the classes and functions of
+    the list, and allocates as much memory as a file asks for. Only the reader in Python allows
+    these steps to be checked.
     """
 
-    # Classes whose instances take a state.
+    # Classes whose instances may be given a state.
     buildable: tuple[type, ...] = ()
     dispatch = {
         code: read
@@ -66,7 +66,7 @@ class AllowListUnpickler(pickle._Unpickler):
         super().load_build()
 
     def load_bytearray8(self) -> None:
-        """Read bytes that can be changed; Python makes room for them before it looks."""
+        """Read a bytearray; Python allocates its memory before it checks the file."""
         (size,) = unpack('<Q', self.read(8))
         content = self.read(size)
         if len(content) < size:
@@ -74,7 +74,7 @@ class AllowListUnpickler(pickle._Unpickler):
         self.append(bytearray(content))
 
     def load_dict(self) -> None:
-        """Make a dict of what stands above the mark."""
+        """Make a dict of the items above the mark."""
         require_plain_keys(self.stack[::2])
         super().load_dict()
 
@@ -94,7 +94,7 @@ class AllowListUnpickler(pickle._Unpickler):
         super().load_additems()
 
     def load_frozenset(self) -> None:
-        """Make a set of what stands above the mark."""
+        """Make a set of the items above the mark."""
         require_plain_keys(self.stack)
         super().load_frozenset()
 

@@ -1,8 +1,8 @@
-"""The zip archive of a checkpoint: whole, and the same one for all who read it.
+"""Check that the zip archive of a checkpoint is complete and the same for every reader.
 
-Python and torch read such archives by code of their own. Where a file has two directories, or two
-names that differ in case alone, each finds other content in it, and a check by one says nothing of
-what the other reads. So only archives are taken in which there is nothing to choose.
+Python and torch each have their own code to read such archives. If a file has two directories, or
+two names that differ only in case, the two may find different content, and a check by one proves
+nothing about what the other reads. So only archives without such ambiguity are accepted.
 """
 
 import logging
@@ -20,8 +20,8 @@ from ..fileio.documented_errors import documented_errors
 
 BLOCK = 1 << 20
 PICKLE = 'data.pkl'
-PROGRAM = 'constants.pkl'  # torch takes an archive with it for TorchScript, which it would run
-# The ends of an archive: the one that each has, and those of ZIP64 in front of it.
+PROGRAM = 'constants.pkl'  # torch runs an archive with this file as TorchScript
+# The end records of an archive: the one of every archive, and those of ZIP64 before it.
 END = struct.Struct('<4s4H2IH')
 LOCATOR = struct.Struct('<4sIQI')
 END64 = struct.Struct('<4sQ2H2I4Q')
@@ -29,7 +29,7 @@ END_MARK, LOCATOR_MARK, END64_MARK = b'PK\x05\x06', b'PK\x06\x07', b'PK\x06\x06'
 
 
 class DamagedArchiveError(RuntimeError):
-    """A zip archive is not as ``torch.save`` writes it, or has changed since."""
+    """A zip archive is not in the form that ``torch.save`` writes, or has changed since."""
 
 
 def check_archive(path: Path) -> dict[str, int]:
@@ -39,15 +39,15 @@ def check_archive(path: Path) -> dict[str, int]:
         path: The file.
 
     Returns:
-        Bytes of each record, by its name without the folder that all lie in.
+        The size of each record in bytes, by its name without the common folder.
 
     Raises:
-        DamagedArchiveError: If a record is missing, changed, packed or twice there, or if two
+        DamagedArchiveError: If a record is missing, changed, compressed or duplicated, or if two
             readers of archives could find different records.
         OSError: If the file cannot be opened.
     """
     with (
-        path.open('rb') as opened,  # an OSError from here on is of a place that there is not
+        path.open('rb') as opened,  # an OSError after this comes from a wrong offset in the file
         documented_errors(DamagedArchiveError, otherwise=DamagedArchiveError),
         zipfile.ZipFile(opened) as archive,
     ):
@@ -57,7 +57,7 @@ def check_archive(path: Path) -> dict[str, int]:
         _require_plain_records(records, path.stat().st_size)
         sizes = {record.filename.partition('/')[2]: record.file_size for record in records}
         has_checksums = any(record.CRC for record in records)
-        if not has_checksums:  # torch.serialization.set_crc32_options(False) has been called
+        if not has_checksums:  # torch.serialization.set_crc32_options(False) was called
             print_log(
                 f'{path} has no checksums: a change of its bytes would not be noticed',
                 logger='current',
@@ -71,10 +71,10 @@ def check_archive(path: Path) -> dict[str, int]:
 
 
 def require_same_for_torch(path: Path) -> None:
-    """Compare what torch finds in an archive with what Python finds.
+    """Check that torch finds the same content in an archive as Python does.
 
     Args:
-        path: An archive that :func:`check_archive` has taken.
+        path: An archive that :func:`check_archive` has accepted.
 
     Raises:
         DamagedArchiveError: If the names of the records differ, or the bytes of the pickle.
@@ -93,15 +93,15 @@ def open_pickle(archive: zipfile.ZipFile) -> IO[bytes]:
     """Open the pickle of a checkpoint.
 
     Args:
-        archive: One that :func:`check_archive` has taken.
+        archive: An archive that :func:`check_archive` has accepted.
     """
     (record,) = (r for r in archive.infolist() if r.filename.partition('/')[2] == PICKLE)
-    del record.CRC  # it is compared already, or there is none
+    del record.CRC  # it has been checked already, or is absent
     return archive.open(record)
 
 
 def _require_one_directory(file: BinaryIO) -> None:
-    """Check that the directory lies where its end says, and that nothing else is around it."""
+    """Check that the directory is where its end record says, with nothing else around it."""
     size = file.seek(0, os.SEEK_END)
     before_end = size - END.size
     mark, *_, length, start, comment = _unpacked(END, file, before_end)

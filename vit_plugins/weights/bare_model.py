@@ -1,4 +1,4 @@
-"""The model within the wrappers of the host."""
+"""Find the model inside the wrappers of the host."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ WRAPPERS = (BaseTTAModel, BaseAveragedModel)
 
 
 def bare_model(model: nn.Module) -> nn.Module:
-    """Return the model within wrappers: of several ranks, of test-time augmentation, averaged.
+    """Return the model inside wrappers for several ranks, test-time augmentation or averaging.
 
     Args:
         model: A model, in any number of wrappers.

@@ -1,4 +1,4 @@
-"""Turn other projects' checkpoint files into ours, running nothing that they hold."""
+"""Convert other projects' checkpoint files to ours, without running anything in them."""
 
 import logging
 import pickle
@@ -29,7 +29,7 @@ __all__ = ['ARCHS', 'convert_checkpoint', 'load_inert']
 
 
 class Inert:
-    """Stands in for an object of a foreign class: takes what its pickle gives it, does nothing."""
+    """Replaces an object of a foreign class: accepts what its pickle gives it and does nothing."""
 
     def __new__(cls, *args, **kwargs):
         return super().__new__(cls)
@@ -42,16 +42,16 @@ class Inert:
 
 
 def load_inert(path: str | Path) -> object:
-    """Read a checkpoint with an inert object in the place of each foreign one.
+    """Load a checkpoint with an inert object in the place of each foreign object.
 
     Args:
         path: A file written by ``torch.save``.
 
     Raises:
-        RuntimeError: torch is too old to tell what a file holds without running it; or the file
-            is damaged.
-        pickle.UnpicklingError: The file names what is never read, or what an inert object cannot
-            stand for.
+        RuntimeError: If torch is too old to read a file without running it, or the file is
+            damaged.
+        pickle.UnpicklingError: If the file uses a name that is never read, or one that an inert
+            object cannot replace.
     """
     serialization = torch.serialization
     if not hasattr(serialization, 'get_unsafe_globals_in_checkpoint'):
@@ -71,7 +71,7 @@ def load_inert(path: str | Path) -> object:
         checkpoint = unwrap(checkpoint)
     except DamagedCheckpointError:
         raise
-    except Exception as error:  # crafted: what torch, numpy and pickle then raise is of any kind
+    except Exception as error:  # a crafted file makes torch, numpy and pickle raise any error
         raise pickle.UnpicklingError(
             f'{path} holds more than weights and settings; it is not read: {error}'
         ) from error
@@ -84,18 +84,18 @@ def load_inert(path: str | Path) -> object:
 BLOCK = re.compile(r'(.*\bblocks)\.(\d+)\.(.+)')
 GATED = ('attn.qk.', 'attn.v.', 'attn.pos_proj.', 'attn.gating_param')  # in place of attn.qkv
 PLAIN = 'attn.qkv.'
-SHORTCUT = 'downsample.'  # of the first block of each stage of a ResNet
+SHORTCUT = 'downsample.'  # in the first block of each stage of a ResNet
 
 
 def missing_keys(keys: Iterable[str], required: Iterable[str]) -> list[str]:
-    """List what an official file lacks, as far as its own keys tell.
+    """Return the keys that an official file lacks, as far as its other keys show.
 
-    Each block must have the parts of the others, blocks are numbered from 0 without a gap, and
-    nothing has a bias alone. A ConViT has blocks of two kinds.
+    Each block must have the same modules as the others, blocks are numbered from 0 without a gap,
+    and no module has only a bias. A ConViT has two types of blocks.
 
     Args:
-        keys: Those of the file.
-        required: Those that it has in any case.
+        keys: The keys of the file.
+        required: Keys that the file must have in any case.
 
     >>> missing_keys(['blocks.0.norm1.weight', 'blocks.1.norm1.bias'], [])
     ['blocks.0.norm1.bias', 'blocks.1.norm1.weight']
@@ -106,7 +106,7 @@ def missing_keys(keys: Iterable[str], required: Iterable[str]) -> list[str]:
     stacks: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for match in filter(None, map(BLOCK.fullmatch, keys)):
         stacks[match[1]][int(match[2])].add(match[3])
-    kinds: dict[str, set[str]] = defaultdict(set)  # the stages of a model are of one kind
+    kinds: dict[str, set[str]] = defaultdict(set)  # all stages have the same blocks
     for stack, blocks in stacks.items():
         kinds[re.sub(r'\d', '', stack)].update(*blocks.values())
     for stack, blocks in stacks.items():
@@ -118,7 +118,7 @@ def missing_keys(keys: Iterable[str], required: Iterable[str]) -> list[str]:
 
 
 def _is_spared(part: str, number: int, own: set[str]) -> bool:
-    """Return whether a block need not have a part of others."""
+    """Return whether a block may lack a module that others have."""
     if part.startswith(SHORTCUT):
         return number > 0
     if part.startswith(PLAIN):
@@ -127,14 +127,14 @@ def _is_spared(part: str, number: int, own: set[str]) -> bool:
 
 
 def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the weights of official and timm files; host-named ones stay as they are.
+    """Rename the weights of official and timm files; the host's names stay as they are.
 
     Args:
         names: The official names of the model.
-        weights: What the file holds.
+        weights: The weights of the file.
 
     Raises:
-        ValueError: There are keys that no such model has, or keys of it are missing.
+        ValueError: If there are keys that no such model has, or keys of the model are missing.
     """
     parts = ('backbone.', 'neck.', 'head.', 'data_preprocessor.')
     official = is_official(weights)
@@ -155,7 +155,7 @@ def convert_official(names: OfficialNames, weights: dict[str, Tensor]) -> dict[s
     state_dict = OrderedDict(converted)
     embed = state_dict.get('backbone.pos_embed')
     if embed is not None and official and names.records_grid:
-        # As in a checkpoint of our own: tells 14 x 14 patches from 7 x 28.
+        # As in our own checkpoints: it distinguishes 14 x 14 patches from 7 x 28.
         grid = list(names.square_grid(embed))
         state_dict._metadata = {'backbone': {'version': 1, 'grid': grid}}
     return state_dict
@@ -174,21 +174,21 @@ ARCHS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {
 
 
 def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -> int:
-    """Read a checkpoint and write its weights under the names of an ImageClassifier.
+    """Convert a checkpoint: write its weights under the names of an ImageClassifier.
 
     Args:
         src: A ``.pth`` or ``.safetensors`` file, possibly with objects of other programs inside,
-            or an ``.npz`` file of google-research/vision_transformer. Of a file with
-            ``state_dict_ema`` (timm's trainer) these averaged weights are taken.
+            or an ``.npz`` file of google-research/vision_transformer. If a file has
+            ``state_dict_ema`` (timm's trainer), these averaged weights are used.
         dst: The file to write: ``{'state_dict': ..., 'meta': ...}``.
-        arch: Key of ``ARCHS``; of an ``.npz`` file 'vit', 'hybrid-vit' or 'keep'.
+        arch: Key of ``ARCHS``; for an ``.npz`` file 'vit', 'hybrid-vit' or 'keep'.
 
     Returns:
         The number of tensors written.
 
     Raises:
-        ValueError: The file has no weights, has keys that the arch does not know, lacks some that
-            it has, is of another arch, or is ``dst``.
+        ValueError: If the file has no weights, has keys that the arch does not know, lacks keys
+            of the arch, has another arch, or is ``dst`` itself.
     """
     src, dst = Path(src), Path(dst)
     if src.resolve() == dst.resolve():
@@ -204,7 +204,7 @@ def convert_checkpoint(src: str | Path, dst: str | Path, arch: str = 'convit') -
     except pickle.UnpicklingError:
         checkpoint = load_inert(src)
     weights = checkpoint if isinstance(checkpoint, dict) else {}
-    # The average over training, where timm's trainer has kept one: published scores are its.
+    # The average over training, if timm's trainer kept one: published scores belong to it.
     key = 'state_dict_ema' if 'state_dict_ema' in weights else 'state_dict'
     weights = unwrap_training_state(weights.get(key, weights))
     weights = {key.removeprefix('module.'): value for key, value in weights.items()}

@@ -1,4 +1,4 @@
-"""Which weights features come from, in a few letters."""
+"""Identify the weights that features come from by a short digest."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ENCODER = ('backbone.', 'neck.')
 
 
 def weights_digest(state: Mapping[str, Any]) -> str:
-    """Sum up in a few letters the weights that features depend on.
+    """Compute a short digest of the weights that features depend on.
 
     Args:
-        state: State dict of the model.
+        state: The state dict of the model.
 
     Returns:
-        A digest: equal for equal weights, wherever they are, and only for those.
+        A digest that is equal only for equal weights, on any device.
     """
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(state):

@@ -1,9 +1,9 @@
-"""What reading a checkpoint would take, found out before any of it is taken.
+"""Compute how much memory a checkpoint would take, before any is allocated.
 
-``torch.load`` believes the numbers in a file: it makes a storage of the size that a pickle says,
+``torch.load`` trusts the numbers in a file: it allocates a storage of the size that a pickle says,
 calls ``bytearray`` with a number, and gives a tensor a shape of any length and step 0. Here the
-pickle is gone through once with inert things in the place of all that it names, and what they
-would need is added up.
+pickle is read once with inert objects in the place of everything that it names, and the memory
+that they would need is added up.
 """
 
 import math
@@ -20,10 +20,10 @@ import torch
 from .allow_list_unpickler import AllowListUnpickler, RefusedError, require_plain_keys
 from .archive import open_pickle
 
-SPARE = 1 << 20  # numbers that a file of any size may ask for
+SPARE = 1 << 20  # a file of any size may ask for this many numbers
 VIEWS = 4  # how often, on average, a number of the file may be seen by tensors
-PICKLES = 5  # in a file from before torch 1.6: magic number, protocol, system, content, keys
-# Where the shape stands among the arguments; the steps, which are large and harmless, follow.
+PICKLES = 5  # in files before torch 1.6: magic number, protocol, system, content, keys
+# The index of the shape among the arguments; the steps, which are large and harmless, follow.
 SHAPES = {
     'torch._utils._rebuild_tensor': 2,
     'torch._utils._rebuild_tensor_v2': 2,
@@ -31,37 +31,37 @@ SHAPES = {
     'torch._utils._rebuild_qtensor': 2,
 }
 HASHED = ('builtins.set', 'builtins.frozenset', 'collections.Counter', 'collections.OrderedDict')
-# They take numbers, but no memory by them.
+# These take numbers as arguments, but allocate no memory for them.
 HARMLESS = (*HASHED, 'torch.Size', 'torch._utils._rebuild_meta_tensor_no_storage')
 
 
 def check_archived_pickle(path: Path, records: Mapping[str, int]) -> int:
-    """Go through the pickle of an archive without making what it describes.
+    """Check the pickle of an archive without building what it describes.
 
     Args:
         path: An archive.
-        records: Bytes of each of its records, see :func:`.archive.check_archive`.
+        records: The size of each record in bytes, see :func:`.archive.check_archive`.
 
     Returns:
         The protocol of the pickle.
 
     Raises:
-        RefusedError: If the content would need more memory than the file fills.
-        Exception: Of any kind, if it is no pickle of torch.
+        RefusedError: If the content would need more memory than the size of the file.
+        Exception: Any error, if it is not a pickle of torch.
     """
     with zipfile.ZipFile(path) as archive, open_pickle(archive) as file:
         return _Sketch(file, path.stat().st_size, records).run()
 
 
 def check_pickles(path: Path) -> None:
-    """Go through the pickles of a file from before torch 1.6, as :func:`check_archived_pickle`.
+    """Check the pickles of a file from before torch 1.6, as :func:`check_archived_pickle` does.
 
     Args:
         path: The file.
 
     Raises:
-        RefusedError: If the content would need more memory than the file fills.
-        Exception: Of any kind, if the pickles are not those of torch.
+        RefusedError: If the content would need more memory than the size of the file.
+        Exception: Any error, if the pickles are not those of torch.
     """
     with path.open('rb') as file:
         for _ in range(PICKLES):
@@ -69,7 +69,7 @@ def check_pickles(path: Path) -> None:
 
 
 def has_whole_pickles(path: Path) -> bool:
-    """Return whether a file from before torch 1.6 has all its pickles, running none.
+    """Return whether a file from before torch 1.6 has all its pickles, without running them.
 
     Args:
         path: The file.
@@ -79,20 +79,20 @@ def has_whole_pickles(path: Path) -> bool:
             for _ in range(PICKLES):
                 for _ in pickletools.genops(file):
                     pass
-        except Exception:  # of any kind, in no document
+        except Exception:  # any error; they are not documented
             return False
     return True
 
 
 class _Named:
-    """Stands in for a class or function of the file."""
+    """Replaces a class or function that the file names."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _Made:
-    """Stands in for what a call of the file would return; takes all and keeps nothing."""
+    """Replaces the result of a call in the file; accepts everything and keeps nothing."""
 
     def __setitem__(self, key: object, value: object) -> None:
         pass
@@ -104,12 +104,12 @@ class _Made:
 
 
 class _Sketch(AllowListUnpickler):
-    """Adds up what a pickle would take.
+    """Adds up the memory that a pickle would take.
 
     Args:
         file: The pickle.
-        size: Bytes of the file that it is in.
-        records: Bytes of the records beside it, if it has any.
+        size: The size of its file in bytes.
+        records: The sizes of the other records in bytes, if there are any.
     """
 
     def __init__(
@@ -121,10 +121,10 @@ class _Sketch(AllowListUnpickler):
         self._records = records
         self._asked = 0  # numbers
         self._storages: dict[str, int] = {}  # bytes
-        self._total = 0  # of them
+        self._total = 0  # bytes of all storages
 
     def run(self) -> int:
-        """Go through the pickle and return its protocol."""
+        """Check the pickle and return its protocol."""
         self.load()
         return self.proto
 
@@ -137,7 +137,7 @@ class _Sketch(AllowListUnpickler):
             needed = operator.index(count) * _bytes_each(kind.name)
         except (TypeError, ValueError, AttributeError, KeyError):
             raise RefusedError('refused GLOBAL storage of an unknown kind') from None
-        if not isinstance(key, str | int):  # writing a tuple of tuples may take forever
+        if not isinstance(key, str | int):  # printing a tuple of tuples may take forever
             raise RefusedError('refused GLOBAL storage without a name')
         name = str(key)
         there = self._size if self._records is None else self._records.get(f'data/{name}', -1)
@@ -192,7 +192,7 @@ def _bytes_each(storage: str) -> int:
 
 
 def _within(args: tuple) -> Iterator[object]:
-    """Yield arguments and, of those that are tuples or lists, what these hold."""
+    """Yield arguments, and the items of arguments that are tuples or lists."""
     for arg in args:
         yield arg
         if isinstance(arg, tuple | list):
@@ -200,7 +200,7 @@ def _within(args: tuple) -> Iterator[object]:
 
 
 def _largest(arg: object) -> int:
-    """Return the numbers that a shape, or a number, may ask for; others ask for none."""
+    """Return how many numbers a shape or a number asks for; 0 for other arguments."""
     if isinstance(arg, int):
         return max(arg, 0)
     if isinstance(arg, tuple | list) and all(isinstance(n, int) for n in arg):

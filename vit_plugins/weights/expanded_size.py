@@ -1,27 +1,27 @@
-"""How much a file's content is to those who go through it."""
+"""Check how large the content of a file becomes when all repetitions are counted."""
 
 from mmengine.logging import HistoryBuffer
 
 from .allow_list_unpickler import RefusedError
 
 MOST_DEPTH = 100
-SHARING = 4  # how often, on average, a part of a file may stand in its content
-SPARE = 1 << 20  # things that a file of any size may hold
+SHARING = 4  # how often, on average, a piece of a file may occur in its content
+SPARE = 1 << 20  # a file of any size may hold this many items
 
 
 def require_bounded(content: object, file_size: int) -> None:
-    """Refuse content that is out of all proportion to its file.
+    """Refuse content that is much larger than its file.
 
-    A file of a hundred bytes may say that a list holds another one ten times, which holds a third
-    one ten times and so on: little memory, but going through it would never end.
+    A file of a hundred bytes may describe a list that holds another list ten times, which holds a
+    third one ten times, and so on. It takes little memory, but a walk through it would never end.
 
     Args:
-        content: What was read: nested dicts, lists, tuples, sets and history buffers.
-        file_size: Bytes of the file.
+        content: The content that was read: nested dicts, lists, tuples, sets and history buffers.
+        file_size: The size of the file in bytes.
 
     Raises:
-        RefusedError: If it holds more things than the file can have written, counted each time
-            they come; is nested more than 100 deep; or holds itself.
+        RefusedError: If it holds more items than the file can have written, counting every
+            repetition; is nested more than 100 deep; or holds itself.
     """
     most = SHARING * file_size + SPARE
     if _count(content, {}, 0, most) > most:

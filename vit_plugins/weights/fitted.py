@@ -1,4 +1,4 @@
-"""Find the weights of a backbone in a checkpoint of any wrapping and naming."""
+"""Find the weights of a backbone in a checkpoint with any wrappers and names."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from torch.nn import functional as F
 from .names import BACKBONE_NAMES, official_names
 
 SCHEME = 'fitted:'
-# Computed by the backbone, so that it does not matter whether a file has them.
+# The backbone computes these, so it does not matter whether a file has them.
 COMPUTED = ('relative_position_index', 'attn_mask')
 CONSTANT = re.compile(rf'(?:.*\.)?(?:num_batches_tracked|{"|".join(COMPUTED)})')
 BIAS_TABLE = re.compile(r'.*\.w_msa\.relative_position_bias_table')
-# Of the parts of a file that hold equally many weights: an average or a teacher is what is
-# published; a copy beside the weights of MMEngine and a momentum encoder are not.
+# If several parts of a file hold equally many weights: an average or a teacher is the published
+# model; a copy beside the weights of MMEngine and a momentum encoder are not.
 AVERAGE = re.compile(r'(?:.*\.)?(?:\w+_ema|ema|ema_model|teacher)\.')
 COPY = re.compile(r'(?:.*\.)?(?:ema_state_dict|momentum_encoder|optimizer|student)\.')
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Where and under which names a file holds the weights of a backbone.
+    """The place and the names under which a file holds the weights of a backbone.
 
     Attributes:
-        names: Key of ``BACKBONE_NAMES``; empty where the file has the backbone's own names.
-        prefix: What stands before these names, containers of the file included, as
+        names: Key of ``BACKBONE_NAMES``; empty if the file has the backbone's own names.
+        prefix: The text before these names, including containers of the file, such as
             ``'model.module.'``.
-        tokens: Positions before those of the patches in the position embedding of the file, and
-            in that of the backbone; None where they are as many.
-        bias_rows: Rows of the backbone's tables of relative position biases (Swin); None where
-            the file has as many. The host resizes them with what SciPy 1.14 removed.
+        tokens: Number of positions before those of the patches in the position embedding of the
+            file, and in that of the backbone; None if the two are equal.
+        bias_rows: Rows of the backbone's tables of relative position biases (Swin); None if the
+            file has as many. The host resizes them with a function that SciPy 1.14 removed.
     """
 
     names: str = ''
@@ -47,7 +47,7 @@ class Fitted:
     bias_rows: int | None = None
 
     def address(self, file: str) -> str:
-        """Return what ``init_cfg=dict(type='Pretrained', checkpoint=...)`` reads this way.
+        """Return the ``checkpoint`` with which ``dict(type='Pretrained')`` reads this file.
 
         Args:
             file: A path or an address.
@@ -60,10 +60,10 @@ class Fitted:
         return f'{SCHEME}{urlencode(settings, safe=">")}:{file}'
 
     def take(self, checkpoint: Mapping) -> OrderedDict[str, Tensor]:
-        """Return what lies under the prefix, under the names of the backbone.
+        """Return the weights below the prefix, renamed to the names of the backbone.
 
         Keys that the table does not know stay as they are. Masks and indices, which the backbone
-        computes, are left out.
+        computes itself, are left out.
 
         Args:
             checkpoint: What a file holds.
@@ -82,7 +82,7 @@ class Fitted:
         if self.bias_rows is not None:
             for key in filter(BIAS_TABLE.fullmatch, weights):
                 weights[key] = resize_bias_table(weights[key], self.bias_rows)
-        if not self.names:  # such as the grid of a position embedding
+        if not self.names:  # metadata such as the grid of a position embedding
             weights._metadata = {
                 name[len(self.prefix) : -1]: found
                 for name, found in metadata.items()
@@ -94,7 +94,7 @@ class Fitted:
 def flatten(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, dict]]:
     """Return all tensors of nested dicts under joined names, and the metadata of modules.
 
-    What ``torch.compile`` writes into names is left out.
+    The prefix that ``torch.compile`` adds to names is left out.
 
     Args:
         checkpoint: What a file holds.
@@ -122,14 +122,14 @@ def flatten(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, dict]]:
 
 
 def find_weights(backbone: nn.Module, checkpoint: Mapping) -> Fitted:
-    """Find the place and the names that give a backbone the most weights.
+    """Find the prefix and the names that give a backbone the most weights.
 
     Args:
         backbone: The backbone.
         checkpoint: What a file holds.
 
     Raises:
-        ValueError: If the position embedding fits no grid.
+        ValueError: If the position embedding does not fit any grid.
     """
     flat, _ = flatten(checkpoint)
     wanted = backbone.state_dict().keys()
@@ -168,7 +168,7 @@ def _best_prefix(
 
 
 def _extra_tokens(backbone: nn.Module, weights: Mapping[str, Tensor]) -> tuple[int, int] | None:
-    """Compare what stands before the patches in the position embeddings of file and backbone."""
+    """Compare the positions before the patches in the embeddings of file and backbone."""
     own, embed = getattr(backbone, 'pos_embed', None), weights.get('pos_embed')
     grid = getattr(backbone, 'patch_resolution', None)
     if own is None or embed is None or grid is None or embed.ndim != 3:
@@ -183,7 +183,7 @@ def _extra_tokens(backbone: nn.Module, weights: Mapping[str, Tensor]) -> tuple[i
         if rest > 0 and (rest == patches or math.isqrt(rest) ** 2 == rest):
             return None if source == target else (source, target)
     if (getattr(weights, '_metadata', None) or {}).get('', {}).get('grid'):
-        return None  # the backbone itself knows what to do with a grid on record
+        return None  # the backbone itself handles a recorded grid
     raise ValueError(
         f'its position embedding has {embed.shape[1]} tokens, which are no square grid of patches '
         f'with {found} or no other tokens, nor the {grid[0]} x {grid[1]} patches of this '
@@ -200,11 +200,11 @@ def _bias_rows(backbone: nn.Module, weights: Mapping[str, Tensor]) -> int | None
 
 
 def resize_bias_table(table: Tensor, rows: int) -> Tensor:
-    """Resize the relative position biases of a window, bicubic as Swin's authors do.
+    """Resize the relative position biases of a window, with bicubic interpolation as in Swin.
 
     Args:
         table: (S * S, heads), S = 2 * window - 1.
-        rows: T * T of the new window.
+        rows: T * T, where T = 2 * window - 1 of the new window.
 
     Returns:
         (rows, heads).
@@ -218,14 +218,14 @@ def resize_bias_table(table: Tensor, rows: int) -> Tensor:
 
 
 def change_extra_tokens(embed: Tensor, source: int, target: int) -> Tensor:
-    """Change how many positions stand before those of the patches.
+    """Change the number of positions before those of the patches.
 
-    A token without a position of its own, as in timm's ``no_embed_class``, has the position 0.
+    A token without its own position, as with timm's ``no_embed_class``, gets a position of zeros.
 
     Args:
         embed: Position embedding (1, source + N, D).
-        source: Positions before the patches now.
-        target: Positions before the patches then; those in front are kept.
+        source: Number of positions before the patches now.
+        target: Number of positions before the patches afterwards; the first ones are kept.
 
     Returns:
         (1, target + N, D).
@@ -236,7 +236,7 @@ def change_extra_tokens(embed: Tensor, source: int, target: int) -> Tensor:
 
 
 def load_from_fitted(filename: str, map_location=None) -> dict[str, OrderedDict]:
-    """Serve ``CheckpointLoader`` for addresses that :meth:`Fitted.address` made.
+    """Load an address that :meth:`Fitted.address` made, for ``CheckpointLoader``.
 
     Args:
         filename: The address.
@@ -256,5 +256,5 @@ def load_from_fitted(filename: str, map_location=None) -> dict[str, OrderedDict]
 
 
 def register() -> None:
-    """Load what was fitted to a backbone, for MMEngine's initialisation."""
+    """Register the loader of fitted weights for MMEngine's initialisation."""
     CheckpointLoader.register_scheme(prefixes=SCHEME, loader=load_from_fitted, force=True)

@@ -1,6 +1,6 @@
-"""The model index: names for configs and published weights, known to MMPretrain as its own.
+"""Add our model index, the names of configs and published weights, to that of MMPretrain.
 
-MMPretrain is imported where it is used: ``vit-plugins list`` answers without it.
+MMPretrain is imported only where it is used: ``vit-plugins list`` works without it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 from ..host.check import check_host
 from ..resources import resource_root
 
-PUBLISHED_INDEX = 'model-index.yml'  # in a folder of tools/publish.py
+PUBLISHED_INDEX = 'model-index.yml'  # in a folder that tools/publish.py wrote
 
 if TYPE_CHECKING:
     from modelindex.models.Model import Model
 
 
 def index_models() -> dict[str, Model]:
-    """Read our part of the model index: name to entry, paths relative to ``resource_root()``.
+    """Load our part of the model index: name to entry, paths relative to ``resource_root()``.
 
     Raises:
-        HostError: MMPretrain, which brings the reader, is missing.
+        HostError: If MMPretrain, which provides the reader, is missing.
     """
     if find_spec('modelindex') is None:
         check_host()
@@ -36,7 +36,7 @@ def index_models() -> dict[str, Model]:
 
 @functools.cache
 def published_digests() -> dict[str, str | None]:
-    """Return the SHA-256 of published weights by their address; None where it is not known."""
+    """Return the SHA-256 of published weights by their address; None if it is not known."""
     models = index_models().values()
     return {m.weights: m.metadata.data.get('Weights SHA256') for m in models if m.weights}
 
@@ -71,7 +71,7 @@ def register_published(folder: str | Path) -> list[str]:
     """Register the models of a folder that ``vit-plugins publish`` wrote.
 
     Args:
-        folder: The folder, wherever it lies now.
+        folder: The folder; it may have been moved.
 
     Returns:
         The names, for ``mmpretrain.get_model``.
@@ -89,7 +89,7 @@ def register_published(folder: str | Path) -> list[str]:
             f'{folder} holds no {PUBLISHED_INDEX}: give a folder that vit-plugins publish wrote'
         )
     names = [model.name.lower() for model in load(str(index)).models]
-    ModelHub._register_mmpretrain_models()  # first, so that a name that is taken is refused
+    ModelHub._register_mmpretrain_models()  # first, so that a name that is already used is refused
     ModelHub.register_model_index(index, config_prefix=index.parent)
     for name in names:
         model = ModelHub._models_dict[name]
@@ -98,19 +98,19 @@ def register_published(folder: str | Path) -> list[str]:
 
 
 def resolve_weights(name_or_path: str | Path) -> str:
-    """Turn what a user names as weights into what ``load_checkpoint`` reads.
+    """Return the path or address of the weights that a user names.
 
-    Nothing is fetched here. When it is, the file is compared with the SHA-256 of the model index,
-    and a warning says so where the index has none.
+    Nothing is downloaded here. A later download is compared with the SHA-256 of the model index;
+    if the index has none, there is a warning.
 
     Args:
         name_or_path: A file, an address, or the name of a model with published weights.
 
     Returns:
-        A path or an address.
+        A path or an address that ``load_checkpoint`` reads.
 
     Raises:
-        ValueError: There is no such file and no such model, or the model has no weights.
+        ValueError: If there is no such file and no such model, or the model has no weights.
     """
     from mmpretrain import ModelHub, list_models
 

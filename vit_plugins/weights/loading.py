@@ -1,4 +1,4 @@
-"""Load a whole model, and say what does not fit."""
+"""Load a whole model, and report what does not fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .bare_model import bare_model
 from .fitted import CONSTANT
 
-# Of training alone: testing does without, and training begins with its own.
+# Only used in training: a test does not need them, and a training starts with its own.
 SPARED = re.compile(r'(?:.*\.)?drloc\..*|(?:.*\.)?memory\..*|momentum_encoder\..*')
 SIZE_MISMATCH = re.compile(
     r'size mismatch for ([^:]+): copying a param with shape torch\.Size\((.*)\) from checkpoint, '
@@ -22,7 +22,7 @@ SHOWN = 5
 
 
 class CheckpointMismatchError(ValueError):
-    """A checkpoint of another model than the one it is loaded into."""
+    """A checkpoint does not belong to the model that it is loaded into."""
 
 
 def load_weights(
@@ -30,20 +30,19 @@ def load_weights(
 ) -> None:
     """Load a checkpoint into a model, strictly.
 
-    The localization MLP, what retrieval keeps beside the encoder (memory, momentum encoder)
-    and constants that the model computes may be absent, left over or of another shape. Wrappers
-    of the model are looked through, and a position embedding of another size is resized by the
-    backbone.
+    Some weights may be absent, superfluous or of another shape: the localization MLP, the memory
+    and momentum encoder of retrieval, and constants that the model computes. Wrappers of the
+    model are ignored, and the backbone resizes a position embedding of another size.
 
     Args:
         model: The model.
-        checkpoint: What a file holds: a state dict, or a dict around one.
-        where: What messages call the file.
+        checkpoint: The content of a file: a state dict, or a dict around one.
+        where: The name of the file in messages.
         may_differ: Beginnings of the names of further weights that need not fit.
 
     Raises:
-        CheckpointMismatchError: If anything else differs; it names keys and shapes. The model
-            then holds weights of both.
+        CheckpointMismatchError: If anything else differs; the message names keys and shapes. The
+            model then holds a mixture of both weights.
     """
     model = bare_model(model)
     report = load_report(model, checkpoint.get('state_dict', checkpoint))
@@ -71,13 +70,13 @@ def load_weights(
 
 @dataclass
 class LoadReport:
-    """What was not loaded.
+    """The weights that were not loaded.
 
     Attributes:
         missing: Names of the model that the file does not have.
         unexpected: Names of the file that the model does not have.
         shapes: Name to shape in the file and shape in the model, where they differ.
-        others: What else was wrong, in the words of the module that refused it.
+        others: Other errors, in the words of the module that raised them.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -91,9 +90,9 @@ def load_report(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
 
     Args:
         model: The model.
-        state: The weights; ``module.`` in front of names is left out.
+        state: The weights; ``module.`` before names is removed.
     """
-    if any(key.startswith('module.') for key in state):  # of a distributed run, as the host does
+    if any(key.startswith('module.') for key in state):  # distributed; the host does so, too
         metadata = getattr(state, '_metadata', None)
         state = OrderedDict((key.removeprefix('module.'), v) for key, v in state.items())
         if metadata is not None:

@@ -1,4 +1,4 @@
-"""Which checkpoint of a work dir to go on from, and which to use."""
+"""Find the checkpoint of a work dir to resume from, and the one to use."""
 
 import logging
 import pickle
@@ -18,18 +18,18 @@ STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d{1,18})\.pth')
 
 
 def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
-    """Find the checkpoint a run in this folder can go on from.
+    """Return the checkpoint from which a run in this folder can be resumed.
 
-    The folder itself is searched, not the host's ``last_checkpoint`` file, which names a file
-    that may be truncated, removed, or of another machine. Newest means most steps: dates change
-    when files are copied, and clocks of machines differ.
+    The folder itself is searched. The host's ``last_checkpoint`` file is not used, because it may
+    name a file that is truncated, removed, or from another machine. The newest checkpoint is the
+    one with the most steps: dates change when files are copied, and clocks of machines differ.
 
     Args:
         work_dir: The work dir of the run.
 
     Returns:
-        The ``epoch_*.pth`` or ``iter_*.pth`` of most steps that is whole and whose weights are
-        finite; others are skipped with a warning. None if there is no such file.
+        The ``epoch_*.pth`` or ``iter_*.pth`` with the most steps that is complete and has finite
+        weights; others are skipped with a warning. None if there is no such file.
     """
     found = {}
     for kind in ('iter', 'epoch'):
@@ -39,12 +39,12 @@ def newest_whole_checkpoint(work_dir: str | Path) -> Path | None:
                 found[path] = steps
                 break
             print_log(f'{path} {fault}: skipped', logger='current', level=logging.WARNING)
-    # at the end of an epoch both may be there: the one of the epoch is written later
+    # at the end of an epoch both may exist: the file of the epoch is written later
     return max(found, key=lambda path: (found[path], path.name.startswith('epoch')), default=None)
 
 
 def _by_step(work_dir: str | Path, kind: str) -> list[Path]:
-    """List the checkpoints of a kind, that of most steps first."""
+    """Return the checkpoints of one type, the one with the most steps first."""
     steps = {
         path: int(match[1])
         for path in Path(work_dir).glob(f'{kind}_*.pth')
@@ -54,13 +54,13 @@ def _by_step(work_dir: str | Path, kind: str) -> list[Path]:
 
 
 def checkpoint_fault(path: str | Path) -> str | None:
-    """Return why one should neither go on from a checkpoint nor use it.
+    """Return why a checkpoint should neither be resumed from nor used.
 
     Args:
         path: A checkpoint of a training.
 
     Returns:
-        What is wrong with it, as the end of a sentence; None if nothing is.
+        The fault, as the end of a sentence; None if there is no fault.
     """
     return _fault_and_steps(path)[0]
 
@@ -74,7 +74,7 @@ def _fault_and_steps(path: str | Path) -> tuple[str | None, int]:
     except OSError as error:  # a link to nowhere, a folder of this name, no permission
         return f'cannot be read ({error.strerror or error})', 0
     except (RuntimeError, pickle.UnpicklingError):
-        return None, 0  # of another kind: who loads it is told what is in it
+        return None, 0  # another type of file: loading it reports what is in it
     meta = content.get('meta') if isinstance(content, dict) else None
     steps = meta.get('iter') if isinstance(meta, dict) else None
     names = non_finite_in_checkpoint(content)
@@ -85,7 +85,7 @@ def _fault_and_steps(path: str | Path) -> tuple[str | None, int]:
 def find_trained(
     work_dir: str | Path, config: Path | None = None, checkpoint: Path | None = None
 ) -> tuple[Path, Path]:
-    """Find what a training left: its config and the checkpoint to use.
+    """Return the config of a training and the checkpoint to use.
 
     Args:
         work_dir: The work dir of a training.
@@ -102,7 +102,7 @@ def find_trained(
 
 
 def config_of(work_dir: str | Path) -> Path:
-    """Find the config that a training wrote.
+    """Return the config that a training wrote.
 
     Args:
         work_dir: The work dir of the training.
@@ -113,7 +113,7 @@ def config_of(work_dir: str | Path) -> Path:
     record = read_record(work_dir)
     configs = sorted(Path(work_dir).glob('*.py'))
     if record is not None and (named := Path(work_dir, record.config)).is_file():
-        configs = [named]  # also if configs of other runs lie beside it
+        configs = [named]  # also if configs of other runs are beside it
     if len(configs) != 1:
         raise FileNotFoundError(
             f'{work_dir} holds {len(configs)} configs (*.py), and the work dir of a training '
@@ -136,19 +136,19 @@ def _checkpoint_of(work_dir: str | Path) -> Path:
 
 
 def _published_weights(folder: str | Path) -> Path | None:
-    """Find the one file of weights of a folder that ``vit-plugins publish`` wrote."""
+    """Return the one weights file of a folder that ``vit-plugins publish`` wrote."""
     found = [path for path in Path(folder).glob('*.pth') if PUBLISHED.fullmatch(path.name)]
     return found[0] if len(found) == 1 and checkpoint_fault(found[0]) is None else None
 
 
 def trained_classes(checkpoint: str) -> tuple[str, ...] | None:
-    """Read from a checkpoint what its model tells apart.
+    """Return the classes of the model in a checkpoint.
 
     Args:
         checkpoint: A file or address.
 
     Returns:
-        The class names, or None if the file does not hold them (weights of other makers).
+        The class names, or None if the file does not hold them (weights from elsewhere).
     """
     content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
     classes = content.get('meta', {}).get('dataset_meta', {}).get('classes')
@@ -156,12 +156,12 @@ def trained_classes(checkpoint: str) -> tuple[str, ...] | None:
 
 
 def resume_from(cfg: Config, checkpoint: str) -> Config:
-    """Make a config go on from a checkpoint.
+    """Set in a config that it resumes from a checkpoint.
 
     Args:
         cfg: The config, with its ``work_dir``; edited.
-        checkpoint: A file, or ``'auto'`` for the newest whole one of the work dir. If there is
-            none, the run starts fresh (from the config's ``load_from``, if any) and says so.
+        checkpoint: A file, or ``'auto'`` for the newest complete one of the work dir. If there is
+            none, the run starts anew (from the config's ``load_from``, if any) and logs this.
 
     Returns:
         The same config.

@@ -1,8 +1,8 @@
-"""Load official and timm files into a backbone of ours, under whatever names they have.
+"""Load official and timm files, with any of their names, into a backbone of ours.
 
 MMPretrain's ``ImageClassifier`` calls the backbone's ``_checkpoint_filter`` on the whole state
-dict before it loads (:func:`rename_for_classifier`). ``_load_from_state_dict`` then sees the
-backbone's part, or all that there is where the backbone is alone (:func:`rename_for_backbone`).
+dict before it loads (:func:`rename_for_classifier`). ``_load_from_state_dict`` then gets the
+backbone's part, or the whole file if the backbone is alone (:func:`rename_for_backbone`).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from .names.official import OfficialNames
 
 
 def is_official(state_dict: dict) -> bool:
-    """Return whether the keys are those of the official files and timm."""
+    """Return whether the keys are those of official and timm files."""
     return any(key.startswith(('blocks.', 'stage0.')) for key in state_dict)
 
 
@@ -30,7 +30,7 @@ def unwrap_training_state(state_dict: dict) -> dict:
 
 
 def backbone_part(state_dict: dict) -> dict:
-    """Return the backbone's weights of a classifier; keys of no known part stay."""
+    """Return the backbone's weights of a classifier; unknown keys stay."""
     if not any(key.startswith('backbone.') for key in state_dict):
         return state_dict
     foreign = ('head.', 'neck.', 'data_preprocessor.')
@@ -44,14 +44,14 @@ def backbone_part(state_dict: dict) -> dict:
 
 
 def record_grid(module: nn.Module, state_dict: dict, prefix: str, local_metadata: dict) -> None:
-    """Keep the grid of ``pos_embed`` in the metadata: 196 tokens may be 14 x 14 or 7 x 28.
+    """Write the grid of ``pos_embed`` into the metadata: 196 tokens may be 14 x 14 or 7 x 28.
 
     Args:
         module: A backbone, which registers this as its state dict hook. Its
-            ``patch_resolution`` is None where it has no positions.
-        state_dict: Its state dict, not looked at.
-        prefix: Where it stands, not looked at.
-        local_metadata: Where the grid is noted.
+            ``patch_resolution`` is None if it has no positions.
+        state_dict: Unused.
+        prefix: Unused.
+        local_metadata: The metadata that gets the grid.
     """
     if module.patch_resolution is not None:
         local_metadata['grid'] = list(module.patch_resolution)
@@ -63,11 +63,11 @@ def rename_for_classifier(
     """Rename official and timm keys to those of the classifier, in place.
 
     Args:
-        backbone: That of the classifier, with ``pos_embed``, ``patch_resolution`` and
+        backbone: The classifier's backbone, with ``pos_embed``, ``patch_resolution`` and
             ``interpolate_mode``.
         names: The names of its official files.
-        state_dict: What is about to be loaded.
-        prefix: Where the classifier stands; official files have none.
+        state_dict: The state dict that will be loaded.
+        prefix: The prefix of the classifier; official files have none.
     """
     if not prefix:
         _replace(state_dict, _as_classifier(backbone, names, state_dict))
@@ -77,14 +77,14 @@ def rename_for_classifier(
 def rename_for_backbone(
     backbone: nn.Module, names: OfficialNames, state_dict: dict, prefix: str, metadata: dict
 ) -> None:
-    """Keep what belongs to the backbone and resize its position embedding, in place.
+    """Keep the weights of the backbone and resize its position embedding, in place.
 
     Args:
         backbone: As in ``rename_for_classifier``.
         names: The names of its official files.
-        state_dict: What is about to be loaded.
-        prefix: Where the backbone stands; empty where it is alone.
-        metadata: Its metadata in the checkpoint, perhaps with a ``grid``.
+        state_dict: The state dict that will be loaded.
+        prefix: The prefix of the backbone; empty if it is alone.
+        metadata: The backbone's metadata in the checkpoint, perhaps with a ``grid``.
     """
     if not prefix:
         _replace(state_dict, backbone_part(_as_classifier(backbone, names, state_dict)))
@@ -109,7 +109,7 @@ def _as_classifier(backbone: nn.Module, names: OfficialNames, state_dict: dict) 
 def _fit(
     backbone: nn.Module, names: OfficialNames, embed: Tensor, grid: Sequence[int] | None
 ) -> Tensor:
-    """Resize a loaded embedding; a grid that is not on record is taken as ours or a square."""
+    """Resize a loaded embedding; a grid that is not recorded is taken as ours or as a square."""
     if grid is None and embed.shape[1] == backbone.pos_embed.shape[1]:
         return embed
     source = tuple(grid or names.square_grid(embed))

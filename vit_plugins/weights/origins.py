@@ -1,4 +1,4 @@
-"""Where weights come from that a recipe names and that are not there."""
+"""Return where to get weights that a recipe names and that are missing."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ CONVERT = 'vit-plugins convert_checkpoint'
 
 @cache
 def by_hand() -> dict[str, dict]:
-    """Read ``configs/weights_by_hand.yml``, which says what its keys mean: weights to fetch."""
+    """Load ``configs/weights_by_hand.yml``, the list of weights that users must download."""
     file = resource_root() / 'configs' / 'weights_by_hand.yml'
     return yaml.safe_load(file.read_text(encoding='utf-8'))
 
 
 def origin_of(file: str) -> str:
-    """Return where a weights file comes from, in words.
+    """Return a text that says where a weights file comes from.
 
     Args:
-        file: What a recipe names, such as ``work_dirs/RECIPE/epoch_800.pth``.
+        file: The file that a recipe names, such as ``work_dirs/RECIPE/epoch_800.pth``.
 
     Returns:
-        The recipe that makes it, the address of its authors, or both; without either, that none
-        is known.
+        The recipe that makes the file, the address of its authors, or both; if there is neither,
+        that no source is known.
     """
     path = PurePath(file)
     ways = []
@@ -44,7 +44,7 @@ def origin_of(file: str) -> str:
 
 
 def _fetching(found: dict, target: str) -> list[str]:
-    """Return how a file is fetched and converted, its licence, and what to do without it."""
+    """Return how to fetch and convert a file, its licence, and what to do without it."""
     target = target if target.endswith('.pth') else f'pretrained/{target}.pth'
     source = found['address'].rsplit('/', 1)[-1]
     arch = found.get('arch')
@@ -55,7 +55,7 @@ def _fetching(found: dict, target: str) -> list[str]:
 
 
 def _recipe(name: str) -> PurePath | None:
-    """Return the packaged config of this name, as a path from the folder of all."""
+    """Return the packaged config of this name, as a path relative to the folder of configs."""
     root = resource_root()
     for path in (root / 'configs').rglob(f'{name}.py') if name else ():
         if '_base_' not in path.parts or 'studies' in path.parts:

@@ -1,8 +1,8 @@
-"""Numpy arrays out of a pickle that is not trusted.
+"""Load numpy arrays from a pickle that is not trusted.
 
-A pickle hands ``numpy.dtype`` a state, and an array its dtype and bytes. Numpy believes them: a
-dtype whose state names fields of objects makes it follow pointers that the file holds. Here plain
-stand-ins take both, look at them, and build the array by numpy's checked functions.
+A pickle gives a state to ``numpy.dtype``, and a dtype and bytes to an array. Numpy trusts them: a
+dtype whose state names fields of objects makes it follow pointers from the file. Here plain
+stand-ins receive both, check them, and build the array with numpy's checked functions.
 """
 
 import re
@@ -15,26 +15,26 @@ from mmengine.logging import HistoryBuffer
 
 from .allow_list_unpickler import RefusedError
 
-# Boolean, integer, float, complex, bytes and text: what holds neither pointers nor fields.
+# Boolean, integer, float, complex, bytes and text: types without pointers and fields.
 MOST_EMPTY = 1 << 16  # rows of an array without numbers
 PLAIN_CODE = re.compile(r'\?|[biufc]\d{1,2}|[SU]\d{1,9}')
 
 
 def _refused(name: str, what: object) -> RefusedError:
-    # torch wraps a page around an error's text; of that, "GLOBAL ... on ..." is found again.
-    # reprlib: tuples within tuples may go on forever.
+    # torch adds a page of text to an error; "GLOBAL ... on ..." is found again in it.
+    # reprlib: the text of nested tuples may have no end.
     return RefusedError(f'refused GLOBAL {name} on {reprlib.repr(what):.200}')
 
 
 class PlainDtype:
-    """Stands in for ``numpy.dtype``; numpy takes it wherever it takes a dtype.
+    """Replaces ``numpy.dtype``; numpy accepts it wherever it accepts a dtype.
 
     Args:
-        code: Kind and size, such as ``'f8'``.
+        code: Type and size, such as ``'f8'``.
         args: Whether to align and to copy, which do not matter.
 
     Raises:
-        RefusedError: If the code is none of plain numbers or strings.
+        RefusedError: If the code is not one of plain numbers or strings.
     """
 
     def __init__(self, code: str, *args: object) -> None:
@@ -47,7 +47,7 @@ class PlainDtype:
 
     def __setstate__(self, state: tuple) -> None:
         try:
-            _, *described, _ = state  # no more of version and flags: the state goes nowhere
+            _, *described, _ = state  # version and flags are not used: the state goes nowhere
             dtype = self.dtype.newbyteorder(described[0])
             is_plain = described == list(dtype.__reduce__()[2][1:-1])
         except (LookupError, TypeError, ValueError):
@@ -58,10 +58,10 @@ class PlainDtype:
 
 
 class PlainArray(np.ndarray):
-    """Stands in for ``numpy.ndarray``, empty until its state comes; written as one again."""
+    """Replaces ``numpy.ndarray``, empty until its state is set; it is pickled as an ndarray."""
 
     def __new__(cls) -> 'PlainArray':
-        """Return an empty one."""
+        """Return an empty array."""
         return super().__new__(cls, 0)
 
     def __setstate__(self, state: tuple) -> None:
@@ -79,7 +79,7 @@ class PlainArray(np.ndarray):
 def _from_bytes(dtype: PlainDtype, content: bytes | str) -> np.ndarray:
     if not isinstance(dtype, PlainDtype):
         raise TypeError(dtype)
-    if isinstance(content, str):  # the bytes of Python 2
+    if isinstance(content, str):  # bytes from Python 2
         content = content.encode('latin1')
     return np.frombuffer(content, dtype.dtype)
 
@@ -87,7 +87,7 @@ def _from_bytes(dtype: PlainDtype, content: bytes | str) -> np.ndarray:
 def _shaped(dtype: PlainDtype, content: bytes | str, shape: tuple, order: str) -> np.ndarray:
     array = _from_bytes(dtype, content).reshape(shape, order=order)
     if max(array.shape, default=0) > max(array.size, MOST_EMPTY):
-        raise ValueError(shape)  # nothing, a billion times
+        raise ValueError(shape)  # an array of a billion empty rows
     return array
 
 
@@ -102,13 +102,13 @@ def frombuffer(
 
     Args:
         content: The bytes.
-        dtype: The kind of its numbers.
+        dtype: The dtype of its numbers.
         shape: The shape.
         order: ``'C'``, ``'F'``, or ``'K'`` with ``axes``.
         axes: The order of the axes in memory.
 
     Raises:
-        RefusedError: If they do not describe one array.
+        RefusedError: If the arguments do not describe one array.
     """
     try:
         array = _shaped(dtype, content, shape, 'C' if order == 'K' else order)
@@ -121,11 +121,11 @@ def reconstruct(kind: type, *args: object) -> PlainArray:
     """Replace numpy's ``_reconstruct``: return an array without content.
 
     Args:
-        kind: ``numpy.ndarray`` as the file names it.
-        args: Shape and code, which the state replaces.
+        kind: The class that the file names: ``numpy.ndarray``.
+        args: Shape and code, which the state replaces later.
 
     Raises:
-        RefusedError: If it is to be something else.
+        RefusedError: If it is another class.
     """
     if kind is not PlainArray:
         raise _refused('numpy._core.multiarray._reconstruct', kind)
@@ -133,14 +133,14 @@ def reconstruct(kind: type, *args: object) -> PlainArray:
 
 
 def scalar(dtype: PlainDtype, content: bytes | str = b'') -> np.generic:
-    """Replace numpy's ``scalar``: return a number or string of numpy.
+    """Replace numpy's ``scalar``: return a numpy number or string.
 
     Args:
-        dtype: Its kind.
-        content: Its bytes.
+        dtype: The dtype of the value.
+        content: The bytes of the value.
 
     Raises:
-        RefusedError: If they are not those of one such value.
+        RefusedError: If the bytes are not those of one such value.
     """
     try:
         (value,) = _from_bytes(dtype, content)
@@ -157,7 +157,7 @@ def latin1(text: str, encoding: str) -> bytes:
         encoding: Only ``'latin1'``.
 
     Raises:
-        RefusedError: If it is another.
+        RefusedError: If it is another encoding.
     """
     if encoding != 'latin1' or not isinstance(text, str):
         raise _refused('_codecs.encode', (text, encoding))
@@ -165,20 +165,20 @@ def latin1(text: str, encoding: str) -> bytes:
 
 
 def no_bytes(*content: object) -> bytes:
-    """Replace ``bytes``, with which protocol 2 writes none, as of an empty array.
+    """Replace ``bytes``, with which protocol 2 writes no bytes, such as those of an empty array.
 
     Args:
-        content: Nothing; a number would fill the memory.
+        content: Must be empty; a number would fill the memory.
 
     Raises:
-        RefusedError: If there is something.
+        RefusedError: If it is not empty.
     """
     if content:
         raise _refused('builtins.bytes', content)
     return b''
 
 
-# Under the names of numpy 1 and of numpy 2.
+# With the names of numpy 1 and of numpy 2.
 ARRAY_GLOBALS: dict[str, Callable[..., Any]] = {
     'numpy.dtype': PlainDtype,
     'numpy.ndarray': PlainArray,
@@ -190,11 +190,11 @@ ARRAY_GLOBALS: dict[str, Callable[..., Any]] = {
 
 
 def unwrap(content: Any, seen: set[int] | None = None) -> Any:
-    """Return what was read with numpy's own types in the place of the stand-ins.
+    """Return content with numpy's own types in the place of the stand-ins.
 
     Args:
         content: Nested dicts, lists, tuples and history buffers, changed in place.
-        seen: Containers that were met before.
+        seen: Containers that were visited before.
     """
     if isinstance(content, PlainArray):
         return content.view(np.ndarray)

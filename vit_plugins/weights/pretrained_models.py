@@ -1,4 +1,4 @@
-"""The networks that people's own photos can start from: ``configs/pretrained_models.yml``."""
+"""The networks from which training on a user's photos can start: ``pretrained_models.yml``."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import yaml
 from ..resources import resource_root
 from .safe_reading import cached_download
 
-BYTES = 4  # of a parameter: published files hold 32-bit numbers
-FAST = 17  # photos a second on one thread: two cores encode 2,000 in a minute
+BYTES = 4  # size of a parameter: published files hold 32-bit numbers
+FAST = 17  # photos per second on one thread: two cores encode 2,000 in a minute
 FILE = 'configs/pretrained_models.yml'
 
 
 @dataclass(frozen=True)
 class PretrainedModel:
-    """A row of the table; the file says what each column means.
+    """A row of the table; the file explains each column.
 
     Attributes:
-        name: Of the model index, or ``timm/NAME``.
-        licence: Of the weights.
-        parameters: With the classifier of its classes.
-        size: Of the images in pixels.
-        photos_per_second: That one thread encodes.
+        name: A name of the model index, or ``timm/NAME``.
+        licence: The licence of the weights.
+        parameters: Number of parameters, with the classifier of its classes.
+        size: Size of the images in pixels.
+        photos_per_second: Photos that one thread encodes in a second.
         top1: Published accuracy on ImageNet-1k in percent.
-        source: Where that stands.
-        recipes: That it suits, as 'photos'.
-        trashnet: Accuracy of ``photos-frozen`` on TrashNet in percent, where we had the weights.
-        address: Where its file comes from, if the model index does not know.
+        source: Where this accuracy is published.
+        recipes: The recipes that it suits, such as 'photos'.
+        trashnet: Accuracy of ``photos-frozen`` on TrashNet in percent, if we had the weights.
+        address: The address of its file, if the model index does not have it.
     """
 
     name: str
@@ -46,22 +46,22 @@ class PretrainedModel:
 
     @property
     def megabytes(self) -> float:
-        """About the size of its file."""
+        """Return the approximate size of its file in 10^6 bytes."""
         return megabytes(self.parameters)
 
 
 def megabytes(parameters: int) -> float:
-    """Return about how large a file of so many parameters is, in 10^6 bytes.
+    """Return the approximate size of a file with this many parameters, in 10^6 bytes.
 
     Args:
-        parameters: Their number.
+        parameters: Number of parameters.
     """
     return parameters * BYTES / 1e6
 
 
 @cache
 def pretrained_models() -> dict[str, PretrainedModel]:
-    """Read the table: name to row, in its order."""
+    """Load the table: name to row, in the order of the file."""
     path = resource_root() / FILE
     rows: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding='utf-8'))
     return {
@@ -81,13 +81,13 @@ def default_for_frozen() -> str:
 
 
 def download_note(name: str) -> str | None:
-    """Return what is about to be fetched, its size and licence and where it is kept.
+    """Return a note on the file to be downloaded: its size, its licence and where it is kept.
 
     Args:
         name: A model of the index.
 
     Returns:
-        None if there is no model of this name or no address, or its file was fetched before.
+        None if there is no model of this name or no address, or its file was downloaded before.
     """
     from mmpretrain import ModelHub, list_models
 

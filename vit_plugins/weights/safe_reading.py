@@ -1,9 +1,10 @@
-"""How checkpoint files are read: by an allow-list, whole or with a reason.
+"""Load checkpoint files by an allow-list, completely or with an error that says why not.
 
-Since torch 2.6 ``torch.load`` refuses what is not on its allow-list, and MMEngine 0.10's own
-training checkpoints are not: they hold ``HistoryBuffer`` objects, whose state names some of their
-methods through ``builtins.getattr``. Allowing ``getattr`` as such would give a crafted file any
-attribute of any allowed object, so here it means one function that knows four names.
+Since torch 2.6 ``torch.load`` refuses everything that is not on its allow-list. This includes
+MMEngine 0.10's own training checkpoints: they hold ``HistoryBuffer`` objects, whose state names
+some of their methods through ``builtins.getattr``. If ``getattr`` itself were allowed, a crafted
+file could get any attribute of any allowed object. So here it is replaced by a function that
+knows four names.
 """
 
 import functools
@@ -35,40 +36,40 @@ from .plain_arrays import ARRAY_GLOBALS, PlainArray, PlainDtype, latin1, unwrap
 
 MapLocation = str | torch.device | dict | Callable | None
 
-# With 2.6 `add_safe_globals` takes the (object, name in the file) pairs needed below.
+# Since 2.6 `add_safe_globals` accepts the (object, name in the file) pairs needed below.
 RESTRICTED = digit_version(torch.__version__.split('+')[0]) >= digit_version('2.6.0')
 _HISTORY_METHODS = ('min', 'max', 'mean', 'current')
 _ZIP_MAGIC = b'PK\x03\x04'
 TORCH_PROTOCOL = 2  # of the pickles that torch.load reads by its own allow-list
-# Names that say nothing of the model: two such downloads must not share a place in the cache.
+# Names that do not identify the model: two such downloads must not share a file in the cache.
 _NAMELESS_FILES = ('model.safetensors', 'pytorch_model.bin')
 
 
 def _history_getattr(obj: object, name: str) -> object:
-    """Replace ``builtins.getattr`` while a checkpoint is read."""
+    """Replaces ``builtins.getattr`` while a checkpoint is read."""
     if obj is HistoryBuffer and name in _HISTORY_METHODS:
         return getattr(obj, name)
     raise RefusedError(f'refused GLOBAL builtins.getattr on {obj!r}, {name!r}')
 
 
 def _safe_globals() -> list:
-    """List what a training checkpoint holds beside tensors, as ``add_safe_globals`` takes it."""
+    """Return the types in a training checkpoint besides tensors, for ``add_safe_globals``."""
     arrays = [(stand_in, name) for name, stand_in in ARRAY_GLOBALS.items()]
     return [HistoryBuffer, (_history_getattr, 'builtins.getattr'), *arrays]
 
 
 def register_safe_globals() -> None:
-    """Register what MMEngine's checkpoints hold, so that ``torch.load`` reads them untrusted.
+    """Register the types in MMEngine's checkpoints, so that ``torch.load`` reads them safely.
 
-    Nothing happens with torch below 2.6, where ``torch.load`` trusts every file it is given;
-    :func:`load_checkpoint_file` has the list there too, but other ways into torch do not.
+    With torch below 2.6 this does nothing, because ``torch.load`` trusts every file there.
+    :func:`load_checkpoint_file` uses the list there too, but direct calls of torch do not.
     """
     if RESTRICTED:
         torch.serialization.add_safe_globals(_safe_globals())
 
 
 class DamagedCheckpointError(RuntimeError):
-    """A checkpoint was cut short or has changed since it was saved, or is a file of another kind.
+    """A checkpoint is truncated or has changed since it was saved, or is another type of file.
 
     Its message names the file.
     """
@@ -80,7 +81,7 @@ def is_whole_checkpoint(path: str | Path) -> bool:
     The records of the archive are compared with their checksums: 0.1 s for 100 MB.
 
     Args:
-        path: A file as ``torch.save`` has written them since torch 1.6.
+        path: A file in the format of ``torch.save`` since torch 1.6.
 
     Returns:
         False for a missing, empty, truncated, changed or foreign file.
@@ -117,7 +118,7 @@ def _foreign(path: Path, reason: object) -> pickle.UnpicklingError:
 
 
 class _CheckpointUnpickler(AllowListUnpickler):
-    """The same allow-list for torch below 2.6, whose own takes no objects with a state."""
+    """The same allow-list for torch below 2.6, whose own reader refuses objects with a state."""
 
     buildable = (HistoryBuffer, OrderedDict, PlainArray, PlainDtype, torch.Tensor, nn.Parameter)
 
@@ -129,7 +130,7 @@ class _CheckpointUnpickler(AllowListUnpickler):
 
 
 class _AllowListPickle:
-    """What ``torch.load`` needs of a ``pickle_module``."""
+    """The functions of a ``pickle_module`` that ``torch.load`` needs."""
 
     Unpickler = _CheckpointUnpickler
 
@@ -140,10 +141,10 @@ class _AllowListPickle:
 
 @functools.cache
 def _known_globals() -> dict[str, object]:
-    from torch._weights_only_unpickler import _get_allowed_globals  # of 2.1 to 2.5 only
+    from torch._weights_only_unpickler import _get_allowed_globals  # only in 2.1 to 2.5
 
     items = [*_safe_globals(), (latin1, '_codecs.encode')]
-    # protocol 4 names methods themselves
+    # protocol 4 names methods directly
     methods = [getattr(HistoryBuffer, name) for name in _HISTORY_METHODS]
     items += [(method, f'{method.__module__}.{method.__qualname__}') for method in methods]
     items += [Counter, bytearray, complex, set, torch.device]  # as torch 2.6 does
@@ -170,16 +171,16 @@ def _torch_load(path: Path, map_location: MapLocation, protocol: int) -> object:
     if not RESTRICTED:
         _warn_trusting()
     elif protocol <= TORCH_PROTOCOL:
-        # Said aloud: TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD of the environment undoes the default.
+        # Set explicitly: the environment's TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD changes the default.
         return torch.load(path, map_location=map_location, weights_only=True)
-    # Our reader knows the newer protocols of pickle, too.
+    # Our reader also knows the newer protocols of pickle.
     return torch.load(
         path, map_location=map_location, pickle_module=_AllowListPickle, weights_only=False
     )
 
 
 def _is_tar(path: Path) -> bool:
-    """Return whether torch would take a file for one of its first format, as it tries to first."""
+    """Return whether torch would read a file in its oldest format, which it tries first."""
     try:
         with tarfile.open(path, 'r:'):
             return True
@@ -188,15 +189,15 @@ def _is_tar(path: Path) -> bool:
 
 
 def checked_protocol(path: Path) -> int:
-    """Return the protocol of the pickle of a checkpoint that asks for no more than it holds.
+    """Check that a checkpoint asks for no more than it holds, and return its pickle protocol.
 
     Args:
         path: The file.
 
     Raises:
-        DamagedCheckpointError: If it is truncated, changed or of another kind.
+        DamagedCheckpointError: If it is truncated, changed or another type of file.
         RefusedError: If it asks for more.
-        Exception: Of any kind, if its pickle is none of torch.
+        Exception: Any error, if its pickle is not one of torch.
     """
     with path.open('rb') as file:
         is_archive = file.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
@@ -229,8 +230,8 @@ def _load_pickled(path: Path, map_location: MapLocation) -> object:
     except RuntimeError as error:
         if 'EOF' in str(error):
             raise _damaged(path, error) from error
-        raise  # a device that is not here, for one
-    except Exception as error:  # crafted: what torch, numpy and pickle then raise is of any kind
+        raise  # for example a device that this machine lacks
+    except Exception as error:  # a crafted file makes torch, numpy and pickle raise any error
         raise _foreign(path, f'{type(error).__name__}: {error}') from error
 
 
@@ -240,7 +241,7 @@ def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, torch.
         from safetensors.torch import load_file
     except ImportError as error:
         raise ImportError(f'{path} needs one more package: pip install safetensors') from error
-    # A function or a dict maps devices named in the file; this format names none.
+    # A function or a dict maps devices that the file names; this format names none.
     device = str(map_location) if isinstance(map_location, str | torch.device) else 'cpu'
     try:
         return load_file(path, device=device)
@@ -249,23 +250,23 @@ def _load_safetensors(path: Path, map_location: MapLocation) -> dict[str, torch.
 
 
 def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> object:
-    """Read a local ``.pth``, ``.safetensors`` or ``.npz`` file.
+    """Load a local ``.pth``, ``.safetensors`` or ``.npz`` file.
 
     Args:
         path: The file; ``~`` is expanded.
-        map_location: As in ``torch.load``; safetensors files know a device only, and of an
-            ``.npz`` file (google-research/vision_transformer) all stays on the CPU.
+        map_location: As in ``torch.load``. For safetensors files it must be a device; an ``.npz``
+            file (google-research/vision_transformer) stays on the CPU.
 
     Returns:
-        What the file holds: a state dict, a dict around one, or a whole training checkpoint;
-        of an ``.npz`` file, a state dict under timm's names.
+        The content of the file: a state dict, a dict around one, or a whole training checkpoint;
+        for an ``.npz`` file, a state dict with timm's names.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        RuntimeError: The file is truncated or no checkpoint.
-        pickle.UnpicklingError: The file holds objects that are not on the allow-list; the message
-            has the line that converts it.
-        ImportError: A safetensors file without the safetensors package.
+        FileNotFoundError: If there is no such file.
+        RuntimeError: If the file is truncated or is not a checkpoint.
+        pickle.UnpicklingError: If the file holds objects that are not on the allow-list; the
+            message has the command that converts it.
+        ImportError: If it is a safetensors file and the safetensors package is missing.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -280,7 +281,7 @@ def load_checkpoint_file(path: str | Path, map_location: MapLocation = None) -> 
 
 
 def cached_download(url: str, model_dir: str | None = None) -> Path:
-    """Return where a downloaded checkpoint is kept: torch's own cache, under the file's name.
+    """Return the path of a downloaded checkpoint: in torch's own cache, under the file's name.
 
     Args:
         url: The address of the file.
@@ -293,16 +294,17 @@ def cached_download(url: str, model_dir: str | None = None) -> Path:
 
 
 def download(url: str, model_dir: str | None = None, progress: bool = False) -> Path:
-    """Fetch a file unless the cache has it, and compare it with its SHA-256 where known.
+    """Download a file unless the cache has it, and compare it with its SHA-256 if that is known.
 
     Args:
         url: The address of the file.
         model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
-        progress: Whether to draw a progress bar.
+        progress: Whether to show a progress bar.
 
     Raises:
-        ConnectionError: The file cannot be fetched; the message tells where to put it by hand.
-        RuntimeError: The file is not the published one.
+        ConnectionError: If the file cannot be downloaded; the message says where to put it by
+            hand.
+        RuntimeError: If the file is not the published one.
     """
     path = cached_download(url, model_dir)
     if not path.exists():
@@ -332,9 +334,9 @@ def download(url: str, model_dir: str | None = None, progress: bool = False) -> 
     return path
 
 
-# The host logs a loader's name from its tenth letter on: `load_from_` is part of the interface.
+# The host logs a loader's name from its eleventh letter: `load_from_` is part of the interface.
 def load_from_local(filename: str, map_location: MapLocation = None) -> object:
-    """Serve ``CheckpointLoader`` for paths.
+    """Load a local file, for ``CheckpointLoader``.
 
     Args:
         filename: The file.
@@ -349,13 +351,13 @@ def load_from_http(
     model_dir: str | None = None,
     progress: bool | None = None,
 ) -> object:
-    """Serve ``CheckpointLoader`` for addresses; the host's own trusts what it downloads.
+    """Load an address, for ``CheckpointLoader``; the host's own loader trusts what it downloads.
 
     Args:
         filename: The address.
         map_location: As in ``torch.load``.
         model_dir: Another folder than ``$TORCH_HOME/hub/checkpoints``.
-        progress: Whether to draw a progress bar; by default on a terminal.
+        progress: Whether to show a progress bar; by default only on a terminal.
     """
     progress = sys.stderr.isatty() if progress is None else progress
     if get_rank() == 0:
@@ -367,7 +369,7 @@ def load_from_http(
 
 
 def _without_code(content: object) -> object:
-    """Remove the text that the host's runner would execute as a config when it resumes."""
+    """Remove the text that the host's runner would execute as a config on resuming."""
     meta = content.get('meta') if isinstance(content, dict) else None
     if isinstance(meta, dict) and meta.pop('config', None) is not None:
         print_log('The config in the checkpoint is left out: it would be run', logger='current')
@@ -375,7 +377,7 @@ def _without_code(content: object) -> object:
 
 
 def register() -> None:
-    """Make all loading through MMEngine (resume, test, ``load_from``, ``Pretrained``) go here."""
+    """Register these loaders for MMEngine: resume, test, ``load_from`` and ``Pretrained``."""
     register_safe_globals()
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.register_scheme(

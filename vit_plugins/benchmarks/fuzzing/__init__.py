@@ -1,1 +1,1 @@
-"""Give readers what nobody has written, and see that they raise what they document."""
+"""Check that readers of changed files raise only documented errors."""

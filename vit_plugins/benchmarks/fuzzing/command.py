@@ -1,4 +1,4 @@
-"""What ``tools/fuzz.py`` does once its arguments are read."""
+"""Run ``tools/fuzz.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> None:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: If there is no such reader, or one ended in what it does not document.
+        SystemExit: If there is no such reader, or one raised an undocumented error.
     """
     names = [args.reader] if args.reader else list(READERS)
     if not set(names) <= READERS.keys():

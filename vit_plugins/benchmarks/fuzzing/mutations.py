@@ -1,4 +1,4 @@
-"""Change valid files a little, as damage and malice do."""
+"""Change valid files a little, like damage or an attack."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def mutate(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> 
     Args:
         content: A valid file.
         rng: The random stream.
-        others: Files that parts may come from.
+        others: Files from which pieces may be copied.
     """
     changed = bytearray(content)
     for _ in range(rng.randint(1, MOST_CHANGES)):
@@ -40,7 +40,7 @@ def mutate(content: bytes, rng: random.Random, others: Sequence[bytes] = ()) -> 
 
 
 def mutate_archive(content: bytes, rng: random.Random) -> bytes:
-    """Return a zip archive with changes in one member, whose checksum is that of the new content.
+    """Return a zip archive with changes in one member and a checksum of the new content.
 
     Args:
         content: A valid archive.
@@ -98,5 +98,5 @@ def _splice(content: bytearray, rng: random.Random, others: Sequence[bytes]) -> 
     content[place : place + rng.randint(0, 64)] = other[start : start + rng.randint(1, 64)]
 
 
-# Cutting leaves little to go wrong behind it, so most changes are others.
+# After a cut little can go wrong, so most changes are of other types.
 CHANGES = (_flip, _flip, _overwrite, _set_number, _set_number, _cut, _remove, _repeat, _splice)

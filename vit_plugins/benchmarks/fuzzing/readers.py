@@ -1,4 +1,4 @@
-"""The readers of files that may come from anyone, with valid files to change."""
+"""The readers of untrusted files, with valid files to change."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Reader:
         read: Reads a file.
         documented: The errors that it documents.
         seeds: Valid files.
-        suffix: The end of their names.
-        archives: Whether they are zip archives, of which members are changed.
+        suffix: The suffix of the files.
+        archives: Whether the files are zip archives, whose members are changed.
     """
 
     read: Callable[[Path], Any]
@@ -53,14 +53,14 @@ class Reader:
     archives: bool = False
 
     def changed(self, seeds: list[bytes], rng: random.Random) -> bytes:
-        """Return one of the valid files, changed.
+        """Return one of the valid files with changes.
 
         Args:
             seeds: The files.
             rng: The random stream.
         """
         seed = rng.choice(seeds)
-        if self.archives and rng.random() < 0.8:  # else the checksums would keep all from the rest
+        if self.archives and rng.random() < 0.8:  # otherwise the checksums would stop everything
             return mutate_archive(seed, rng)
         return mutate(seed, rng, seeds)
 
@@ -135,7 +135,7 @@ def _gallery_json() -> list[bytes]:
 
 
 def _read_gallery(path: Path) -> None:
-    """Read a changed ``gallery.json`` beside whole descriptors, and what it says of the model."""
+    """Read a changed ``gallery.json`` beside valid descriptors, and its settings of the model."""
     folder = path.parent / 'gallery'
     if not folder.exists():
         vectors = np.eye(2, 4, dtype='f4')
@@ -147,7 +147,7 @@ def _read_gallery(path: Path) -> None:
     (folder / 'gallery.json').write_bytes(path.read_bytes())
     try:
         gallery = Gallery.load(folder)
-    except ValueError:  # one of the former format is read with settings alone
+    except ValueError:  # the old format is read only with settings
         gallery = Gallery.load(folder, json.loads(_gallery_json()[0])['settings'])
     if gallery.settings is not None:
         config_of(gallery.settings)
@@ -160,7 +160,7 @@ def _descriptors() -> list[bytes]:
 
 
 def _read_descriptors(path: Path) -> None:
-    """Read changed descriptors beside a whole ``gallery.json``."""
+    """Read changed descriptors beside a valid ``gallery.json``."""
     folder = path.parent / 'described'
     folder.mkdir(exist_ok=True)
     (folder / 'gallery.json').write_bytes(_gallery_json()[0])
@@ -179,7 +179,7 @@ def _faiss() -> list[bytes]:
 
 
 def _read_faiss(path: Path) -> None:
-    """Read a file, and let faiss follow what was found to be sound."""
+    """Read a file, and let faiss use what passed the checks."""
     if read_faiss_file(path).has_graph:
         import faiss
 

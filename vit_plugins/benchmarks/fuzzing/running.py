@@ -1,4 +1,4 @@
-"""Run readers over changed files and count how that ends."""
+"""Run readers on changed files and count the outcomes."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ try:
 except ImportError:  # not a POSIX system
     resource = None
 
-MOST_MEGABYTES = 1024  # that the readers may add to the most memory in use
-SECONDS = 10  # after which a reader counts as one that hangs
+MOST_MEGABYTES = 1024  # that the readers may add to the peak memory
+SECONDS = 10  # after this a reader counts as hanging
 
 
 class HangError(BaseException):
-    """A reader did not come to an end; no ``except Exception`` of its own stops this."""
+    """A reader did not end; its own ``except Exception`` does not catch this."""
 
 
 @dataclass
 class Outcome:
-    """What came of the files of one reader.
+    """The results of the files of one reader.
 
     Attributes:
-        read: How many were read all the same.
-        refused: How often each documented error came.
-        faults: Number of the input and what it ended in, of all that is not documented.
-        slowest: Seconds of the slowest.
-        megabytes: What was added to the most memory in use.
+        read: Number of files that were read in spite of the changes.
+        refused: Each documented error to its count.
+        faults: Number of the file and its error, for each undocumented error.
+        slowest: Seconds of the slowest file.
+        megabytes: Megabytes that were added to the peak memory.
     """
 
     read: int = 0
@@ -51,18 +51,18 @@ class Outcome:
 
     @property
     def inputs(self) -> int:
-        """How many files there were."""
+        """Return the number of files."""
         return self.read + self.refused.total() + len(self.faults)
 
 
 def fuzz(name: str, numbers: range, folder: Path, seed: int = 0) -> Outcome:
-    """Give a reader changed files; each is known by reader, seed and number.
+    """Run a reader on changed files; reader, seed and number identify each file.
 
     Args:
         name: A key of ``READERS``.
         numbers: The numbers of the files.
-        folder: Where they are written, one after the other under the same name.
-        seed: The seed of all.
+        folder: The folder for the files, which are written one by one under the same name.
+        seed: The common seed.
     """
     reader, outcome = READERS[name], Outcome()
     seeds = reader.seeds()
@@ -80,7 +80,7 @@ def fuzz(name: str, numbers: range, folder: Path, seed: int = 0) -> Outcome:
 
 
 def _megabytes() -> float:
-    """Return the most memory in use so far, 0 where the system does not tell."""
+    """Return the peak memory so far, 0 if the system does not report it."""
     if resource is None:
         return 0.0
     unit = 2**20 if sys.platform == 'darwin' else 2**10
@@ -88,14 +88,14 @@ def _megabytes() -> float:
 
 
 def changed_file(reader: Reader, seeds: list[bytes], name: str, number: int, seed: int) -> bytes:
-    """Return the file of a number.
+    """Return the changed file with a number.
 
     Args:
         reader: The reader.
-        seeds: Its valid files.
-        name: Its name.
+        seeds: The valid files of the reader.
+        name: The name of the reader.
         number: The number.
-        seed: The seed of all.
+        seed: The common seed.
     """
     return reader.changed(seeds, random.Random(f'{name} {seed} {number}'))
 
@@ -107,7 +107,7 @@ def _try(reader: Reader, path: Path, number: int, outcome: Outcome) -> None:
             reader.read(path)
         outcome.read += 1
     except reader.documented as error:
-        if isinstance(error, RecursionError):  # a RuntimeError by inheritance only
+        if isinstance(error, RecursionError):  # a RuntimeError only by inheritance
             outcome.faults.append((number, traceback.format_exc()))
         else:
             outcome.refused[type(error).__name__] += 1
@@ -136,7 +136,7 @@ def _time_limit() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence logs, warnings, and decoders, which write on stderr."""
+    """Silence logs, warnings, and decoders, which write to stderr."""
     before, stderr = logging.root.manager.disable, os.dup(2)
     logging.disable(logging.ERROR)
     try:
@@ -158,7 +158,7 @@ def describe(outcomes: dict[str, Outcome]) -> str:
     """Return a table of outcomes, a line for each reader.
 
     Args:
-        outcomes: By the name of the reader.
+        outcomes: Name of each reader to its outcome.
     """
     heads = ('inputs', 'read', 'refused', 'faults', 'slowest', 'memory')
     lines = [f'{"reader":22}' + ''.join(f'{head:>10}' for head in heads)]

@@ -1,1 +1,1 @@
-"""All that only a GPU can tell, in stages: ``tools/benchmarks/gpu_suite.sh``."""
+"""Measure in stages what needs a GPU: ``tools/benchmarks/gpu_suite.sh``."""

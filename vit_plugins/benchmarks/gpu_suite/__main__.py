@@ -1,4 +1,4 @@
-"""The command behind ``tools/benchmarks/gpu_suite.sh``."""
+"""Run the command of ``tools/benchmarks/gpu_suite.sh``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .stages import STAGES
 from .trainings import make_toy_images, write_training
 
 KEPT = Path('docs') / 'gpu'
-TOY_SECONDS = 120.0  # of a stage in a dry run
-LEAST = 0.6  # a stage is begun if this part of its time is left
+TOY_SECONDS = 120.0  # for each stage in a dry run
+LEAST = 0.6  # a stage starts if this fraction of its time is left
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -66,7 +66,7 @@ def choose_stages(numbers: Sequence[str]) -> list[Stage]:
     """Return the stages of these numbers, in their order of value.
 
     Args:
-        numbers: As '4', or '9' for all that begin with it; none means all.
+        numbers: For example '4', or '9' for all that begin with 9; none means all.
 
     Raises:
         ValueError: If there is no such stage.
@@ -79,14 +79,14 @@ def choose_stages(numbers: Sequence[str]) -> list[Stage]:
 
 
 def check(args: argparse.Namespace, stages: Sequence[Stage]) -> None:
-    """Check that what the stages need is there, before the first of them runs.
+    """Check that the needs of all stages are met, before the first stage runs.
 
     Args:
         args: Arguments of :func:`make_parser`.
-        stages: Those that will run.
+        stages: The stages that will run.
 
     Raises:
-        ValueError: With what is missing and what to do.
+        ValueError: If something is missing; the message says what to do.
     """
     if args.time <= args.spent:
         raise ValueError(f'--time {args.time:.0f}: nothing is left after {args.spent:.0f} s')
@@ -129,10 +129,10 @@ class Suite:
         """Run stages while there is time for them.
 
         Args:
-            stages: Which.
+            stages: The stages.
 
         Returns:
-            The number of those that did not pass.
+            The number of stages that did not pass.
         """
         bad = 0
         if not self.dry_run and any(stage.needs_images for stage in stages):
@@ -148,7 +148,7 @@ class Suite:
         return bad
 
     def _run(self, stage: Stage) -> bool:
-        """Run one stage; return whether it did not pass."""
+        """Run one stage, and return True if it did not pass."""
         left = self.ends - time.time()
         if not self.dry_run and left < LEAST * stage.seconds:
             print(f'stage {stage.number}: left for another call, {left:.0f} s remain', flush=True)
@@ -176,7 +176,7 @@ class Suite:
         )
 
     def _start_decoding(self) -> None:
-        """Decode all images in the background, for the stages that train on them."""
+        """Start to decode all images in the background, for the stages that train on them."""
         work = self.work / 'decoding'
         work.mkdir()
         stage = next(stage for stage in STAGES if stage.needs_images)

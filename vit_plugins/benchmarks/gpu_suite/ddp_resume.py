@@ -1,8 +1,8 @@
-"""Train with ``tools/dist_train.sh`` on one rank, kill it, resume, and check where it went on.
+"""Train with ``tools/dist_train.sh`` on one rank, kill it, resume, and check where it resumed.
 
 python -m vit_plugins.benchmarks.gpu_suite.ddp_resume CONFIG WORK_DIR [OPTION...]
 
-CONFIG trains by epochs and saves each; options go to ``tools/train.py``. The result is written to
+CONFIG trains by epochs and saves each epoch; options go to ``tools/train.py``. The result is in
 WORK_DIR/resumed.json.
 """
 
@@ -27,7 +27,7 @@ def start(config: str, work_dir: Path, options: Sequence[str]) -> subprocess.Pop
     Args:
         config: The config file.
         work_dir: Its work dir.
-        options: Of ``tools/train.py``.
+        options: Options of ``tools/train.py``.
     """
     script = str(resource_root() / 'tools' / 'dist_train.sh')
     command = ['bash', script, config, '1', '--work-dir', str(work_dir), *options]
@@ -39,7 +39,7 @@ def kill_when_saved(process: subprocess.Popen, work_dir: Path) -> str:
 
     Args:
         process: The training.
-        work_dir: Where it saves.
+        work_dir: The work dir of the training.
 
     Returns:
         The name of the checkpoint.
@@ -59,13 +59,13 @@ def kill_when_saved(process: subprocess.Popen, work_dir: Path) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, kill, resume, check.
+    """Train, kill, resume and check.
 
     Args:
         argv: Config, work dir, options; those of this process by default.
 
     Raises:
-        RuntimeError: If a training fails, or the second does not go on with the first.
+        RuntimeError: If a training fails, or the second does not resume the first.
     """
     config, folder, *options = sys.argv[1:] if argv is None else argv
     work_dir = Path(folder)

@@ -1,4 +1,4 @@
-"""Decode the images of configs into their caches, so that no stage waits for it.
+"""Decode the images of configs into their caches, so that no stage has to wait.
 
 python -m vit_plugins.benchmarks.gpu_suite.decoding CONFIG...
 """

@@ -1,8 +1,8 @@
-"""A checkpoint in small parts, for a machine from which only small files come back.
+"""Split a checkpoint into small parts, for a machine that returns only small files.
 
-Weights stay as they are. Their average is kept as its difference from them, and Adam's second
-moments, in bfloat16, which is close enough for both; its first moments are left out, as they are
-of the last ten steps. A training that resumes from such a checkpoint is not the same to the bit.
+Weights are kept unchanged. The difference of their average from them and Adam's second moments
+are kept in bfloat16, which is precise enough for both. Adam's first moments are left out, as they
+cover only the last ten steps. A training that resumes from such a checkpoint is not bit-identical.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 PART_BYTES = 15 * 2**20
-AVERAGE = 'module.'  # before the names of averaged weights
+AVERAGE = 'module.'  # the prefix of averaged weights
 
 
 def pack(checkpoint: Path, target: Path, part_bytes: int = PART_BYTES) -> list[Path]:
@@ -23,8 +23,8 @@ def pack(checkpoint: Path, target: Path, part_bytes: int = PART_BYTES) -> list[P
 
     Args:
         checkpoint: A file of the runner, with Adam's state and perhaps averaged weights.
-        target: Beginning of the names; parts of an earlier checkpoint are removed.
-        part_bytes: The most that a part holds.
+        target: The beginning of the names; parts of an earlier checkpoint are removed.
+        part_bytes: The largest size of a part in bytes.
 
     Returns:
         The parts.
@@ -45,7 +45,7 @@ def pack(checkpoint: Path, target: Path, part_bytes: int = PART_BYTES) -> list[P
 
 
 def find_parts(target: Path) -> list[Path]:
-    """List the parts of a checkpoint, in their order.
+    """Return the parts of a checkpoint in order.
 
     Args:
         target: As of :func:`pack`.
@@ -55,7 +55,7 @@ def find_parts(target: Path) -> list[Path]:
 
 
 def unpack(target: Path, folder: Path) -> Path:
-    """Write a checkpoint that a training can resume from, from its parts.
+    """Write the checkpoint that its parts contain, so that a training can resume from it.
 
     Args:
         target: As of :func:`pack`.
@@ -104,6 +104,6 @@ def _restore(content: dict[str, Any]) -> None:
 
 
 def _adam(content: dict[str, Any]) -> list[dict[str, Tensor]]:
-    """List the states of the parameters that have moments."""
+    """Return the states of the parameters that have moments."""
     states = content['optimizer']['state'].values()
     return [state for state in states if 'exp_avg_sq' in state]

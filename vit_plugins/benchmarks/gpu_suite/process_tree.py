@@ -1,4 +1,4 @@
-"""All processes that a process started, whatever their groups."""
+"""Find and kill all processes that a process started, in any process group."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ def descendants(pid: int) -> list[int]:
     """Return the processes that a process started, and those that they started.
 
     Args:
-        pid: Of a process that still runs: orphans belong to nobody.
+        pid: The number of a process that still runs; orphans cannot be found.
 
     Returns:
-        Their numbers; on a system without /proc none.
+        The process numbers; none on a system without /proc.
     """
     children: dict[int, list[int]] = {}
     for stat in Path('/proc').glob('[0-9]*/stat'):
-        with suppress(OSError, ValueError):  # it ended meanwhile
-            # the name, in brackets, may hold anything
+        with suppress(OSError, ValueError):  # it has ended meanwhile
+            # the name, in brackets, may contain anything
             parent = int(stat.read_text().rsplit(')', 1)[1].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
     found, new = [], [pid]
@@ -31,10 +31,10 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process and all that it started, also what left its group.
+    """Kill a process and all that it started, also those that left its group.
 
-    ``torch.distributed.run`` gives each rank a session of its own, so that it outlives a kill of
-    the launcher's group.
+    ``torch.distributed.run`` gives each rank its own session, so a rank outlives a kill of the
+    launcher's group.
 
     Args:
         pid: The process.

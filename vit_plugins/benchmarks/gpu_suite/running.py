@@ -1,4 +1,4 @@
-"""Run a stage under its time limit and write what it found, whatever happens."""
+"""Run a stage under its time limit and write its result, whatever happens."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 from .process_tree import descendants
 from .stage import Job, Stage
 
-GRACE = 5.0  # seconds between the request to end and the end
-TAIL = 60  # lines of the log that the result of a failed stage holds
+GRACE = 5.0  # seconds between the request to end and the kill
+TAIL = 60  # log lines in the result of a failed stage
 
 
 def has_result(stage: Stage, folder: Path) -> bool:
@@ -25,7 +25,7 @@ def has_result(stage: Stage, folder: Path) -> bool:
 
     Args:
         stage: The stage.
-        folder: Such as ``docs/gpu``.
+        folder: A folder such as ``docs/gpu``.
     """
     try:
         found = json.loads((folder / stage.file).read_text())
@@ -39,9 +39,9 @@ def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dic
 
     Args:
         stage: The stage.
-        job: What it is given.
-        machine: Described in the result.
-        log: A file that the output is added to.
+        job: The folders, device and time of the stage.
+        machine: The description of the machine for the result.
+        log: The file to which the output is added.
 
     Returns:
         The result: ``status`` is 'passed', 'failed' or 'timeout'.
@@ -67,7 +67,7 @@ def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dic
         result['results'] = stage.collect(job)
         if stage.goes_on and result['status'] == 'timeout':
             result['status'] = 'passed'
-    except Exception:  # nothing there yet: the log says why
+    except Exception:  # there is no result yet: the log says why
         result['results'] = {}
         if result['status'] == 'passed':
             result |= {'status': 'failed', 'error': format_exc()}
@@ -81,11 +81,11 @@ def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dic
 
 
 def write_result(result: dict[str, Any], path: Path) -> None:
-    """Write a result; the file is whole at any moment.
+    """Write a result; the file is complete at any moment.
 
     Args:
-        result: What to write.
-        path: Where to.
+        result: The result.
+        path: The file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix('.part')
@@ -103,7 +103,7 @@ def _run(command: list[str], job: Job, log: Path) -> str:
             stdin=subprocess.DEVNULL,
             cwd=job.root,
             env=environment,
-            start_new_session=True,  # so that all it starts can be ended together
+            start_new_session=True,  # so that all its processes can be ended together
         )
         try:
             code = process.wait(max(job.started + job.seconds - time.time(), 0))
@@ -115,10 +115,10 @@ def _run(command: list[str], job: Job, log: Path) -> str:
 
 
 def end_group(process: subprocess.Popen) -> None:
-    """End a process and all that it started, which is a group.
+    """End a process and its group: all processes that it started.
 
     Args:
-        process: Started with ``start_new_session``.
+        process: A process that was started with ``start_new_session``.
     """
     started = descendants(process.pid)
     with suppress(ProcessLookupError):
@@ -127,14 +127,14 @@ def end_group(process: subprocess.Popen) -> None:
         process.wait(GRACE)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    for pid in started:  # those that left the group
+    for pid in started:  # processes that left the group
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
 def python_path(root: Path) -> str:
-    """Return PYTHONPATH with the checkout in front.
+    """Return PYTHONPATH with the checkout first.
 
     Args:
         root: The checkout.
@@ -143,7 +143,7 @@ def python_path(root: Path) -> str:
 
 
 def _without_folders(command: list[str], job: Job) -> str:
-    """Write a command without the folders of this machine."""
+    """Return a command as text without the folders of this machine."""
     text = ' '.join('python' if word == sys.executable else word for word in command)
     for folder, name in ((job.work, 'WORK'), (job.out, 'OUT'), (job.root, '.')):
         text = text.replace(str(folder), name)

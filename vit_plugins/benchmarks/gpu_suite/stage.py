@@ -1,4 +1,4 @@
-"""What a stage of the suite is, and what it is given."""
+"""A stage of the suite, and the job that it gets."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """What a stage is given.
+    """The folders, device and time of a stage.
 
     Attributes:
         root: The checkout.
-        out: Where results go that outlast the machine.
-        work: A folder of the stage's own, for all else.
+        out: The folder for results, which are kept after the machine is gone.
+        work: The stage's own folder, for everything else.
         images: CIFAR-10 as class folders, with ``train`` and ``test``.
-        cache: Where decoded images are kept.
+        cache: The folder of decoded images.
         device: 'cuda', or 'cpu' in a dry run.
-        toy: Whether to do the least that shows that it runs.
-        started: When the stage began, as of ``time.time()``.
-        seconds: How long it may take.
+        toy: Whether to do only the minimum that shows that it runs.
+        started: When the stage began, as ``time.time()`` returns it.
+        seconds: The time limit of the stage.
     """
 
     root: Path
@@ -39,7 +39,7 @@ class Job:
         """Return the command that runs a file of ``tools/``.
 
         Args:
-            name: Of the tool, without '.py'.
+            name: Name of the tool, without '.py'.
         """
         return [sys.executable, str(self.root / 'tools' / f'{name}.py')]
 
@@ -47,7 +47,7 @@ class Job:
         """Return the command that runs a module of the package.
 
         Args:
-            name: Below ``vit_plugins``.
+            name: Name of the module below ``vit_plugins``.
         """
         return [sys.executable, '-m', f'vit_plugins.{name}' if name else 'vit_plugins']
 
@@ -57,15 +57,16 @@ class Stage:
     """One stage.
 
     Attributes:
-        number: As on the command line, such as '4'.
-        name: Of its files.
-        about: What it tells.
-        seconds: How long it may take.
-        command: Returns what is run; it may write files into the job's work folder.
-        collect: Returns what the command has found so far, also if it failed or was ended.
+        number: The number on the command line, such as '4'.
+        name: The name of its files.
+        about: What the stage shows.
+        seconds: The time limit.
+        command: Returns the command to run; it may write files into the job's work folder.
+        collect: Returns the results so far, also if the command failed or was ended.
         needs_images: Whether it trains on CIFAR-10.
         takes_rest: Whether it uses all the time that the call has left.
-        goes_on: Whether another stage goes on where it was ended: its limit is then no failure.
+        goes_on: Whether another stage continues where it was ended; reaching the limit is then
+            not a failure.
     """
 
     number: str
@@ -80,5 +81,5 @@ class Stage:
 
     @property
     def file(self) -> str:
-        """The name of the file with its result."""
+        """Return the name of the file with its result."""
         return f'{self.number}_{self.name}.json'

@@ -32,7 +32,7 @@ SMALL_HYBRID = {  # for a dry run
     'model.backbone.patch_cfg.stem.channels': (4, 4, 4),
     'model.head.in_channels': 32,
 }
-LONG_RUN = 'epochs300'  # in OUT: the checkpoint of the first half, in parts
+LONG_RUN = 'epochs300'  # the parts of the first half's checkpoint in OUT
 
 
 def _test_command(job: Job) -> list[str]:
@@ -67,7 +67,7 @@ def _ddp_command(job: Job) -> list[str]:
         'default_hooks.checkpoint.interval': 1,
         'default_hooks.logger.interval': 5,
     }
-    bf16 = ['--amp']  # what a CPU has
+    bf16 = ['--amp']  # the form for a CPU
     if job.device != 'cpu':
         bf16 = []
         options |= {'optim_wrapper.type': 'AmpOptimWrapper', 'optim_wrapper.dtype': 'bfloat16'}

@@ -1,4 +1,4 @@
-"""Configs and studies of the stages that train: images on the device, bf16, ending in time."""
+"""Write configs and studies of the training stages: images on the device, bf16, time budget."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ FROM_IMAGES = (
 LOADERS = {'train_dataloader': 'train', 'val_dataloader': 'test', 'test_dataloader': 'test'}
 CLASSES = 10
 TOY_EPOCHS = 2
-ENDING = 10.0  # seconds between the end of the trainings and that of the stage, at most
+ENDING = 10.0  # the most seconds between the end of the trainings and of the stage
 
 
 def time_budget(job: Job) -> dict[str, Any]:
     """Return the hook that ends a training before its stage ends.
 
     Args:
-        job: Of the stage.
+        job: The job of the stage.
     """
     seconds = job.seconds - min(ENDING, 0.15 * job.seconds)
     return {'type': 'TimeBudgetHook', 'seconds': seconds, 'started': job.started}
 
 
 def placement(job: Job, subset: bool) -> dict[str, Any]:
-    """Return the settings that put images and computation where the job wants them.
+    """Return the settings that place images and computation as the job needs.
 
     Args:
-        job: Of the stage.
-        subset: Whether the training images are within a ``ClassSubset``.
+        job: The job of the stage.
+        subset: Whether the training images are inside a ``ClassSubset``.
     """
     settings: dict[str, Any] = {}
     for loader, part in LOADERS.items():
@@ -56,9 +56,9 @@ def write_study(job: Job, study: str, toy: dict[str, Any] | None = None) -> Path
     """Write a study of the package for this job.
 
     Args:
-        job: Of the stage.
-        study: Its file below ``configs``.
-        toy: Keys of the file that a dry run has instead.
+        job: The job of the stage.
+        study: The study file below ``configs``.
+        toy: Keys that replace those of the file in a dry run.
 
     Returns:
         The study file.
@@ -77,7 +77,7 @@ def write_study(job: Job, study: str, toy: dict[str, Any] | None = None) -> Path
         content |= {'seeds': [0], 'compare': None, **(toy or {})}
     content['options'] = options
     path = job.work / 'study.yaml'
-    path.write_text(json.dumps(content, indent=1))  # which is YAML, too
+    path.write_text(json.dumps(content, indent=1))  # JSON is also YAML
     return path
 
 
@@ -85,9 +85,9 @@ def study_command(job: Job, study: str, toy: dict[str, Any] | None = None) -> li
     """Return the command that runs all cells of a study side by side.
 
     Args:
-        job: Of the stage.
-        study: Its file below ``configs``.
-        toy: Keys of the file that a dry run has instead.
+        job: The job of the stage.
+        study: The study file below ``configs``.
+        toy: Keys that replace those of the file in a dry run.
     """
     file = write_study(job, study, toy)
     return [
@@ -104,7 +104,7 @@ def collect_study(job: Job) -> dict[str, Any]:
     """Return the records of the cells that ended, and the report if all did.
 
     Args:
-        job: Of the stage.
+        job: The job of the stage.
     """
     found: dict[str, Any] = {'cells': json.loads((job.work / 'records.json').read_text())}
     report = job.work / 'cells' / 'report.md'
@@ -119,11 +119,11 @@ def write_training(
     """Write a recipe of the package for this job: on CIFAR-10 in class folders.
 
     Args:
-        job: Of the stage.
-        recipe: Its file below ``configs``.
-        epochs: Of the training.
-        settings: What else differs.
-        ends: Whether the training, its schedule complete, ends with the stage.
+        job: The job of the stage.
+        recipe: The recipe file below ``configs``.
+        epochs: Number of epochs.
+        settings: Other changes of the recipe.
+        ends: Whether the training ends with the stage, with a complete schedule.
 
     Returns:
         The config file.
@@ -158,20 +158,20 @@ def training_command(
     """Return the command that trains a recipe.
 
     Args:
-        job: Of the stage.
-        recipe: Its file below ``configs``.
-        epochs: Of the training; a dry run has two.
-        settings: What else differs.
+        job: The job of the stage.
+        recipe: The recipe file below ``configs``.
+        epochs: Number of epochs; a dry run has two.
+        settings: Other changes of the recipe.
     """
     file = write_training(job, recipe, TOY_EPOCHS if job.toy else epochs, settings)
     return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run')]
 
 
 def collect_training(job: Job) -> dict[str, Any]:
-    """Return curves, metrics, images a second and memory of a training.
+    """Return curves, metrics, images per second and memory of a training.
 
     Args:
-        job: Of the stage.
+        job: The job of the stage.
     """
     found = read_logs(job.work / 'run')
     if not found['steps']:
@@ -183,10 +183,10 @@ def collect_training(job: Job) -> dict[str, Any]:
 
 
 def make_toy_images(folder: Path) -> None:
-    """Write noise as CIFAR-10 in class folders, three training images and two others each.
+    """Write noise images in the class folders of CIFAR-10: three for training, two for test each.
 
     Args:
-        folder: Where ``train`` and ``test`` go.
+        folder: The folder for ``train`` and ``test``.
     """
     rng = np.random.default_rng(0)
     for part, number in (('train', 3), ('test', 2)):

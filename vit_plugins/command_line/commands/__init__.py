@@ -1,4 +1,4 @@
-"""What each command does once its arguments are read; `tools/` reads them."""
+"""Run each command after `tools/` has read its arguments."""
 
 from ... import register
 

@@ -1,4 +1,4 @@
-"""What ``tools/analyze_embeddings.py`` does once its arguments are read."""
+"""Run ``tools/analyze_embeddings.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...weights.newest_checkpoint import find_trained
 
 
 def find_model(where: str) -> tuple[Config, str | None]:
-    """Return the config and the checkpoint that are meant.
+    """Return the config and the checkpoint that the user named.
 
     Args:
         where: A work dir, CONFIG, or CONFIG,CHECKPOINT.
@@ -54,7 +54,7 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
 
 
 def as_json(report: EmbeddingReport) -> dict:
-    """Return the numbers of a report, for a file."""
+    """Return the numbers of a report for a JSON file."""
     return {
         'effective_rank': report.effective_rank,
         'components_at_50_90_99_percent': report.components,
@@ -71,7 +71,7 @@ def as_json(report: EmbeddingReport) -> dict:
 def run(args: argparse.Namespace) -> dict[str, EmbeddingReport]:
     """Analyze all models, print the table and write the files."""
     write_any_character()
-    args.out.mkdir(parents=True, exist_ok=True)  # impossible? before any work
+    args.out.mkdir(parents=True, exist_ok=True)  # fails before any work if impossible
     reports = {}
     for name, where in args.models.items():
         try:

@@ -1,4 +1,4 @@
-"""What ``tools/browse_augment.py`` does once its arguments are read."""
+"""Run ``tools/browse_augment.py`` after its arguments are read."""
 
 from __future__ import annotations
 

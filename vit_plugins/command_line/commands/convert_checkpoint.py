@@ -1,4 +1,4 @@
-"""What ``tools/convert_checkpoint.py`` does once its arguments are read."""
+"""Run ``tools/convert_checkpoint.py`` after its arguments are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine without a GPU is told before it trains a network of size."""
+"""Advise users without a GPU before they train a large network."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from ...config_edits.walking import type_name
 from ...report.outcome import duration
 from ...weights.pretrained_models import default_for_frozen, pretrained_models
 
-BACKWARD = 3  # a training step costs as much as so many predictions
+BACKWARD = 3  # a training step costs as much as this many predictions
 FROZEN = 'photos-frozen'
 
 
 def cpu_advice(cfg: Config, args: argparse.Namespace, images: int) -> str | None:
-    """Return how long a network that is trained already takes to train on, and what is faster.
+    """Return how long it takes to fine-tune a trained network, and what is faster.
 
-    The times are rough: from the table of pretrained models, measured on another machine. Once it
-    trains, the forecast is from its own steps.
+    The times are rough: they come from the table of pretrained models and were measured on
+    another machine. During the training, the forecast uses its own steps.
 
     Args:
         cfg: The complete config.
         args: The arguments of the tool that trains.
-        images: How many there are to train on.
+        images: Number of training images.
 
     Returns:
-        None with a GPU, for recipes whose backbone is part of them, and for one that is frozen.
+        None with a GPU, for recipes with a fixed backbone, and for a frozen backbone.
     """
     if get_device() != 'cpu' or not cfg.get('backbone_follows') or is_frozen(cfg):
         return None

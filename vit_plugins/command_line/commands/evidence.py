@@ -1,4 +1,4 @@
-"""What ``tools/evidence.py`` does once its arguments are read."""
+"""Run ``tools/evidence.py`` after its arguments are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``tools/export.py`` does once its arguments are read."""
+"""Run ``tools/export.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ...weights.newest_checkpoint import find_trained
 
 
 def describe_exported(exported: Exported, source: str, args: argparse.Namespace) -> str:
-    """Return what was written and how it was checked, in words.
+    """Return a text that says what was written and how it was checked.
 
     Args:
-        exported: The file.
-        source: What images were compared.
-        args: The arguments.
+        exported: The exported file.
+        source: The images that were compared, in words.
+        args: The arguments of the tool.
     """
     free = ['weights only'] if args.format == 'safetensors' else ['batch size free']
     if args.dynamic_size and args.format != 'safetensors':
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: In words, if it cannot be done.
+        SystemExit: With a message, if the model cannot be exported.
     """
     write_any_character()
     try:

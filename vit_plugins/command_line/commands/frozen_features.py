@@ -1,4 +1,4 @@
-"""What ``tools/frozen_features.py`` does once its arguments are read."""
+"""Run ``tools/frozen_features.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...studies.frozen.study import FrozenStudy, colour_vectors, read_plan
 
 
 def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Features]:
-    """Return what gives the features of an encoder, a dataset and a size."""
+    """Return the function that gives the features of an encoder, a dataset and a size."""
     loaders = {
         'vit': lambda: load_vit(needed(args.vit, '--vit')),
         'cnn': lambda: load_cnn(needed(args.cnn, '--cnn')),
@@ -40,11 +40,11 @@ def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Featur
 
 
 def needed(value: Path | None, option: str) -> Path:
-    """Return a path that an option names.
+    """Return the path of an option that must be given.
 
     Args:
         value: The value of the option, None if it was not given.
-        option: Its name.
+        option: The name of the option.
     """
     if value is None:
         raise ValueError(f'{option} is needed: it is not in the cache.')
@@ -62,5 +62,5 @@ def run(args: argparse.Namespace) -> None:
         study = FrozenStudy(read_plan(args.plan), feature_source(args), records)
         for part in args.parts:
             study.run(part, lambda line: print(line, flush=True))
-    except (ValueError, OSError, ImportError) as error:  # in words: no traceback needed
+    except (ValueError, OSError, ImportError) as error:  # a message instead of a traceback
         sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""What ``tools/kfold.py`` does once its arguments are read."""
+"""Run ``tools/kfold.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ..data_arguments import run_name
 
 
 def run(args: argparse.Namespace, options: list[str]) -> None:
-    """Run the folds that are not done and print what all of them say.
+    """Run the folds that are not done and print the result of all folds.
 
     Args:
         args: The arguments of the tool.
-        options: What is handed on to ``tools/train.py``.
+        options: Options that are passed on to ``tools/train.py``.
     """
     write_any_character()
     folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
@@ -36,6 +36,6 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
         if args.data_root is not None:
             cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, data=args.data)
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
-    except (FoldError, ValueError, FileNotFoundError) as error:  # in words: no traceback needed
+    except (FoldError, ValueError, FileNotFoundError) as error:  # a message instead of a traceback
         raise SystemExit(str(error)) from None
     print(f'\n{fold_table(results)}')

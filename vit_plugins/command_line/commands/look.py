@@ -1,4 +1,4 @@
-"""What ``tools/look.py`` does once its arguments are read."""
+"""Run ``tools/look.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OF_EACH_PHOTO = {
 }
 HISTORY = 'history'
 ALL = (HISTORY, *OF_WEIGHTS, *OF_PHOTOS, *OF_EACH_PHOTO)
-NUMBERS = {'nonlocality': 16, 'offsets': 16, 'embedding': 150}  # of photos
+NUMBERS = {'nonlocality': 16, 'offsets': 16, 'embedding': 150}  # number of photos
 EACH_NUMBER = 4
 
 
@@ -54,7 +54,7 @@ def find_weights(args: argparse.Namespace) -> tuple[Path, Path | None, Path]:
         args: The arguments of the tool.
 
     Returns:
-        The checkpoint is None where the weights are those that a training starts from.
+        The checkpoint is None if the weights are those from which a training starts.
     """
     where = Path(args.model)
     if is_config_here(where) and where.suffix != '.py':
@@ -63,7 +63,7 @@ def find_weights(args: argparse.Namespace) -> tuple[Path, Path | None, Path]:
     out = args.out or Path('look') / where.stem
     if where.suffix == '.py' and where.is_file():
         return where, args.checkpoint, out
-    config = find_config(args.model)  # refuses what is no name
+    config = find_config(args.model)  # refuses an unknown name
     try:
         return *find_model(args.model, args.config, args.checkpoint), out
     except (ValueError, FileNotFoundError):  # a recipe, or a model without published weights
@@ -72,14 +72,14 @@ def find_weights(args: argparse.Namespace) -> tuple[Path, Path | None, Path]:
 
 @contextmanager
 def open_photos(args: argparse.Namespace, cfg: Config) -> Iterator[Sequence[str]]:
-    """Yield the image files that are meant, those of the test set by default.
+    """Yield the image files that the user named; by default those of the test set.
 
     Args:
         args: The arguments of the tool.
         cfg: The config of the model.
 
     Raises:
-        ValueError: If images are named and there are none.
+        ValueError: If the named images do not exist.
     """
     if args.images:
         files, left_out = gather_images(args.images)
@@ -95,11 +95,11 @@ def open_photos(args: argparse.Namespace, cfg: Config) -> Iterator[Sequence[str]
 
 
 def spread(files: Sequence[str], number: int) -> list[str]:
-    """Return some of several files, spread over them.
+    """Return some of the files, spread evenly over the list.
 
     Args:
         files: The files.
-        number: How many at most.
+        number: The largest number to return.
 
     >>> spread(['a', 'b', 'c', 'd', 'e'], 3)
     ['a', 'c', 'e']
@@ -109,11 +109,11 @@ def spread(files: Sequence[str], number: int) -> list[str]:
 
 
 def read_target(text: str | None, classes: Sequence[str]) -> int | None:
-    """Return the number of the class that is meant.
+    """Return the number of the class that the user named.
 
     Args:
-        text: Its name or number; None for none.
-        classes: The names.
+        text: The name or number of the class; None for no class.
+        classes: The class names.
 
     Raises:
         ValueError: If there is no such class.
@@ -134,14 +134,14 @@ def looks(
     question: Question,
     number: int | None,
 ) -> Iterator[tuple[str, Look]]:
-    """Yield the pictures of a kind, with names for their files.
+    """Yield the pictures of one type, with names for their files.
 
     Args:
-        what: The kind.
+        what: The type of picture.
         trained: The model.
         files: Photos to choose from.
-        question: What is asked.
-        number: How many photos to take; None is the usual number.
+        question: The settings of the picture.
+        number: Number of photos to use; None is the usual number.
     """
     if what in OF_WEIGHTS:
         yield what, OF_WEIGHTS[what](trained.model, [], question)
@@ -158,22 +158,22 @@ def looks(
 
 
 def file_name(what: str, photo: ShownPhoto, place: int) -> str:
-    """Return a name without ending for the picture of a photo.
+    """Return a file name without suffix for the picture of a photo.
 
     Args:
-        what: The kind of picture.
+        what: The type of picture.
         photo: The photo.
-        place: Its place among all, which keeps photos of one name apart.
+        place: The index of the photo, which distinguishes photos of the same name.
     """
     return f'{what}_{place + 1}_{Path(photo.name).stem}'
 
 
 def write(look: Look, out: Path) -> None:
-    """Write a picture and its arrays, and print where and what.
+    """Write a picture and its arrays, and print the path and the content.
 
     Args:
         look: The picture.
-        out: The file, without ending.
+        out: The file, without suffix.
     """
     require_writable(out.parent.absolute())
     look.figure.savefig(f'{out}.png', dpi=110)
@@ -184,11 +184,11 @@ def write(look: Look, out: Path) -> None:
 def write_looks(
     args: argparse.Namespace, wanted: Sequence[str], path: Path, checkpoint: Path | None, out: Path
 ) -> int:
-    """Write pictures of the inside of a model and return how many.
+    """Write pictures of the inside of a model and return their number.
 
     Args:
         args: The arguments of the tool.
-        wanted: The kinds.
+        wanted: The types of picture.
         path: The config.
         checkpoint: The checkpoint, if there is one.
         out: The folder.
@@ -212,13 +212,13 @@ def write_looks(
 
 
 def write_all(what: str, found: Iterator[tuple[str, Look]], out: Path, named: bool) -> int:
-    """Write pictures of one kind and return how many.
+    """Write pictures of one type and return their number.
 
     Args:
-        what: The kind.
+        what: The type of picture.
         found: Names and pictures.
         out: The folder.
-        named: Whether the kind was asked for by name; if not, a model may lack it.
+        named: Whether the user named this type; if not, a model may lack it.
 
     Raises:
         NothingToReadError: If the model lacks what was asked for by name.
@@ -245,7 +245,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code, 1 if nothing was written.
 
     Raises:
-        SystemExit: In words, if it cannot be done.
+        SystemExit: With a message, if the pictures cannot be written.
     """
     write_any_character()
     written = 0

@@ -1,4 +1,4 @@
-"""The image size and width of a recipe that follow from the machine and the time."""
+"""Choose the image size and width of a recipe by the machine and the time."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ...weights.newest_checkpoint import config_of
 
 
 def machine_options(cfg: Config, args: argparse.Namespace) -> dict[str, Any] | None:
-    """Return settings of the recipe that suit this machine, None where none are to be chosen.
+    """Return settings of the recipe that suit this machine, None if there is nothing to choose.
 
-    A recipe asks for it by ``machine_steps = dict(steps=[...], least_epochs=N)``: names of its own
-    with their values, from the fastest to the slowest. A run that is gone on with keeps what it
-    has. Nothing is chosen where somebody names one of the settings or the data, or the number of
-    epochs and no time.
+    A recipe switches this on by ``machine_steps = dict(steps=[...], least_epochs=N)``. The steps
+    are values for variables of the recipe, from the fastest to the slowest. A resumed run keeps
+    its settings. Nothing is chosen if the user sets one of these variables or the data, or sets
+    the number of epochs but no time limit.
 
     Args:
         cfg: The complete config; its dataset is there, and ``machine_steps`` is removed.
@@ -64,11 +64,11 @@ def machine_options(cfg: Config, args: argparse.Namespace) -> dict[str, Any] | N
 
 
 def options_of_run(work_dir: str | Path, names: Iterable[str]) -> dict[str, Any] | None:
-    """Return what the run in a folder was begun with, None if there is no run.
+    """Return the settings with which the run in a folder began, None if there is no run.
 
     Args:
         work_dir: The folder.
-        names: Names of the recipe.
+        names: Names of variables of the recipe.
     """
     try:
         begun = read_config_file(config_of(work_dir))

@@ -1,4 +1,4 @@
-"""A recipe named without its path, as ``photos``."""
+"""Find a recipe that is named without its path, such as ``photos``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ...recipes.finding import find_config, is_config_here
 
 
 def use_named_config(args: argparse.Namespace) -> None:
-    """Replace the name of a recipe by its packaged file, if no such file is here.
+    """Replace the name of a recipe by its packaged file, if no file of that name exists here.
 
     Args:
         args: Arguments of a tool; ``config`` is changed in place.
 
     Raises:
-        SystemExit: There is no such recipe, with the nearest ones.
+        SystemExit: If there is no such recipe; the message names similar ones.
     """
     if is_config_here(args.config):
         return

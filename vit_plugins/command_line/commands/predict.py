@@ -1,4 +1,4 @@
-"""What ``tools/predict.py`` does once its arguments are read."""
+"""Run ``tools/predict.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ...inference.prediction_writers import CsvWriter, JsonLinesWriter, JsonWrit
 from ...inference.trained_files import find_model
 
 STDIN = '-'
-# what a model that is absent, damaged, refused or unfit ends in
+# the errors for a model that is absent, damaged, refused or unfit
 UNUSABLE = (ValueError, OSError, RuntimeError, UnpicklingError)
 WRITERS = {'.csv': CsvWriter, '.jsonl': JsonLinesWriter}
 
 
 def prepare_output(out: Path) -> None:
-    """Make sure, before any work, that the results can be written.
+    """Check, before any work, that the results can be written.
 
     Raises:
-        SystemExit: In words, if they cannot.
+        SystemExit: With a message, if they cannot.
     """
     try:
         require_writable(out.absolute().parent)
@@ -41,10 +41,10 @@ def prepare_output(out: Path) -> None:
 
 
 def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
-    """Load the model, and return with it which it is.
+    """Load the model, and return it together with a description of it.
 
     Raises:
-        SystemExit: In words, if the files are absent or do not fit.
+        SystemExit: With a message, if the files are absent or do not fit.
     """
     try:
         config, checkpoint = find_model(args.work_dir, args.config, args.checkpoint)
@@ -60,7 +60,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
 def open_writer(
     out: Path | None, about: dict[str, str]
 ) -> Iterator[CsvWriter | JsonLinesWriter | JsonWriter | TableWriter]:
-    """Open what the results are written to, and complete it whatever happens.
+    """Open the file for the results, and complete it whatever happens.
 
     Args:
         out: The file, or None.
@@ -105,14 +105,14 @@ def classify(
 
 
 def find_images(names: list[str]) -> Iterable[str]:
-    """Return the images that are meant, and say what is left out.
+    """Return the images that the user named, and print what is skipped.
 
     Args:
         names: Files, folders, globs and addresses; ``-`` stands for names in standard input, which
-            are read as the images are asked for.
+            are read one by one when the images are needed.
 
     Raises:
-        SystemExit: In words, if there is no image.
+        SystemExit: With a message, if there is no image.
     """
     if STDIN in names:
         return _images_as_they_come(names)
@@ -149,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     classifier, about = load_model(args)
     try:
         count = classify(args, classifier, images, about)
-    except BrokenPipeError:  # the reader, as `head`, has enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (FloatingPointError, OSError) as error:

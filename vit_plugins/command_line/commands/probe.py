@@ -1,4 +1,4 @@
-"""What ``tools/probe.py`` does once its arguments are read."""
+"""Run ``tools/probe.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ...weights.newest_checkpoint import find_trained
 
 
 def read_config(args: argparse.Namespace) -> Config:
-    """Turn the arguments into the config of the model with the images asked for."""
+    """Return the config of the model with the images that the arguments name."""
     if Path(args.config).is_dir():
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
@@ -52,7 +52,7 @@ def read_config(args: argparse.Namespace) -> Config:
 
 
 def run(args: argparse.Namespace) -> dict[str, float]:
-    """Encode the images and print what the probes say."""
+    """Encode the images and print the results of the probes."""
     write_any_character()
     try:
         if args.out:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
             results |= probe_few_shot(train, test, args.shots, args.seeds, args.ridge)
         if 'linear' in args.probes:
             results |= probe_linear(train, test, args.penalties)
-    except (ValueError, OSError) as error:  # in words: no traceback needed
+    except (ValueError, OSError) as error:  # a message instead of a traceback
         raise SystemExit(str(error)) from None
     print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
     print(as_table(results))

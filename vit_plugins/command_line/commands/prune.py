@@ -1,4 +1,4 @@
-"""What ``tools/prune.py`` does once its arguments are read."""
+"""Run ``tools/prune.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ...weights.newest_checkpoint import find_trained, trained_classes
 
 
 def read_config(args: argparse.Namespace) -> tuple[Config, str]:
-    """Return the config of the model with the images asked for, and the checkpoint.
+    """Return the config of the model with the images that the arguments name, and the checkpoint.
 
     Args:
         args: The arguments of the tool.
@@ -62,7 +62,7 @@ def time_models(models: Mapping[str, BaseModel], loader: DataLoader) -> tuple[di
 
     Args:
         models: The models by name.
-        loader: Its first batch is taken.
+        loader: The dataloader; its first batch is used.
     """
     any_model = next(iter(models.values()))
     images = any_model.data_preprocessor(next(iter(loader)), False)['inputs']
@@ -76,10 +76,10 @@ def time_models(models: Mapping[str, BaseModel], loader: DataLoader) -> tuple[di
 
 
 def as_table(heads: Sequence[PrunedHeads]) -> str:
-    """Return what the heads of each layer compute, as lines.
+    """Return a table of what the heads of each layer compute.
 
     Args:
-        heads: Of each layer.
+        heads: The heads of each layer.
     """
     width = max(len(row.layer) for row in heads)
     lines = [f'{"heads of":{width}}  content  both  position']
@@ -90,13 +90,13 @@ def as_table(heads: Sequence[PrunedHeads]) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prune a model and print what that costs and gains.
+    """Prune a model and print the loss of accuracy and the gain in speed.
 
     Args:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: In words, if it cannot be done.
+        SystemExit: With a message, if the model cannot be pruned.
     """
     write_any_character()
     try:

@@ -1,4 +1,4 @@
-"""What ``tools/publish.py`` does once its arguments are read."""
+"""Run ``tools/publish.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> int:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: In words, if it cannot be done.
+        SystemExit: With a message, if the model cannot be published.
     """
     write_any_character()
     try:

@@ -1,4 +1,4 @@
-"""What ``tools/report.py`` does once its arguments are read."""
+"""Run ``tools/report.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ...report.work_dir import read_run
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the page and print where it lies.
+    """Write the page and print its path.
 
     Args:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: In words, if a folder holds no training or the page cannot be written.
+        SystemExit: With a message, if a folder holds no training or the page cannot be written.
     """
     write_any_character()
     found = []

@@ -1,4 +1,4 @@
-"""What ``tools/retrieve.py`` does once its arguments are read."""
+"""Run ``tools/retrieve.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from ...inference.search import Searcher, answer_queries
 from ...inference.search_page import write_json, write_page, write_sheets
 from ...inference.trained_files import find_model
 
-# what files that are absent, damaged, refused or unfit end in
+# the errors for files that are absent, damaged, refused or unfit
 EXPECTED = (
     *(ValueError, OSError, ImportError, RuntimeError, FloatingPointError),
     UnpicklingError,
 )
-SAVE_EVERY = 300  # seconds: what a killed run loses at most
+SAVE_EVERY = 300  # seconds: a killed run loses no more than this
 
 
 def open_gallery(args: argparse.Namespace) -> Gallery:
-    """Load the gallery to add to, or begin a new one.
+    """Load the gallery, or create a new one.
 
     Raises:
-        ValueError: If arguments are missing, or contradict the gallery that is there.
+        ValueError: If arguments are missing, or contradict the existing gallery.
     """
     config, checkpoint = args.config, args.checkpoint
     if (model := args.work_dir or args.pretrained) is not None:
@@ -68,7 +68,7 @@ def open_gallery(args: argparse.Namespace) -> Gallery:
 
 
 def load_searcher(gallery: Gallery, args: argparse.Namespace) -> Searcher:
-    """Build the model of a gallery, from its settings or from a config that is named.
+    """Build the model of a gallery, from its settings or from a config that the user named.
 
     Args:
         gallery: The gallery.
@@ -79,7 +79,7 @@ def load_searcher(gallery: Gallery, args: argparse.Namespace) -> Searcher:
 
 
 def describe(searcher: Searcher, images: Sequence[str]) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Compute the descriptor (D,) of each image, or why it cannot be read, which is said.
+    """Yield the descriptor (D,) of each image, or the reason why it cannot be read, also printed.
 
     Args:
         searcher: The loaded model.
@@ -95,7 +95,7 @@ def describe(searcher: Searcher, images: Sequence[str]) -> Iterator[tuple[str, n
 
 
 def find_images(args: argparse.Namespace) -> list[str]:
-    """Return the files that are meant, and say what is left out."""
+    """Return the files that the user named, and print what is skipped."""
     images, left_out = gather_images(args.images)
     for line in left_out:
         print(line, file=sys.stderr)
@@ -103,10 +103,10 @@ def find_images(args: argparse.Namespace) -> list[str]:
 
 
 def index_photos(args: argparse.Namespace) -> int:
-    """Add photos to the gallery; the exit code is 1 if it holds none then."""
+    """Add photos to the gallery; the exit code is 1 if it is empty after that."""
     gallery = open_gallery(args)
     if gallery.kind == 'approximate':
-        faiss()  # absent? before any work
+        faiss()  # fails before any work if absent
     images = find_images(args)
     if addresses := [image for image in images if is_address(image)]:
         raise ValueError(f'{addresses[0]} cannot be indexed: save it as a file first')
@@ -121,7 +121,7 @@ def index_photos(args: argparse.Namespace) -> int:
     try:
         if fresh:
             indexing.run(describe(load_searcher(gallery, args), fresh))
-    finally:  # Ctrl-C, too: the same command goes on where this one stopped
+    finally:  # also after Ctrl-C: the same command goes on where this one stopped
         indexing.save(finished=True)
     known = len(plan.kept) + len(plan.changed)
     told = f'{len(plan.add) - indexing.skipped} of them new; {known} were known'
@@ -145,7 +145,7 @@ def _tell_outdated(plan: IndexPlan) -> None:
 
 
 class _Indexing:
-    """Descriptors on their way into a gallery, which is written now and then."""
+    """Adds descriptors to a gallery and writes it from time to time."""
 
     def __init__(self, gallery: Gallery, outdated: set[str]) -> None:
         self.gallery = gallery
@@ -161,7 +161,7 @@ class _Indexing:
                 continue
             try:
                 photo = Photo.of(path)
-            except OSError as error:  # removed by now
+            except OSError as error:  # removed in the meantime
                 print(f'skipped: {printable(path)}: {error}', file=sys.stderr)
                 self.skipped += 1
                 continue

@@ -1,4 +1,4 @@
-"""What ``tools/study.py`` does once its arguments are read."""
+"""Run ``tools/study.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ...studies.report import write_report
 
 
 def select(cells: list[Cell], pattern: str | None) -> list[Cell]:
-    """Pick the cells a pattern names.
+    """Return the cells that match a pattern.
 
     Args:
         cells: Cells of the study.
@@ -43,13 +43,13 @@ def select(cells: list[Cell], pattern: str | None) -> list[Cell]:
 
 
 def refuse_changed(cells: list[Cell], folder: Path, data_root: str | None, force: bool) -> None:
-    """Stop at cells of another config, or delete them.
+    """Stop if cells have another config, or delete them.
 
     Args:
         cells: Cells of the study.
         folder: The folder of the cells.
-        data_root: Where the images lie.
-        force: Whether to delete them.
+        data_root: The folder of the images.
+        force: Whether to delete such cells.
     """
     changed = {
         cell.name: describe_change(cell, folder / cell.name, data_root)
@@ -68,9 +68,9 @@ def refuse_changed(cells: list[Cell], folder: Path, data_root: str | None, force
 
 
 def require_settings(cells: list[Cell]) -> None:
-    """Stop before the first cell if one has settings that nothing would read."""
+    """Check, before the first cell, that no cell has settings that nothing reads."""
     for cell in cells:
-        if cell.seed == cells[0].seed:  # the others differ in the seed alone
+        if cell.seed == cells[0].seed:  # the others differ only in the seed
             for stage in cell.stages:
                 try:
                     check_config(stage)
@@ -92,7 +92,7 @@ def collect(
         study: The study.
         cells: Cells of the study.
         folder: The folder of the cells.
-        data_root: Where the images lie.
+        data_root: The folder of the images.
         command: The command line, for the report.
         kept: Records of cells of an earlier state.
     """
@@ -100,7 +100,7 @@ def collect(
     records = {
         name: read_json(folder / name / ENDED) for name, state in states.items() if state == 'done'
     }
-    # what is done here counts, not what an earlier state of the cell found
+    # the results of this run count, not those of an earlier state of the cell
     kept = {name: record for name, record in kept.items() if name not in records}
     records.update(kept)
     missing = {name: state for name, state in states.items() if name not in records}
@@ -121,13 +121,13 @@ def collect(
 def restore(
     path: Path | None, cells: list[Cell], folder: Path, data_root: str | None, collecting: bool
 ) -> dict[str, dict]:
-    """Restore the records of a file; return those of another config, for the report only.
+    """Restore the records of a file; return records of another config, for the report only.
 
     Args:
         path: The file of records, or None.
         cells: Cells of the study.
         folder: The folder of the cells.
-        data_root: Where the images lie.
+        data_root: The folder of the images.
         collecting: Whether only the report is written.
     """
     if path is None:
@@ -143,7 +143,7 @@ def restore(
 
 
 def keeper(args: argparse.Namespace, cells: list[Cell], folder: Path) -> Callable[[str], None]:
-    """Return what is done when a cell has ended: print the line, write the records.
+    """Return the function to call when a cell has ended: it prints a line and writes the records.
 
     Args:
         args: The arguments of the tool.
@@ -187,7 +187,7 @@ def run(args: argparse.Namespace, argv: Sequence[str] | None) -> None:
     unfinished = []
     if not args.collect:
         refuse_changed(chosen, folder, data_root, args.force)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cells end, too
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cells end as well
         todo = [c for c in chosen if cell_state(c, folder / c.name, data_root) != 'done']
         require_settings(todo)
         runner = CellRunner(

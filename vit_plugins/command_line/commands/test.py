@@ -1,4 +1,4 @@
-"""What ``tools/test.py`` does once its arguments are read."""
+"""Run ``tools/test.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .training_options import choose_device
 
 
 def complete_config(args: argparse.Namespace) -> Config:
-    """Turn the arguments into a config that says all that will happen."""
+    """Return the complete config that follows from the arguments."""
     use_named_config(args)
     default_work_dir = f'work_dirs/{run_name(args)}/test'
     trained = Path(args.config).is_dir()
@@ -47,7 +47,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
     cfg = read_config(args, trained=trained, splits=['test'])
-    # A folder of its own: the runner writes its config there, and that of the training must stay.
+    # A separate folder: the runner writes its config there and must not replace the training's.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)
     classes = trained_classes(args.checkpoint) if args.data_root else None
@@ -65,13 +65,13 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.tta:
         average_over_views(cfg)
     set_loader_defaults(cfg, ['test'], pin_memory=not args.no_pin_memory)
-    if args.cfg_options is not None:  # the last word, too
+    if args.cfg_options is not None:  # applied last, too
         cfg.merge_from_dict(args.cfg_options)
     return cfg
 
 
 def keep_reading(cfg: Config, args: argparse.Namespace) -> None:
-    """Read the folder of the training as the training did, where nobody says otherwise.
+    """Set the options with which the training read its folder, unless the user sets them.
 
     Args:
         cfg: The config of the training.
@@ -87,7 +87,7 @@ def keep_reading(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
-    """Set that the host's visualization hook writes pictures.
+    """Switch on the pictures of the host's visualization hook.
 
     Args:
         cfg: The config, changed in place.
@@ -106,7 +106,7 @@ def plot_predictions(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
-    """Show the model this share of the short side, also in the config's own views.
+    """Set the share of the short side that the model sees, also in the config's own views.
 
     Args:
         cfg: The config, changed in place.
@@ -119,15 +119,15 @@ def crop_centrally(cfg: Config, ratio: float, views: bool) -> None:
     try:
         for pipeline in pipelines:
             set_crop_ratio(pipeline, ratio)
-    except ValueError as error:  # in words: no traceback needed
+    except ValueError as error:  # a message instead of a traceback
         raise SystemExit(f'--crop-ratio: {error}') from None
 
 
 def average_over_views(cfg: Config) -> None:
-    """Test with the config's test-time augmentation, or with flipped images if it has none.
+    """Set the config's test-time augmentation, or flipped images if it has none.
 
     Raises:
-        SystemExit: If the model gives no class scores, which are what is averaged.
+        SystemExit: If the model gives no class scores, because only these can be averaged.
     """
     if 'tta_model' not in cfg and 'Retriever' in cfg.model.type:
         raise SystemExit(
@@ -147,12 +147,12 @@ def average_over_views(cfg: Config) -> None:
 def write_results(
     args: argparse.Namespace, metrics: dict[str, float], rows: list[dict[str, object]]
 ) -> None:
-    """Write what ``--out`` asks for; pickled predictions are written by the host.
+    """Write the results to ``--out``; the host writes pickled predictions.
 
     Args:
         args: The arguments of the tool.
-        metrics: What was measured.
-        rows: File, true and predicted class and score of each image.
+        metrics: The measured metrics.
+        rows: File, true class, predicted class and score of each image.
 
     Raises:
         SystemExit: If the model does not give each image one class.
@@ -173,7 +173,7 @@ def write_results(
 
 
 def run(args: argparse.Namespace) -> dict[str, float]:
-    """Test and return what was measured."""
+    """Test a model and return its metrics."""
     write_any_character()
     choose_device(args)
     runner = build_runner(complete_config(args), quiet=True)
@@ -184,11 +184,11 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     try:
         metrics = runner.test()
-    except CheckpointMismatchError as error:  # in words: no traceback needed
+    except CheckpointMismatchError as error:  # a message instead of a traceback
         raise SystemExit(
             f'{error}\nTest it with the config that it was trained with, as its work dir has it'
         ) from None
-    except (UnfitDataError, FloatingPointError) as error:  # in words: no traceback needed
+    except (UnfitDataError, FloatingPointError) as error:  # a message instead of a traceback
         raise SystemExit(f'{error}') from None
     if args.out and is_main_process():
         write_results(args, metrics, scores.rows)

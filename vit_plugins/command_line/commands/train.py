@@ -1,4 +1,4 @@
-"""What ``tools/train.py`` does once its arguments are read."""
+"""Run ``tools/train.py`` after its arguments are read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ from .training_options import apply_training_options, choose_device
 
 
 def complete_config(args: argparse.Namespace) -> Config:
-    """Turn the arguments into a config that says all that will happen."""
+    """Return the complete config that follows from the arguments."""
     splits = ['train'] if args.no_validate else ['train', 'val']
     use_named_config(args)
     cfg = read_config(args)
@@ -89,7 +89,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         pin_memory=not args.no_pin_memory,
         persistent_workers=not args.no_persistent_workers,
     )
-    if args.cfg_options is not None:  # the last word, too
+    if args.cfg_options is not None:  # applied last, too
         cfg.merge_from_dict(args.cfg_options)
     choose_work_dir(cfg, args)
     if (chosen := machine_options(cfg, args)) is not None:
@@ -100,15 +100,15 @@ def complete_config(args: argparse.Namespace) -> Config:
 
 
 def follow_named_weights(cfg: Config, args: argparse.Namespace) -> Config:
-    """Replace the backbone by that of the weights that are named, where the recipe takes any.
+    """Replace the backbone by the backbone of the named weights, if the recipe takes any.
 
     Args:
         cfg: The recipe.
-        args: The arguments of the tool; a ``backbone`` of the model index without weights names
-            these, too.
+        args: The arguments of the tool. A ``backbone`` of the model index that is given without
+            weights also names its published weights.
 
     Raises:
-        SystemExit: In words, if the weights fit no backbone.
+        SystemExit: With a message, if the weights fit no backbone.
     """
     if args.backbone is not None and args.pretrained is None:
         args.pretrained = args.backbone
@@ -123,19 +123,19 @@ def follow_named_weights(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
-    """Set the work dir: the one that was named, or the default, or the run to go on with.
+    """Set the work dir: the named one, the default, or that of the run to continue.
 
     Args:
         cfg: The config, changed in place.
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: In words, if the run to go on with had another dataset.
+        SystemExit: With a message, if the run to continue had another dataset.
     """
     args.numbered = not (args.work_dir or cfg.get('work_dir'))
     default = f'work_dirs/{run_name(args)}'
     if args.numbered and args.resume is not None:
-        is_file = args.data is not None and Path(args.data).suffix  # the default has its stem
+        is_file = args.data is not None and Path(args.data).suffix  # its stem is in the default
         dataset = cfg.train_dataloader.dataset if is_file else None
         try:
             default = folder_to_resume(default, args.resume, planned_classes(cfg), dataset)
@@ -145,7 +145,7 @@ def choose_work_dir(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
-    """Set what the training starts from, after all else that names weights.
+    """Set the weights from which the training starts, after all other options about weights.
 
     Args:
         cfg: The config, changed in place.
@@ -157,7 +157,7 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
             if note := download_note(weights):
                 print_log(note)
             cfg = apply_pretrained(cfg, weights)
-    except ValueError as error:  # in words: no traceback needed
+    except ValueError as error:  # a message instead of a traceback
         if args.pretrained is None:
             return begin_from_scratch(cfg, args, error)
         raise SystemExit(f'--pretrained: {error}') from None
@@ -172,30 +172,31 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def default_weights(cfg: Config) -> str | None:
-    """Return the weights that a recipe starts from where nobody names any.
+    """Return the weights from which a recipe starts if the user names none.
 
     Args:
-        cfg: The config. One that names weights itself, as ``load_from``, needs no others.
+        cfg: The config. One that names weights itself, for example in ``load_from``, needs no
+            others.
     """
     named = cfg.get('load_from') or pretrained_parts(cfg.model)
     return None if named else cfg.get('default_weights')
 
 
 def begin_from_scratch(cfg: Config, args: argparse.Namespace, reason: ValueError) -> Config:
-    """Return the config for random weights where the default weights cannot be had.
+    """Return the config for random weights if the default weights are not available.
 
     Args:
         cfg: The config of the recipe with weights.
         args: The arguments of the tool, changed in place.
-        reason: Why the weights cannot be had.
+        reason: Why the weights are not available.
 
     Raises:
-        SystemExit: If a run with weights is to go on, or no other recipe is named.
+        SystemExit: If a run with weights should be continued, or no other recipe is named.
     """
     other = cfg.get('from_scratch')
     begun = args.resume is not None and any(Path(cfg.work_dir).glob('*.pth'))
     if other is not None and Path(cfg.work_dir, Path(other).name).is_file():
-        begun = False  # it is a run of the other recipe that goes on
+        begun = False  # a run of the other recipe is continued
     packaged = Path(args.config).resolve().is_relative_to(resource_root() / 'configs')
     if begun or other is None or not packaged:
         raise SystemExit(
@@ -229,7 +230,7 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: With how to go on, if the training was asked to stop.
+        SystemExit: If a signal stopped the training; the message says how to continue.
     """
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
@@ -259,10 +260,10 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
 
 
 def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
-    """Return, in a line, what is saved of a training that was stopped, and how it goes on.
+    """Return a line on what is saved of a stopped training and how to continue it.
 
     Args:
-        work_dir: Its folder.
+        work_dir: The folder of the training.
         args: The arguments of the tool.
     """
     saved = newest_whole_checkpoint(work_dir)
@@ -272,8 +273,8 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
     if '--resume' in words:
         place = words.index('--resume')
         del words[place : place + (1 if args.resume == 'auto' else 2)]
-    if asked := getattr(args, 'instead_of', None):  # from random weights
-        before = ['', *words]  # a folder may have the same name, behind its option
+    if asked := getattr(args, 'instead_of', None):  # started from random weights
+        before = ['', *words]  # a folder that follows its option may have the same name
         words = [
             args.config if Path(word).stem == Path(asked).stem and option[:2] != '--' else word
             for option, word in zip(before, words, strict=False)
@@ -285,10 +286,10 @@ def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train, or check that one could.
+    """Train, or check that a training is possible.
 
     Raises:
-        SystemExit: In words, if no step would be taken or numbers are not finite.
+        SystemExit: With a message, if there is no training step or numbers are not finite.
     """
     write_any_character()
     choose_device(args)
@@ -300,7 +301,7 @@ def run(args: argparse.Namespace) -> None:
                 print(summary)
         else:
             train(cfg, args)
-    except CheckpointMismatchError as error:  # in words: no traceback needed
+    except CheckpointMismatchError as error:  # a message instead of a traceback
         raise SystemExit(f'{error}{_advice(cfg)}') from None
     except (UnfitDataError, WorkFolderError, UnusedSettingError, FloatingPointError) as error:
         raise SystemExit(f'{error}') from None

@@ -15,18 +15,18 @@ from ...config_edits.time_limit import parse_time, set_time_limit
 from ...config_edits.workers import set_workers
 from ...engine.device import use_device
 
-# Options about steps of an optimizer.
+# Options that concern the steps of an optimizer.
 OF_STEPS = ('epochs', 'lr', 'time_limit', 'amp', 'auto_scale_lr')
 
 
 def choose_device(args: argparse.Namespace) -> None:
-    """Use the device that was named.
+    """Set the device that the user named.
 
     Args:
         args: The arguments of the tool.
 
     Raises:
-        SystemExit: If there is none here.
+        SystemExit: If this machine does not have it.
     """
     try:
         if args.device is not None:
@@ -36,7 +36,7 @@ def choose_device(args: argparse.Namespace) -> None:
 
 
 def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
-    """Change a recipe as the options ask, and refuse those that it cannot honour.
+    """Set the options in a recipe, and refuse those that it does not support.
 
     Args:
         cfg: The recipe, changed in place.
@@ -46,7 +46,7 @@ def apply_training_options(cfg: Config, args: argparse.Namespace) -> Config:
         The same config.
 
     Raises:
-        SystemExit: In words, if an option is out of range or the recipe cannot honour it.
+        SystemExit: With a message, if an option is out of range or the recipe does not support it.
     """
     try:
         refuse_for_frozen(cfg, _asked_about_steps(args))

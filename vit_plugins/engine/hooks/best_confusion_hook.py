@@ -1,4 +1,4 @@
-"""Keep what the images of each class are named in the best validation."""
+"""Keep the confusion matrix of the best validation."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ...evaluation.functional.confusion import count_pairs, label_pair
 
 KEY = 'best_confusion'  # in the message hub, and so in checkpoints
 SCORE = 'accuracy/top1'
-MOST_CLASSES = 100  # of which a table is kept
+MOST_CLASSES = 100  # with more classes, no table is kept
 
 
 @HOOKS.register_module()
 class BestConfusionHook(Hook):
-    """Count, in each validation, what the images of each class are named; keep the best counts.
+    """Count the predictions for each class in each validation, and keep the best counts.
 
-    They lie in the message hub under ``best_confusion``, hence in every checkpoint: ``score``
-    and ``epoch`` of the best validation, its ``confusion`` (K, K), and ``last_score``. Models
-    that do not give each image one class, and more than 100 classes, leave nothing.
+    The counts are in the message hub under ``best_confusion``, and so in every checkpoint:
+    ``score`` and ``epoch`` of the best validation, its ``confusion`` (K, K), and ``last_score``.
+    Nothing is kept for models that do not give each image one class, or for more than 100 classes.
     ``tools/train.py`` adds the hook.
     """
 
@@ -35,7 +35,7 @@ class BestConfusionHook(Hook):
         return 'BestConfusionHook()'
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin to count.
+        """Start the counts anew.
 
         Args:
             runner: The runner.
@@ -45,7 +45,7 @@ class BestConfusionHook(Hook):
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Count what the images of each class are named.
+        """Count the predicted classes of the images.
 
         Args:
             runner: The runner.
@@ -60,14 +60,14 @@ class BestConfusionHook(Hook):
 
         Args:
             runner: The runner.
-            metrics: What was measured.
+            metrics: The metrics of the validation.
         """
         score = (metrics or {}).get(SCORE)
         dataset = runner.val_loop.dataloader.dataset
         number = len((dataset.metainfo or {}).get('classes') or ())
         if score is None or not 2 <= number <= MOST_CLASSES:
             return
-        pairs = collect_results(self._pairs, len(dataset), 'cpu')  # None but on the main process
+        pairs = collect_results(self._pairs, len(dataset), 'cpu')  # None off the main process
         if not pairs or None in pairs:
             return
         best = runner.message_hub.get_info(KEY)

@@ -14,15 +14,15 @@ from ...fileio.atomic_backend import abandoned_files
 class CrashSafeCheckpointHook(CheckpointHook):
     """The host's ``CheckpointHook`` for runs that may be killed while saving.
 
-    Three differences: files are written by
-    :class:`~vit_plugins.fileio.atomic_backend.AtomicLocalBackend`; the previous best checkpoint
-    (with one ``save_best`` metric) goes only when the new one is on the disk; and, since a
-    checkpoint is saved before its epoch is validated, a resumed run first does the validation
-    that the checkpoint has not seen, so that no epoch lacks its accuracy, the last least of all.
+    There are three differences. Files are written by
+    :class:`~vit_plugins.fileio.atomic_backend.AtomicLocalBackend`. The previous best checkpoint
+    (with one ``save_best`` metric) is removed only after the new one is on the disk. A
+    checkpoint is saved before its epoch is validated, so a resumed run first does the missing
+    validation; every epoch, also the last one, then has its accuracy.
 
     Args:
         max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
-            it writes the newest, so at least 2 are needed for one to be there at any moment.
+            it writes the newest, so with at least 2 there is one at any moment.
         backend_args: As in the host's hook.
         **kwargs: The other arguments of the host's hook.
 
@@ -43,7 +43,7 @@ class CrashSafeCheckpointHook(CheckpointHook):
         super().__init__(max_keep_ckpts=max_keep_ckpts, backend_args=backend_args, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
-        """Clear what a killed run left half-written, then validate what it had not.
+        """Remove half-written files of a killed run, then do the validation that it missed.
 
         Args:
             runner: The runner.
@@ -53,7 +53,7 @@ class CrashSafeCheckpointHook(CheckpointHook):
             for partial in abandoned_files(self.out_dir, '*.pth'):
                 partial.unlink(missing_ok=True)
         if self._is_unvalidated(runner):
-            # Known again to the host's hook, which then also saves a new best score.
+            # The host's hook needs this again, so that it also saves a new best score.
             self.last_ckpt = runner.message_hub.get_info('last_ckpt')
             runner.logger.info('The checkpoint was saved before its validation: validating.')
             runner.val_loop.run()
@@ -67,11 +67,11 @@ class CrashSafeCheckpointHook(CheckpointHook):
         return due and done != runner.message_hub.get_info('step_validated')
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
-        """Keep that this step is validated, then save the best as the host does.
+        """Note that this step is validated, then save the best checkpoint as the host does.
 
         Args:
             runner: The runner.
-            metrics: What the validation measured.
+            metrics: The metrics of the validation.
         """
         step = runner.epoch if self.by_epoch else runner.iter
         runner.message_hub.update_info('step_validated', step)

@@ -24,7 +24,7 @@ class DRLocSourceHook(Hook):
             runner: The runner whose model to connect.
 
         Raises:
-            TypeError: If the model's head is no DRLocHead.
+            TypeError: If the model's head is not a DRLocHead.
         """
         model = bare_model(runner.model)
         head = getattr(model, 'head', None)

@@ -23,23 +23,24 @@ from ...weights.digest import weights_digest
 class FitPCAHook(Hook):
     """Fit ``model.pca``, a :class:`PCAProjection`, before each evaluation with new weights.
 
-    It is fitted to the features of a split of the data, each image once, in evaluation mode and
-    with the pipeline of evaluation; on several ranks, to the features of all. What was fitted is
-    saved in checkpoints together with a flag; a checkpoint whose weights have changed since, as
-    one written at the end of an epoch before its validation, has the flag cleared, and the hook
-    fits again when such a file is tested. The last checkpoint of a training and the best ones
-    are fitted. Where the weights of a loaded checkpoint belong to its PCA, no split is read.
+    The PCA is fitted to the features of a split of the data, each image once, in evaluation mode
+    and with the pipeline of evaluation; on several ranks, to the features of all ranks. The
+    fitted PCA is saved in checkpoints together with a flag. The flag is cleared in a checkpoint
+    whose weights have changed since the fit, such as one written at the end of an epoch before
+    its validation; the hook fits again when such a file is tested. The last checkpoint of a
+    training and the best ones are fitted. If the PCA of a loaded checkpoint was fitted to its
+    weights, no split is read.
 
     With ``mode='supervised'`` the matching pairs are the attribute ``pairs`` of the dataset,
-    indices of shape (n, 2), as :class:`SfM120k` has them; without it, images of the same class
-    that follow one another.
+    indices of shape (n, 2), as :class:`SfM120k` has them. A dataset without ``pairs`` gives
+    pairs of successive images of the same class.
 
     Args:
-        split: Whose data to fit to: ``'train'``, ``'val'`` or ``'test'``.
-        dataloader: Config of a loader to take instead of that of the split, complete with the
+        split: The split to fit to: ``'train'``, ``'val'`` or ``'test'``.
+        dataloader: Config of a loader that replaces the loader of the split, complete with the
             pipeline; for datasets that cannot be read image by image.
-        out_file: Where a test writes the model with the PCA it fitted: for weights that were not
-            trained with one, such as those of ImageNet, before searching with them.
+        out_file: The file to which a test writes the model with its fitted PCA. It is for weights
+            that were trained without a PCA, such as those of ImageNet, before searching with them.
 
     Raises:
         ValueError: If there is no such split.
@@ -70,7 +71,7 @@ class FitPCAHook(Hook):
         )
 
     def before_run(self, runner: Runner) -> None:
-        """Check that there is something to fit.
+        """Check that the model has a PCA to fit.
 
         Args:
             runner: The runner.
@@ -85,7 +86,7 @@ class FitPCAHook(Hook):
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Keep which weights the loaded PCA belongs to.
+        """Note the weights to which the loaded PCA was fitted.
 
         Args:
             runner: The runner.
@@ -110,7 +111,7 @@ class FitPCAHook(Hook):
         self._refresh(runner, runner.cfg.get('test_dataloader'))
 
     def after_test(self, runner: Runner) -> None:
-        """Write the model with its PCA, if asked for.
+        """Write the model with its PCA if ``out_file`` is set.
 
         Args:
             runner: The runner.
@@ -146,7 +147,7 @@ class FitPCAHook(Hook):
             self._refresh(runner, runner.cfg.get('val_dataloader'))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Clear the flag where the PCA is not that of the weights.
+        """Clear the flag if the PCA was fitted to other weights.
 
         Args:
             runner: The runner.

@@ -1,4 +1,4 @@
-"""The host's switch of recipe, at parts of the training instead of epochs."""
+"""Switch the recipe as the host does, at fractions of the training instead of epochs."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ CHANGES = ('train_pipeline', 'batch_augments', 'loss')
 
 
 def switch_epoch(fraction: float, max_epochs: int) -> int:
-    """Compute the epoch, counted from 1, that begins when a part of the training is over.
+    """Compute the epoch, counted from 1, that begins when a fraction of the training is over.
 
     Args:
-        fraction: The part, between 0 and 1.
+        fraction: The fraction, between 0 and 1.
         max_epochs: Epochs of the training.
 
     >>> switch_epoch(0.9, 100)  # ninety epochs before it, ten from it on
@@ -25,10 +25,10 @@ def switch_epoch(fraction: float, max_epochs: int) -> int:
 
 @HOOKS.register_module()
 class FractionalSwitchRecipeHook(SwitchRecipeHook):
-    """Change pipeline, batch augmentations or loss when a part of the training is over.
+    """Change pipeline, batch augmentations or loss when a fraction of the training is over.
 
-    The host's ``SwitchRecipeHook`` names an epoch, and a training of another length would switch
-    too early or never. Without mixing in the last tenth, whatever ``max_epochs`` is::
+    The host's ``SwitchRecipeHook`` names an epoch, so a training of another length would switch
+    too early or never. This config ends mixing for the last tenth, whatever ``max_epochs`` is::
 
         custom_hooks = [
             dict(
@@ -37,16 +37,16 @@ class FractionalSwitchRecipeHook(SwitchRecipeHook):
             )
         ]
 
-    A resumed training makes the switches it has passed, and one that ``TimeBudgetHook`` makes
-    shorter makes them earlier.
+    A resumed training first makes the switches that are already due. A training that
+    ``TimeBudgetHook`` shortens makes them earlier.
 
     Args:
         schedule: Dicts with ``action_fraction``, between 0 and 1, and one or more of
             ``train_pipeline``, ``batch_augments`` (None ends them) and ``loss``.
 
     Raises:
-        ValueError: If an item of the schedule lacks something or has something else, two switches
-            fall on the same epoch, or the training counts iterations.
+        ValueError: If an item of the schedule lacks a key or has an unknown one, two switches fall
+            on the same epoch, or the training counts iterations.
     """
 
     def __init__(self, schedule: Sequence[dict]) -> None:
@@ -72,7 +72,7 @@ class FractionalSwitchRecipeHook(SwitchRecipeHook):
         self.recipes = list(self.schedule.values())
 
     def before_train(self, runner: Runner) -> None:
-        """Find the epochs; of a resumed training, make the switches that are due.
+        """Compute the epochs of the switches; in a resumed training, make those that are due.
 
         Args:
             runner: The runner.
@@ -94,7 +94,7 @@ class FractionalSwitchRecipeHook(SwitchRecipeHook):
         self._made = {i for i, epoch in enumerate(epochs) if epoch < passed}
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Make the switches that are due, by the epochs that are now planned.
+        """Make the switches that are due in the training as it is planned now.
 
         Args:
             runner: The runner.

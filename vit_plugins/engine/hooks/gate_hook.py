@@ -15,9 +15,9 @@ from ..measuring_hook import MeasuringHook, Point
 class GateHook(MeasuringHook):
     """Log the gates, attention centres and strengths of GPSA heads, and plot the gates' dynamics.
 
-    As Figs. 6 and 14 of `ConViT <https://arxiv.org/abs/2103.10697>`_: gate σ(λ), centre
-    (w0, w1) / (-2 w2) and strength -w2 of each layer and head, to every backend of the
-    visualizer, to ``gates.json`` and ``gates.png`` of the work dir. In a config::
+    As in Figs. 6 and 14 of `ConViT <https://arxiv.org/abs/2103.10697>`_: gate σ(λ), centre
+    (w0, w1) / (-2 w2) and strength -w2 of each layer and head. They go to every backend of the
+    visualizer and to ``gates.json`` and ``gates.png`` in the work dir. In a config::
 
         custom_hooks = [dict(type='GateHook')]
 
@@ -29,14 +29,14 @@ class GateHook(MeasuringHook):
     name = GATES
 
     def measure(self, runner: Runner, model: BaseModel) -> Point:
-        """Read the gates.
+        """Return the gates of the model.
 
         Args:
             runner: Unused.
             model: The model.
 
         Raises:
-            NothingToReadError: If it has none.
+            NothingToReadError: If the model has no gates.
         """
         found = read_gates(model)
         return dict(
@@ -50,7 +50,7 @@ class GateHook(MeasuringHook):
         """Return each gate and strength, and the mean gate of each layer.
 
         Args:
-            point: What was measured.
+            point: The measured point.
         """
         numbers = {}
         for layer, gates, strengths in zip(

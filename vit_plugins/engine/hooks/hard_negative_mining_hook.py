@@ -1,4 +1,4 @@
-"""Find, before each epoch, the images that the network confuses."""
+"""Find the images that the network confuses, before each epoch."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ...weights.bare_model import bare_model
 
 @HOOKS.register_module()
 class HardNegativeMiningHook(Hook):
-    """Find the negatives of ``TupleSampler`` with the network as it is.
+    """Find the negatives of ``TupleSampler`` with the network in its present state.
 
     Before each epoch the queries and the pool are encoded in evaluation mode, without gradients
-    and without random transforms; each query gets the most similar images of the pool, none of
-    its own 3D model and at most one of every other. Ranks share the encoding and then all know
-    the same tuples.
+    and without random transforms. Each query gets the most similar images of the pool: none of
+    its own 3D model, and at most one of every other 3D model. The ranks share the encoding, and
+    then all have the same tuples.
 
     Source: F. Radenovic, G. Tolias, O. Chum, Fine-Tuning CNN Image Retrieval with No Human
     Annotation, TPAMI 2019.
 
     Args:
-        pipeline: The transforms to encode with, those of the test.
-        batch_size: How many images to encode at once.
-        num_workers: How many processes load them.
+        pipeline: The transforms to encode with, as in the test.
+        batch_size: Number of images to encode at once.
+        num_workers: Number of processes that load them.
 
     Raises:
         ValueError: If ``batch_size`` is not positive.
     """
 
-    # after the host's hook that tells samplers their epoch, before hooks that read the batches
+    # after the host's hook that sets the epoch of samplers, before hooks that read the batches
     priority = 'LOW'
 
     def __init__(self, pipeline: list[dict], batch_size: int = 64, num_workers: int = 0) -> None:
@@ -56,7 +56,7 @@ class HardNegativeMiningHook(Hook):
             runner: The runner.
 
         Raises:
-            TypeError: If the training data are not drawn by a TupleSampler.
+            TypeError: If the training data are not sampled by a TupleSampler.
         """
         loader = runner.train_loop.dataloader
         sampler = loader.sampler

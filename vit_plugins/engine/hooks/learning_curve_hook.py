@@ -1,4 +1,4 @@
-"""The learning curve, as a picture in the work dir."""
+"""Plot the learning curve into the work dir."""
 
 import io
 import time
@@ -20,13 +20,13 @@ NOT_METRICS = ('time', 'data_time')
 class LearningCurveHook(Hook):
     """Plot training losses and validation metrics into ``learning_curve.png``.
 
-    The points live in the runner's message hub, hence in every checkpoint: a resumed run plots
-    the whole curve, and nothing of epochs that a crash took back.
+    The points are in the runner's message hub, and so in every checkpoint: a resumed run plots
+    the whole curve, without the epochs that were lost in a crash.
 
     Args:
         filename: The picture, in the work dir.
-        min_seconds: Pause between two plots, so that short epochs are not slowed; the last
-            state is always plotted.
+        min_seconds: Seconds between two plots, so that short epochs are not slowed down; the
+            last state is always plotted.
     """
 
     priority = 'LOW'  # before the checkpoint is written, so that it holds the point
@@ -46,7 +46,7 @@ class LearningCurveHook(Hook):
             runner: The runner.
         """
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            return  # its one epoch is the whole training: see after_val_epoch
+            return  # the only epoch is the whole training: see after_val_epoch
         self._add_losses(runner, runner.epoch + 1, len(runner.train_dataloader))
         if runner.val_loop is None:
             self._plot_now_and_then(runner)
@@ -56,7 +56,7 @@ class LearningCurveHook(Hook):
 
         Args:
             runner: The runner.
-            metrics: What was measured.
+            metrics: The metrics of the validation.
         """
         if runner.iter == 0:
             return  # a validation on its own has no curve
@@ -87,7 +87,7 @@ class LearningCurveHook(Hook):
     def _add(self, runner: Runner, panel: str, name: str, step: int, value: float) -> None:
         curves = runner.message_hub.get_info('learning_curve', {'losses': {}, 'metrics': {}})
         points = curves[panel].setdefault(name, [])
-        # A step measured twice counts once: the later value is of the weights that remain.
+        # A step that was measured twice counts once: the later value belongs to the kept weights.
         points[:] = [point for point in points if point[0] < step] + [[step, value]]
         runner.message_hub.update_info('learning_curve', curves)
 

@@ -1,4 +1,4 @@
-"""How far the heads of a transformer look while it trains."""
+"""Log how far the heads of a transformer look while it trains."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class LocalityHook(MeasuringHook):
     """Log the non-locality of each layer and head on a few validation images, and plot it.
 
     Eq. 8 and Fig. 5 of `ConViT <https://arxiv.org/abs/2103.10697>`_, for GPSA and for plain
-    attention, Swin and CvT; with the distance in pixels as ViT reports it. It goes to every
-    backend of the visualizer, to ``nonlocality_<mode>.json`` and ``.png`` of the work dir. In a
-    config::
+    attention, Swin and CvT, together with the distance in pixels as ViT reports it. The values
+    go to every backend of the visualizer and to ``nonlocality_<mode>.json`` and ``.png`` in the
+    work dir. In a config::
 
         custom_hooks = [dict(type='LocalityHook')]
 
     Args:
-        mode: ``'propagated'``, what the layers before leave; or ``'official'``, the patch
-            embedding for every layer, as in ConViT's released code. The two have histories of
-            their own and are never compared.
-        num_images: Validation images, the same each time.
+        mode: The input of each layer: with ``'propagated'`` the output of the layers before it;
+            with ``'official'`` the patch embedding, as in ConViT's released code. Each mode has
+            its own history; the two are never compared.
+        num_images: Number of validation images, which are the same each time.
         interval: Epochs, or iterations, between two measurements.
         by_epoch: Whether ``interval`` counts epochs.
 
@@ -56,7 +56,7 @@ class LocalityHook(MeasuringHook):
             model: The model.
 
         Raises:
-            NothingToReadError: If it has no attention that can be read in this mode.
+            NothingToReadError: If the model has no attention that can be read in this mode.
         """
         inputs, _ = self.images.load(runner, model)
         found = measure_locality(model, inputs, self.mode)
@@ -71,7 +71,7 @@ class LocalityHook(MeasuringHook):
         """Return the non-locality of each head and the mean of each layer.
 
         Args:
-            point: What was measured.
+            point: The measured point.
         """
         numbers = {}
         for layer, heads in zip(point['layers'], point['nonlocality'], strict=True):

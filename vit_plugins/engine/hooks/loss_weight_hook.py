@@ -11,7 +11,7 @@ from ...weights.bare_model import bare_model
 def scheduled_weight(
     epoch: int, weight: float, warmup_epochs: int = 20, total_epochs: int | None = 300
 ) -> float:
-    """Weight λ_e of epoch e: λ·e/W up to epoch W, then linearly to 0 at epoch T.
+    """Compute the weight λ_e of epoch e: λ·e/W up to epoch W, then linearly to 0 at epoch T.
 
     The schedule of the code released with arXiv 2106.03746 (W = 20, T = 300).
 
@@ -38,9 +38,9 @@ def scheduled_weight(
 class LossWeightHook(Hook):
     """Set ``loss_weight`` of a module at the start of each epoch: warm-up, then decay.
 
-    The weight is a function of the epoch alone, so that a resumed run goes on as it would
-    have. It may be 0 under DDP: :class:`DRLocHead` multiplies by it. The log shows it as
-    ``<module>_weight``. Constant after a warm-up: ``decay=False``.
+    The weight depends on the epoch alone, so a resumed run continues as it would have without
+    the break. It may be 0 under DDP: :class:`DRLocHead` multiplies by it. The log shows it as
+    ``<module>_weight``. With ``decay=False`` it stays constant after the warm-up.
 
     Args:
         module: Dotted name of the module in the model; if it is a list of modules, all of
@@ -49,10 +49,10 @@ class LossWeightHook(Hook):
         warmup_epochs: Epochs to rise from 0, in which epoch 0 has weight 0.
         total_epochs: Epoch at which the weight is back at 0; None takes the run's number of
             epochs (the released code: 300, of which it runs 101).
-        decay: Fall linearly after the warm-up.
+        decay: Whether the weight falls linearly after the warm-up.
 
     Raises:
-        ValueError: If the epochs make no schedule, or the run does not count epochs.
+        ValueError: If the epochs do not form a schedule, or the run does not count epochs.
         AttributeError: If the module does not exist or has no ``loss_weight``.
     """
 

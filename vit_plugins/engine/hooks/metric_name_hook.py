@@ -1,4 +1,4 @@
-"""Refuse to wait for a metric that no validation measures."""
+"""Check that the metrics that the config waits for are measured."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ..sample_validation import UnscoredSampleError, sample_metrics
 
 @HOOKS.register_module()
 class MetricNameHook(Hook):
-    """Check that the metrics that decide something are among those that are measured.
+    """Check that the validation measures the metrics on which something depends.
 
-    ``save_best`` of a checkpoint hook, ``monitor`` of an ``EarlyStoppingHook`` or of a schedule
-    that waits for a plateau. The host finds out after the first epoch, or never. Where such a name
-    is given, a batch of validation images is scored before the training. The tools here add this
-    hook; a run of the host's own tools has it if its ``custom_hooks`` name it.
+    These are ``save_best`` of a checkpoint hook, and ``monitor`` of an ``EarlyStoppingHook`` or
+    of a schedule that waits for a plateau. The host finds a wrong name after the first epoch, or
+    never. If such a name is given, a batch of validation images is scored before the training.
+    The tools here add this hook; for the host's own tools, name it in ``custom_hooks``.
     """
 
     priority = 'VERY_HIGH'  # before hooks that compute something before the training
 
     def before_train(self, runner: Runner) -> None:
-        """Score a batch and look the names up.
+        """Score a batch and check the names.
 
         Args:
             runner: The runner.

@@ -1,4 +1,4 @@
-"""How well a DRLoc head predicts offsets while it trains."""
+"""Log how well a DRLoc head predicts offsets while it trains."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ..measuring_hook import MeasuringHook, Point, ValidationImages
 class OffsetErrorHook(MeasuringHook):
     """Log the error of each axis of the offsets that :class:`DRLocHead` predicts, and plot it.
 
-    The mean absolute error in cells of the grid, over random pairs of a few validation images;
-    pairs and images are the same each time. It goes to every backend of the visualizer, to
-    ``offset_error.json`` and ``.png`` of the work dir. In a config::
+    It is the mean absolute error in cells of the grid, over random pairs of a few validation
+    images; pairs and images are the same each time. It goes to every backend of the visualizer
+    and to ``offset_error.json`` and ``.png`` in the work dir. In a config::
 
         custom_hooks = [dict(type='OffsetErrorHook')]
 
@@ -55,7 +55,7 @@ class OffsetErrorHook(MeasuringHook):
             model: The model.
 
         Raises:
-            NothingToReadError: If it has no DRLoc head.
+            NothingToReadError: If the model has no DRLoc head.
         """
         found = predict_offsets(model, *self.images.load(runner, model), self.num_pairs)
         rows, columns = offset_errors(found.predicted, found.true).tolist()
@@ -65,6 +65,6 @@ class OffsetErrorHook(MeasuringHook):
         """Return the error of each axis.
 
         Args:
-            point: What was measured.
+            point: The measured point.
         """
         return {f'{self.name}/{axis}': value for axis, value in point.items()}

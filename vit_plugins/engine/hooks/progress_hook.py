@@ -1,4 +1,4 @@
-"""One line on the terminal that says how far the training is."""
+"""Show the progress of the training in one line on the terminal."""
 
 import atexit
 import logging
@@ -14,11 +14,11 @@ from mmpretrain.registry import HOOKS
 class ProgressHook(Hook):
     """Show epoch, progress, loss and the time that remains, below the log.
 
-    Only on a terminal and on the first rank; elsewhere (files, pipes, batch systems) the log of
-    the host stays as it is.
+    It works only on a terminal and on the first rank; elsewhere (files, pipes, batch systems)
+    the log of the host stays as it is.
 
     Args:
-        enable: None finds out whether standard output is a terminal.
+        enable: Whether to show the line; None shows it if standard output is a terminal.
     """
 
     priority = 'LOW'
@@ -57,7 +57,7 @@ class ProgressHook(Hook):
         stream = sys.stdout
         self._progress.start()
         atexit.register(self._stop)  # an error or Ctrl-C must not leave the cursor hidden
-        # The log must go through rich, which writes it above the line.
+        # The log must go through rich, so that it appears above the line.
         self._handlers = [
             (handler, handler.setStream(sys.stdout))
             for handler in runner.logger.handlers
@@ -70,7 +70,7 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None
     ) -> None:
-        """Move on by one iteration.
+        """Advance by one iteration.
 
         Args:
             runner: The runner.
@@ -80,14 +80,14 @@ class ProgressHook(Hook):
         """
         if self._progress is None:
             return
-        # Read on the host only now and then: each read waits for the device.
+        # Read only now and then: each read waits for the device.
         if runner.iter % 10 == 0 and outputs is not None and 'loss' in outputs:
             self._loss = f'  loss {float(outputs["loss"]):.4f}'
         self._show(runner, 'epoch', runner.epoch + 1)
         self._progress.update(self._task, completed=runner.iter + 1)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Print that the time goes into validation.
+        """Show that a validation is running.
 
         Args:
             runner: The runner.

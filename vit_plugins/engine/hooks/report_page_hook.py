@@ -13,12 +13,13 @@ from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
 class ReportPageHook(Hook):
-    """Write ``report.html``, as ``tools/report.py`` does, when a training has come to its end.
+    """Write ``report.html``, as ``tools/report.py`` does, when a training has ended.
 
-    A page that cannot be written is told in a warning: the training is whole without it.
+    If the page cannot be written, there is only a warning: the training is complete without it.
 
     Args:
-        enable: Whether to write it: ``--cfg-options default_hooks.report_page.enable=False``.
+        enable: Whether to write the page. To switch it off:
+            ``--cfg-options default_hooks.report_page.enable=False``.
         filename: The page, in the work dir.
     """
 
@@ -39,7 +40,7 @@ class ReportPageHook(Hook):
         self._has_trained = True
 
     def after_run(self, runner: Runner) -> None:
-        """Write the page, once all hooks have written what they know.
+        """Write the page after all other hooks have written their results.
 
         Args:
             runner: The runner.
@@ -55,7 +56,7 @@ class ReportPageHook(Hook):
             from ...report.work_dir import read_run
 
             write_page([find_out(read_run(runner.work_dir), baselines=False)], page)
-        except Exception as error:  # whatever it is, hours of training are not lost by it
+        except Exception as error:  # no error here may lose hours of training
             runner.logger.log(
                 logging.WARNING,
                 f'{page} could not be written ({type(error).__name__}: {error}); the training '

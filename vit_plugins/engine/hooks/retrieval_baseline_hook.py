@@ -1,4 +1,4 @@
-"""What retrieval scores before anything is learnt: raw pixels, and the untrained model."""
+"""Score retrieval before anything is learnt: with raw pixels, and with the untrained model."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ from ..data_check import check_scored_images
 class RetrievalBaselineHook(Hook):
     """Score raw pixels and the untrained model with the metrics of the config.
 
-    Without them a score says little: a set may be easy for pixels, and random weights keep much
-    of what the pixels tell. They are logged before training (``raw_pixels/Recall@1``,
-    ``untrained/MAP@R``, ...) and stand beside the scores of the trained model after a test.
+    Without these baselines a score says little: a dataset may be easy for pixels, and random
+    weights keep much of the information in the pixels. The baselines are logged before training
+    (``raw_pixels/Recall@1``, ``untrained/MAP@R``, ...) and stand beside the scores of the
+    trained model after a test.
 
-    Raw pixels: those of the test pipeline, as one l2-normalised vector; all images need the same
-    size. Untrained: the model of the config as the seed of the run initialises it, without PCA;
-    if the config starts from pretrained weights, with these (off-the-shelf).
+    Raw pixels are the output of the test pipeline as one l2-normalised vector; all images need
+    the same size. The untrained model is the model of the config as the seed of the run
+    initialises it, without PCA; if the config starts from pretrained weights, it has these
+    (off-the-shelf).
     """
 
-    # before the host's hook that takes the metrics of a test to the log
+    # before the host's hook that logs the metrics of a test
     priority = 'HIGHEST'
 
     def before_train(self, runner: Runner) -> None:
-        """Log the scores on the validation data, if there are any.
+        """Log the scores on the validation data, if the config has such data.
 
         Args:
             runner: The runner.
@@ -50,7 +52,7 @@ class RetrievalBaselineHook(Hook):
 
         Args:
             runner: The runner.
-            metrics: What the test measured; edited.
+            metrics: The metrics of the test; edited.
         """
         loop = runner.test_loop
         metrics.update(baseline_scores(runner, loop.dataloader, loop.evaluator))
@@ -80,18 +82,18 @@ def baseline_scores(
 def untrained_model(runner: Runner) -> nn.Module:
     """Build the model of the config as the runner's seed initialises it, without its PCA.
 
-    The random streams of the run stay where they are.
+    The random streams of the run are not advanced.
 
     Args:
         runner: The runner.
     """
     with torch.random.fork_rng():
         torch.manual_seed(runner.seed)
-        # the runner fills this in for its own model
+        # the runner sets this for its own model
         preprocessor = {'data_preprocessor': runner.cfg.get('data_preprocessor')}
         model = MODELS.build({**preprocessor, **runner.cfg.model})
         if hasattr(model, 'init_weights'):
             model.init_weights()
     if getattr(model, 'pca', None) is not None:
-        model.pca = None  # fitted to other weights, or not at all
+        model.pca = None  # it is fitted to other weights, or not fitted
     return model.to(get_device()).eval()

@@ -1,4 +1,4 @@
-"""Write down, in the work dir, whose it is."""
+"""Write into the work dir which run it belongs to."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ..work_folder import WorkFolderError, run_on_other_classes
 class RunRecordHook(Hook):
     """Write config and record of a run when its training begins, and note when it ends.
 
-    All is built then, and checkpoints are loaded: a run that cannot start leaves what another
-    run wrote. The tools here add this hook. With the host's runner, which writes its config
-    itself, only the record is written.
+    By then everything is built and checkpoints are loaded, so a run that cannot start does not
+    overwrite the files of another run. The tools here add this hook. The host's runner writes
+    its config itself; with it only the record is written here.
 
     Raises:
         WorkFolderError: If the work dir holds a run on other classes.
     """
 
-    # after every hook that may refuse the run, and after those that note the last step
+    # after every hook that may refuse the run, and after the hooks that note the last step
     priority = 'LOWEST'
 
     def before_train(self, runner: Runner) -> None:
@@ -66,7 +66,7 @@ class RunRecordHook(Hook):
             write_record(runner.work_dir, record)
 
     def before_test(self, runner: Runner) -> None:
-        """Write the config of a test, unless a training is at home in the folder.
+        """Write the config of a test, unless the folder belongs to a training.
 
         Args:
             runner: The runner.
@@ -75,7 +75,7 @@ class RunRecordHook(Hook):
             runner.write_config()
 
     def after_train(self, runner: Runner) -> None:
-        """Write that the run came to its end.
+        """Write that the run has ended.
 
         Args:
             runner: The runner.

@@ -1,4 +1,4 @@
-"""A test as a person reads it: how many images, how sure, which classes are confused."""
+"""Report a test for people: how many images, how sure, which classes are confused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mmpretrain.registry import HOOKS
 
 from ...evaluation.functional.confusion import count_pairs, format_scores, label_pair
 
-MOST_CLASSES = 30  # of which a table and a matrix are shown
+MOST_CLASSES = 30  # with more classes, no table and no matrix are shown
 
 
 @HOOKS.register_module()
 class ScoreReportHook(Hook):
-    """Log accuracy with its interval, a table of the classes and what they are taken for.
+    """Log the accuracy with its interval, a table of the classes and their confusions.
 
     Attributes:
-        rows: File, true class, predicted class and score of each image, once the test is over;
-            empty of a model that does not give each image one class.
+        rows: File, true class, predicted class and score of each image, when the test is over;
+            empty for a model that does not give each image one class.
     """
 
     priority = 'LOW'
@@ -74,7 +74,7 @@ class ScoreReportHook(Hook):
 
 
 def matrix_lines(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Write a confusion matrix: a row for each class, a column for what its images are named.
+    """Return a confusion matrix as text: a row for each true class, a column for each prediction.
 
     Args:
         confusion: Counts, (K, K).
@@ -91,7 +91,7 @@ def matrix_lines(confusion: np.ndarray, classes: Sequence[str]) -> list[str]:
 
 
 def _row(sample: Any) -> tuple[str, int, int, float] | None:
-    """Return file, label, prediction and score of a sample, None if it has not one of each."""
+    """Return file, label, prediction and score of a sample, None if it lacks one of them."""
     pair = label_pair(sample)
     if pair is None:
         return None

@@ -1,4 +1,4 @@
-"""Draws by image and by step: a run that was interrupted ends as if it had not been."""
+"""Seed random numbers by image and step, so that a resumed run ends like an unbroken one."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ BATCHES_DONE = 'batches_done'
 
 @HOOKS.register_module()
 class SeededDrawsHook(Hook):
-    """Make random draws depend on what they are for: image and step, not on the past.
+    """Make random numbers depend on the image and the step, not on earlier random numbers.
 
-    What is drawn for an image depends on (seed, epoch, index) alone, what a rank draws in a step
-    (mixup, dropout, dropped paths, pairs of tokens) on (seed, step, rank). So the number of
-    workers does not change a run, nor do a kill and a resume; and a model with a loss more draws
-    the same otherwise, if that loss draws last in its step, as ``DRLocHead`` does.
+    The random numbers for an image depend on (seed, epoch, index) alone; those of a rank in a
+    step (mixup, dropout, dropped paths, pairs of tokens) on (seed, step, rank). So neither the
+    number of workers nor a kill and a resume changes a run. A model with one more loss gets the
+    same random numbers otherwise, if that loss samples last in its step, as ``DRLocHead`` does.
 
-    ``_base_/default_runtime.py`` brings the hook. For a config of your own, also with the host's
-    tools, one line, and ``custom_imports``::
+    ``_base_/default_runtime.py`` contains the hook. A config of your own, also with the host's
+    tools, needs this line and ``custom_imports``::
 
         default_hooks = dict(seeded_draws=dict(type='SeededDrawsHook'))
 
-    No state of a random stream needs to be saved, as each is set anew before it is drawn from;
-    the seeds are: that of the run by the host, that of the sampler here, also where the config
-    names none. A training that is resumed in the midst of an epoch, or that counts steps, advances
-    the sampler; the host would begin the epoch again, or load all images of the past.
+    No state of a random stream needs to be saved, because each stream is seeded again before it
+    is used. The seeds are saved: the seed of the run by the host, the seed of the sampler here,
+    also if the config names none. A training that is resumed in the middle of an epoch, or that
+    counts steps, advances the sampler; the host would start the epoch again, or load all earlier
+    images.
 
     Raises:
         TypeError: If the images are not fetched by an index, in batches.
     """
 
-    # before any hook that draws
+    # before any hook that uses random numbers
     priority = 'HIGHEST'
 
     def before_train(self, runner: Runner) -> None:
-        """Prepare the dataloader, and go to the step that was reached.
+        """Prepare the dataloader, and advance it to the step that was reached.
 
         Args:
             runner: The runner.
@@ -56,7 +57,7 @@ class SeededDrawsHook(Hook):
         self._seed(runner, 'before_train')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Choose the epoch of the images.
+        """Set the epoch of the images.
 
         Args:
             runner: The runner.
@@ -69,7 +70,7 @@ class SeededDrawsHook(Hook):
         self._seed(runner, 'before_train_epoch')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Set the random streams of the step.
+        """Seed the random streams for the step.
 
         Args:
             runner: The runner.
@@ -79,7 +80,7 @@ class SeededDrawsHook(Hook):
         self._seed(runner, 'step')
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Set the random streams of the validation.
+        """Seed the random streams for the validation.
 
         Args:
             runner: The runner.
@@ -87,7 +88,7 @@ class SeededDrawsHook(Hook):
         self._seed(runner, 'before_val_epoch')
 
     def after_train(self, runner: Runner) -> None:
-        """Set the random streams of what follows the last step.
+        """Seed the random streams for what follows the last step.
 
         Args:
             runner: The runner.
@@ -100,14 +101,15 @@ class SeededDrawsHook(Hook):
 
 
 def note_batches_done(runner: Runner, done: int) -> bool:
-    """Note in what will be saved how far the epoch is, so that a resumed run goes on from there.
+    """Save how far the epoch is in checkpoints, so that a resumed run goes on from there.
 
     Args:
         runner: The runner of a training by epochs.
-        done: The batches done in this epoch.
+        done: Number of batches done in this epoch.
 
     Returns:
-        False, and nothing is noted, if the draws are not seeded: the run could not go on there.
+        False if the random numbers are not seeded. Then nothing is saved, because a run could
+        not go on from there.
     """
     loader = runner.train_loop.dataloader
     if not isinstance(loader.batch_sampler, SeededBatches):
@@ -117,7 +119,7 @@ def note_batches_done(runner: Runner, done: int) -> bool:
 
 
 def _batches_done(runner: Runner) -> int:
-    """Return the batches that a run before has done in this epoch, once."""
+    """Return the number of batches that an earlier run did in this epoch; 0 at the next call."""
     done, length = runner.message_hub.runtime_info.pop(BATCHES_DONE, (0, 0))
     now = len(runner.train_loop.dataloader)
     if done and length != now:
@@ -130,9 +132,9 @@ def _batches_done(runner: Runner) -> int:
 
 
 def _count_batches_from(loop: EpochBasedTrainLoop, first: int) -> None:
-    """Let a loop number the batches of its epoch from another one than 0.
+    """Make a loop number the batches of its epoch from ``first`` instead of 0.
 
-    Hooks know by the number of a batch that it is the last.
+    Hooks recognise the last batch by its number.
     """
     vars(loop).pop('run_iter', None)
     if first:
@@ -141,14 +143,14 @@ def _count_batches_from(loop: EpochBasedTrainLoop, first: int) -> None:
 
 
 class StepBatches:
-    """The batches of a training that counts steps, epoch after epoch, from any step on.
+    """The batches of a training that counts steps, epoch after epoch, from any step.
 
-    It takes the place of the host's iterator, whose loop asks for all batches of the past when a
-    run is resumed; these requests are answered with nothing.
+    It replaces the host's iterator. When a run is resumed, the host's loop requests all earlier
+    batches; here these requests load nothing.
 
     Args:
         loader: A dataloader whose batch sampler is a ``SeededBatches``.
-        step: The steps done before.
+        step: Number of steps done before.
     """
 
     def __init__(self, loader: DataLoader, step: int) -> None:
@@ -176,7 +178,7 @@ class StepBatches:
 def _keep_sampler_seed(runner: Runner, sampler: Any) -> None:
     """Restore the order of the images of the run that was interrupted.
 
-    Its sampler was built before the checkpoint was read, with a seed that may be another one.
+    The sampler was built before the checkpoint was read, possibly with another seed.
     """
     if not hasattr(sampler, 'seed'):
         return

@@ -11,26 +11,26 @@ from mmpretrain.registry import HOOKS
 from ...weights.loading import CheckpointMismatchError, load_weights
 from ..class_change import class_change
 
-FITTED = ('pca.',)  # to the weights by FitPCAHook, without which it refuses to be used
+FITTED = ('pca.',)  # FitPCAHook fits it to the weights; before that it refuses to be used
 
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Stop where ``load_from`` or ``resume`` would go on with weights that do not fit.
+    """Stop the run if the weights of ``load_from`` or ``resume`` do not fit the model.
 
-    The host warns and leaves random what a checkpoint does not have. The tools here add this
-    hook; a run of the host's own tools has it if its ``custom_hooks`` name it.
+    The host only warns, and weights that the checkpoint lacks stay random. The tools here add
+    this hook; for the host's own tools, name it in ``custom_hooks``.
 
     Args:
-        may_differ: Beginnings of the names of weights that ``load_from`` need not have, in the
-            shape of the model, such as ``('head.',)`` for training on. To resume, all must fit,
-            and names and order of the classes must be those of the checkpoint.
+        may_differ: Beginnings of the names of weights that ``load_from`` may lack or have in
+            another shape, such as ``('head.',)`` for fine-tuning. To resume, all weights must fit,
+            and the classes must have the names and the order of the checkpoint.
 
     Raises:
         TypeError: ``may_differ`` is one string.
     """
 
-    # before hooks that load or note something of the same checkpoint
+    # before hooks that load or note something from the same checkpoint
     priority = 'VERY_HIGH'
 
     def __init__(self, may_differ: Sequence[str] = ()) -> None:
@@ -42,11 +42,11 @@ class StrictLoadHook(Hook):
         return f'StrictLoadHook(may_differ={self.may_differ})'
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Load what was read, which the host does once more, and refuse what does not fit.
+        """Load the checkpoint, as the host does once more later, and refuse one that does not fit.
 
         Args:
             runner: The runner.
-            checkpoint: What was read.
+            checkpoint: The checkpoint that was read.
 
         Raises:
             CheckpointMismatchError: Something does not fit.

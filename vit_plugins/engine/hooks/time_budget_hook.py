@@ -1,4 +1,4 @@
-"""End a training in time, its schedule run to the end."""
+"""End a training in time, with its schedule completed."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ POSITION = 'time_budget_position'  # in the message hub, and so in checkpoints
 
 @HOOKS.register_module()
 class TimeBudgetHook(Hook):
-    """Make a training that would take too long shorter, so that it ends within a time.
+    """Shorten a training that would take too long, so that it ends within a time budget.
 
-    Every few steps the hook measures how long a step takes, validation and checkpoints among
-    them, and plans how many more there is time for. If these are fewer than the config asks for,
-    every schedule (learning rate, momentum, weight decay) advances faster by what is lacking: a
-    cosine ends at its end, in fewer steps. A training that has time enough is left as it is::
+    Every few steps the hook measures how long a step takes, including validation and checkpoints,
+    and plans how many more steps there is time for. If these are fewer than the config sets,
+    every schedule (learning rate, momentum, weight decay) advances faster in proportion, so that
+    a cosine still reaches its end. A training that has enough time is not changed::
 
         custom_hooks = [dict(type='TimeBudgetHook', seconds=3600)]
 
-    A training by epochs ends with an epoch. What follows ``max_epochs`` or ``max_iters`` while
-    the training goes on, as ``FractionalSwitchRecipeHook`` does, follows the plan. The number of
-    steps then depends on the machine: the log says how many there were.
+    A training by epochs ends with an epoch. Hooks that follow ``max_epochs`` or ``max_iters``
+    during the training, such as ``FractionalSwitchRecipeHook``, follow the plan. The number of
+    steps then depends on the machine; the log says how many there were.
 
-    On several ranks the first decides for all. A resumed training has a budget of its own and
-    goes on where the schedules were.
+    On several ranks the first decides for all. A resumed training has its own budget and
+    continues the schedules where they were.
 
     Args:
         seconds: The budget, counted from ``started``.
-        reserve: The part of it that is kept for the last validation and checkpoint.
-        interval: Steps between two plans; the first of them are not measured, as they are slow.
-        started: Since when the time runs, as of ``time.time()``; None is when the hook is built.
+        reserve: The fraction of the budget that is kept for the last validation and checkpoint.
+        interval: Steps between two plans; the first steps are not measured, as they are slow.
+        started: When the time begins to count, as ``time.time()`` returns it; None is when the
+            hook is built.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -79,11 +80,11 @@ class TimeBudgetHook(Hook):
 
     @property
     def seconds_left(self) -> float:
-        """How much of the budget is left."""
+        """Return how many seconds of the budget are left."""
         return max(self.seconds - (time.time() - self.started), 0.0)
 
     def before_train(self, runner: Runner) -> None:
-        """Keep the full length, and how far the schedules are.
+        """Note the full length of the training and the position of the schedules.
 
         Args:
             runner: The runner.
@@ -98,7 +99,7 @@ class TimeBudgetHook(Hook):
         self._position = float(saved if runner.iter and saved is not None else runner.iter)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Plan, every few steps.
+        """Plan the rest of the training every few steps.
 
         Args:
             runner: The runner.
@@ -164,7 +165,7 @@ class TimeBudgetHook(Hook):
             )
 
     def _plan(self, runner: Runner, fit: int) -> None:
-        """Set the length of the training: what fits, at least one step, at most the full one."""
+        """Set the length of the training to what fits, between one step and the full length."""
         loop = runner.train_loop
         left = math.ceil(self._full - self._position)
         end = runner.iter + max(1, min(fit, left))

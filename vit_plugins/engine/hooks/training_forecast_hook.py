@@ -27,7 +27,7 @@ class TrainingForecastHook(Hook):
     ``tools/train.py`` adds the hook.
 
     Args:
-        every: Seconds between two lines where no terminal shows a progress bar.
+        every: Seconds between two lines if no terminal shows a progress bar.
     """
 
     priority = 85  # a step ends after the schedules, and before checkpoints are written
@@ -51,7 +51,7 @@ class TrainingForecastHook(Hook):
             runner.logger.info(line)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Measure from here: validations and checkpoints are no steps.
+        """Start measuring here: validations and checkpoints are not steps.
 
         Args:
             runner: The runner.
@@ -61,7 +61,7 @@ class TrainingForecastHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Log a forecast after a few steps, and now and then how far it is.
+        """Log a forecast after a few steps, and the progress from time to time.
 
         Args:
             runner: The runner.

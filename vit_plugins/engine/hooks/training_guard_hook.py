@@ -1,4 +1,4 @@
-"""Stop a training that has nothing to show: no step at all, or numbers that are none."""
+"""Stop a training that has no steps or whose numbers are not finite."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from ..data_check import check_images, check_scored_images
 
 
 class NoStepError(UnfitDataError):
-    """A training whose images fill no batch."""
+    """The images of a training do not fill a batch."""
 
 
 def require_steps(loader: DataLoader) -> None:
-    """Refuse a dataloader that gives no batch.
+    """Check that a dataloader gives at least one batch.
 
     Args:
         loader: The dataloader of the training, of this rank.
 
     Raises:
-        NoStepError: With the size of a batch that would do.
+        NoStepError: If it gives none; the message names a batch size that is small enough.
     """
     if never_ends(loader.sampler) or len(loader) > 0:
         return
@@ -65,26 +65,26 @@ class TrainingGuardHook(Hook):
     """End a run that trains nothing or whose loss, weights or scores are not finite.
 
     - A training without a single step is refused, and one whose images a metric cannot score.
-    - It ends after some losses in a row that are NaN or infinite, with the step, the learning
-      rate and the files of the batch that was the first. A step that mixed precision skips
-      because a *gradient* overflows has a finite loss, and does not count.
+    - It ends after several losses in a row that are NaN or infinite. The message names the
+      step, the learning rate and the files of the first such batch. A step that mixed precision
+      skips because a *gradient* overflows has a finite loss, and does not count.
     - Weights that are not finite end it too, before they are saved; and no checkpoint that holds
       such weights is loaded or resumed from.
     - Scores or descriptors that are not finite end a test.
 
-    ``_base_/default_runtime.py`` brings the hook. For a config of your own, also with the host's
+    ``_base_/default_runtime.py`` contains the hook. For a config of your own, also with the host's
     tools: ``default_hooks = dict(training_guard=dict(type='TrainingGuardHook'))``;
     ``training_guard=None`` switches it off.
 
     Args:
         patience: How many losses in a row end the training.
-        interval: How many steps pass between two looks at the losses: a look waits for the GPU.
+        interval: Steps between two checks of the losses: each check waits for the GPU.
 
     Raises:
         ValueError: If ``patience`` or ``interval`` is not positive.
     """
 
-    # after the log is written and averages are put in their place, before checkpoints are saved
+    # after the log is written and the averaged weights are in place, before checkpoints are saved
     priority = 'LOW'
 
     def __init__(self, patience: int = 5, interval: int = 10) -> None:
@@ -126,7 +126,7 @@ class TrainingGuardHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Keep the learning rate of the step: after it, schedules have set that of the next one.
+        """Keep the learning rate of this step, because the schedules change it after the step.
 
         Args:
             runner: The runner.
@@ -142,7 +142,7 @@ class TrainingGuardHook(Hook):
         data_batch: dict | None = None,
         outputs: dict[str, Tensor] | None = None,
     ) -> None:
-        """Keep whether the losses are finite; read the flags now and then.
+        """Note whether the losses are finite; check the flags from time to time.
 
         Args:
             runner: The runner.
@@ -155,7 +155,7 @@ class TrainingGuardHook(Hook):
             return
         finite = torch.as_tensor(sum(losses)).detach().isfinite().all()
         samples = data_batch.get('data_samples', ()) if isinstance(data_batch, dict) else ()
-        # names alone: samples may keep tensors of the batch on the GPU
+        # names only: samples may keep tensors of the batch on the GPU
         self._last = _Step(runner.iter + 1, self._learning_rate, _names(samples), finite)
         self._unread.append(self._last)
         if len(self._unread) >= self.interval:
@@ -174,7 +174,7 @@ class TrainingGuardHook(Hook):
         self._refuse(non_finite_weights(bare_model(runner.model).state_dict()), runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Save no weights that are not finite: those that are saved are of use.
+        """Refuse to save weights that are not finite, so that every saved file can be used.
 
         Args:
             runner: The runner.
@@ -198,7 +198,7 @@ class TrainingGuardHook(Hook):
         """
         names = non_finite_in_checkpoint(checkpoint)
         if names:
-            # where the host finds the file itself, it does not say which
+            # if the host finds the file itself, it does not say which file
             file = runner._load_from or 'the checkpoint'
             raise FloatingPointError(
                 f'{file} holds weights that are not finite '
@@ -280,7 +280,7 @@ def _listed(names: Sequence[str], most: int = 3) -> str:
 
 
 def _names(samples: Sequence[Any]) -> list[str]:
-    """Name the files, without making the samples of a batch that holds columns."""
+    """Return the file names, without building the samples of a batch that holds columns."""
     if isinstance(samples, DataSampleBatch):
         unknown = [None] * len(samples)
         columns = [samples.metainfo.get(key, unknown) for key in ('img_path', 'sample_idx')]

@@ -1,4 +1,4 @@
-"""Log and write for a person what came out of a training."""
+"""Log and write the results of a training for people."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrainingReportHook(Hook):
     It reads what ``BestConfusionHook`` keeps. ``tools/train.py`` adds both.
 
     Args:
-        baselines: Whether to show how far one comes without a network.
+        baselines: Whether to show the accuracy that is reached without a network.
     """
 
     priority = 'VERY_LOW'

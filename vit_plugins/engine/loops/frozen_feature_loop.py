@@ -35,35 +35,35 @@ from ...evaluation.functional.probes import LinearClassifier, accuracy
 from ...weights.bare_model import bare_model
 from ..feature_cache import FeatureCache, features_file, photo_keys
 
-# How far features of a cache may lie from those computed again, as a part of their length.
+# How far cached features may differ from those computed again, as a fraction of their length.
 NEAR = 0.01
-ROUND = 64  # batches of a rank, after which all ranks exchange what they have
+ROUND = 64  # batches of a rank, after which all ranks exchange their features
 SAVED_EVERY = 300.0  # seconds
 
 
 @LOOPS.register_module()
 class FrozenFeatureLoop(EpochBasedTrainLoop):
-    """Encode each image once, then fit the head to the features of all.
+    """Encode each image once, then fit the head to the features of all images.
 
-    A step encodes a batch, for training and validation alike; features of photos that were
-    encoded before come from a cache, by weights, pipeline, path, size and time of change. The
-    model is an ``ImageClassifier`` with a ``LinearClsHead``, whose weights are set in closed form
-    or by L-BFGS; it is then saved, validated and used like any other. No optimizer takes a step.
-    Images are seen without augmentation: the pipeline of the training is that of the test.
+    A step encodes a batch, for both training and validation. Features of photos that were
+    encoded before come from a cache, whose key is weights, pipeline, path, size and time of
+    change. The model is an ``ImageClassifier`` with a ``LinearClsHead``, whose weights are set in
+    closed form or by L-BFGS; it is then saved, validated and used like any other model. No
+    optimizer takes a step. There is no augmentation: training uses the pipeline of the test.
 
     Args:
         runner: The runner.
         dataloader: The images to train on.
         max_epochs: 1, as each image is encoded once.
-        classifier: 'linear': logistic regression on standardised features; 'nearest-mean': by the
-            cosine to the mean feature of each class.
+        classifier: 'linear': logistic regression on standardised features; 'nearest-mean': the
+            class whose mean feature has the largest cosine.
         penalty: λ of 'linear', on the mean cross entropy; None chooses it by cross-validation on
-            the images to train on, which keeps the groups of an ``ImageFolder`` together; the
-            seed of the run is that of its folds.
+            the training images. The groups of an ``ImageFolder`` stay together, and the folds use
+            the seed of the run.
         **kwargs: As in ``EpochBasedTrainLoop``.
 
     Raises:
-        TypeError: If the head is no ``LinearClsHead``.
+        TypeError: If the head is not a ``LinearClsHead``.
         ValueError: If an argument is out of range.
     """
 
@@ -103,12 +103,12 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         self._saved = time.monotonic()
 
     def run(self) -> torch.nn.Module:
-        """Train, unless a training that has come to its end is resumed."""
+        """Train, unless the resumed training has already ended."""
         self._prepare()
         return super().run()
 
     def run_epoch(self) -> None:
-        """Encode what the cache lacks, and fit the head."""
+        """Encode the images that the cache lacks, and fit the head."""
         self.runner.call_hook('before_train_epoch')
         self._model.eval()
         for part, indices in self._missing.items():
@@ -129,7 +129,7 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
             Features, float32 on the CPU, (B, D).
 
         Raises:
-            ValueError: If they are not what the head takes.
+            ValueError: If the features do not fit the input of the head.
         """
         hook = partial(self.runner.call_hook, batch_idx=idx, data_batch=data_batch)
         hook('before_train_iter')
@@ -152,15 +152,15 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         Args:
             part: 'train' or 'val'.
         """
-        if lacking := self._lacking(part):  # a training that has come to its end was resumed
+        if lacking := self._lacking(part):  # the resumed training had already ended
             self._encode(part, lacking)
         return self._cache.get(self._keys[part])
 
     def _prepare(self) -> None:
-        """Find out which images have to be encoded, and how many steps that takes.
+        """Find the images that have to be encoded, and compute how many steps that takes.
 
         Raises:
-            ValueError: If training and validation see images in different ways.
+            ValueError: If training and validation have different pipelines.
         """
         self._loaders = {'train': self.dataloader}
         if self.runner.val_loop is not None:
@@ -182,13 +182,13 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
             if known:
                 told = f'{len(known)} of {len(keys)} images ({part}) were encoded before'
                 self.runner.logger.info(f'{told}: {self._cache.path}')
-            # some are encoded again, and compared with the cache
+            # some images are encoded again and compared with the cache
             self._missing[part] = [*known[: loader.batch_size], *missing]
             share = -(-len(self._missing[part]) // get_world_size())
             self._max_iters += -(-share // loader.batch_size)
 
     def _lacking(self, part: str) -> list[int]:
-        """Return one image for each key that the cache lacks; the first rank says which."""
+        """Return one image for each key that the cache lacks; the first rank chooses them."""
         keys = self._keys[part]
         first = {key: i for i, key in reversed(list(enumerate(keys))) if key not in self._cache}
         found = [sorted(first.values())]
@@ -206,26 +206,26 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
                     self._keep(keys, features)
                 if is_main_process() and time.monotonic() - self._saved > SAVED_EVERY:
                     self._save()
-        finally:  # also of a training that is stopped
+        finally:  # also when the training is stopped
             if is_main_process():
                 self._save()
 
     def _encode_share(self, part: str, indices: Sequence[int]) -> tuple[list[str], Tensor]:
-        """Return the keys of some images, and their features, which this rank computes."""
+        """Return the keys and features of the images that this rank encodes."""
         loader, keys = self._loaders[part], [self._keys[part][i] for i in indices]
         found = [self._model.head.fc.weight.new_zeros(0, self._model.head.in_channels).cpu()]
         for batch in _batches_of(loader, indices):
             found.append(self.run_iter(self._iter, batch))
-            if get_world_size() == 1:  # of a round that is stopped nothing is lost
+            if get_world_size() == 1:  # a round that is stopped loses nothing
                 done = sum(map(len, found))
                 self._keep(keys[done - len(found[-1]) : done], found[-1])
         return keys, torch.cat(found)
 
     def _keep(self, keys: Sequence[str], features: Tensor) -> None:
-        """Keep new features; those that were known must be the same.
+        """Keep new features; features that were already known must be the same.
 
         Raises:
-            ValueError: If they are not.
+            ValueError: If they differ.
         """
         known = [i for i, key in enumerate(keys) if key in self._cache]
         if known:
@@ -254,7 +254,7 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
         with torch.no_grad():
             fc.weight.copy_(fitted.weight.T)
             fc.bias.copy_(fitted.bias)
-        for value in (fc.weight, fc.bias):  # ranks may round otherwise
+        for value in (fc.weight, fc.bias):  # ranks may round differently
             broadcast(value.data)
 
     def _fitted(self, features: Tensor, labels: Tensor, num_classes: int) -> LinearClassifier:
@@ -286,7 +286,7 @@ class FrozenFeatureLoop(EpochBasedTrainLoop):
 
 
 def _settings(cfg: Config) -> list[Any]:
-    """Return what features depend on beside weights; neither classes nor where weights lie."""
+    """Return the settings that features depend on, without classes and the path of weights."""
     preprocessor = {k: v for k, v in preprocessor_of(cfg).items() if k != 'num_classes'}
     parts = [cfg.model.backbone, cfg.model.get('neck') or {}, preprocessor]
     kept = [{k: v for k, v in part.items() if k != 'init_cfg'} for part in parts]
@@ -294,7 +294,7 @@ def _settings(cfg: Config) -> list[Any]:
 
 
 def _batches_of(loader: DataLoader, indices: Sequence[int]) -> DataLoader:
-    """Return some images of a loader, in this order, loaded as it loads them."""
+    """Return a loader of some images, in this order, with the settings of another loader."""
     return DataLoader(
         Subset(loader.dataset, indices),
         batch_size=loader.batch_size,

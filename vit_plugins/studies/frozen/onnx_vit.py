@@ -1,4 +1,4 @@
-"""The vision transformer within an ONNX file, as exported from a DINOv2 of transformers."""
+"""Load the vision transformer in an ONNX file that was exported from transformers' DINOv2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EMBEDDINGS = 'backbone.embeddings.'
 LAST_NORM = 'backbone.layernorm.'
 LAYER = 'backbone.encoder.layer.{}.'
 LINEARS = {'attn.proj': 'attention.output.dense', 'mlp.fc1': 'mlp.fc1', 'mlp.fc2': 'mlp.fc2'}
-TOKENS = '/backbone/layernorm/Add_1_output_0'  # what the last norm returns
+TOKENS = '/backbone/layernorm/Add_1_output_0'  # the output of the last norm
 
 
 def read_graph(content: bytes) -> tuple[list[Any], dict[str, Tensor]]:
@@ -31,7 +31,7 @@ def read_graph(content: bytes) -> tuple[list[Any], dict[str, Tensor]]:
 
 
 def run_tokens(content: bytes, images: Tensor) -> Tensor:
-    """Return the tokens behind the last norm as ONNX Runtime computes them, (B, 1 + N, D).
+    """Return the tokens after the last norm as ONNX Runtime computes them, (B, 1 + N, D).
 
     Args:
         content: The content of the file.
@@ -52,18 +52,18 @@ def run_tokens(content: bytes, images: Tensor) -> Tensor:
 
 
 def vit_weights(nodes: Iterable[Any], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of the transformer under the names of timm, which `DeiT3ViT` loads.
+    """Return the weights of the transformer with timm's names, which `DeiT3ViT` loads.
 
-    The exporter keeps the names of biases, norms and LayerScales, and numbers the matrices of
-    linear layers: a matrix is found as the one whose product its bias is added to. In DINOv2 the
-    class token has a position; in `DeiT3ViT` it has none, so both are added here.
+    The exporter keeps the names of biases, norms and LayerScales, but numbers the matrices of
+    linear layers. So a matrix is found by its bias, which is added to the product with the matrix.
+    In DINOv2 the class token has a position; in `DeiT3ViT` it has none, so the two are added here.
 
     Args:
         nodes: The nodes of the graph, each with ``op_type``, ``input`` and ``output``.
         weights: The weights by name.
 
     Raises:
-        ValueError: If it holds no such transformer; the message names what is missing.
+        ValueError: If the graph holds no such transformer; the message names what is missing.
     """
     try:
         return _convert(weights, _Matrices(nodes, weights))
@@ -126,7 +126,7 @@ def _import_onnx() -> Any:
 
 
 def _position(weights: Mapping[str, Tensor], shape: tuple[int | None, ...], but: str) -> Tensor:
-    """Return the position embedding of a shape; None stands for any length above 1."""
+    """Return the position embedding that has a shape; None means any length above 1."""
     for name, value in weights.items():
         pairs = zip(value.shape, shape, strict=False)
         fits = value.ndim == len(shape) and all(

@@ -1,4 +1,4 @@
-"""A linear projection of frozen features, trained by the losses of IRT."""
+"""Train a linear projection of frozen features with the losses of IRT."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...models.memories.cross_batch_memory import CrossBatchMemory
 
 @dataclass(frozen=True)
 class Training:
-    """How a projection is trained.
+    """The settings with which a projection is trained.
 
     Attributes:
         dims: Width of the descriptor.
@@ -28,9 +28,9 @@ class Training:
         rate: Learning rate of AdamW, constant.
         steps: Iterations.
         batch_size: Photos of an iteration.
-        samples_per_class: Photos of each of its classes.
-        weight_decay: That of AdamW.
-        memory: Embeddings that are kept to compare with.
+        samples_per_class: Photos of each class in an iteration.
+        weight_decay: The weight decay of AdamW.
+        memory: Number of embeddings in the memory.
     """
 
     dims: int
@@ -68,9 +68,9 @@ def pca_layer(vectors: Tensor, dims: int, whiten: bool = False) -> nn.Linear:
     """Return a layer that maps vectors to their principal components.
 
     Args:
-        vectors: Those to fit, (N, D).
-        dims: How many components.
-        whiten: Scale each to variance 1.
+        vectors: The vectors to fit, (N, D).
+        dims: Number of components.
+        whiten: Whether to scale each component to variance 1.
     """
     mean, projection = fit_pca(vectors, dims, whiten)
     layer = nn.Linear(vectors.shape[1], dims)
@@ -85,8 +85,8 @@ def train_projection(data: LabelledVectors, training: Training, seed: int) -> nn
 
     Args:
         data: The frozen features to train on.
-        training: How.
-        seed: Of the batches.
+        training: The settings.
+        seed: The seed of the batches.
     """
     layer = pca_layer(data.vectors, training.dims)
     head = ContrastiveRetrievalHead(

@@ -1,4 +1,4 @@
-"""What frozen features are worth: scores of a search, and of classifiers photo by photo."""
+"""Score frozen features: by a search, and by classifiers photo by photo."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ Predict = Callable[[Tensor], Tensor]
 
 
 def search_scores(vectors: Tensor, labels: Tensor) -> dict[str, Any]:
-    """Score descriptors, each searched among all others by cosine.
+    """Compute search scores of descriptors; each is searched among all others by cosine.
 
     Args:
         vectors: Shape (N, D), of any length.
         labels: Shape (N,).
 
     Returns:
-        ``Recall@1`` in percent, a tie counted as wrong; ``by_class``, the same of each class;
-        ``effective_rank`` and ``nearest`` (mean distance to the nearest) of unit vectors.
+        ``Recall@1`` in percent, where a tie counts as wrong; ``by_class``, the same for each
+        class; ``effective_rank`` and ``nearest`` (mean distance to the nearest) of unit vectors.
     """
     hits = np.zeros(len(labels))
     for ranks in iterate_positive_ranks(vectors, labels, best_only=True):
@@ -53,7 +53,7 @@ def fit_linear(vectors: Tensor, labels: Tensor, classes: int, penalty: float) ->
     Args:
         vectors: Shape (N, D).
         labels: Shape (N,).
-        classes: How many classes there are.
+        classes: Number of classes.
         penalty: λ.
     """
     scale = Standardizer.of(vectors)
@@ -62,12 +62,12 @@ def fit_linear(vectors: Tensor, labels: Tensor, classes: int, penalty: float) ->
 
 
 def fit_nearest_mean(vectors: Tensor, labels: Tensor, classes: int) -> Predict:
-    """Keep what the nearest class mean needs.
+    """Fit the classifier by the nearest class mean.
 
     Args:
         vectors: Shape (N, D).
         labels: Shape (N,).
-        classes: How many classes there are.
+        classes: Number of classes.
     """
     return lambda queries: nearest_mean_predict(queries, vectors, labels, classes)
 
@@ -78,8 +78,8 @@ def fit_trees(vectors: Tensor, labels: Tensor, trees: int, seed: int) -> Predict
     Args:
         vectors: Shape (N, D).
         labels: Shape (N,).
-        trees: How many.
-        seed: Of their draws.
+        trees: Number of trees.
+        seed: The seed of the trees.
     """
     from sklearn.ensemble import ExtraTreesClassifier
 
@@ -94,14 +94,14 @@ def choose(
     labels: Tensor,
     names: Sequence[str],
 ) -> tuple[str, float | None]:
-    """Choose pooling and penalty on a fifth of the photos to train on; of equals the first.
+    """Choose pooling and penalty on a fifth of the training photos; of equals the first.
 
     Args:
         candidates: Pairs of a pooling and a penalty.
-        fit: Features, labels and a penalty to a classifier.
-        vectors: Name of each pooling to features of the photos to train on.
-        labels: Their classes.
-        names: Their names, which decide the fifth.
+        fit: Fits a classifier to features and labels with a penalty.
+        vectors: Name of each pooling to the features of the training photos.
+        labels: The classes of the photos.
+        names: The names of the photos, which decide the fifth.
     """
     kept, held = stratified_split(names, labels.tolist(), 0.2)
     found = {}
@@ -113,11 +113,11 @@ def choose(
 
 
 def colour_histogram(images: Tensor, bins: int = 8) -> Tensor:
-    """Return the share of the pixels of each colour, red, green and blue in equal steps.
+    """Return the share of pixels of each colour; red, green and blue are divided in equal steps.
 
     Args:
         images: uint8, shape (B, 3, H, W).
-        bins: Steps of a channel, a divisor of 256.
+        bins: Number of steps of a channel, a divisor of 256.
 
     Returns:
         float32, shape (B, bins³).

@@ -1,4 +1,4 @@
-"""The study of frozen features: its file, its cells, and what each of them measures."""
+"""The study of frozen features: its file, its cells, and the measurement of each cell."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .scores import (
     search_scores,
 )
 
-ALL = 'all'  # dimensions, in the place of a number of components
+ALL = 'all'  # all dimensions, instead of a number of components
 WHITENED = '{}-whitened'  # components of variance 1
 SEARCHED = 'vit-{}'  # an encoder and its pooling
 
@@ -39,22 +39,22 @@ class Plan:
     """The file of the study.
 
     Attributes:
-        about: A text.
-        search_size: Side of the photos to search among, as the encoders see them.
+        about: A description.
+        search_size: Side of the photos of the search, as the encoders see them.
         photo_sizes: Sides of the photos to classify; the CNN sees the first.
-        poolings: Of the ViT.
-        components: Numbers of principal components, beside all dimensions.
+        poolings: The poolings of the ViT.
+        components: Numbers of principal components, besides all dimensions.
         training: Settings of all projections, see `Training`.
-        held_classes: Training classes on which learning rates are chosen.
+        held_classes: Held-out training classes on which learning rates are chosen.
         rates: Learning rates to choose from.
         rate_dims: Width of the projection in that search.
         dims: Widths of the projection.
-        margins: β.
-        koleo: λ, with 0.
-        seeds: Of the batches.
-        test_share: Photos to test classifiers on.
-        penalties: Of the linear classifier.
-        trees: How many.
+        margins: Values of β.
+        koleo: Values of λ, including 0.
+        seeds: The seeds of the batches.
+        test_share: The share of photos on which classifiers are tested.
+        penalties: The penalties of the linear classifier.
+        trees: Number of trees.
     """
 
     about: str
@@ -76,7 +76,7 @@ class Plan:
 
 
 def reductions(plan: Plan) -> list[str]:
-    """Return what stands for the dimensions of IRT_O: all, components, whitened components.
+    """Return the names of the dimensions of IRT_O: all, components, whitened components.
 
     Args:
         plan: The plan.
@@ -89,7 +89,7 @@ def reductions(plan: Plan) -> list[str]:
 
 
 def read_plan(path: Path) -> Plan:
-    """Read the file of the study.
+    """Load the file of the study.
 
     Args:
         path: The YAML file.
@@ -108,11 +108,11 @@ class Step:
     """One cell of the study.
 
     Attributes:
-        name: Its part and levels, joined by ``/``.
+        name: The part of the study and the levels, joined by ``/``.
         levels: Name of each axis to level.
         seed: The seed; 0 where nothing is random.
-        settings: All that decides the outcome, but data and code.
-        measure: What gives the metrics.
+        settings: Everything that decides the outcome, except data and code.
+        measure: The function that returns the metrics.
     """
 
     name: str
@@ -123,20 +123,20 @@ class Step:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the settings."""
+        """Return a hash of the settings."""
         text = json.dumps([self.name, self.settings], sort_keys=True)
         return sha256(text.encode()).hexdigest()[:16]
 
 
 class FrozenStudy:
-    """The cells of a plan over features that a function gives.
+    """The cells of a plan, measured on features from a function.
 
     Args:
         plan: The plan.
-        features: Encoder ('vit', 'cnn', 'colours'), dataset ('train', 'test', 'photos') and size
-            to features.
-        file: The JSON file of the records: finished cells are not measured again, and later
-            parts read what earlier ones chose.
+        features: Maps encoder ('vit', 'cnn', 'colours'), dataset ('train', 'test', 'photos') and
+            size to features.
+        file: The JSON file of the records. Finished cells are not measured again, and later
+            parts read the choices of earlier ones.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class FrozenStudy:
 
         Args:
             part: Name of a method that lists cells.
-            log: Where to write.
+            log: The function that logs a line.
         """
         steps = list(getattr(self, part)())
         planned = {step.name for step in steps}
@@ -181,10 +181,10 @@ class FrozenStudy:
             shown = {k: v for k, v in metrics.items() if not isinstance(v, list) and k != 'hits'}
             log(f'{step.name}: {json.dumps(shown)}')
 
-    # searching among classes that are not trained on
+    # search among classes that are not in the training
 
     def off_the_shelf(self) -> Iterator[Step]:
-        """IRT_O: each pooling, all dimensions and principal components fitted on training."""
+        """Yield IRT_O: each pooling, all dimensions and components fitted on training."""
         for (encoder, pooling), dims in product(self._searched(), reductions(self.plan)):
             levels = {'features': f'{encoder}-{pooling}', 'dims': dims}
             settings = {'size': self.plan.search_size}
@@ -192,7 +192,7 @@ class FrozenStudy:
             yield Step('/'.join(('off_the_shelf', *levels.values())), levels, 0, settings, measure)
 
     def pooling(self) -> Iterator[Step]:
-        """Recall@1 of each pooling on the training classes: the best is projected."""
+        """Yield Recall@1 of each pooling on the training classes; the best one is projected."""
         for encoder, pooling in self._searched():
             levels = {'features': f'{encoder}-{pooling}'}
             settings = {'size': self.plan.search_size}
@@ -200,7 +200,7 @@ class FrozenStudy:
             yield Step('/'.join(('pooling', *levels.values())), levels, 0, settings, measure)
 
     def rates(self) -> Iterator[Step]:
-        """Recall@1 of each learning rate on held-out training classes, by margin and KoLeo."""
+        """Yield Recall@1 of each learning rate on held-out classes, by margin and KoLeo."""
         grid = product(self.plan.margins, self.plan.koleo, self.plan.rates)
         for margin, koleo, rate in grid:
             training = Training(self.plan.rate_dims, margin, koleo, rate, **self.plan.training)
@@ -215,7 +215,7 @@ class FrozenStudy:
             yield Step('/'.join(('rates', *levels.values())), levels, 0, settings, measure)
 
     def projection(self) -> Iterator[Step]:
-        """IRT_L and IRT_R: the grid of width, margin and KoLeo, tested on unseen classes."""
+        """Yield IRT_L and IRT_R: the grid of width, margin and KoLeo, tested on unseen classes."""
         grid = product(self.plan.seeds, self.plan.dims, self.plan.margins, self.plan.koleo)
         for seed, dims, margin, koleo in grid:
             rate = self.best_rate(margin, koleo)
@@ -254,12 +254,12 @@ class FrozenStudy:
         data = LabelledVectors(train.vectors[self.best_pooling], train.labels)
         layer = train_projection(data, training, seed)
         scores = search_scores(layer(test.vectors[self.best_pooling]), test.labels)
-        scores.pop('by_class')  # what differs between seeds is compared, not between classes
+        scores.pop('by_class')  # seeds are compared, not classes
         return scores
 
     @cached_property
     def best_pooling(self) -> str:
-        """The pooling of the ViT with the best record of the part ``pooling``."""
+        """Return the pooling of the ViT with the best record of the part ``pooling``."""
         records = read_record_file(self.file)
         return max(
             self.plan.poolings,
@@ -270,8 +270,8 @@ class FrozenStudy:
         """Return the learning rate with the best record; of equals the lowest.
 
         Args:
-            margin: Of that β.
-            koleo: Of that λ.
+            margin: The value of β.
+            koleo: The value of λ.
         """
         records = read_record_file(self.file)
         return max(
@@ -294,10 +294,10 @@ class FrozenStudy:
     def _search_set(self, encoder: str, part: str) -> Features:
         return self.features(encoder, part, self.plan.search_size)
 
-    # naming photos
+    # classification of photos
 
     def photos(self) -> Iterator[Step]:
-        """Linear layer and nearest mean on frozen features; trees on colours; the majority."""
+        """Yield linear layer and nearest mean on features, trees on colours, the majority."""
         sizes = self.plan.photo_sizes
         for encoder, size in [*(('vit', size) for size in sizes), ('cnn', sizes[0])]:
             penalties = {'linear': self.plan.penalties, 'nearest-mean': [None]}

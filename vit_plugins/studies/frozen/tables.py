@@ -1,4 +1,4 @@
-"""Tables of the study of frozen features, from its records."""
+"""Write the tables of the study of frozen features from its records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Records = Mapping[str, Mapping[str, Any]]
 
 
 def off_the_shelf_table(plan: Plan, records: Records) -> list[str]:
-    """Return IRT_O by pooling and dimensions; intervals and pairs over the classes.
+    """Return a table of IRT_O by pooling and dimensions; intervals and pairs are over classes.
 
     Args:
         plan: The plan.
@@ -46,7 +46,7 @@ def off_the_shelf_table(plan: Plan, records: Records) -> list[str]:
 
 
 def rates_table(plan: Plan, records: Records) -> list[str]:
-    """Return Recall@1 on the training classes held out, by margin, KoLeo and learning rate.
+    """Return a table of Recall@1 on held-out training classes by margin, KoLeo and learning rate.
 
     Args:
         plan: The plan.
@@ -63,7 +63,7 @@ def rates_table(plan: Plan, records: Records) -> list[str]:
 
 
 def projection_table(plan: Plan, records: Records) -> list[str]:
-    """Return Recall@1 of O, L and R by width and margin.
+    """Return a table of Recall@1 of O, L and R by width and margin.
 
     Args:
         plan: The plan.
@@ -73,7 +73,7 @@ def projection_table(plan: Plan, records: Records) -> list[str]:
 
 
 def spread_table(plan: Plan, records: Records) -> list[str]:
-    """Return the effective rank of O, L and R by width and margin.
+    """Return a table of the effective rank of O, L and R by width and margin.
 
     Args:
         plan: The plan.
@@ -83,7 +83,7 @@ def spread_table(plan: Plan, records: Records) -> list[str]:
 
 
 def gains_table(plan: Plan, records: Records) -> list[str]:
-    """Return the differences in Recall@1 between L and O, R and L, paired by seed.
+    """Return a table of differences in Recall@1 between L and O, R and L, paired by seed.
 
     Args:
         plan: The plan.
@@ -106,7 +106,7 @@ def gains_table(plan: Plan, records: Records) -> list[str]:
 
 
 def photos_table(plan: Plan, records: Records) -> list[str]:
-    """Return the accuracies on photos; pairs over the photos against trees on colours.
+    """Return a table of accuracies on photos; pairs are over photos, against trees on colours.
 
     Args:
         plan: The plan.
@@ -124,7 +124,7 @@ def photos_table(plan: Plan, records: Records) -> list[str]:
         low, high = (100 * end for end in wilson_interval(sum(hits), len(hits)))
         encoder, size, classifier = name.split('/')
         penalty = '' if found['penalty'] is None else f', {found["penalty"]:g}'
-        counts = classifier == 'majority'  # looks at no photo
+        counts = classifier == 'majority'  # uses no photo
         body.append(
             [
                 encoder,
@@ -174,7 +174,7 @@ def _start(records: Records, dims: int | str, metric: str) -> float:
 def _seeds(
     plan: Plan, records: Records, dims: int, margin: float, koleo: float, metric: str
 ) -> dict[int, float]:
-    """Return the score of each seed that has been measured, one at least."""
+    """Return the score of each measured seed; there must be at least one."""
     cell = f'projection/{dims}/{margin}/{koleo}/seed'
     found = [seed for seed in plan.seeds if f'{cell}{seed}' in records] or plan.seeds[:1]
     return {seed: records[f'{cell}{seed}']['metrics'][metric] for seed in found}

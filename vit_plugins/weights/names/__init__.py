@@ -1,4 +1,4 @@
-"""One table of keys a source, and which table the backbones have."""
+"""The tables of weight names: one for each source, and the table of each backbone."""
 
 from torch import nn
 
@@ -13,13 +13,13 @@ from .swin import SWIN_NAMES
 from .t2t import T2T_NAMES
 from .vit import VIT_NAMES
 
-TIMM_NAMES = OfficialNames(  # the host's wrapper around a backbone of timm
+TIMM_NAMES = OfficialNames(  # the host's wrapper around timm's backbones
     model='TIMMBackbone',
     keys=(*EFFICIENTNET_KEYS, (r'(.*)', r'backbone.timm_model.\1')),
     example='weight',
 )
 
-# Of a class that is not here, the nearest one that it derives from counts.
+# A class that is not listed uses the entry of its nearest base class.
 BACKBONE_NAMES: dict[str, OfficialNames] = {
     'ConViT': CONVIT_NAMES,
     'CvT': CVT_NAMES,
@@ -35,13 +35,13 @@ BACKBONE_NAMES: dict[str, OfficialNames] = {
 
 
 def official_names(backbone: nn.Module) -> tuple[str, OfficialNames] | None:
-    """Return the key and the table of the names in official and timm files of a backbone.
+    """Return the key and the table of a backbone's names in official and timm files.
 
     Args:
         backbone: The backbone, ours or the host's.
 
     Returns:
-        None where no table is known.
+        None if no table is known.
     """
     for cls in type(backbone).__mro__:
         if cls.__name__ in BACKBONE_NAMES:

@@ -1,4 +1,4 @@
-"""What ConViT checkpoints call their weights."""
+"""The weight names of ConViT checkpoints."""
 
 from .official import OfficialNames
 from .vit import VIT_KEYS

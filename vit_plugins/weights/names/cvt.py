@@ -1,8 +1,8 @@
-"""What official CvT checkpoints call their weights; ``CvT`` has the same names."""
+"""The weight names of official CvT checkpoints; ``CvT`` has the same names."""
 
 from .official import OfficialNames
 
-# The head is that of LinearClsHead: a hook of the backbone cannot see which one follows it.
+# The head is LinearClsHead: a hook of the backbone cannot see which head follows.
 CVT_NAMES = OfficialNames(
     model='CvT',
     keys=(

@@ -1,4 +1,4 @@
-"""What checkpoints of the first DeiT, distilled or not, call their weights."""
+"""The weight names of checkpoints of the first DeiT, distilled or not."""
 
 from .official import OfficialNames
 from .vit import DISTILLATION_KEYS, VIT_KEYS

@@ -1,4 +1,4 @@
-"""What DeiT III checkpoints call their weights."""
+"""The weight names of DeiT III checkpoints."""
 
 from .official import OfficialNames
 from .vit import LAYER_SCALE_KEYS, VIT_KEYS

@@ -1,13 +1,13 @@
-"""What files of EfficientNet-lite0 in the names of the first PyTorch port call their weights.
+"""The weight names of EfficientNet-lite0 files that follow the first PyTorch port.
 
-The port numbers all blocks in a row; timm, whose network holds them here, numbers those of each
-stage.
+The port numbers all blocks in a row; timm, whose network is used here, numbers the blocks of
+each stage.
 """
 
 from collections.abc import Iterator
 
-REPEATS = (1, 2, 2, 3, 3, 4, 1)  # blocks of each stage of B0 and lite0
-# The first stage does not widen, so that its block has one convolution and one norm fewer.
+REPEATS = (1, 2, 2, 3, 3, 4, 1)  # number of blocks in each stage of B0 and lite0
+# The first stage does not widen, so its block has one convolution and one norm fewer.
 FIRST = {'_depthwise_conv': 'conv_dw', '_bn1': 'bn1', '_project_conv': 'conv_pw', '_bn2': 'bn2'}
 OTHERS = {
     '_expand_conv': 'conv_pw',

@@ -1,4 +1,4 @@
-"""What the ``.npz`` files of google-research/vision_transformer call their weights."""
+"""The weight names of the ``.npz`` files of google-research/vision_transformer."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ GOOGLE_NAMES = OfficialNames(
 
 LAYER = r'Transformer/encoderblock_(\d+)/'
 ATTENTION = rf'{LAYER}MultiHeadDotProductAttention_1/'
-# Names in the files -> names in timm; the last part is translated for itself.
+# Names in the files -> names in timm; the last part is translated separately.
 GOOGLE_KEYS = (
     (r'cls', r'cls_token'),
     (r'Transformer/posembed_input/pos_embedding', r'pos_embed'),
@@ -46,9 +46,9 @@ PARTS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
 
 
 def timm_name(key: str) -> str | None:
-    """Return timm's name for a key of Google's files, None for one that is not known.
+    """Return timm's name for a key of Google's files, None for an unknown key.
 
-    The three projections of an attention keep names of their own, ``attn.query.weight``.
+    The three projections of an attention keep separate names, such as ``attn.query.weight``.
 
     >>> timm_name('block2/unit1/conv_proj/kernel')
     'patch_embed.backbone.stages.1.blocks.0.downsample.conv.weight'
@@ -70,11 +70,11 @@ def timm_name(key: str) -> str | None:
 
 
 def as_tensor(key: str, array: np.ndarray) -> Tensor:
-    """Bring one array of a JAX file to the order that PyTorch has it in.
+    """Return an array of a JAX file with its axes in PyTorch's order.
 
     Args:
-        key: Its name in the file.
-        array: Kernels are (H, W, I, O) or (I, O); attention splits I or O in (h, d).
+        key: The name of the array in the file.
+        array: The array. Kernels are (H, W, I, O) or (I, O); attention splits I or O into (h, d).
     """
     tensor = torch.from_numpy(np.array(array, dtype=np.float32))
     if key.endswith(('/scale', '/bias')):
@@ -89,12 +89,12 @@ def as_tensor(key: str, array: np.ndarray) -> Tensor:
 
 
 def from_google(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-    """Return the weights of a Google file under the names and shapes that they have in timm.
+    """Return the weights of a Google file with timm's names and shapes.
 
     Raises:
-        ValueError: There are names that neither ViT nor R+ViT has, or arrays of no known type.
+        ValueError: If there are names that neither ViT nor R+ViT has, or arrays of unknown type.
     """
-    training = 'opt/target/'  # the optimiser's state stands beside it
+    training = 'opt/target/'  # the optimizer's state is stored beside it
     if any(key.startswith(training) for key in arrays):
         keys = {k: k.removeprefix(training) for k in arrays if k.startswith(training)}
     else:
@@ -119,12 +119,12 @@ def from_google(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def load_google(path: str | Path) -> dict[str, Tensor]:
-    """Read an ``.npz`` file of google-research/vision_transformer under timm's names.
+    """Load an ``.npz`` file of google-research/vision_transformer with timm's names.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        RuntimeError: The file is truncated, no ``.npz`` archive, or holds objects.
-        ValueError: It holds something else than a ViT or R+ViT.
+        FileNotFoundError: If there is no such file.
+        RuntimeError: If the file is truncated, is not an ``.npz`` archive, or holds objects.
+        ValueError: If it holds something else than a ViT or R+ViT.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'{path} can not be found.')

@@ -1,4 +1,4 @@
-"""What checkpoints of hybrid ViTs call their weights."""
+"""The weight names of checkpoints of hybrid ViTs."""
 
 from .google import GOOGLE_NAMES
 from .official import OfficialNames

@@ -1,4 +1,4 @@
-"""A table of names: what the files of one source call the weights of one model."""
+"""A table of the weight names of one model in the files of one source."""
 
 import math
 import re
@@ -9,16 +9,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class OfficialNames:
-    """The names in the official files of one kind of backbone.
+    """The names in the official files of one type of backbone.
 
     Attributes:
-        model: What messages call the backbone.
+        model: The name of the backbone in messages.
         keys: Pairs of a pattern of official keys and its replacement.
         example: The end of a key that only this model has, for messages.
         records_grid: Whether the backbone notes the grid of ``pos_embed`` in its metadata.
-        extra_tokens: Positions in ``pos_embed`` before those of the patches.
-        blocks: What its first block is called in the official files and here, for messages.
-        required: Official keys that each file of this kind has.
+        extra_tokens: Number of positions in ``pos_embed`` before those of the patches.
+        blocks: The name of its first block in the official files and here, for messages.
+        required: Official keys that every file of this type has.
     """
 
     model: str
@@ -44,7 +44,7 @@ class OfficialNames:
         """Return the grid of an official position embedding (1, N, D), which is always a square.
 
         Raises:
-            ValueError: If N, without extra tokens, is no square number.
+            ValueError: If N, without extra tokens, is not a square number.
         """
         patches = pos_embed.shape[1] - self.extra_tokens
         side = math.isqrt(max(patches, 0))
@@ -61,9 +61,9 @@ class OfficialNames:
         """Raise a RuntimeError if there are keys under the prefix and none of them is known.
 
         Args:
-            state_dict: What is about to be loaded.
-            prefix: Where in the state dict the module stands.
-            known: Beginnings of the keys that the module has a place for.
+            state_dict: The state dict that will be loaded.
+            prefix: The prefix of the module in the state dict.
+            known: Beginnings of the keys that the module has.
         """
         keys = [key for key in state_dict if key.startswith(prefix)]
         if keys and not any(key.startswith(known) for key in keys):

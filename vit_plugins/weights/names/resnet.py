@@ -1,10 +1,10 @@
-"""What torchvision's and timm's files of ResNets call their weights."""
+"""The weight names of torchvision's and timm's ResNet files."""
 
 from .official import OfficialNames
 
 REST = r'(weight|bias|running_mean|running_var|num_batches_tracked)'
 
-# ResNet and ResNeXt have the host's names already; SE-ResNet differs in its gates.
+# ResNet and ResNeXt already have the host's names; SE-ResNet differs in its gates.
 PLAIN_KEYS = (
     (r'layer(\d+\.\d+)\.se\.fc([12])\.(weight|bias)', r'backbone.layer\1.se_layer.conv\2.conv.\3'),
     (r'((?:conv1|bn1|layer\d+)\..*)', r'backbone.\1'),
@@ -19,8 +19,8 @@ RESNET_NAMES = OfficialNames(
     required=('conv1.weight',),
 )
 
-# timm's ResNet-D: three convolutions in front; it counts a pooling that does nothing where the
-# first stage keeps the size, the host does not.
+# timm's ResNet-D has three convolutions at the start. It counts the pooling that does nothing
+# when the first stage keeps the size; the host does not count it.
 RESNET_D_NAMES = OfficialNames(
     model='ResNetV1d',
     keys=(

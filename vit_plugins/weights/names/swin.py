@@ -1,4 +1,4 @@
-"""What official and timm files of Swin call their weights, and how they order them."""
+"""The weight names of official and timm files of Swin, and the order of their inputs."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from .official import OfficialNames
 
 BLOCK = r'layers\.(\d+)\.blocks\.(\d+)\.'
 OURS = r'backbone.stages.\1.blocks.\2.'
-MERGED = 4  # patches that patch merging makes one of
+MERGED = 4  # number of patches that patch merging combines into one
 
 
 def reorder_merging(weight: Tensor) -> Tensor:
-    """Bring the input of patch merging from the authors' order to that of ``nn.Unfold``.
+    """Reorder the input of patch merging from the authors' order to that of ``nn.Unfold``.
 
     The authors concatenate the four patches as (column, row, channel); Unfold has (channel, row,
     column).
 
     Args:
-        weight: Of the norm (4 C,), or of the reduction (D, 4 C).
+        weight: The weight of the norm (4 C,), or of the reduction (D, 4 C).
     """
     *out, width = weight.shape
     parts = weight.reshape(*out, 2, 2, width // MERGED)  # (..., 4 C) -> (..., column, row, C)
@@ -30,8 +30,8 @@ class SwinNames(OfficialNames):
     """The names of Swin's official files, and of timm's, which merge patches one stage later."""
 
     def convert(self, state_dict: dict) -> dict:
-        """Rename the keys and reorder what patch merging reads; unknown keys stay."""
-        # Official files merge at the end of a stage, those of timm >= 0.9 before the next one.
+        """Rename the keys and reorder the inputs of patch merging; unknown keys stay."""
+        # Official files merge at the end of a stage, files of timm >= 0.9 before the next stage.
         is_timm = any(key.startswith('layers.1.downsample.') for key in state_dict) and not any(
             key.startswith('layers.0.downsample.') for key in state_dict
         )

@@ -1,4 +1,4 @@
-"""What the checkpoints of T2T-ViT's authors call their weights."""
+"""The weight names of the checkpoints of T2T-ViT's authors."""
 
 from .official import OfficialNames
 

@@ -1,4 +1,4 @@
-"""What official and timm files of ViT, DeiT and MAE call their weights; others build on it."""
+"""The weight names of official and timm files of ViT, DeiT and MAE; other tables extend them."""
 
 from .official import OfficialNames
 
@@ -27,8 +27,8 @@ DISTILLATION_KEYS = (
     (r'head_dist\.(weight|bias)', r'head.layers.head_dist.\1'),
 )
 
-# For the host's VisionTransformer and what derives from it. ViTs that average their patches
-# normalise behind the average.
+# For the host's VisionTransformer and its subclasses. ViTs that average their patches
+# normalise after the average.
 VIT_NAMES = OfficialNames(
     model='VisionTransformer',
     keys=(
