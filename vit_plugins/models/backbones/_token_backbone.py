@@ -69,9 +69,7 @@ class TokenBackbone(BaseBackbone):
         self.frozen_stages = frozen_stages
         self.interpolate_mode = interpolate_mode
         self.with_cp = with_cp
-        self.extra_positions = (
-            self.names.extra_tokens
-        )  # the compiler of torch 2.1 cannot read it
+        self.extra_positions = self.names.extra_tokens  # the compiler of torch 2.1 cannot read it
         self._register_state_dict_hook(record_grid)
 
     # --- frozen parts ---------------------------------------------------------------------------

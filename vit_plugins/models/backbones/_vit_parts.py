@@ -57,7 +57,7 @@ def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **setti
     Args:
         patch_cfg: Its arguments, which override the backbone's own settings.
         plain: Settings only for mmcv's embedding.
-        ***settings: Settings for every embedding: ``in_channels``, ``embed_dims``,
+        **settings: Settings for every embedding: ``in_channels``, ``embed_dims``,
             ``kernel_size`` and ``stride`` (of a patch, in pixels), ``input_size``.
     """
     patch_cfg = patch_cfg or {}

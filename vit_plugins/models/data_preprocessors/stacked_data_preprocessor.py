@@ -31,7 +31,7 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
     Args:
         batch_transforms: Batch transforms or their configs, in order. They receive the channels in
             the dataset's order, before ``to_rgb``.
-        ***kwargs: Arguments of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value,
+        **kwargs: Arguments of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value,
         to_rgb,
             to_onehot, num_classes, batch_augments.
 
