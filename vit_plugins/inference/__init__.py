@@ -1,1 +1,1 @@
-"""A trained model on people's files: classify, search, probe, compare."""
+"""Use a trained model on files: classify, search, probe, compare."""

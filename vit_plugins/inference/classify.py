@@ -1,4 +1,4 @@
-"""From a trained model and images to class names, probabilities and features."""
+"""Compute class names, probabilities and features of images with a trained model."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from .trained_files import find_model
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says of an image.
+    """The answer of a classifier for an image.
 
     Attributes:
-        image: The file, or the place of pixels (``image 0`` for the first).
-        classes: Names and probabilities, the most probable first; empty if it cannot be read.
+        image: The file, or the position of an image given as pixels (``image 0`` for the first).
+        classes: Names and probabilities, the most probable first; empty if the image cannot be
+            read.
         problem: Why the image cannot be read; None if it can.
     """
 
@@ -43,30 +44,31 @@ class Prediction:
 
     @property
     def probability(self) -> float | None:
-        """That of the most probable class; None if the image cannot be read."""
+        """The probability of the most probable class; None if the image cannot be read."""
         return self.classes[0][1] if self.classes else None
 
 
 class Classifier:
-    """A trained model that names what is on images::
+    """A trained model that classifies images::
 
         from vit_plugins import Classifier
         for answer in Classifier('work_dirs/photos')(['a.jpg', 'more_photos']):
             print(answer.image, answer.label, answer.probability)
 
     Images are files, folders, globs, addresses, RGB arrays (H, W, 3) of uint8 and PIL images;
-    one, or any number in any mixture. Files, arrays and PIL images of the same pixels give the
-    same answers.
+    one or several, and of different types. Files, arrays and PIL images of the same pixels give
+    the same answers.
 
     The host's ``ImageClassificationInferencer`` reads every file as BGR, whatever the model was
-    trained on, replaces the recipe's loader and stops at the first unreadable file; hence this.
+    trained on, replaces the recipe's loader and stops at the first unreadable file. This class
+    does not.
 
     Args:
         model: The work dir of a training; a checkpoint (its config is then the one in the same
             folder); or the name of a model with published weights. The data it was trained on
-            need not be there.
-        config: The config to use instead.
-        checkpoint: Of a work dir the checkpoint to use. Default: the best, else the newest.
+            need not be available.
+            config: The config to use instead of the one beside the weights.
+        checkpoint: The checkpoint of a work dir to use. Default: the best, or else the newest.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ``'mps'``. Default: a GPU if there is one.
         batch_size: How many images to run at once.
         workers: Processes that read files; 0 reads in this one. Default: a few for many
@@ -109,13 +111,14 @@ class Classifier:
 
         Args:
             images: One, or several.
-            top_k: How many classes of each to return. Default: all.
+            top_k: How many classes to return for each image. Default: all.
 
         Returns:
-            An answer for each image, in order; of one that cannot be read the reason.
+            An answer for each image, in order. For an image that cannot be read, it has the
+            reason.
 
         Raises:
-            FileNotFoundError: If a folder holds no image or a glob leads to none.
+            FileNotFoundError: If a folder contains no image or a glob matches none.
             ValueError: If an array is not RGB of uint8.
             FloatingPointError: If a probability is not a finite number.
         """
@@ -132,10 +135,10 @@ class Classifier:
         """Classify images one batch after the other, in memory that does not grow with them.
 
         Args:
-            images: Files, arrays and PIL images. A generator is read as it goes on.
-            top_k: How many classes of each to return. Default: all.
-            progress: Whether to draw a progress bar; None draws it if a person watches.
-            notes: Filled with what the model is not shown, and of which images.
+            images: Files, arrays and PIL images. A generator is read step by step.
+            top_k: How many classes to return for each image. Default: all.
+            progress: Whether to show a progress bar; None shows it if the output is a terminal.
+            notes: Filled with what the model does not use of an image, and the images concerned.
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f'top_k must be 1 or more, got {top_k}')
@@ -162,7 +165,7 @@ class Classifier:
     def features(self, images: Image | Iterable[Image]) -> np.ndarray:
         """Return the pooled features (N, D) before the classifier's last layers.
 
-        They are as long as the model makes them; divide by their norm to compare directions.
+        They are not normalised; divide them by their norm to compare directions.
 
         Args:
             images: One, or several.
@@ -186,12 +189,12 @@ class Classifier:
         return tuple((names[i], scores[i].item()) for i in order)
 
     def __repr__(self) -> str:
-        """Return which model it is."""
+        """Return the name of the model."""
         return f'Classifier({str(self.checkpoint)!r}, {len(self.classes)} classes)'
 
 
 def class_names(trained: PhotoModel) -> tuple[str, ...]:
-    """Return the names of the classes that a model tells apart; none if nothing knows them.
+    """Return the names of the classes of a model; none if they are not known.
 
     Args:
         trained: The model with its dataset.

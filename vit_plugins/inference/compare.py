@@ -1,4 +1,4 @@
-"""What the descriptors of a trained model are like: numbers for a table, curves for pictures."""
+"""Measure the descriptors of a trained model: numbers for a table, curves for pictures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ENERGIES = (0.5, 0.9, 0.99)
 
 @dataclass(frozen=True)
 class EmbeddingReport:
-    """What was found out about one model.
+    """The measurements of one model.
 
     Attributes:
         effective_rank: exp of the entropy of the covariance's eigenvalues.
@@ -53,11 +53,11 @@ class EmbeddingReport:
 def load_encoder(
     cfg: Config, checkpoint: str | Path | None, device: str | None = None
 ) -> BaseModel:
-    """Build what encodes images in the model of a config; its head and its PCA are left out.
+    """Build the image encoder of a config's model, without its head and its PCA.
 
     Args:
         cfg: The config.
-        checkpoint: Its weights; None for those that a training would start from.
+        checkpoint: Its weights; None for the weights that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
     Raises:
@@ -81,14 +81,14 @@ def analyze(
     dims: Sequence[int] = (),
     topk: Sequence[int] = (1, 2, 4, 8),
 ) -> EmbeddingReport:
-    """Compute all that is reported of one model.
+    """Compute all measurements that are reported of one model.
 
     Energy and effective rank are those of the centred covariance of l2-normalised features.
 
     Args:
-        features: Of the images to search.
+        features: Features of the images to search, (N, D).
         fitted_on: Features of other images, (M, D), to fit PCA on.
-        dims: Numbers of components to project to before searching.
+        dims: Numbers of principal components to project to before the search.
         topk: The K of Recall@K.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A trained model as a network of tensors alone, with what a program must know to feed it."""
+"""A trained model as a network of tensors, with the metadata that a program needs to run it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ TASKS = {'classify': 'scores', 'embed': 'embedding', 'features': 'features'}
 
 
 class Network(nn.Module):
-    """What is deployed of a model: images (B, C, H, W) in, float32 tensors out.
+    """The deployed part of a model: images (B, C, H, W) in, float32 tensors out.
 
-    Losses, the localization MLP, memories and momentum encoders stay behind.
+    Losses, the localization MLP, memories and momentum encoders are not part of it.
 
     Args:
         model: The trained model.
         task: ``'classify'``: probabilities (B, classes); ``'embed'``: descriptors (B, D) of
             length 1, projected by the model's PCA if it has one; ``'features'``: the maps
             (B, D, H, W) of the backbone's ``out_indices``.
-        half: Whether to compute in float16; what goes in and out stays float32.
+        half: Whether to compute in float16; inputs and outputs stay float32.
 
     Raises:
         ValueError: If the model has no such output, or its PCA has not been fitted.
@@ -98,13 +98,13 @@ def _return_maps(backbone: nn.Module) -> None:
 
 @dataclass(frozen=True)
 class Deployable:
-    """What an exported file holds, and the model that it is checked against.
+    """The contents of an exported file, and the model that the file is checked against.
 
     Attributes:
         trained: The trained model with its test transforms.
-        network: What is exported.
-        size: Height and width of the images that it is exported with.
-        metadata: What a program must know, as text.
+        network: The network that is exported.
+        size: Height and width of the images that the network is exported with.
+        metadata: What a program must know to use the file, as text.
     """
 
     trained: PhotoModel
@@ -129,9 +129,9 @@ def load_deployable(
     """Build a trained model for export.
 
     Args:
-        cfg: The config it was trained with; the training data need not be there.
+        cfg: The config that it was trained with; the training data need not be available.
         checkpoint: The file.
-        features: Whether to take the maps of the backbone alone, for dense prediction.
+        features: Whether to export only the maps of the backbone, for dense prediction.
         half: Whether to compute in float16.
         dynamic_size: Whether height and width will be free.
 
@@ -158,13 +158,13 @@ def load_deployable(
 
 
 def task_of(model: BaseModel) -> str:
-    """Return what a model is for.
+    """Return the task of a model.
 
     Args:
         model: The model.
 
     Raises:
-        ValueError: If it is neither classifier nor retriever.
+        ValueError: If it is neither a classifier nor a retriever.
     """
     if isinstance(model, EmbeddingRetriever):
         return 'embed'
@@ -188,7 +188,7 @@ def describe(
         size: Height and width of the images.
 
     Raises:
-        ValueError: If the data preprocessor does what no program can read here.
+        ValueError: If the data preprocessor has a step that the metadata cannot describe.
     """
     preprocessor = trained.model.data_preprocessor
     if getattr(preprocessor, 'pad_size_divisor', 1) > 1:

@@ -1,4 +1,4 @@
-"""One vector for each image, whatever model gives it: what searching and probing need."""
+"""Compute one vector for each image with any model, for searching and probing."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def features_of_batch(model: BaseModel, batch: dict) -> list[DataSample]:
     """Return the pooled features (D,) of each image, as ``embedding`` of a sample.
 
     Args:
-        model: A classifier, of which backbone and neck are used.
-        batch: With ``inputs`` and ``data_samples``, as a loader gives it.
+        model: A classifier; only its backbone and neck are used.
+        batch: A batch of a loader, with ``inputs`` and ``data_samples``.
     """
     inputs = model.data_preprocessor(batch, False)['inputs']
     found = pooled_features(model, inputs)  # (B, D)
@@ -36,14 +36,14 @@ def features_of_batch(model: BaseModel, batch: dict) -> list[DataSample]:
 def descriptors_of_batch(model: BaseModel, batch: dict) -> Sequence[DataSample]:
     """Return a descriptor (D,) of unit length for each image, as ``embedding`` of a sample.
 
-    Those of a retriever are its own; of a classifier they are its pooled features.
+    A retriever has descriptors of its own; for a classifier the pooled features are used.
 
     Args:
         model: A retriever or a classifier.
-        batch: With ``inputs`` and ``data_samples``, as a loader gives it.
+        batch: A batch of a loader, with ``inputs`` and ``data_samples``.
 
     Raises:
-        ValueError: If a retriever gives no descriptors.
+        ValueError: If a retriever returns no descriptors.
     """
     if not isinstance(model, BaseRetriever):
         return [
@@ -65,7 +65,7 @@ def _with_embedding(vector: Tensor) -> DataSample:
 
 
 class Describer:
-    """A trained model that gives each image a vector of unit length.
+    """A trained model that computes a vector of unit length for each image.
 
     Args:
         cfg: Its config.
@@ -109,8 +109,8 @@ class Describer:
 
         Args:
             images: Files, arrays and PIL images.
-            progress: Whether to draw a progress bar; None draws it if a person watches.
-            notes: Filled with what the model is not shown, and of which images.
+            progress: Whether to show a progress bar; None shows it if the output is a terminal.
+            notes: Filled with what the model does not use of an image, and the images concerned.
 
         Yields:
             Each image with its descriptor (D,), or with the reason why it cannot be read.

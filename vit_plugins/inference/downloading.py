@@ -1,4 +1,4 @@
-"""Images behind addresses, fetched within limits of size and time."""
+"""Fetch images from addresses, within limits of size and time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-MAX_BYTES = 100_000_000  # an image of a camera is a tenth of it
-MAX_SECONDS = 60.0  # for all of an image
-WAIT_SECONDS = 10.0  # without any answer
+MAX_BYTES = 100_000_000  # an image of a camera has a tenth of this size
+MAX_SECONDS = 60.0  # for the whole image
+WAIT_SECONDS = 10.0  # to wait without any answer
 BLOCK = 1 << 16
 
 
 class DownloadError(OSError):
-    """An image behind an address cannot be had; the message tells why."""
+    """An image cannot be fetched from an address; the message says why."""
 
 
 def is_address(name: str | os.PathLike) -> bool:
-    """Return whether an image has to be fetched.
+    """Return whether the name of an image is an address, so that it has to be fetched.
 
     Args:
         name: A path or an address.
@@ -33,13 +33,14 @@ def is_address(name: str | os.PathLike) -> bool:
 
 @contextmanager
 def downloaded(address: str) -> Iterator[Path]:
-    """Fetch a file, and remove it in the end.
+    """Fetch a file, and remove it at the end of the block.
 
     Args:
-        address: Of http or https.
+        address: An address of http or https.
 
     Raises:
-        DownloadError: If it cannot be had, is larger than 100 MB or takes longer than a minute.
+        DownloadError: If it cannot be fetched, is larger than 100 MB or takes longer than a
+            minute.
     """
     descriptor, name = tempfile.mkstemp(prefix='vit_plugins_')
     try:
@@ -76,7 +77,7 @@ def _blocks(address: str) -> Iterator[bytes]:
 
 
 def _next_block(answer: HTTPResponse) -> bytes:
-    return answer.read1(BLOCK)  # what is there: `read` would wait for a whole block
+    return answer.read1(BLOCK)  # `read` would wait for a whole block
 
 
 def _require_small(size: int) -> None:

@@ -19,23 +19,25 @@ from .export_formats import OPENERS, write_onnx, write_safetensors, write_torch
 from .export_program import ExportError, export_program, least_size, other_sizes
 
 NEEDED = {'onnx': ('onnx', 'onnxscript', 'onnxruntime'), 'safetensors': ('safetensors',)}
-OLDEST_TORCH = '2.6'  # whose torch.export leaves sizes of the host's transformers free
-# Of the largest output, at least 1. Half precision has 11 bits, which a dozen layers add up.
+OLDEST_TORCH = '2.6'  # its torch.export leaves sizes of the host's transformers free
+# Relative to the largest output (at least 1). Half precision has 11 bits, and the errors of a
+# dozen layers add up.
 TOLERANCE, HALF_TOLERANCE = 1e-4, 1e-2
 PROGRAM = 'run_onnx.py'
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written and checked.
+    """An exported file that was written and checked.
 
     Attributes:
         path: The file.
         difference: The largest difference of an output from the trained model's, over the largest
             output (at least 1).
         tolerance: What was allowed.
-        least_size: The smallest height and width that a free size takes, if it is known.
-        with_photos: Whether photos took part in the check, with all that is done to them.
+        least_size: The smallest height and width that the file accepts, if the size is free and it
+            is known.
+        with_photos: Whether the check used photos with all their test transforms.
     """
 
     path: Path
@@ -46,7 +48,7 @@ class Exported:
 
 
 def require_packages(form: str) -> None:
-    """Check, before anything that takes time, that a format can be written and checked.
+    """Check early that a format can be written and checked, before any slow step.
 
     Args:
         form: One of ``SUFFIXES``.
@@ -79,20 +81,20 @@ def export_model(
     *,
     dynamic_size: bool = False,
 ) -> Exported:
-    """Write a file, run it, and keep it only if it gives what the trained model gives.
+    """Write a file, run it, and keep it only if its outputs equal those of the trained model.
 
-    The batch size is free in ``'onnx'`` and ``'torch'``. Beside an ONNX file that names classes
-    or gives descriptors stands the short program that runs it.
+    The batch size is free in ``'onnx'`` and ``'torch'``. If an ONNX file returns classes or
+    descriptors, the short program that runs it is written beside it.
 
     Args:
         deployable: The model.
         form: ``'onnx'``, ``'torch'`` (``torch.export``) or ``'safetensors'`` (weights).
         path: The file to write.
-        photos: Image files to compare on; with none, random images are compared.
+        photos: Image files to compare on; without any, random images are used.
         dynamic_size: Whether height and width are free, too.
 
     Raises:
-        ExportError: If it cannot be written, or gives something else; no file is left then.
+        ExportError: If it cannot be written, or its outputs differ; then no file is left.
     """
     require_packages(form)
     path = Path(path)

@@ -1,4 +1,4 @@
-"""What a file gives against what the trained model gives, on photos and random images."""
+"""Compare the outputs of a file with those of the trained model, on photos and random images."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def check_outputs(
 ) -> float:
     """Compare a file with the trained model, alone and in batches; return the difference.
 
-    The trained model sees photos through its own test transforms; the file sees them as
-    :mod:`~.deployed` prepares them by the metadata alone.
+    The trained model receives photos through its own test transforms. The file receives them as
+    :mod:`~.deployed` prepares them from the metadata alone.
 
     Args:
         deployable: The model.
         runner: Runs the file.
-        metadata: What the file says.
+        metadata: The metadata of the file.
         photos: Image files.
         sizes: Further heights and widths to try with random images.
-        tolerance: What is allowed, of the largest output (at least 1).
+        tolerance: The largest allowed difference, relative to the largest output (at least 1).
 
     Raises:
         ExportError: If an output differs by more.
@@ -44,11 +44,11 @@ def check_outputs(
         expected = trained_outputs(deployable, given)
         try:
             found = runner(seen)
-        except Exception as error:  # of onnxruntime or torch, of any kind
+        except Exception as error:  # any error of onnxruntime or torch
             reason = str(error).strip().splitlines()[0] if str(error).strip() else error
             raise ExportError(f'the file cannot be run on {what}: {reason}') from error
         difference = largest_difference(found, expected)
-        if not difference <= tolerance:  # nor NaN
+        if not difference <= tolerance:  # also false for NaN
             raise ExportError(
                 f'the file was removed: on {what} its outputs differ by {difference:.1e} from '
                 f'those of the trained model, more than {tolerance:.0e}'
@@ -63,7 +63,7 @@ def _check_batches(
     photos: Sequence[str | Path],
     sizes: Sequence[tuple[int, int]],
 ) -> Iterator[tuple[str, Tensor, np.ndarray]]:
-    """Yield what is compared: words, images for the trained model, images for the file."""
+    """Yield the inputs to compare: a description, images for the model, images for the file."""
     pairs = [(photo_input(deployable, p), deployed.prepare(p, metadata)) for p in photos]
     for photo, (given, seen) in zip(photos, pairs, strict=True):
         yield f'{photo}', given, seen
@@ -78,7 +78,7 @@ def _check_batches(
 
 
 def photo_input(deployable: Deployable, photo: str | Path) -> Tensor:
-    """Return a photo as the trained model gets it, (1, C, H, W).
+    """Return a photo as input of the trained model, (1, C, H, W).
 
     Args:
         deployable: The model.
@@ -91,7 +91,7 @@ def photo_input(deployable: Deployable, photo: str | Path) -> Tensor:
 
 @torch.no_grad()
 def trained_outputs(deployable: Deployable, images: Tensor) -> list[np.ndarray]:
-    """Return what the trained model itself gives for images.
+    """Return the outputs of the trained model for images.
 
     Args:
         deployable: The model.
@@ -118,7 +118,7 @@ def largest_difference(found: Sequence[np.ndarray], expected: Sequence[np.ndarra
 
     Args:
         found: Arrays.
-        expected: Arrays of the same shapes; infinite is the difference of other shapes.
+        expected: Arrays of the same shapes; if a shape differs, the difference is infinite.
 
     >>> largest_difference([np.array([1.0, 21.0])], [np.array([1.0, 20.0])])
     0.05

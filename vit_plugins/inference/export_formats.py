@@ -1,4 +1,4 @@
-"""The formats of an exported model: how each is written, and how it is opened again."""
+"""Write and open the file formats of an exported model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..weights.loading import SPARED, load_weights
 from .deployable import TASKS, Deployable, Network
 
 SUFFIXES = {'onnx': '.onnx', 'torch': '.pt2', 'safetensors': '.safetensors'}
-METADATA_FILE = 'metadata.json'  # among the extra files of torch.export
+METADATA_FILE = 'metadata.json'  # name among the extra files of torch.export
 
 Runner = Callable[[np.ndarray], list[np.ndarray]]
 
@@ -28,7 +28,7 @@ def write_onnx(
 
     Args:
         program: The network.
-        metadata: What a program must know.
+        metadata: What a program must know to use the file.
         path: The file.
     """
     count = len(program.graph_signature.user_outputs)
@@ -37,7 +37,7 @@ def write_onnx(
     onnx = torch.onnx.export(
         program, dynamo=True, input_names=['images'], output_names=names, verbose=False
     )
-    for node in onnx.model.graph:  # where in the sources it comes from: paths of this machine
+    for node in onnx.model.graph:  # the source locations contain paths of this machine
         node.metadata_props.clear()
     onnx.model.metadata_props.update(metadata)
     onnx.save(path)
@@ -46,11 +46,11 @@ def write_onnx(
 def write_torch(
     program: torch.export.ExportedProgram, metadata: dict[str, str], path: Path
 ) -> None:
-    """Write what ``torch.export.load`` reads; the metadata is an extra file of it.
+    """Write a file for ``torch.export.load``, with the metadata as an extra file in it.
 
     Args:
         program: The network.
-        metadata: What a program must know.
+        metadata: What a program must know to use the file.
         path: The file.
     """
     with path.open('wb') as file:  # a path would have to end in .pt2
@@ -58,11 +58,11 @@ def write_torch(
 
 
 def write_safetensors(deployable: Deployable, metadata: dict[str, str], path: Path) -> None:
-    """Write the weights of the model without what only training needs.
+    """Write the weights of the model, without those that only training needs.
 
     Args:
         deployable: The model.
-        metadata: What a program must know.
+        metadata: What a program must know to use the file.
         path: The file.
     """
     from safetensors.torch import save_file
@@ -77,7 +77,7 @@ def write_safetensors(deployable: Deployable, metadata: dict[str, str], path: Pa
 
 
 def deployed_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Leave out of a state dict what only training needs; DRLoc vanishes.
+    """Return a state dict without the weights that only training needs, such as those of DRLoc.
 
     Args:
         state: Weights of a classifier or retriever.
@@ -114,7 +114,7 @@ def _open_safetensors(path: Path, deployable: Deployable) -> tuple[Runner, dict[
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     model = deepcopy(deployable.trained.model)
     for parameter in model.parameters():
-        parameter.data.zero_()  # each has to come from the file
+        parameter.data.zero_()  # each weight has to come from the file
     load_weights(model, weights, str(path))
     return partial(_run_module, Network(model, metadata['task'])), metadata
 

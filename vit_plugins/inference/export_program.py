@@ -1,4 +1,4 @@
-"""The network of a trained model as a program of tensors whose sizes are free."""
+"""Trace the network of a trained model as a program with free tensor sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ExportError(ValueError):
 
 @contextmanager
 def host_sizes_free() -> Iterator[None]:
-    """Free the image size of the host's transformers as well: they branch on the grid."""
+    """Free the image size of the host's transformers, too, which branch on the grid."""
     pad = AdaptivePadding.forward
 
     def forward(self: AdaptivePadding, x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def export_program(deployable: Deployable, dynamic_size: bool) -> torch.export.E
     height, width = deployable.size
     free = {0: torch.export.Dim('batch', min=1)}
     if dynamic_size:
-        # Sizes without a pattern: what holds for them by chance would be held to.
+        # Sizes without a pattern: the tracer would keep any relation that holds by chance.
         height, width = 2 * height + 11, 3 * width + 6
         free |= {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     images = torch.zeros(2, deployable.channels, height, width)
@@ -71,10 +71,10 @@ def export_program(deployable: Deployable, dynamic_size: bool) -> torch.export.E
 
 
 def least_size(program: torch.export.ExportedProgram) -> tuple[int, int] | None:
-    """Return the smallest height and width that a program takes; None if they are not free.
+    """Return the smallest height and width that a program accepts; None if they are not free.
 
     Args:
-        program: Of :func:`export_program`.
+        program: The result of :func:`export_program`.
     """
     images = next(n for n in program.graph.nodes if n.op == 'placeholder' and n.name == 'images')
     sides = images.meta['val'].shape[2:]
@@ -87,7 +87,7 @@ def least_size(program: torch.export.ExportedProgram) -> tuple[int, int] | None:
 
 
 def other_sizes(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return sizes to check a free size with: upright, lying, and no multiple of a patch.
+    """Return sizes to check a free size with: portrait, landscape, and no multiple of a patch.
 
     Args:
         size: Usual height and width.

@@ -1,4 +1,4 @@
-"""What a file of faiss holds, found without faiss, which believes whatever its files say."""
+"""Read a file of faiss without faiss, which trusts everything in its files."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 
 from ..fileio.documented_errors import documented_errors
 
-FLAT = (b'IxFI', b'IxF2')  # vectors alone: inner product, Euclidean
-GRAPH = b'IHNf'  # HNSW around them
+FLAT = (b'IxFI', b'IxF2')  # only vectors: inner product, Euclidean
+GRAPH = b'IHNf'  # vectors with an HNSW graph
 HEAD = struct.Struct('<iqqqBi')  # dimensions, vectors, unused, unused, is trained, metric
-MOST_METRIC = 1  # inner product and Euclidean; the others have an argument
+MOST_METRIC = 1  # inner product and Euclidean; the other metrics have an argument
 MOST_SLOTS = 1 << 16  # neighbours of one point
 MOST_WIDTH = 1 << 16  # points kept while the graph is built or searched
 
 
 class FaissFileError(ValueError):
-    """A file of faiss is damaged, crafted, or of a kind that no gallery has."""
+    """A file of faiss is damaged, crafted, or of a type that no gallery uses."""
 
 
 @dataclass(frozen=True)
 class FaissFile:
-    """What a file holds.
+    """The contents of a file.
 
     Attributes:
         vectors: (N, D), float32.
-        has_graph: Whether there is a graph around them, which was found to be sound.
+        has_graph: Whether the file has a graph of them, which was checked.
     """
 
     vectors: np.ndarray
@@ -36,7 +36,7 @@ class FaissFile:
 
 
 def read_faiss_file(path: str | Path) -> FaissFile:
-    """Read a flat index or one with an HNSW graph, and check all that faiss would follow.
+    """Read a flat index or one with an HNSW graph, and check every number that faiss would use.
 
     A file of 4 kB can make ``faiss.read_index`` take 5 GB, and neighbours beyond the last point
     make it read foreign memory.
@@ -63,7 +63,7 @@ def read_faiss_file(path: str | Path) -> FaissFile:
 
 
 class _Reader:
-    """Goes through the parts of a file in their order."""
+    """Reader of the fields of a file, in their order."""
 
     def __init__(self, content: memoryview) -> None:
         self.content = content
@@ -133,10 +133,10 @@ def _check_levels(
 
 
 def _check_chances(slots: np.ndarray, chances: np.ndarray) -> None:
-    """Check the chances (L) by which the levels of further points are drawn.
+    """Check the probabilities (L) with which the levels of new points are sampled.
 
     Malkov and Yashunin (2018), section 4: with M links on each level, and the level the whole
-    part of -ln(u) / ln(M), level l has the chance M^-l (1 - 1/M).
+    part of -ln(u) / ln(M), level l has the probability M^-l (1 - 1/M).
     """
     links = float(slots[-1] - slots[-2])
     if links < 2 or len(chances) != len(slots) - 1:

@@ -1,4 +1,4 @@
-"""Features of the images of a config's splits, as a trained model encodes them."""
+"""Compute features of the images of a config's splits with a trained model."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from ..fileio.progress_bar import tracked
 
 @dataclass(frozen=True)
 class Features:
-    """The images of a split as a model encodes them.
+    """The encoded images of a split.
 
     Attributes:
         values: Pooled, before PCA and normalisation, float32 on the CPU, (N, D).
         labels: Their classes, (N,).
-        queries: Which are searched for, bool (N,); all are if the set has no queries of its own.
-        gallery: Which are searched among.
+        queries: Which images are queries, bool (N,); all are if the dataset has no queries of its
+            own.
+        gallery: Which images are searched, bool (N,).
     """
 
     values: Tensor
@@ -40,12 +41,12 @@ class Features:
 
     @property
     def labelled(self) -> tuple[Tensor, Tensor]:
-        """Features (N, D) and labels (N,), as probes take them."""
+        """Features (N, D) and labels (N,), in the form that probes take."""
         return self.values, torch.from_numpy(self.labels)
 
 
 def read_split(cfg: Config, split: str) -> DataLoader:
-    """Build the loader of a split; training images go through the test transforms, in order.
+    """Build the loader of a split; training images get the test transforms and keep their order.
 
     Each process of a distributed run reads all images, and none waits for another.
 
@@ -61,7 +62,7 @@ def read_split(cfg: Config, split: str) -> DataLoader:
         dataset = DATASETS.build(loader['dataset'])
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
-        # the host's samplers share the images among the ranks, and ask all for a seed
+        # the host's samplers share the images among the ranks, and exchange a seed between them
         loader.update(dataset=dataset, sampler=SequentialSampler(dataset))
         return Runner.build_dataloader(loader)
 
@@ -69,11 +70,11 @@ def read_split(cfg: Config, split: str) -> DataLoader:
 def encode(model: BaseModel, loader: DataLoader) -> Features:
     """Encode all images of a loader, in its order.
 
-    Of raw tokens, as backbones under ``DRLocHead`` give, the class token is taken: what the
-    classifier reads, and what the same model without that head gives.
+    If the backbone returns raw tokens, as under ``DRLocHead``, the class token is taken: the
+    classifier reads it, and the same model without that head returns it.
 
     Args:
-        model: A classifier, of which backbone and neck are used, or a retriever.
+        model: A classifier (only its backbone and neck are used) or a retriever.
         loader: Its images.
 
     Raises:
@@ -89,7 +90,7 @@ def encode(model: BaseModel, loader: DataLoader) -> Features:
                 f'the images of {type(loader.dataset).__name__} have no class labels: choose '
                 'another split, config or dataset whose images have them'
             )
-        if values is None:  # one place for all: no second copy in the end
+        if values is None:  # allocated once: no second copy at the end
             values = torch.empty(len(loader.dataset), found.shape[1])
         values[len(labels) : len(labels) + len(found)] = found.float().cpu()
         labels += [sample.gt_label.item() for sample in samples]
@@ -104,7 +105,7 @@ def pooled_features(model: BaseModel, inputs: Tensor) -> Tensor:
     """Encode preprocessed images (B, C, H, W) as one vector each (B, D).
 
     Args:
-        model: A classifier, of which backbone and neck are used, or a retriever.
+        model: A classifier (only its backbone and neck are used) or a retriever.
         inputs: The images.
     """
     has_token = getattr(model.backbone, 'num_extra_tokens', 0) > 0
@@ -113,16 +114,15 @@ def pooled_features(model: BaseModel, inputs: Tensor) -> Tensor:
 
 
 def pool(outputs: Tensor | Sequence, has_token: bool = False) -> Tensor:
-    """Make one vector per image of what a backbone or a neck returns.
+    """Compute one vector per image from the outputs of a backbone or a neck.
 
     Args:
-        outputs: The last of several counts, and in it the class token of (patches, token); maps
-            (B, D, H, W) and tokens (B, N, D) are averaged.
-        has_token: Whether tokens (B, 1 + N, D) begin with a class token, which then stands for
-            all.
+        outputs: The outputs. Of several, the last one is used; of a pair (patches, token), the
+            class token. Maps (B, D, H, W) and tokens (B, N, D) are averaged.
+        has_token: Whether tokens (B, 1 + N, D) begin with a class token, which is then returned.
 
     Raises:
-        ValueError: If it is of another shape.
+        ValueError: If the outputs have another shape.
 
     >>> pool([torch.zeros(2, 8, 4, 4)]).shape
     torch.Size([2, 8])

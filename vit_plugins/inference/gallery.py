@@ -1,4 +1,4 @@
-"""A searchable collection of photos on disk: their descriptors, and whose they are."""
+"""A searchable collection of photos on disk: their files and their descriptors."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from ..fileio.printable_text import printable
 from ..fileio.text_documents import read_json
 from .faiss_file import FaissFileError, read_faiss_file
 
-FORMAT = 2  # 1 kept a config that was executed, and descriptors in a file of faiss
+FORMAT = 2  # version 1 kept a config that was executed, and descriptors in a file of faiss
 KINDS = ('exact', 'approximate')
 FILE_NAME = re.compile(r'(?:descriptors|graph|index)-\d+\.(?:npy|faiss)')
 QUERIES_AT_ONCE = 256
-LINKS = 32  # of each photo in the graph of an approximate index: faiss's usual choice
+LINKS = 32  # links of each photo in the graph of an approximate index: faiss's usual choice
 
 
 @dataclass(frozen=True)
 class Photo:
-    """An indexed image file as it was then.
+    """An indexed image file, as it was when it was indexed.
 
     Attributes:
-        path: Where it lies.
-        size: Bytes.
+        path: Its path.
+        size: Its size in bytes.
         mtime_ns: Time of the last change.
     """
 
@@ -56,13 +56,13 @@ class Photo:
 
     @classmethod
     def read(cls, row: Any) -> Photo:
-        """Read what ``gallery.json`` has of a photo.
+        """Read the entry of a photo in ``gallery.json``.
 
         Args:
             row: Path, size and time.
 
         Raises:
-            ValueError: If it is something else.
+            ValueError: If the entry is not of this form.
         """
         match row:
             case [str() as path, int() as size, int() as time] if '\0' not in path:
@@ -70,7 +70,7 @@ class Photo:
         raise ValueError(f'{row!r:.200} is no photo')
 
     def state(self) -> str:
-        """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since then."""
+        """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since indexing."""
         try:
             return 'same' if Photo.of(self.path) == self else 'changed'
         except OSError:
@@ -79,11 +79,11 @@ class Photo:
 
 @dataclass(frozen=True)
 class Source:
-    """The model whose descriptors a gallery holds; those of two models cannot be compared.
+    """The model that computed the descriptors of a gallery; two models cannot be compared.
 
     Attributes:
         checkpoint: The file.
-        sha256: Of that file.
+        sha256: The digest of that file.
     """
 
     checkpoint: str
@@ -104,16 +104,17 @@ class Source:
 
 
 class Gallery:
-    """Photos and their descriptors, in a folder; can be added to.
+    """Photos and their descriptors, in a folder; photos can be added later.
 
-    The folder holds ``gallery.json`` (photos, model and its settings; written last and in one
-    step, so that a killed run leaves the state before), ``descriptors-N.npy`` and, of an
-    approximate gallery, the graph of faiss in ``graph-N.faiss``. Nothing in it is executed.
+    The folder holds ``gallery.json`` (photos, model and its settings), ``descriptors-N.npy`` and,
+    for an approximate gallery, the graph of faiss in ``graph-N.faiss``. ``gallery.json`` is
+    written last and in one step, so a killed run leaves the former state. Nothing in the folder is
+    executed.
 
     Args:
-        folder: Where it lies or will lie.
+        folder: Its folder, which may not exist yet.
         source: The model.
-        kind: ``'exact'`` compares with every photo; ``'approximate'`` walks a graph (HNSW,
+        kind: ``'exact'`` compares with every photo; ``'approximate'`` searches a graph (HNSW,
             Malkov and Yashunin, 2018): a little less exact, much faster from about a hundred
             thousand photos on.
         settings: How to build the model, see :func:`.model_settings.settings_of`.
@@ -131,7 +132,7 @@ class Gallery:
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f'the kind of a gallery is one of {KINDS}, got {kind!r}')
-        if printable(str(folder)) != str(folder):  # faiss could not open a file in it
+        if printable(str(folder)) != str(folder):  # faiss could not open a file in such a folder
             raise ValueError(
                 f'the name of the folder {printable(str(folder))} is not UTF-8, or holds '
                 'invisible characters: choose another'
@@ -142,8 +143,8 @@ class Gallery:
         self.settings = settings
         self.photos: list[Photo] = []
         self.descriptors: np.ndarray | None = None
-        self.is_converted = False  # read from the former format, to be saved
-        self._graph = None  # of faiss; made of the descriptors where it is missing
+        self.is_converted = False  # read from the former format, still to be saved
+        self._graph = None  # graph of faiss; built from the descriptors if it is missing
         self._revision = 0
 
     @staticmethod
@@ -160,12 +161,12 @@ class Gallery:
         """Read a gallery.
 
         Args:
-            folder: Where it lies.
+            folder: The folder.
             settings: How to build the model of a gallery of the former format, which kept a
                 config to be executed instead; :meth:`save` then writes it in the present one.
 
         Raises:
-            ValueError: If it is none, of another version, or damaged.
+            ValueError: If it is not a gallery, of another version, or damaged.
         """
         folder = Path(folder)
         if not cls.exists(folder):
@@ -181,7 +182,7 @@ class Gallery:
             raise ValueError(f'{folder} is damaged: {error}') from None
         except ImportError:
             raise
-        except Exception as error:  # of whatever kind JSON of others leads to
+        except Exception as error:  # any error that a foreign JSON file can cause
             raise ValueError(f'{folder}/gallery.json is damaged: {error!r}') from None
         raise ValueError(trouble)
 
@@ -211,7 +212,7 @@ class Gallery:
         """Add photos; :meth:`save` writes them.
 
         Args:
-            photos: N of them.
+            photos: The N photos.
             descriptors: (N, D), of unit length.
 
         Raises:
@@ -237,7 +238,7 @@ class Gallery:
         """Remove photos; :meth:`save` writes what is left.
 
         Args:
-            paths: Where they lie; others than those of the gallery do not matter.
+            paths: Their paths; paths that are not in the gallery are ignored.
 
         Returns:
             How many were removed.
@@ -248,7 +249,7 @@ class Gallery:
         if removed:
             self.photos = [self.photos[i] for i in kept]
             self.descriptors = self.descriptors[kept] if kept else None
-            self._graph = None  # a graph of faiss cannot lose points
+            self._graph = None  # points cannot be removed from a graph of faiss
         return removed
 
     def search(self, descriptors: np.ndarray, top_k: int) -> list[list[tuple[float, Photo]]]:
@@ -256,7 +257,7 @@ class Gallery:
 
         Args:
             descriptors: (N, D), of unit length.
-            top_k: How many for each; fewer if the gallery is smaller.
+            top_k: How many photos for each descriptor; fewer if the gallery is smaller.
 
         Returns:
             For each descriptor, cosine similarity and photo, the most similar first.
@@ -265,11 +266,11 @@ class Gallery:
         return [[(similarity, self.photos[i]) for similarity, i in row] for row in found]
 
     def search_rows(self, descriptors: np.ndarray, top_k: int) -> list[list[tuple[float, int]]]:
-        """Find the most similar photos, as their places in ``photos`` and ``descriptors``.
+        """Find the most similar photos, as their indices in ``photos`` and ``descriptors``.
 
         Args:
             descriptors: (N, D), of unit length.
-            top_k: How many for each; fewer if the gallery is smaller.
+            top_k: How many photos for each descriptor; fewer if the gallery is smaller.
         """
         if self.descriptors is None:
             return [[] for _ in descriptors]
@@ -277,7 +278,7 @@ class Gallery:
         queries = np.ascontiguousarray(descriptors, np.float32)
         if self.kind == 'approximate':
             graph = self._with_graph()
-            graph.hnsw.efSearch = max(64, 2 * top_k)  # candidates kept while walking
+            graph.hnsw.efSearch = max(64, 2 * top_k)  # candidates kept during the search
             similarities, found = graph.search(queries, top_k)  # (N, top_k) each
         else:
             similarities, found = _search_all(queries, self.descriptors, top_k)
@@ -287,9 +288,10 @@ class Gallery:
         ]
 
     def save(self) -> None:
-        """Write all; the folder is made. Until the last step the former state stays valid.
+        """Write the gallery and make its folder; the former state stays valid until the last step.
 
-        No link is followed: a gallery of others could hold one to any file of the user.
+        No link is followed, because a foreign gallery could contain a link to any file of the
+        user.
         """
         self.is_converted = False
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -327,7 +329,7 @@ class Gallery:
         return self._graph
 
     def __repr__(self) -> str:
-        """Return what and how many."""
+        """Return the type of gallery and the number of photos."""
         return f'Gallery({str(self.folder)!r}, {self.kind}, {len(self.photos)} photos)'
 
 
@@ -375,7 +377,7 @@ def _search_all(
 
 
 def _read_graph(path: Path, descriptors: np.ndarray | None) -> Any | None:
-    """Read a graph of these descriptors; None if it is another, and must be made again."""
+    """Read the graph of these descriptors; None if it is of others and must be built again."""
     try:
         found = read_faiss_file(path)
         if found.has_graph and np.array_equal(found.vectors, descriptors):
@@ -396,13 +398,13 @@ def _require_as_many(gallery: Gallery) -> None:
 
 
 def _file(folder: Path, name: str) -> Path:
-    if not FILE_NAME.fullmatch(name):  # it could lead anywhere
+    if not FILE_NAME.fullmatch(name):  # a link could lead anywhere
         raise ValueError(f'{name!r} is no file of a gallery')
     return _no_link(folder / name)
 
 
 def _no_link(path: Path) -> Path:
-    if path.is_symlink():  # of a gallery of others it could lead anywhere
+    if path.is_symlink():  # in a foreign gallery a link could lead anywhere
         raise ValueError(f'{path.name} is a link: put the file itself in its place')
     return path
 

@@ -1,4 +1,4 @@
-"""Leave out of a trained ConViT the branches that its gates have closed."""
+"""Remove from a trained ConViT the branches that its gates have closed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..models.layers.pruned_gpsa import PrunedGPSA
 
 @dataclass(frozen=True)
 class PrunedHeads:
-    """What the heads of a layer compute after pruning.
+    """The heads of a layer after pruning, by what they compute.
 
     Attributes:
         layer: Name of the layer within the backbone.
@@ -32,21 +32,22 @@ class PrunedHeads:
 
 
 def prune_gates(model: nn.Module, threshold: float = 0.01) -> list[PrunedHeads]:
-    """Replace the GPSA layers of a trained model by such that skip closed branches, in place.
+    """Replace the GPSA layers of a trained model in place by layers that skip closed branches.
 
-    Exact where gates are 0 and 1, see :class:`PrunedGPSA`. The model is for inference after that:
-    its state dict is no longer that of a ConViT.
+    The result is exact where gates are 0 and 1, see :class:`PrunedGPSA`. After that the model is
+    only for inference: its state dict no longer fits a ConViT.
 
     Args:
         model: A classifier, a retriever or a backbone with GPSA.
-        threshold: From where a gate counts as closed, at least 0 and below 0.5.
+        threshold: The distance to 0 or 1 up to which a gate counts as closed, at least 0 and below
+            0.5.
 
     Returns:
-        What the heads of each layer compute now.
+        What the heads of each layer now compute.
 
     Raises:
         NothingToReadError: If the model has no gates.
-        ValueError: If there is no such threshold.
+        ValueError: If the threshold is out of range.
     """
     backbone = getattr(model, 'backbone', model)
     found = []

@@ -1,4 +1,4 @@
-"""What has to be done for a gallery to hold the photos that are named."""
+"""Plan the changes of a gallery, so that it holds the photos that are named."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .gallery import Photo
 
 @dataclass(frozen=True)
 class IndexPlan:
-    """Photos by what has to be done with them; paths are absolute.
+    """The changes that a gallery needs; paths are absolute.
 
     Attributes:
-        add: New ones.
-        changed: Indexed ones whose files are others now.
-        gone: Indexed ones among those named whose files are no more.
-        kept: Indexed ones that are as they were.
+        add: New photos.
+        changed: Indexed photos whose files have changed.
+        gone: Indexed photos among the named ones whose files no longer exist.
+        kept: Indexed photos that have not changed.
     """
 
     add: list[str]
@@ -28,12 +28,12 @@ class IndexPlan:
 
 
 def plan_index(indexed: Sequence[Photo], images: Iterable[str], names: Iterable[str]) -> IndexPlan:
-    """Compare a gallery with files.
+    """Compare a gallery with the files on the disk.
 
     Args:
         indexed: The photos of the gallery.
-        images: The files that are there.
-        names: The files, folders and globs that were named; only of these can photos be gone.
+        images: The files that exist.
+        names: The files, folders and globs that were named; only photos among these can be gone.
     """
     known = {photo.path: photo.state() for photo in indexed}
     here = list(dict.fromkeys(os.path.abspath(image) for image in images))
@@ -48,11 +48,11 @@ def plan_index(indexed: Sequence[Photo], images: Iterable[str], names: Iterable[
 
 
 def within(paths: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Select the paths that are named, also if there are no such files any more.
+    """Select the paths that are named, even if the files no longer exist.
 
     Args:
-        paths: Absolute ones.
-        names: Files, folders (of which all that lies below counts) and globs.
+        paths: Absolute paths.
+        names: Files, folders (everything below them counts) and globs.
     """
     wanted = [os.path.abspath(name) for name in names]
     return [path for path in paths if any(_is_within(path, name) for name in wanted)]

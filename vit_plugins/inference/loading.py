@@ -24,24 +24,24 @@ def load_trained(
     may_differ: Sequence[str] = (),
     prepare: Callable[[BaseModel], None] | None = None,
 ) -> tuple[BaseModel, dict[str, Any]]:
-    """Build a trained model; its data need not be there.
+    """Build a trained model; its data need not be available.
 
     Args:
         cfg: The config.
-        checkpoint: Its weights, a file; None for those that a training would start from: the ones
-            that the config names, else random ones by its seed.
+        checkpoint: The file of its weights. None stands for the weights that a training would
+            start from: those that the config names, or else random ones by its seed.
         device: Where to run. Default: a GPU if there is one.
         may_differ: Beginnings of the names of weights that need not fit, such as ``'head.'``.
-        prepare: Called with the model before a checkpoint is loaded, to refuse it or to leave
-            parts out.
+        prepare: Called with the model before a checkpoint is loaded, to refuse the model or to
+            remove some of its modules.
 
     Returns:
-        The model in evaluation mode, and what the checkpoint tells about itself.
+        The model in evaluation mode, and the meta data of the checkpoint.
 
     Raises:
-        CheckpointMismatchError: If the checkpoint does not fit the config; the host would go on
-            with the random numbers of a new layer.
-        ValueError: If there is no such device.
+        CheckpointMismatchError: If the checkpoint does not fit the config; the host would continue
+            with random weights in a new layer.
+        ValueError: If the device does not exist.
     """
     device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if checkpoint is None:
@@ -64,7 +64,7 @@ def load_trained(
 def _usable(device: str) -> str:
     try:
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # asserted: torch without CUDA
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises it
         told = str(error).splitlines()[0].split('. ')[0]
         raise ValueError(
             f'device {device!r} cannot be used: {told.rstrip(".")}. Name one that this machine '

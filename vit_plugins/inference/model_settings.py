@@ -1,4 +1,4 @@
-"""What a gallery keeps of a config: how to build the model and show it photos, as plain data."""
+"""The settings of a config that a gallery keeps as plain data, to build and run the model."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets, preprocessor_of, walk_named
 from ..fileio.documented_errors import documented_errors
 
-TUPLE = '(tuple)'  # JSON has lists only, and some components tell a tuple from a list
+TUPLE = '(tuple)'  # JSON only has lists, and some components distinguish a tuple from a list
 SCOPES = ('mmpretrain', 'mmengine')
 REGISTRIES = (MODELS, TRANSFORMS, BATCH_AUGMENTS)
 
 
 def settings_of(cfg: Config) -> dict[str, Any]:
-    """Return what is needed of a config to run its model on photos, as JSON can hold it.
+    """Return the settings of a config that its model needs to run on photos, as JSON data.
 
-    Classes become the names they are registered by. How weights are initialised is left out: a
-    checkpoint replaces them.
+    Classes become their registered names. The initialisation of weights is left out, because a
+    checkpoint replaces the weights.
 
     Args:
         cfg: The config that the model was trained with.
 
     Raises:
-        ValueError: If a setting is of a kind that no JSON holds.
+        ValueError: If a setting is of a type that JSON does not have.
     """
     cfg = accept_photos(cfg.copy())
     preprocessor = preprocessor_of(cfg)
@@ -38,10 +38,10 @@ def settings_of(cfg: Config) -> dict[str, Any]:
 
 
 def config_of(settings: Mapping[str, Any]) -> Config:
-    """Return a config of settings that anyone may have written.
+    """Return a config from settings that may come from anyone.
 
-    MMEngine's registries import whatever a dotted name of a type leads to and call it; only
-    names that are registered already are let through to them.
+    MMEngine's registries import and call whatever a dotted type name refers to. Therefore only
+    names that are already registered are passed on to them.
 
     Args:
         settings: What :func:`settings_of` returned, after JSON.
@@ -98,7 +98,7 @@ def _restored(value: Any) -> Any:
 
 
 def _registered_name(kind: Any) -> str:
-    """Return the name of a component; of a class, or of a dotted name, the one it has here."""
+    """Return the registered name of a component that is given as a class or a dotted name."""
     if isinstance(kind, str) and ('.' not in kind or _is_registered(kind)):
         return kind
     for registry in _with_parents():
@@ -126,7 +126,7 @@ def _with_parents() -> Iterator[Registry]:
 
 
 def _faults(settings: dict) -> Iterator[str]:
-    """Yield what makes settings of unknown origin unfit to be built."""
+    """Yield the reasons why settings of unknown origin must not be built."""
     advice = 'use --config FILE with a config that you trust'
     for place, node in walk_named(settings):
         kind = node.get('type')

@@ -1,4 +1,4 @@
-"""From what people name (files, folders, globs, addresses) to images."""
+"""List the images that a user names by files, folders, globs and addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .pixel_input import Image
 
 
 def gather_images(names: Iterable[str | os.PathLike]) -> tuple[list[str], list[str]]:
-    """List the images that are meant.
+    """List the images that names stand for.
 
     Files stand for themselves, folders for all images below them, globs (``*``, ``**``, ``?``,
     ``[...]``) for the images and folders that they match; addresses of ``http`` and ``https``
@@ -28,8 +28,8 @@ def gather_images(names: Iterable[str | os.PathLike]) -> tuple[list[str], list[s
         names: Files, folders, globs and addresses.
 
     Returns:
-        Files and addresses, and a sentence for each folder or glob of which something is left
-        out.
+        Files and addresses, and a sentence for each folder or glob whose contents are not all
+        used.
     """
     images: list[str] = []
     left_out: list[str] = []
@@ -48,13 +48,13 @@ def gather_images(names: Iterable[str | os.PathLike]) -> tuple[list[str], list[s
 
 
 def gather_given(images: Image | Iterable[Image]) -> list[Image]:
-    """List images that a program names: one or several; of folders and globs what lies in them.
+    """List the images that a program names, with the contents of folders and globs.
 
     Args:
         images: Files, folders, globs, addresses, arrays and PIL images.
 
     Raises:
-        FileNotFoundError: If a folder holds no image, or a glob leads to none.
+        FileNotFoundError: If a folder contains no image, or a glob matches none.
     """
     if isinstance(images, str | os.PathLike | np.ndarray | PIL.Image.Image):
         images = [images]
@@ -91,7 +91,7 @@ def _matches(pattern: str) -> tuple[list[str], list[str]]:
     others = 0
     for match in map(Path, sorted(glob.glob(pattern, recursive=True))):
         if '**' in pattern and match.is_dir():
-            continue  # what lies in it is matched, too
+            continue  # the contents of such a folder are matched, too
         if match.is_dir() or match.suffix.lower() in IMAGE_SUFFIXES:
             found, told = _images_of(match)
             images += found

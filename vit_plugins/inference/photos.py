@@ -1,4 +1,4 @@
-"""Run a trained model on image files: what naming photos and searching them have in common."""
+"""Run a trained model on image files: the shared steps of classifying and searching photos."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ from .downloading import DownloadError, downloaded, is_address
 from .loading import load_trained
 from .pixel_input import Image, loaded_pixels
 
-# its name, what the model takes of it (None if it cannot be read), what is to be said of it
+# its name, the model's input (None if it cannot be read), a note or reason about it
 Read: TypeAlias = tuple[str, dict | None, ImageReport]
 
 
 @dataclass(frozen=True)
 class PhotoModel:
-    """A trained model with what it takes to feed it files.
+    """A trained model with the transforms that it needs to run on files.
 
     Attributes:
         model: The model, in evaluation mode.
         pipeline: The recipe's test transforms, from ``img_path`` on.
         dataset: The config of the recipe's test set.
-        meta: What the checkpoint tells about itself.
+        meta: The meta data of the checkpoint.
     """
 
     model: BaseModel
@@ -55,10 +55,10 @@ class PhotoModel:
 def load_for_photos(
     cfg: Config, checkpoint: str | Path | None, device: str | None = None
 ) -> PhotoModel:
-    """Build a trained model with the transforms that bring photos to it.
+    """Build a trained model with the transforms that prepare photos for it.
 
     Args:
-        cfg: The config it was trained with; the training data need not be there.
+        cfg: The config that it was trained with; the training data need not be available.
         checkpoint: The file; None for the weights that a training would start from.
         device: Where to run. Default: a GPU if there is one.
 
@@ -77,8 +77,9 @@ def load_for_photos(
 def default_workers(num_images: int) -> int:
     """Choose the number of reading processes.
 
-    None are started where they are spawned, as on macOS and Windows: each would run the program
-    of the caller from its beginning, which a script of three lines does not survive.
+    None are started where processes are spawned, as on macOS and Windows: each process would run
+    the caller's program from its beginning, and a script of three lines without a main guard would
+    fail.
 
     Args:
         num_images: How many images are to be read.
@@ -105,21 +106,22 @@ def run_on_photos(
 
     Args:
         trained: The model.
-        images: Files, RGB arrays (H, W, 3) of uint8 and PIL images, in any mixture. What is no
-            sequence, such as a generator, is read as it comes.
-        title: What the progress bar calls it.
-        run: From the model and a batch to a sample for each image. Default: ``test_step``.
+        images: Files, RGB arrays (H, W, 3) of uint8 and PIL images, of different types if needed.
+            An iterable that is no sequence, such as a generator, is read step by step.
+        title: The title of the progress bar.
+        run: Function of the model and a batch that returns a sample for each image. Default:
+            ``test_step``.
         batch_size: How many to run at once.
-        workers: Processes that read; 0 reads in this one. Default: a few for many files.
-        progress: Whether to draw a progress bar. Default: if a person watches.
-        notes: Filled with what the model is not shown, and of which images.
+        workers: Processes that read files; 0 reads in this process. Default: a few for many files.
+        progress: Whether to show a progress bar. Default: if the output is a terminal.
+        notes: Filled with what the model does not use of an image, and the images concerned.
 
     Yields:
-        Each image (of pixels its place, ``image 0`` and so on) with what ``run`` says, or with
-        the reason why it cannot be read.
+        Each image (for pixels their position, ``image 0`` and so on) with the result of ``run``,
+        or with the reason why it cannot be read.
 
     Raises:
-        FloatingPointError: If an answer is not finite.
+        FloatingPointError: If a result is not finite.
     """
     run = run or (lambda model, batch: model.test_step(batch))
     for batch in _read_batches(trained, images, title, batch_size, workers, progress):
@@ -187,7 +189,7 @@ class _Reader(Dataset):
     def read(self, number: int, image: Image) -> Read:
         if not isinstance(image, str | os.PathLike):
             packed = loaded_pixels(image, grey=self.grey)
-            for step in self.pipeline.transforms[1:]:  # behind the loader
+            for step in self.pipeline.transforms[1:]:  # an error of the steps after the loader
                 packed = step(packed)
             return f'image {number}', packed, ImageReport()
         path = os.fspath(image)
@@ -200,7 +202,7 @@ class _Reader(Dataset):
             return path, None, ImageReport(str(error))
 
     def _packed(self, path: str) -> tuple[dict | None, ImageReport]:
-        # a shortened JPEG, which OpenCV may fill with grey, is not worth an answer
+        # no answer for a truncated JPEG, which OpenCV may fill with grey
         report = inspect_image(path, self.limits, decodes_later=self.decodes)
         if report.problem:
             return None, report
@@ -215,7 +217,7 @@ def _answers(
     packed: list[dict],
     run: Callable[[BaseModel, dict], Sequence[DataSample]],
 ) -> list[DataSample]:
-    # recipes without a crop leave every image its size: no batch then
+    # recipes without a crop keep the size of every image, so images may not form a batch
     alike = len({tuple(item['inputs'].shape) for item in packed}) == 1
     batches = [packed] if alike else [[item] for item in packed]
     return [sample for batch in batches for sample in run(model, default_collate(batch))]

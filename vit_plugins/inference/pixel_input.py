@@ -1,4 +1,4 @@
-"""Pixels that a program holds already, in the form that the loader of files gives."""
+"""Convert pixels that a program already has to the form that the file loader returns."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ..datasets.photo_decoding import decode_photo
 
 # a file, an address, an RGB array (H, W, 3) of uint8 or a PIL image
 Image: TypeAlias = str | os.PathLike | np.ndarray | PIL.Image.Image
-EXACT_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'I')  # what PNG keeps as they are
+EXACT_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'I')  # PNG keeps these modes unchanged
 
 
 def loaded_pixels(image: np.ndarray | PIL.Image.Image, *, grey: bool = False) -> dict[str, Any]:
-    """Return what ``LoadPhoto`` would add to the results of a file with these pixels.
+    """Return the entries that ``LoadPhoto`` would add for a file with these pixels.
 
     Args:
-        image: An RGB array (H, W, 3) of uint8, or a PIL image, which is turned upright and shown
-            on white where it is transparent, as a file would be.
-        grey: Whether the model takes one channel.
+        image: An RGB array (H, W, 3) of uint8, or a PIL image. Like a file, a PIL image is turned
+            upright and put on white where it is transparent.
+        grey: Whether the model takes images of one channel.
 
     Raises:
-        ValueError: If an array is of another kind, or a PIL image of a kind that has no colours.
-        TypeError: If it is neither.
+        ValueError: If an array has another form, or a PIL image a mode without colours.
+        TypeError: If the image is neither of them.
     """
     if isinstance(image, PIL.Image.Image):
         pixels = _pixels_of_pillow(image, grey)

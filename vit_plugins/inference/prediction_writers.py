@@ -1,4 +1,4 @@
-"""Predictions as CSV, JSON, JSON lines or a table, written one by one as they come."""
+"""Write predictions one by one as CSV, JSON, JSON lines or a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CsvWriter:
     would run as a formula are escaped.
 
     Args:
-        file: Where to write; it lets ``csv`` end the lines (``newline=''``).
+        file: The file to write to, opened with ``newline=''`` as ``csv`` needs it.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -30,7 +30,7 @@ class CsvWriter:
         """Write an answer.
 
         Args:
-            answer: The classes of an image, or why it cannot be read.
+            answer: The classes of an image, or the reason why it cannot be read.
         """
         if answer.problem is not None and not self.width:
             self.waiting.append(answer)
@@ -40,10 +40,10 @@ class CsvWriter:
         self.file.flush()
 
     def close(self, finished: bool = True) -> None:
-        """Write what is left.
+        """Write the rest.
 
         Args:
-            finished: Whether all images were seen.
+            finished: Whether all images were processed.
         """
         self._begin(1)
 
@@ -66,13 +66,13 @@ class CsvWriter:
 
 
 class JsonWriter:
-    """One object with the readable images and, after them, the unreadable ones.
+    """Writer of one object with the readable images and, after them, the unreadable ones.
 
     File names that are not UTF-8 are written as Python's ``os.fsencode`` takes them back.
 
     Args:
-        file: Where to write.
-        about: What else to put in.
+        file: The file to write to.
+        about: Further entries of the object.
     """
 
     def __init__(self, file: TextIO, about: dict[str, Any] | None = None) -> None:
@@ -86,7 +86,7 @@ class JsonWriter:
         """Write an answer.
 
         Args:
-            answer: The classes of an image, or why it cannot be read.
+            answer: The classes of an image, or the reason why it cannot be read.
         """
         if answer.problem is not None:
             self.unreadable.append(_as_entry(answer))
@@ -99,7 +99,7 @@ class JsonWriter:
         """Write what is left; the file is whole JSON then.
 
         Args:
-            finished: Whether all images were seen; if not, the file says ``interrupted``.
+            finished: Whether all images were processed; if not, the file says ``interrupted``.
         """
         entries = ',\n    '.join(map(_json, self.unreadable))
         entries = f'\n    {entries}\n  ' if entries else ''
@@ -109,10 +109,10 @@ class JsonWriter:
 
 
 class JsonLinesWriter:
-    """A JSON object on a line for each image, in order; unreadable ones have a ``reason``.
+    """Writer of one JSON object per line and image; unreadable images have a ``reason``.
 
     Args:
-        file: Where to write.
+        file: The file to write to.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -122,7 +122,7 @@ class JsonLinesWriter:
         """Write an answer.
 
         Args:
-            answer: The classes of an image, or why it cannot be read.
+            answer: The classes of an image, or the reason why it cannot be read.
         """
         self.file.write(f'{_json(_as_entry(answer))}\n')
         self.file.flush()
@@ -131,15 +131,15 @@ class JsonLinesWriter:
         """Write what is left, which is nothing.
 
         Args:
-            finished: Whether all images were seen.
+            finished: Whether all images were processed.
         """
 
 
 class TableWriter:
-    """A line for each readable image, for a person in front of a terminal.
+    """Writer of a line for each readable image, to be read on a terminal.
 
     Args:
-        file: Where to write.
+        file: The file to write to.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -149,7 +149,7 @@ class TableWriter:
         """Write an answer.
 
         Args:
-            answer: The classes of an image, or why it cannot be read.
+            answer: The classes of an image, or the reason why it cannot be read.
         """
         if answer.problem is None:
             words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer.classes)
@@ -160,7 +160,7 @@ class TableWriter:
         """Write what is left, which is nothing.
 
         Args:
-            finished: Whether all images were seen.
+            finished: Whether all images were processed.
         """
 
 

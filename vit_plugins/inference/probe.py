@@ -1,4 +1,4 @@
-"""What frozen features of a backbone are good for: k-NN, few-shot and linear accuracy."""
+"""Measure the frozen features of a backbone by k-NN, few-shot and linear accuracy."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ..evaluation.functional.statistics import summarize
 def probe_knn(
     train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], k: int = 20
 ) -> dict[str, float]:
-    """Measure the vote of the k nearest.
+    """Measure the accuracy of the vote of the k nearest neighbours.
 
     Args:
         train: Features and labels.
         test: Features and labels.
-        k: How many vote.
+        k: How many neighbours vote.
     """
     k = min(k, len(train[0]))
     return {f'{k}-NN': accuracy(knn_predict(test[0], *train, k=k), test[1])}
@@ -40,14 +40,14 @@ def probe_few_shot(
     seeds: Sequence[int] = (0, 1, 2),
     penalty: float = 1.0,
 ) -> dict[str, float]:
-    """Measure least squares on a few images of each class, averaged over draws.
+    """Measure least squares on a few images of each class, averaged over random samples.
 
     Args:
         train: Features and labels.
         test: Features and labels.
-        shots: How many images of each class; more than the smallest class has are left out, with
-            a message.
-        seeds: Of the draws.
+        shots: Numbers of images of each class. A number that the smallest class does not have is
+            left out, with a message.
+        seeds: The seeds of the random samples.
         penalty: λ on standardised features.
     """
     features, labels = train
@@ -83,9 +83,9 @@ def probe_linear(
     Args:
         train: Features and labels.
         test: Features and labels.
-        penalties: λ on standardised features, to choose from; the first where each class has one
-            image only.
-        seed: Of the fifth.
+        penalties: The choices of λ on standardised features; the first one is used if each class
+            has only one image.
+        seed: Chooses the fifth.
     """
     scale = Standardizer.of(train[0])
     features, labels = scale(train[0]), train[1]
@@ -110,10 +110,10 @@ def probe_linear(
 
 
 def as_table(results: Mapping[str, float]) -> str:
-    """Write the results down, a line each.
+    """Write the results as text, one line each.
 
     Args:
-        results: Name to value.
+        results: Values by name.
 
     >>> print(as_table({'20-NN': 91.234, 'linear penalty': 1e-05}))
     20-NN               91.23

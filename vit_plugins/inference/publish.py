@@ -1,4 +1,4 @@
-"""Slim weights with a model card and a model index: what a trained model is handed on as."""
+"""Publish a trained model: slim weights with a model card and a model index."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ Train on from it: `vit-plugins train CONFIG --pretrained {folder}/{weights}`.
 
 @dataclass(frozen=True)
 class Published:
-    """What was written.
+    """The files and facts that were written.
 
     Attributes:
         folder: The folder of all files.
-        name: Of the model.
+        name: The name of the model.
         weights: The file of the weights.
-        metrics: As the training logged them for this checkpoint.
-        command: How to use it.
+        metrics: The metrics that the training logged for this checkpoint.
+        command: The command that uses the model.
     """
 
     folder: Path
@@ -108,8 +108,8 @@ def publish_model(
         checkpoint: The checkpoint to publish, of the same work dir.
         out_dir: An empty folder, made if absent.
         licence: What the weights may be used for, such as ``'Apache-2.0'``.
-        name: Of the model. Default: that of the config.
-        raw: Whether to take the weights of the last step, where the training averaged them.
+        name: The name of the model. Default: the name of the config.
+        raw: Whether to take the weights of the last step if the training averaged weights.
 
     Raises:
         CheckpointMismatchError: If the checkpoint does not fit the config.
@@ -158,8 +158,8 @@ def chosen_weights(content: Mapping[str, Any], raw: bool = False) -> dict[str, T
     ``EMAHook`` saves the average as ``state_dict`` and the last step as ``ema_state_dict``.
 
     Args:
-        content: What the file holds.
-        raw: Whether to take those of the last step.
+        content: The content of the file.
+        raw: Whether to take the weights of the last step.
 
     Raises:
         ValueError: If the training averaged nothing.
@@ -179,7 +179,7 @@ def logged_metrics(work_dir: str | Path, meta: Mapping[str, Any]) -> dict[str, f
     """Return the validation metrics that a training logged when it saved a checkpoint.
 
     Args:
-        work_dir: Of the training.
+        work_dir: The work dir of the training.
         meta: The ``epoch`` and ``iter`` of the checkpoint.
     """
     logs = Path(work_dir).glob('*/vis_data/scalars.json')
@@ -202,14 +202,14 @@ def _check_same(found: Mapping[str, Tensor], slim: Mapping[str, Tensor]) -> None
 def describe_index(
     cfg: Config, facts: Mapping[str, Any], metrics: Mapping[str, float], weights: str, task: str
 ) -> dict[str, Any]:
-    """Return the model index, as MMPretrain reads it.
+    """Return the model index in the form that MMPretrain reads.
 
     Args:
         cfg: The config.
         facts: Name, licence, digest and number of parameters.
-        metrics: As logged.
+        metrics: The logged metrics.
         weights: File name of the weights.
-        task: What the model is for.
+        task: The task of the model.
     """
     name = facts['name']
     entry = {
@@ -228,7 +228,7 @@ def describe_index(
 
 
 def describe_data(cfg: Config) -> str:
-    """Return what a config trains on: the kind of its dataset and the name of its folder.
+    """Return what a config trains on: the type of its dataset and the name of its folder.
 
     Args:
         cfg: The config.
@@ -251,8 +251,8 @@ def write_card(
 
     Args:
         cfg: The config.
-        facts: Name, licence, digest, number of parameters, kind of weights.
-        metrics: As logged.
+        facts: Name, licence, digest, number of parameters, type of weights.
+        metrics: The logged metrics.
         weights: The file of the weights.
         meta: Epoch, iteration and dataset of the checkpoint.
         model: The model.

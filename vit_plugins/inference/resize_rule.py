@@ -1,4 +1,4 @@
-"""The test transforms of a recipe as plain steps, which a program without OpenMMLab can follow."""
+"""Convert test transforms to plain steps that a program without OpenMMLab can follow."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INTERPOLATIONS = {
 
 
 def resize_rule(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
-    """Return what a test pipeline does to the size of a photo, step by step.
+    """Return the steps by which a test pipeline changes the size of a photo.
 
     Args:
         pipeline: Configs of the transforms.
 
     Returns:
         Dicts with a ``step``: ``'resize'`` (width, height), ``'resize_edge'`` (edge, size),
-        ``'fit'`` (long, short) or ``'center_crop'`` (width, height); those that resize with
+        ``'fit'`` (long, short) or ``'center_crop'`` (width, height). Steps that resize also have
         ``backend`` and ``interpolation``.
 
     Raises:
@@ -47,10 +47,10 @@ def resize_rule(pipeline: Sequence[Mapping]) -> list[dict[str, Any]]:
 
 
 def fixed_size(rule: Sequence[Mapping]) -> tuple[int, int] | None:
-    """Return the height and width that a rule gives every photo; None if they differ.
+    """Return the height and width of every photo after a rule; None if they differ.
 
     Args:
-        rule: As of :func:`resize_rule`.
+        rule: The result of :func:`resize_rule`.
     """
     last = rule[-1] if rule else {}
     if last.get('step') in ('resize', 'center_crop'):

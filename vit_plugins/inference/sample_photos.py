@@ -1,4 +1,4 @@
-"""Image files to check a deployed model on: some of the run's own test images, or random ones."""
+"""Find image files to check a deployed model on: test images of the run, or random images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ..config_edits.walking import leaf_datasets
 
 @contextmanager
 def photos_of_test_set(cfg: Config, number: int = 8) -> Iterator[list[Path]]:
-    """Find images of a config's test set, spread over it, as files.
+    """Find evenly spaced images of a config's test set, as files.
 
     Args:
         cfg: The config of a training.
         number: How many.
 
     Yields:
-        The files, some of which may be there for this time only; none if the data cannot be read.
+        The files, some of which may be temporary; none if the data cannot be read.
     """
     with TemporaryDirectory() as folder:
         found: list[Path] = []
-        # whatever a dataset raises whose files are gone
+        # any error of a dataset whose files are gone
         with suppress(Exception), redirect_stdout(StringIO()):
             leaf = deepcopy(leaf_datasets(cfg.test_dataloader.dataset)[0])
             with DefaultScope.overwrite_default_scope('mmpretrain'):
@@ -62,7 +62,7 @@ def generated_photos(number: int = 4) -> Iterator[list[Path]]:
         number: How many.
 
     Yields:
-        The files, which are there for this time only.
+        The files, which are temporary.
     """
     rng = np.random.default_rng(0)
     with TemporaryDirectory() as folder:
@@ -78,18 +78,18 @@ def generated_photos(number: int = 4) -> Iterator[list[Path]]:
 def photos_to_check(
     cfg: Config, named: Sequence[str] | None, number: int = 8
 ) -> Iterator[tuple[list[str], str]]:
-    """Choose images to check a model on: the named ones, else test images, else random ones.
+    """Choose images to check a model on: those named, or else test images, or random ones.
 
     Args:
         cfg: The config of its training.
-        named: What the user names.
+        named: The images that the user names.
         number: How many test images.
 
     Yields:
-        The files, and what they are, in words.
+        The files, and a description of them.
 
     Raises:
-        ValueError: If images are named and there are none.
+        ValueError: If images are named but none exist.
     """
     if named is not None:
         if not named:

@@ -1,4 +1,4 @@
-"""From a gallery and images to the photos most similar to them."""
+"""Search a gallery for the photos that are most similar to images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Match(NamedTuple):
     Attributes:
         similarity: Cosine of the angle between the descriptors, at most 1.
         photo: The photo as it was when it was indexed.
-        alike: Less similar ones that are near-duplicates of this photo, if they are grouped.
+        alike: Less similar photos that are near-duplicates of this one, if they are grouped.
     """
 
     similarity: float
@@ -33,16 +33,17 @@ class Match(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where the photo lay when it was indexed."""
+        """The path of the photo when it was indexed."""
         return self.photo.path
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found for a query.
+    """The photos that were found for a query.
 
     Attributes:
-        query: The image file, or the place of pixels (``image 0`` for the first).
+        query: The image file, or the position of an image given as pixels (``image 0`` for the
+            first).
         found: Similarities and photos, the most similar first.
         problem: Why the query cannot be read; None if it can.
     """
@@ -53,26 +54,26 @@ class Answer:
 
 
 class Searcher:
-    """A gallery with the model it was made with::
+    """A gallery with the model that computed it::
 
         from vit_plugins import Searcher
         for answer in Searcher('my_gallery')('question.jpg', top_k=5):
             print(answer.query, [(match.path, match.similarity) for match in answer.found])
 
-    Nothing that lies in the gallery is executed.
+    Nothing in the gallery is executed.
 
     Args:
         gallery: Its folder.
-        config: In place of the settings in the gallery, a config.
-        checkpoint: Where the weights lie now, if they were moved.
+        config: A config to use instead of the settings in the gallery.
+        checkpoint: The new path of the weights, if they were moved.
         device: Where to run. Default: a GPU if there is one.
         batch_size: How many images to run at once.
         workers: Processes that read files. Default: a few for many
             files, 0 where processes are spawned (macOS, Windows).
 
     Raises:
-        ValueError: If it is no gallery, its checkpoint has gone or is another one now, or has a
-            PCA that was not fitted.
+        ValueError: If the folder is no gallery, if its checkpoint is gone or has changed, or if
+            its PCA was not fitted.
     """
 
     def __init__(
@@ -113,17 +114,18 @@ class Searcher:
         *,
         group_above: float | None = None,
     ) -> list[Answer]:
-        """Find the most similar photos; a query that lies in the gallery does not find itself.
+        """Find the most similar photos; a query in the gallery does not find itself.
 
         Args:
             images: Files, folders, globs, addresses, RGB arrays (H, W, 3) of uint8 and PIL
                 images; one, or several.
-            top_k: How many photos for each, or how many groups.
+            top_k: How many photos, or how many groups, for each query.
             group_above: Similarity from which two photos found count as near-duplicates: the
-                less similar one then stands in ``alike`` of the other.
+                less similar one is then in ``alike`` of the other.
 
         Returns:
-            An answer for each image, in order; of one that cannot be read the reason.
+            An answer for each image, in order. For an image that cannot be read, it has the
+            reason.
         """
         return list(self.stream(gather_given(images), top_k, group_above=group_above))
 
@@ -140,10 +142,10 @@ class Searcher:
 
         Args:
             images: Files, arrays and PIL images.
-            top_k: How many photos for each, or how many groups.
+            top_k: How many photos, or how many groups, for each query.
             group_above: Similarity from which two photos found count as near-duplicates.
-            progress: Whether to draw a progress bar; None draws it if a person watches.
-            notes: Filled with what the model is not shown, and of which images.
+            progress: Whether to show a progress bar; None shows it if the output is a terminal.
+            notes: Filled with what the model does not use of an image, and the images concerned.
 
         Raises:
             ValueError: If ``top_k`` is below 1.
@@ -164,15 +166,15 @@ def answer_queries(
     top_k: int,
     group_above: float | None = None,
 ) -> list[Answer]:
-    """Search for each query; a query that lies in the gallery does not find itself.
+    """Search for each query; a query in the gallery does not find itself.
 
     Args:
-        gallery: Where to search.
-        queries: N image files.
+        gallery: The gallery to search.
+        queries: The N image files.
         descriptors: (N, D), of unit length.
-        top_k: How many photos for each, or how many groups.
-        group_above: Photos whose similarity to a better one reaches this stand below it, as
-            near-duplicates. Default: every photo stands for itself.
+        top_k: How many photos, or how many groups, for each query.
+        group_above: A photo whose similarity to a better one reaches this value is listed below
+            it, as a near-duplicate. Default: photos are not grouped.
     """
     if group_above is None:
         rows = gallery.search_rows(descriptors, top_k + 1)
@@ -200,7 +202,7 @@ def _groups(
     while True:
         (row,) = gallery.search_rows(vector[None], depth)
         groups = _grouped(gallery, query, row, group_above)
-        # a group behind the last one that is shown says that those before it are whole
+        # once a further group begins, the groups before it are complete
         if len(groups) > top_k or depth >= len(gallery.photos):
             return tuple(groups[:top_k])
         depth *= 4

@@ -1,4 +1,4 @@
-"""Ranked photos as JSON, as sheets of pictures and as a page for the browser."""
+"""Write ranked photos as JSON, as sheets of pictures and as a page for the browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .downloading import downloaded, is_address
 from .search import Answer, Match
 
 THUMBNAIL = 320  # pixels
-VIEW = 640  # what a click on a thumbnail shows
+VIEW = 640  # pixels of the picture that a click on a thumbnail shows
 SHEET_PICTURE = 160
 QUERY = (204, 102, 0)  # the colour of its frame on a sheet
 ROWS_PER_SHEET = 20
@@ -65,11 +65,11 @@ def write_json(
     """Write the ranked results.
 
     Args:
-        answers: What was found.
+        answers: The answers to the queries.
         unreadable: Queries that could not be read, with the reason.
-        about: What else to put in.
-        file: Where to. A file name that is not UTF-8 is written as Python's ``os.fsencode``
-            takes it back.
+        about: Further entries of the file.
+        file: The file to write. A file name that is not UTF-8 is written in the form that Python's
+            ``os.fsencode`` accepts.
     """
     queries = [
         {
@@ -91,11 +91,11 @@ def _as_entry(match: Match) -> dict[str, Any]:
 
 
 def write_sheets(answers: Sequence[Answer], folder: Path) -> list[Path]:
-    """Draw the queries, framed, with their results beside them.
+    """Write sheets of the queries, framed, with their results beside them.
 
     Args:
-        answers: What was found.
-        folder: Where ``sheet_001.png`` and so on are written, twenty queries on each.
+        answers: The answers to the queries.
+        folder: The folder for ``sheet_001.png`` and so on, with twenty queries on each.
 
     Returns:
         The files.
@@ -120,9 +120,9 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
     """Write ``index.html`` with its pictures beside it: the folder can be moved and sent.
 
     Args:
-        answers: What was found.
-        folder: Where to.
-        title: Of the page.
+        answers: The answers to the queries.
+        folder: The folder to write to.
+        title: The title of the page.
     """
     for name in ('thumbnails', 'photos'):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def write_page(answers: Sequence[Answer], folder: Path, title: str) -> Path:
 
 
 def _shown(answers: Sequence[Answer], with_alike: bool) -> dict[str, None]:
-    """Return the photos of the answers, each once: queries, what was found, what is alike."""
+    """Return the photos of the answers, each once: queries, found photos, near-duplicates."""
     matches = [match for answer in answers for match in answer.found]
     if with_alike:
         matches += [other for match in matches for other in match.alike]
@@ -155,7 +155,7 @@ def _shown(answers: Sequence[Answer], with_alike: bool) -> dict[str, None]:
 
 @dataclass(frozen=True)
 class _PagePhoto:
-    """A photo that lies beside the page: its name in HTML, its file, and whether it is gone."""
+    """A photo beside the page: its name in HTML, its file, and whether it is gone."""
 
     words: str
     file: str
@@ -200,18 +200,18 @@ def _figure(photo: _PagePhoto, caption: str) -> str:
 
 
 def _name(path: str) -> str:
-    """Return folder and file: the folder often is the class."""
+    """Return folder and file name, because the folder often is the class."""
     return printable('/'.join(Path(path).parts[-2:]))
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """What the model sees of a photo, small; grey if the photo has gone since.
+    """A small picture of what the model sees of a photo; grey if the photo is gone.
 
     Attributes:
         thumbnail: Its longer side has 320 pixels, so that it is sharp on a phone.
         view: A JPEG file, what a click on the thumbnail shows.
-        is_there: Whether the photo is.
+        is_there: Whether the photo still exists.
     """
 
     thumbnail: Image.Image
@@ -231,7 +231,7 @@ def _picture(path: str) -> _Picture:
 
 
 # a page and its sheets show the same photos, and queries often find the same ones
-@lru_cache(maxsize=512)  # a third of a megabyte each
+@lru_cache(maxsize=512)  # each takes a third of a megabyte
 def _shrunk(path: str, size: int, mtime_ns: int) -> _Picture:
     return _small(Path(path).read_bytes())
 

@@ -1,4 +1,4 @@
-"""Which config and which checkpoint are meant by the name of a trained model."""
+"""Find the config and the checkpoint that the name of a trained model stands for."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def find_model(
     Args:
         model: The work dir of a training; a checkpoint file, which has its config beside it; or
             the name of a model of the index with published weights, which are fetched once.
-        config: The config, if it is known.
-        checkpoint: Of a work dir the checkpoint, if it is known.
+        config: The config, if the user names it.
+        checkpoint: The checkpoint of a work dir, if the user names it.
 
     Raises:
         ConnectionError: If published weights cannot be fetched.
-        FileNotFoundError: If there is no such folder or file, or the folder holds no config,
-            several, or no whole checkpoint.
+        FileNotFoundError: If there is no such folder or file, or if the folder has no config,
+            several configs, or no complete checkpoint.
         ValueError: If two checkpoints are named, or a model has no published weights.
     """
     where = Path(model).expanduser()

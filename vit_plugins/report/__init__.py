@@ -1,1 +1,1 @@
-"""What came out of a training: as lines of text, and as a page to send to a colleague."""
+"""Write the results of a training as lines of text, and as a page to send to a colleague."""

@@ -1,4 +1,4 @@
-"""The photos that cells of confusion matrices open, as data for the page's program."""
+"""Collect the photos that cells of confusion matrices open, as data for the page's script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .predictions import Predictions
 from .shown_images import ShownImage
 from .thumbnails import thumbnails_within
 
-MOST = 4000  # photos that are decoded; beyond them those that are named rightly go first
+MOST = 4000  # photos that are decoded; of more, those classified correctly are left out first
 
 
 def cell_photos(runs: Sequence[Findings], budget: int) -> dict[str, Any]:
@@ -24,9 +24,9 @@ def cell_photos(runs: Sequence[Findings], budget: int) -> dict[str, Any]:
         budget: Bytes that all pictures may take.
 
     Returns:
-        ``images``: name, address, width and height of each picture; ``runs``: for each training
-        a row of each photo: the number of its picture (-1 for none), its name if it has no
-        picture, label, predicted class and the probabilities of both in thousandths.
+        ``images``: name, address, width and height of each picture. ``runs``: for each training,
+        a row per photo with the number of its picture (-1 for none), its name if it has no
+        picture, its label, its predicted class and the probabilities of both in thousandths.
     """
     ranked = [_ranked(found) for found in runs]
     wanted = [image for image in chain(*zip_longest(*ranked)) if image is not None]
@@ -46,13 +46,13 @@ def _ranked(found: Findings) -> list[ShownImage]:
 
 
 def importance(said: Predictions) -> Iterator[int]:
-    """Return the images, those first that one wants to see most.
+    """Return the images, the most interesting ones first.
 
-    Mistakes come first, the surest before others; then images that are named rightly, in turn of
-    each class, the least sure before others.
+    Mistakes come first, the most confident ones before others. Then come images that are
+    classified correctly, one of each class in turn, the least confident ones before others.
 
     Args:
-        said: What a classifier says of the images.
+        said: The predictions of a classifier for the images.
     """
     yield from said.sure_mistakes.tolist()
     right = np.flatnonzero(said.right)

@@ -1,4 +1,4 @@
-"""Geometry of line charts: numbers in, places within an SVG out. The page draws them."""
+"""Compute the geometry of line charts as positions within an SVG; the page draws them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from .curves import Points
 WIDTH, HEIGHT = 440, 220
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 10, 34
 STEPS = (1, 2, 2.5, 5, 10)
-WHOLE_STEPS = (1, 2, 5, 10)  # of epochs and steps
+WHOLE_STEPS = (1, 2, 5, 10)  # for epochs and steps
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
+    """A curve of a chart.
 
     Attributes:
         name: What it shows.
         points: (x, value).
-        colour: Its number in the page's colours.
-        dashes: The number of its dashes, 0 for a whole line.
+        colour: The number of its colour on the page.
+        dashes: The number of its dash pattern, 0 for a solid line.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart with all places computed.
+    """A chart with all positions computed.
 
     Attributes:
         title: What is shown.
         unit: What x counts.
         lines: The curves.
         paths: The ``d`` of each curve's SVG path.
-        x_ticks: Places and labels below.
-        y_ticks: Places and labels at the left.
-        mark: Place of a vertical line; None for none.
+        x_ticks: Positions and labels at the bottom.
+        y_ticks: Positions and labels at the left.
+        mark: Position of a vertical line; None for none.
         x_range: Smallest and largest x.
         y_range: Smallest and largest value.
     """
@@ -59,12 +59,12 @@ class Chart:
 
 
 def line_chart(title: str, unit: str, lines: Sequence[Line], mark: float | None = None) -> Chart:
-    """Lay a chart out.
+    """Compute the layout of a chart.
 
     Args:
         title: What is shown.
         unit: What x counts.
-        lines: The curves, with one point at least.
+        lines: The curves, with at least one point.
         mark: The x of a vertical line, such as the best epoch.
 
     Raises:
@@ -106,8 +106,8 @@ def ticks(low: float, high: float, most: int, steps: Sequence[float] = STEPS) ->
     Args:
         low: Its lower end.
         high: Its upper end, larger.
-        most: About how many.
-        steps: Between two of them, times a power of ten.
+        most: About how many numbers to return.
+        steps: Allowed distances between two of them, times a power of ten.
 
     >>> ticks(0.3, 9.2, 5)
     [0.0, 2.5, 5.0, 7.5, 10.0]

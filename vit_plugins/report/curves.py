@@ -1,4 +1,4 @@
-"""Losses, metrics and learning rates of a training, from what it logged."""
+"""Read losses, metrics and learning rates of a training from its logs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from statistics import fmean
 
 Points = list[tuple[float, float]]
-# what hooks measure inside a model and keep in files of their own
+# hooks keep these measurements in files of their own
 INSIDE = ('gate', 'strength', 'nonlocality_propagated', 'nonlocality_official', 'offset_error')
 NOT_METRICS = ('time', 'data_time', 'step', 'epoch', 'iter', 'memory')
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What a training logged, as (x, value) points that rise in x; all values are finite.
+    """The logged values of a training, as (x, value) points with rising x; all are finite.
 
     Attributes:
         unit: What x counts: 'epoch' or 'step'.
         losses: Mean loss of each epoch, or of the steps between two lines of the log, by name.
-        metrics: What the validations measured, by name.
+        metrics: The validation metrics, by name.
         rates: The learning rate.
-        before: What was measured before the first step, by name.
-        seconds: What the steps took together, validations aside.
+        before: The values measured before the first step, by name.
+        seconds: The total time of the steps, without validations.
     """
 
     unit: str = 'epoch'
@@ -39,13 +39,13 @@ class Curves:
 
 
 def read_curves(work_dir: str | Path, unit: str) -> Curves:
-    """Read the ``scalars.json`` of a training and of those that went on with it.
+    """Read the ``scalars.json`` of a training and of the runs that continued it.
 
-    What a later run did again counts in place of what the earlier one had done.
+    If a later run repeated steps of an earlier run, its values replace the earlier ones.
 
     Args:
         work_dir: The work dir.
-        unit: 'epoch' or 'step', what the training counts.
+        unit: 'epoch' or 'step', the unit that the training counts.
     """
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
     rows: list[dict] = []
@@ -62,7 +62,7 @@ def curves_of_rows(rows: Iterable[Mapping], unit: str) -> Curves:
     """Sort the lines of a log into curves.
 
     Args:
-        rows: The lines, with ``x`` where they belong; those of training have a learning rate.
+        rows: The lines, each with its ``x``; those of training have a learning rate.
         unit: What x counts.
     """
     training: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
@@ -94,7 +94,7 @@ def _rows(lines: Iterable[str], unit: str) -> Iterator[dict]:
         try:
             row = json.loads(line)
         except ValueError:
-            continue  # a line that a crash cut off
+            continue  # a line that a crash cut short
         if isinstance(row, dict) and 'step' in row:
             by_epoch = unit == 'epoch' and 'lr' in row
             yield {**row, 'x': row.get('epoch', row['step']) if by_epoch else row['step']}

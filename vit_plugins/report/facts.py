@@ -1,4 +1,4 @@
-"""In words what was trained on what, what came out and how it is done again."""
+"""Describe in words what was trained on which data, the result, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def model_words(found: Findings) -> str:
     """Return the backbone with the number of its parameters.
 
     Args:
-        found: What is known of the training.
+        found: The findings about the training.
     """
     return f'{_backbone_words(found)}, {found.parameters / 1e6:.1f} M'
 
 
 def _backbone_words(found: Findings) -> str:
-    """Return the class of the backbone with its size, of a wrapper the name of what it wraps."""
+    """Return the class of the backbone with its size, or the name of the wrapped model."""
     settings = found.run.cfg.model.get('backbone') or {}
     if name := settings.get('model_name'):
         return printable(str(name))
@@ -36,10 +36,10 @@ def _backbone_words(found: Findings) -> str:
 
 
 def headline(found: Findings) -> str:
-    """Say in one sentence what came out.
+    """Write the result in one sentence.
 
     Args:
-        found: What is known of the training.
+        found: The findings about the training.
     """
     model = f'{model_words(found)} parameters'
     if found.predictions is not None:
@@ -60,10 +60,10 @@ def headline(found: Findings) -> str:
 
 
 def facts(found: Findings) -> list[tuple[str, str]]:
-    """Return what was trained on what.
+    """Return the facts about the model and the data of a training.
 
     Args:
-        found: What is known of the training.
+        found: The findings about the training.
     """
     cfg, run = found.run.cfg, found.run
     trained = 'unknown' if found.trained is None else f'{found.trained:,}'
@@ -88,10 +88,10 @@ def facts(found: Findings) -> list[tuple[str, str]]:
 
 
 def repetition(found: Findings) -> list[tuple[str, str]]:
-    """Return what one needs to train again.
+    """Return everything that is needed to repeat the training.
 
     Args:
-        found: What is known of the training.
+        found: The findings about the training.
     """
     run = found.run
     seed = (run.cfg.get('randomness') or {}).get('seed')

@@ -1,4 +1,4 @@
-"""Photos with words, as a page shows them."""
+"""Photos with lines of text, as a page shows them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ NO_BREAK = '\u00a0'
 
 @dataclass(frozen=True)
 class Figure:
-    """A photo with words.
+    """A photo with lines of text.
 
     Attributes:
         thumb: The photo.
         name: Its name.
-        lines: What is said of it.
+        lines: The lines of text.
         state: ``'right'``, ``'wrong'`` or ``''``, for its frame.
     """
 
@@ -32,13 +32,13 @@ class Figure:
 def answer_figure(
     found: Findings, index: int, classes: Sequence[str], thumb: Thumbnail | None = None
 ) -> Figure:
-    """Return an image with its label and what the classifier says of it.
+    """Return an image with its label and its prediction.
 
     Args:
-        found: What is known of the training.
-        index: Which validation image.
+        found: The findings about the training.
+        index: The index of the validation image.
         classes: The names of the classes.
-        thumb: What is shown in place of the image.
+        thumb: The small picture that is shown for the image.
     """
     said, image = found.predictions, found.images[index]
     label, named = int(said.labels[index]), int(said.named[index])
@@ -52,6 +52,6 @@ def answer_figure(
 
 
 def _percent(value: float) -> str:
-    """Return a probability in percent; one that is not whole is not rounded to 100."""
+    """Return a probability in percent; only 1 is written as 100."""
     shown = f'{100 * value:.0f}'
     return f'{"> 99" if shown == "100" and value < 1 else shown}{NO_BREAK}%'

@@ -1,4 +1,4 @@
-"""What a trained model does with the images that it was validated on: numbers, no pictures."""
+"""Compute the results of a trained model on its validation images: numbers, no pictures."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ from .work_dir import TrainedRun
 
 @dataclass(frozen=True)
 class Findings:
-    """A training with what its model does.
+    """A training with the results of its model.
 
     Attributes:
-        run: What its work dir holds.
-        kind: Of the model, such as ``'ImageClassifier'``.
-        backbone: Of the model, such as ``'ConViT'``.
+        run: The contents of its work dir.
+        kind: The type of the model, such as ``'ImageClassifier'``.
+        backbone: The type of its backbone, such as ``'ConViT'``.
         parameters: How many it has.
-        classes: The names of the classes; of a retriever those it is validated on.
+        classes: The names of the classes; for a retriever, of those that it is validated on.
         images: The validation images.
-        predictions: What a classifier says of them; None of other models, or without images.
-        neighbours: What a retriever finds among them; None of other models.
+        predictions: The predictions of a classifier for them; None for other models, or without
+            images.
+        neighbours: The results of a retriever among them; None for other models.
         train_counts: Training images of each class; empty if they could not be counted.
-        trained: How many training images there are; None if they could not be counted.
-        trained_for: The epochs or steps of the weights; None if the checkpoint does not tell.
-        baselines: Percent of the same images by name, or why there is none.
+        trained: The number of training images; None if they could not be counted.
+        trained_for: The epochs or steps of the weights; None if the checkpoint does not say.
+        baselines: Accuracy in percent on the same images, by name, or the reason why there is
+            none.
         inside: Gates, locality and attention of the model.
-        problems: What could not be found out, in words.
+        problems: Sentences about what could not be computed.
     """
 
     run: TrainedRun
@@ -69,13 +71,13 @@ class Findings:
 def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True) -> Findings:
     """Run the model of a training on its validation images.
 
-    Data that are not there any more leave a note in place of what needs them.
+    If data no longer exist, a note replaces the results that need them.
 
     Args:
-        run: What its work dir holds.
+        run: The contents of its work dir.
         device: Where to run. Default: a GPU if there is one.
-        baselines: Whether to compute those that the training did not, which takes a minute at
-            most.
+        baselines: Whether to compute the baselines that the training did not; this takes at most a
+            minute.
 
     Raises:
         CheckpointMismatchError: If checkpoint and config do not fit.
@@ -91,7 +93,7 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
     )
     try:
         loader = read_split(run.cfg, 'val' if run.cfg.get('val_dataloader') else 'test')
-    except Exception as error:  # whatever a dataset raises whose files are gone
+    except Exception as error:  # any error of a dataset whose files are gone
         found = replace(found, inside=look_inside(model, None))
         return _with_problem(found, f'The validation images could not be read: {error}')
     found = _on_images(found, model, loader)
@@ -103,10 +105,10 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
 
 
 def outcome_of(found: Findings) -> Outcome:
-    """Return the outcome of a classifier's training by what was found now.
+    """Return the outcome of a classifier's training, computed from its findings.
 
     Args:
-        found: With predictions.
+        found: The findings, with predictions.
     """
     known = found.run.outcome
     return Outcome(
@@ -123,7 +125,7 @@ def outcome_of(found: Findings) -> Outcome:
 
 
 def _trained_for(run: TrainedRun, meta: Mapping[str, Any]) -> int | None:
-    """Return the epoch or step of the weights; the host counts one more of the best by steps."""
+    """Return the epoch or step of the weights; for the best by steps, the host counts one more."""
     if run.curves.unit == 'epoch':
         return meta.get('epoch')
     named = re.search(r'_iter_(\d+)\.pth$', f'_{Path(run.checkpoint).name}')
@@ -145,7 +147,7 @@ def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Finding
 
 
 def _examples(said: Predictions | None, count: int = 4) -> list[int]:
-    """Choose images whose attention is shown: the surest mistakes, and as many others."""
+    """Choose images whose attention is shown: the most confident mistakes, and as many others."""
     if said is None:
         return []
     right = np.flatnonzero(said.right)
@@ -154,7 +156,7 @@ def _examples(said: Predictions | None, count: int = 4) -> list[int]:
 
 
 def _named(classes: tuple[str, ...], found: Findings) -> tuple[str, ...]:
-    """Return the names of the classes, numbers where there are none."""
+    """Return the names of the classes, or numbers if there are no names."""
     if found.predictions is None or len(classes) == found.predictions.probabilities.shape[1]:
         return classes
     return tuple(map(str, range(found.predictions.probabilities.shape[1])))

@@ -1,4 +1,4 @@
-"""What goes on inside a trained model: gates, how far heads look, what they look at."""
+"""Read the inside of a trained model: gates, how far heads look, what they look at."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MEASURED = 8  # images whose mean non-locality is shown
 
 @dataclass(frozen=True)
 class AttentionExample:
-    """What a model looks at in an image.
+    """A map of what a model looks at in an image.
 
     Attributes:
-        index: Which image of the split.
+        index: The index of the image in the split.
         pixels: The image as the model sees it, RGB (H, W, 3), uint8.
         values: The map (H', W').
     """
@@ -41,13 +41,13 @@ class AttentionExample:
 
 @dataclass(frozen=True)
 class Inside:
-    """The inside of a model, as far as it can be read.
+    """What could be read of the inside of a model.
 
     Attributes:
-        gates: Of gated positional self-attention; None of a model without it.
-        locality: How far heads look; None of a model whose attention cannot be read.
+        gates: The gates of gated positional self-attention; None for a model without it.
+        locality: How far heads look; None for a model whose attention cannot be read.
         attention: Examples.
-        kind: What the maps of the examples are, in words.
+        kind: A description of the maps of the examples.
     """
 
     gates: Gates | None = None
@@ -61,7 +61,7 @@ def look_inside(model: BaseModel, loader: DataLoader | None, shown: Sequence[int
 
     Args:
         model: The model, in evaluation mode.
-        loader: Its images; None where they are not there.
+        loader: Its images; None if they are not available.
         shown: Indices of the images whose attention is shown.
     """
     try:
@@ -94,14 +94,14 @@ def _example(model: BaseModel, loader: DataLoader, index: int) -> tuple[Attentio
 
 
 def attention_map(layers: Sequence[LayerAttention]) -> tuple[np.ndarray, str]:
-    """Return one map of what a model looks at in an image, and what it is.
+    """Return one map of what a model looks at in an image, and its description.
 
     Args:
         layers: The attention of its layers on one image.
 
     Returns:
-        The rollout through all layers, of the class token if there is one; of a model that
-        merges its patches on the way the mean of its last layer.
+        The rollout through all layers, of the class token if there is one. For a model that merges
+        its patches between layers, it is the mean of the last layer.
     """
     last = layers[-1]
     keep_tokens = all(layer.values.shape[2] == layer.values.shape[3] for layer in layers)

@@ -1,4 +1,4 @@
-"""How gates, locality and offset errors went in a training, as its hooks wrote them down."""
+"""Chart gates, locality and offset errors over a training, as its hooks measured them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .charts import Chart
 from .curves import Points
 from .run_charts import as_lines, line_chart
 
-# What hooks write into NAME.json, and what their charts are called; each layer is a line.
+# The names of the hooks' NAME.json, and the titles of their charts; each layer is a line.
 BY_LAYER = {
     'gates': ('gates', 'Mean gate of each layer'),
     'nonlocality_propagated': ('nonlocality', 'Non-locality of each layer, in patches'),
@@ -25,7 +25,7 @@ BY_LAYER = {
 
 
 def inside_charts(work_dir: str | Path) -> list[Chart]:
-    """Chart what the measuring hooks of a training wrote; nothing where it had none.
+    """Chart the measurements of a training's hooks; return no chart if it had no such hook.
 
     Args:
         work_dir: Its work dir.
@@ -61,5 +61,5 @@ def _layer_means(history: History, key: str) -> dict[str, Points]:
 
 
 def _finite(points: Iterable[tuple[int, float | None]]) -> Points:
-    """Leave out what is no number: a training that diverged has written null."""
+    """Leave out values that are no numbers: a training that diverged has written null."""
     return [(step, float(y)) for step, y in points if y is not None and np.isfinite(y)]

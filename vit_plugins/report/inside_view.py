@@ -1,4 +1,4 @@
-"""What a page shows of the inside of a model."""
+"""Prepare what a page shows of the inside of a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .findings import Findings
 from .inside_history import inside_charts
 from .thumbnails import embed
 
-PAIR_SIDE = 320  # an image beside its map
+PAIR_SIDE = 320  # pixels of an image beside its map
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class HeadRow:
 
     Attributes:
         layer: Its name.
-        values: Of each head, as they are written.
-        shares: Places of the heads on the scale, from 0 to 1.
-        mean: Their mean, as it is written.
-        mean_share: Its place.
+        values: The value of each head, as text.
+        shares: Positions of the heads on the scale, from 0 to 1.
+        mean: Their mean, as text.
+        mean_share: The position of the mean on the scale.
     """
 
     layer: str
@@ -39,16 +39,16 @@ class HeadRow:
 
 @dataclass(frozen=True)
 class InsideView:
-    """What is shown of the inside of a model.
+    """The inside of a model, as a page shows it.
 
     Attributes:
         gates: A row for each layer with a gate.
         locality: A row for each layer whose attention can be read.
         farthest: The end of the scale of ``locality``, in pixels.
-        charts: How they went in the training.
-        wrong: Attention on images that are named wrongly.
-        right: Attention on images that are named rightly.
-        kind: What the maps are, in words.
+        charts: Their curves over the training.
+        wrong: Attention on images that are classified wrongly.
+        right: Attention on images that are classified correctly.
+        kind: A description of the maps.
     """
 
     gates: list[HeadRow]
@@ -64,11 +64,11 @@ def view_inside(found: Findings, classes: Sequence[str]) -> InsideView | None:
     """Choose what to show of the inside of a model.
 
     Args:
-        found: What is known of the training.
+        found: The findings about the training.
         classes: The names of the classes.
 
     Returns:
-        What is shown; None where nothing could be read.
+        What is shown; None if nothing could be read.
     """
     inside = found.inside
     charts = inside_charts(found.run.folder)

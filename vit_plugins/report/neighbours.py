@@ -1,4 +1,4 @@
-"""What a retriever finds: for some images of a split, those that are most similar."""
+"""Find the most similar images for some images of a split with a retriever."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Neighbours:
     """The most similar images of each query.
 
     Attributes:
-        queries: Indices of the images that are searched for, (Q,).
+        queries: Indices of the query images, (Q,).
         found: Indices of the images found, (Q, k), the most similar first.
         cosines: Their similarities, (Q, k).
         labels: The classes of all images, (N,).
@@ -35,12 +35,12 @@ class Neighbours:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether the images found are of the query's class, bool (Q, k)."""
+        """Whether the images found have the query's class, bool (Q, k)."""
         return self.labels[self.found] == self.labels[self.queries, None]
 
     @property
     def sure_mistakes(self) -> np.ndarray:
-        """Rows of the queries whose first neighbour is of another class, the surest first."""
+        """Rows of the queries whose first neighbour has another class, the most similar first."""
         wrong = np.flatnonzero(~self.right[:, 0])
         return wrong[np.argsort(-self.cosines[wrong, 0], kind='stable')]
 
@@ -52,10 +52,10 @@ def find_neighbours(model: BaseModel, loader: DataLoader, count: int = FOUND) ->
     Args:
         model: A retriever, in evaluation mode.
         loader: Its images, each with one label.
-        count: How many are found for each query, less where there are fewer images.
+        count: How many images to find for each query; fewer if there are fewer images.
 
     Raises:
-        ValueError: If the images have no labels, or there is none to find.
+        ValueError: If the images have no labels, or there is no image to find.
     """
     vectors, labels, roles = [], [], []
     for batch in tracked(loader, len(loader), 'Describing'):
@@ -79,7 +79,7 @@ def _search(
         raise ValueError('there are too few images to find one another')
     cosines, found = nearest_neighbors(vectors[queries], vectors[gallery], count + 1)
     found = gallery[found.numpy()]  # (Q, count + 1)
-    # the query itself goes last, wherever it was found
+    # the query itself goes last, wherever it was ranked
     order = np.argsort(found == queries[:, None], axis=1, kind='stable')[:, :count]
     taken = (np.take_along_axis(a, order, axis=1) for a in (found, cosines.numpy()))
     return tuple(taken)

@@ -1,4 +1,4 @@
-"""What came out of the training of a classifier, kept as JSON and told in lines of text."""
+"""The outcome of a classifier's training, kept as JSON and written as lines of text."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from ..evaluation.functional.confusion import format_scores
 
 FILE = 'outcome.json'
 
-FEW = 20  # training images of a class, below which little can be learnt
-FEW_VALIDATED = 10  # validation images of a class, below which its share says little
-UNEVEN = 5  # times as many images in the largest class as in the smallest
+FEW = 20  # training images of a class: with fewer, little can be learnt
+FEW_VALIDATED = 10  # validation images of a class: with fewer, its accuracy says little
+UNEVEN = 5  # images in the largest class, divided by those in the smallest
 GAP = 15  # points between training and validation accuracy
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training of a classifier went.
+    """The outcome of a classifier's training.
 
     Attributes:
-        epoch: The best epoch, or step where steps are counted.
+        epoch: The best epoch, or the best step if steps are counted.
         unit: 'epoch' or 'step'.
-        confusion: Counts of its validation, (K, K): of images of class i, those named j.
+        confusion: Counts of its validation, (K, K): images of class i that are predicted as j.
         classes: The K classes.
         train_counts: Training images of each class; empty if unknown.
-        train_accuracy: Percent, of training images without augmentation at the end.
-        last_accuracy: Percent, of the validation at the end.
-        baselines: Percent by name.
-        frozen: Whether only a classifier of frozen features was fitted.
+        train_accuracy: Percent, on training images without augmentation at the end.
+        last_accuracy: Percent, in the validation at the end.
+        baselines: Accuracies in percent by name.
+        frozen: Whether only a classifier on frozen features was fitted.
     """
 
     epoch: int
@@ -51,7 +51,7 @@ def write_outcome(folder: str | Path, outcome: Outcome) -> None:
 
     Args:
         folder: The work dir.
-        outcome: How the training went.
+        outcome: The outcome of the training.
     """
     content = {**asdict(outcome), 'confusion': outcome.confusion.tolist()}
     Path(folder, FILE).write_text(json.dumps(content), encoding='utf-8')
@@ -74,7 +74,7 @@ def read_outcome(folder: str | Path) -> Outcome | None:
 
 
 def duration(seconds: float) -> str:
-    """Write a time in the unit that suits it.
+    """Write a time in a suitable unit.
 
     Args:
         seconds: The time.
@@ -88,10 +88,10 @@ def duration(seconds: float) -> str:
 
 
 def report(outcome: Outcome) -> Iterator[str]:
-    """Write what came out: the best validation, class by class, baselines and warnings.
+    """Write the outcome: the best validation, class by class, baselines and warnings.
 
     Args:
-        outcome: How the training went.
+        outcome: The outcome of the training.
     """
     yield f'Best {outcome.unit}: {outcome.epoch}. On the validation images:'
     yield from format_scores(outcome.confusion, outcome.classes)
@@ -114,10 +114,10 @@ def report(outcome: Outcome) -> Iterator[str]:
 
 
 def warnings(outcome: Outcome) -> Iterator[str]:
-    """Find what makes the numbers doubtful, or keeps them low.
+    """Return warnings about what makes the numbers doubtful, or keeps them low.
 
     Args:
-        outcome: How the training went.
+        outcome: The outcome of the training.
     """
     counts = dict(zip(outcome.classes, outcome.train_counts, strict=False))
     if few := [name for name, n in counts.items() if n < FEW]:

@@ -1,4 +1,4 @@
-"""One page of one training or of several, which needs no other file and no network."""
+"""Write a page about one or several trainings that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .run_charts import compared_charts
 from .run_view import RunView, view_run
 from .scores import Paired, compare_paired
 
-MOST_BYTES = 4_600_000  # of the page
-SPARE_BYTES = 150_000  # for what is no photo of a cell, beside what is counted
-ROW_BYTES = 28  # of a photo's row in the data
+MOST_BYTES = 4_600_000  # bytes of the page
+SPARE_BYTES = 150_000  # reserve for everything that is not counted
+ROW_BYTES = 28  # bytes of a photo's row in the data
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A training beside others.
+    """A training in a comparison.
 
     Attributes:
-        view: What is shown of it.
+        view: The contents of the page about it.
         facts: Its facts by name.
-        paired: Its model beside that of the first training, on the same images; None of the
-            first one, and where the images are others.
+        paired: Its model compared with that of the first training on the same images. None for the
+            first training, and if the images differ.
     """
 
     view: RunView
@@ -42,10 +42,10 @@ class Compared:
 
 
 def write_page(runs: Sequence[Findings], out: str | Path) -> Path:
-    """Write the page of one training or of several.
+    """Write the page of one or several trainings.
 
     Args:
-        runs: What is known of each.
+        runs: The findings about each.
         out: The file.
 
     Returns:
@@ -62,7 +62,7 @@ def render_page(runs: Sequence[Findings]) -> str:
     """Return the text of the page.
 
     Args:
-        runs: What is known of each training.
+        runs: The findings about each training.
     """
     views = [view_run(found, name) for found, name in zip(runs, unique_names(runs), strict=True)]
     template = _environment().get_template('page.html')
@@ -89,7 +89,7 @@ def render_page(runs: Sequence[Findings]) -> str:
 
 
 def unique_names(runs: Sequence[Findings]) -> list[str]:
-    """Return a name for each training: that of its folder, with the folder above where needed.
+    """Return a name for each training: its folder's, with the parent folder where needed.
 
     Args:
         runs: The trainings.
@@ -141,7 +141,7 @@ def _environment() -> Environment:
 
 
 def percent(value: float | None) -> str:
-    """Return a share as text in percent, a dash for none.
+    """Return a share as text in percent, or a dash for None.
 
     Args:
         value: Between 0 and 1.

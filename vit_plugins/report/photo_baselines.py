@@ -1,4 +1,4 @@
-"""How far one comes without a network, on the images of a training."""
+"""Score baselines without a network on the images of a training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLOURS = 'colour histogram'
 
 
 def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str, float | str]:
-    """Score the largest class, and trees on colour histograms, on the images to validate.
+    """Score the largest class, and trees on colour histograms, on the validation images.
 
     Args:
         train: The dataset to train on.
@@ -25,7 +25,8 @@ def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str
         seconds: The time that reading the images may take.
 
     Returns:
-        Percent by name, or why there is none; nothing of images that are no class folders.
+        Percent by name, or the reason why there is none; empty for images that are not in class
+        folders.
     """
     train, test = uncached(train), uncached(test)
     if not (isinstance(train, ImageFolder) and isinstance(test, ImageFolder)):

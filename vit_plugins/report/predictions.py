@@ -1,4 +1,4 @@
-"""What a trained classifier says of the images of a split."""
+"""Predict the classes of the images of a split with a trained classifier."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..fileio.progress_bar import tracked
 
 @dataclass(frozen=True)
 class Predictions:
-    """Images with their labels and what a classifier says of them.
+    """The predictions of a classifier for images, with their labels.
 
     Attributes:
-        probabilities: Of each class, (N, K), float64. Scores that do not add up to 1, as those
-            of sigmoids, are divided by their sum.
+        probabilities: The probability of each class, (N, K), float64. Scores that do not add up to
+            1, such as those of sigmoids, are divided by their sum.
         labels: The classes of the images, (N,).
     """
 
@@ -33,23 +33,23 @@ class Predictions:
 
     @property
     def confidence(self) -> np.ndarray:
-        """The probabilities of these, (N,)."""
+        """The probabilities of the most probable classes, (N,)."""
         return self.probabilities.max(axis=1)
 
     @property
     def right(self) -> np.ndarray:
-        """Whether these are the labels, bool (N,)."""
+        """Whether the most probable classes are the labels, bool (N,)."""
         return self.named == self.labels
 
     @property
     def confusion(self) -> np.ndarray:
-        """Counts (K, K): of images of class i, those named j."""
+        """Counts (K, K): images of class i that are predicted as j."""
         pairs = np.stack([self.labels, self.named], axis=1)
         return count_pairs(pairs, self.probabilities.shape[1])
 
     @property
     def sure_mistakes(self) -> np.ndarray:
-        """Indices of the images that are named wrongly, the surest first."""
+        """Indices of the images that are classified wrongly, the most confident first."""
         wrong = np.flatnonzero(~self.right)
         return wrong[np.argsort(-self.confidence[wrong], kind='stable')]
 
@@ -63,7 +63,7 @@ def predict_split(model: BaseModel, loader: DataLoader) -> Predictions:
         loader: Its images, each with one label.
 
     Raises:
-        ValueError: If an image has no label, or the model does not give it one class.
+        ValueError: If an image has no label, or the model does not predict one class for it.
     """
     scores, labels = [], []
     for batch in tracked(loader, len(loader), 'Classifying'):

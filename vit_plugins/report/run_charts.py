@@ -1,4 +1,4 @@
-"""Which curves of one training, or of several, stand in which chart."""
+"""Arrange the curves of one or several trainings in charts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .charts import Chart, Line, line_chart
 from .curves import Curves, Points
 
 COLOURS = 8
-CLASS_PREFIX = 'f1/'  # of ClassF1: a curve for each class, and their mean
+CLASS_PREFIX = 'f1/'  # the metric ClassF1: a curve for each class, and their mean
 MEAN = 'f1/mean'
 MOST_LINES = 16
 
@@ -16,11 +16,11 @@ MOST_LINES = 16
 def run_charts(curves: Curves, best: float | None = None) -> list[Chart]:
     """Chart losses, metrics, the F1 of each class and the learning rate of a training.
 
-    What was measured once has no curve.
+    A value that was measured only once has no curve.
 
     Args:
-        curves: What it logged.
-        best: The x of the weights that are shown, to be marked.
+        curves: The values that it logged.
+        best: The x of the weights that are shown, which is marked.
     """
     whole = {n: p for n, p in _told(curves).items() if not _is_of_a_class(n)}
     classes = {
@@ -58,7 +58,7 @@ def compared_charts(runs: Sequence[tuple[str, Curves]]) -> list[Chart]:
 
 
 def as_lines(group: Mapping[str, Points]) -> list[Line]:
-    """Give each curve a colour, and dashes where the colours are used up.
+    """Assign each curve a colour, and dashes when the colours are used up.
 
     Args:
         group: Points by name.
@@ -70,7 +70,7 @@ def as_lines(group: Mapping[str, Points]) -> list[Line]:
 
 
 def _told(curves: Curves) -> dict[str, Points]:
-    """Return the metrics that are not zero all the time, as counts of troubles are."""
+    """Return the metrics without those that are always zero, as counts of problems are."""
     return {name: points for name, points in curves.metrics.items() if any(y for _, y in points)}
 
 

@@ -1,4 +1,4 @@
-"""What a page shows of one training, in the order and the words in which it shows it."""
+"""Prepare what a page shows of one training, in its order and its words."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from .scores import ClassRow, Score, class_rows, final_scores, share
 from .shown_images import ShownImage
 from .thumbnails import thumbnail
 
-MOST_IN_MATRIX = 24  # classes; of more the pairs confused most are listed
+MOST_IN_MATRIX = 24  # classes; with more, the pairs confused most are listed
 CONFUSED = 30
-SHOWN = 12  # sure mistakes, likely wrong labels, queries
+SHOWN = 12  # confident mistakes, likely wrong labels, queries
 ROW_SIDE = 96
 UNSURE = 0.8  # accuracy below which most suspects are mistakes of the model
 
 
 @dataclass(frozen=True)
 class ClassifierView:
-    """What is shown of a classifier.
+    """The part of a page about a classifier.
 
     Attributes:
         scores: Final numbers and baselines.
         rows: A row for each class.
-        matrix: Counts (K, K); None of too many classes.
-        confused: Pairs of class numbers that are confused most, with the count.
-        mistakes: The surest ones.
+        matrix: Counts (K, K); None for too many classes.
+        confused: Pairs of class numbers that are confused most, with their counts.
+        mistakes: The most confident mistakes.
         suspects: Photos whose label is likely wrong.
-        suspect_count: How many there are in all.
-        is_unsure: Whether the model is too weak for these to mean much.
+        suspect_count: The total number of such photos.
+        is_unsure: Whether the model is too weak for the suspects to mean much.
     """
 
     scores: list[Score]
@@ -55,13 +55,13 @@ class ClassifierView:
 
 @dataclass(frozen=True)
 class RetrieverView:
-    """What is shown of a retriever.
+    """The part of a page about a retriever.
 
     Attributes:
         scores: How often the first neighbour is right, with its interval.
-        metrics: What the last validation measured: name, value, and the value of raw pixels and
-            of the untrained model, None where nothing was measured.
-        rows: A query with what it finds.
+        metrics: The last validation: name, value, and the values of raw pixels and of the
+            untrained model, None if nothing was measured.
+        rows: Queries with the images that they find.
     """
 
     scores: list[Score]
@@ -71,20 +71,20 @@ class RetrieverView:
 
 @dataclass(frozen=True)
 class RunView:
-    """What is shown of a training.
+    """The contents of a page about a training.
 
     Attributes:
-        name: Of its work dir, made unique on the page.
+        name: The name of its work dir, made unique on the page.
         model: Backbone and size, in short.
-        headline: In one sentence what came out.
-        facts: Name and value of what was trained on what.
+        headline: The result in one sentence.
+        facts: Facts about the model and the data, as names and values.
         charts: Its curves.
         classes: The names of the classes.
-        classifier: If it is one.
-        retriever: If it is one.
-        inside: What goes on inside its model; None where nothing could be read.
-        notes: What makes the numbers doubtful, and what could not be shown.
-        repeat: Name and value of what one needs to do it again.
+        classifier: The part about a classifier, if it is one.
+        retriever: The part about a retriever, if it is one.
+        inside: The part about the inside of its model; None if nothing could be read.
+        notes: Warnings about doubtful numbers, and what could not be shown.
+        repeat: What is needed to repeat the training, as names and values.
         config: The text of the config.
     """
 
@@ -103,7 +103,7 @@ class RunView:
 
     @property
     def sections(self) -> list[tuple[str, str]]:
-        """Where each section begins, and its name."""
+        """The anchor of each section, and its name."""
         found = [('facts', 'What was trained'), ('numbers', 'Final numbers')]
         if not (self.classifier or self.retriever):
             found.pop()
@@ -124,11 +124,11 @@ class RunView:
 
 
 def view_run(found: Findings, name: str | None = None) -> RunView:
-    """Choose what to show of a training.
+    """Return the contents of a page about a training.
 
     Args:
-        found: What is known of it.
-        name: How the page calls it. Default: the name of its work dir.
+        found: The findings about it.
+        name: Its name on the page. Default: the name of its work dir.
     """
     classes = tuple(map(printable, found.classes))
     notes = [*found.problems]

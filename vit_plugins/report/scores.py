@@ -1,4 +1,4 @@
-"""Final numbers of a classifier with their intervals, beside what is reached without it."""
+"""Compute final scores of a classifier with their intervals, and those of baselines."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Score:
     """A share between 0 and 1.
 
     Attributes:
-        name: What it is.
+        name: Its name.
         value: The share.
         low: Lower end of its 95 % interval; None if there is none.
         high: Upper end.
-        how: How the interval was computed, in words.
-        is_model: Whether it is of the model, not of a baseline.
+        how: A description of how the interval was computed.
+        is_model: Whether it is a score of the model, not of a baseline.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ClassRow:
     """A class in a table.
 
     Attributes:
-        score: How well it is known.
+        score: Its score.
         trained: Its training images; None if they could not be counted.
         taken_for: The class that its images are most often mistaken for, and how often.
     """
@@ -55,13 +55,13 @@ class ClassRow:
 
 
 def share(name: str, right: int, count: int, *, is_model: bool = True) -> Score:
-    """Return a share of images with Wilson's interval.
+    """Return the share of correct images with Wilson's interval.
 
     Args:
-        name: What it is.
-        right: How many are right.
-        count: Of how many.
-        is_model: Whether it is of the model.
+        name: Its name.
+        right: The number of correct images.
+        count: The number of all images.
+        is_model: Whether it is a score of the model.
     """
     low, high = wilson_interval(right, count)
     return Score(name, right / count, low, high, 'Wilson', is_model)
@@ -71,8 +71,8 @@ def final_scores(found: Predictions, baselines: Mapping[str, float | str]) -> li
     """Return accuracy and macro F1 with their intervals, and the baselines.
 
     Args:
-        found: What the model says of the images.
-        baselines: Percent of the same images by name; what has no number is left out.
+        found: The predictions of the model for the images.
+        baselines: Percent on the same images by name; entries without a number are left out.
     """
     count = len(found.labels)
     number = found.probabilities.shape[1]
@@ -95,7 +95,7 @@ def class_rows(
     """Return a row for each class.
 
     Args:
-        confusion: Counts, (K, K): of images of class i, those named j.
+        confusion: Counts, (K, K): images of class i that are predicted as j.
         names: The K classes.
         trained: Their training images; empty if they could not be counted.
     """
@@ -114,9 +114,9 @@ class Paired:
     """Two models on the same images.
 
     Attributes:
-        gained: Images that only the second names rightly.
-        lost: Images that only the first names rightly.
-        difference: Accuracy of the second less that of the first.
+        gained: The number of images that only the second classifies correctly.
+        lost: The number of images that only the first classifies correctly.
+        difference: Accuracy of the second minus that of the first.
         low: Lower end of the 95 % interval of the difference.
         high: Upper end.
     """
@@ -135,7 +135,7 @@ def compare_paired(first: np.ndarray, second: np.ndarray) -> Paired:
     each of the four counts.
 
     Args:
-        first: Whether the first model names each image rightly, bool (N,).
+        first: Whether the first model classifies each image correctly, bool (N,).
         second: The same for the second model.
 
     >>> compare_paired(np.array([True, True, False, False]), np.array([True] * 4)).gained

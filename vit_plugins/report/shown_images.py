@@ -1,4 +1,4 @@
-"""Images of a dataset as a person knows them: by a name, and as pixels without a pipeline."""
+"""Images of a dataset for a reader: with a name, and as pixels without a pipeline."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ShownImage:
     """An image of a dataset.
 
     Attributes:
-        name: Folder and file, or its number among images that are no files.
-        key: The same for the same image, in whatever run.
-        load: From the side that is needed, in pixels, to the image.
+        name: Folder and file, or its number if the images are no files.
+        key: A key that is the same for the same image in any run.
+        load: Function that returns the image, given the side that is needed in pixels.
     """
 
     name: str
@@ -32,10 +32,10 @@ class ShownImage:
     load: Callable[[int], Image.Image]
 
     def picture(self, side: int) -> Image.Image:
-        """Return the image, RGB and perhaps smaller than it is; grey if it cannot be read.
+        """Return the image in RGB, perhaps at a smaller size; grey if it cannot be read.
 
         Args:
-            side: The shorter side keeps this many pixels, if it has them.
+            side: The shorter side keeps at least this many pixels, if it has them.
         """
         try:
             return self.load(side).convert('RGB')
@@ -47,8 +47,8 @@ def shown_image(dataset: Any, index: int) -> ShownImage:
     """Return an image of a dataset.
 
     Args:
-        dataset: With ``get_data_info``, which tells ``img_path`` or ``img`` (RGB or grey).
-        index: Which.
+        dataset: A dataset whose ``get_data_info`` has ``img_path`` or ``img`` (RGB or grey).
+        index: The index of the image.
     """
     info = dataset.get_data_info(index)
     if 'img' in info:

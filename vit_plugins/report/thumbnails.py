@@ -1,4 +1,4 @@
-"""Small pictures within a page, as many and as large as a number of bytes allows."""
+"""Make small pictures for a page, as many and as large as a number of bytes allows."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..visualization.sheets import fit_into
 from .shown_images import ShownImage
 
 LEVELS = ((112, 70), (96, 65), (80, 60), (64, 55), (48, 50))  # side in pixels, quality
-TINY = 16  # pixels, up to which an image is kept as it is: each pixel is seen
-SAMPLE = 16  # images by which the level is chosen
-SPARE = 1.1  # images that were not looked at may be larger
+TINY = 16  # pixels; images up to this size stay exact, as each pixel is visible
+SAMPLE = 16  # images from which the level is chosen
+SPARE = 1.1  # margin, as images outside the sample may be larger
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Thumbnail:
     """A picture within a page.
 
     Attributes:
-        address: What ``<img src>`` takes: the picture itself.
+        address: The value of ``<img src>``, which contains the picture itself.
         width: In pixels.
         height: In pixels.
     """
@@ -34,23 +34,23 @@ class Thumbnail:
 
 
 def thumbnail(image: ShownImage, side: int, quality: int = 72) -> Thumbnail:
-    """Return an image as a WebP file within a data address; it is never enlarged.
+    """Return an image as a WebP file in a data address; it is never enlarged.
 
     Args:
         image: The image.
-        side: Its longer side, in pixels.
-        quality: Of the compression, up to 100. Images of up to 16 pixels lose nothing.
+        side: The longer side, in pixels.
+        quality: Quality of the compression, up to 100. Images of up to 16 pixels lose nothing.
     """
     return embed(image.picture(side), side, quality)
 
 
 def embed(picture: Image.Image, side: int, quality: int = 72) -> Thumbnail:
-    """Return a picture as a WebP file within a data address; it is never enlarged.
+    """Return a picture as a WebP file in a data address; it is never enlarged.
 
     Args:
         picture: RGB.
-        side: Its longer side, in pixels.
-        quality: Of the compression, up to 100. Pictures of up to 16 pixels lose nothing.
+        side: The longer side, in pixels.
+        quality: Quality of the compression, up to 100. Pictures of up to 16 pixels lose nothing.
     """
     if max(picture.size) > side:
         picture = fit_into(picture, side)
@@ -61,13 +61,13 @@ def embed(picture: Image.Image, side: int, quality: int = 72) -> Thumbnail:
 
 
 def thumbnails_within(images: Sequence[ShownImage], budget: int) -> dict[str, Thumbnail]:
-    """Return thumbnails of the same size that take no more than a number of bytes together.
+    """Return thumbnails of the same size that together take no more than a number of bytes.
 
-    The largest size at which all images fit is taken. If they do not even fit at the smallest
-    one, the last images are left out.
+    They have the largest size at which all images fit. If they do not fit even at the smallest
+    size, the last images are left out.
 
     Args:
-        images: The most important first.
+        images: The images, the most important first.
         budget: Bytes of all addresses together.
 
     Returns:
@@ -86,7 +86,7 @@ def thumbnails_within(images: Sequence[ShownImage], budget: int) -> dict[str, Th
 
 
 def _level(images: Sequence[ShownImage], budget: int) -> tuple[int, int]:
-    """Choose the first level at which a sample of the images says that all fit."""
+    """Choose the first level at which all images fit, judged by a sample of them."""
     sample = images[:: max(len(images) // SAMPLE, 1)]
     pictures = [image.picture(LEVELS[0][0]) for image in sample]
     for side, quality in LEVELS:

@@ -1,4 +1,4 @@
-"""What a training left in its work dir, read; nothing is computed."""
+"""Read what a training left in its work dir; nothing is computed."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .outcome import Outcome, read_outcome
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A training, as its work dir holds it.
+    """A training, as read from its work dir.
 
     Attributes:
         folder: The work dir.
         cfg: Its config.
-        checkpoint: The weights to use: the best by validation, else the newest.
-        record: What it wrote down about itself, None in work dirs of the host's tools.
-        curves: What it logged.
-        outcome: What it found at its end, None if it did not come to it.
+        checkpoint: The weights to use: the best by validation, or else the newest.
+        record: The record that it wrote about itself; None in work dirs of the host's tools.
+        curves: The values that it logged.
+        outcome: The outcome that it wrote at its end; None if it did not reach its end.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class TrainedRun:
 
     @property
     def command(self) -> str:
-        """The line of a shell that started it, or that trains by its config again."""
+        """The shell command that started it, or one that trains its config again."""
         if self.record is not None and self.record.command:
             return self.record.command
         return f'vit-plugins train {self.cfg.filename} --work-dir NEW_FOLDER'
@@ -54,11 +54,11 @@ def read_run(
 
     Args:
         work_dir: The folder of a training.
-        config: The config, if it is known.
-        checkpoint: The checkpoint, if it is known.
+        config: The config, if the user names it.
+        checkpoint: The checkpoint, if the user names it.
 
     Raises:
-        FileNotFoundError: If it holds no config, several, or no whole checkpoint.
+        FileNotFoundError: If it has no config, several configs, or no complete checkpoint.
     """
     config, checkpoint = find_model(work_dir, config, checkpoint)
     cfg = read_config_file(config)

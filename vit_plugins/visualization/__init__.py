@@ -1,1 +1,1 @@
-"""Arrays in, pictures out; nothing else paints."""
+"""Plot arrays as pictures; no other module makes pictures."""

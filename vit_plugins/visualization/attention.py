@@ -1,4 +1,4 @@
-"""Attention on an image: arrays in, figure out. No global state of matplotlib."""
+"""Plot attention on an image, without global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELL = 0.95  # inches of a map
-FLOOR = 1e-3  # of the largest value: what is below has the darkest colour
+FLOOR = 1e-3  # share of the largest value; smaller values have the darkest colour
 
 
 def plot_attention(
@@ -27,8 +27,8 @@ def plot_attention(
 ) -> Figure:
     """Plot what one token attends to, a row for each layer and a column for each head.
 
-    As Figs. 3 and 15 of ConViT (arXiv 2103.10697): on a log scale from the largest value of a map
-    down to a thousandth of it; above a map of a gated head stands its gate, from dark grey
+    As in Figs. 3 and 15 of ConViT (arXiv 2103.10697): on a log scale from the largest value of a
+    map down to a thousandth of it. Above a map of a gated head is its gate, from dark grey
     (content) to red (position).
 
     Args:
@@ -36,8 +36,8 @@ def plot_attention(
         maps: Attention of each layer over its grid, (h, H', W') each.
         layers: Name of each layer.
         gates: Gates (h,) of each layer; None for a layer without.
-        query: Where the token lies, (x, y) as shares of width and height, marked in the image;
-            None for a class token.
+        query: The position of the token, (x, y) as shares of width and height, marked in the
+            image; None for a class token.
         heads: Numbers of the heads that the maps show, for the titles; default: from 1.
     """
     from matplotlib.colors import LogNorm
@@ -46,7 +46,7 @@ def plot_attention(
     rows, columns = len(maps), max(len(found) for found in maps)
     size = (CELL * (columns + 2.6) + 0.2, CELL * 1.16 * max(rows, 2) + 0.3)
     figure = Figure(figsize=size)
-    # by hand: matplotlib's layouts take seconds for a hundred panels
+    # placed by hand: matplotlib's layouts take seconds for a hundred panels
     grid = figure.add_gridspec(
         max(rows, 2),
         columns + 3,
@@ -79,10 +79,10 @@ def plot_attention(
 
 
 def show_image(axes: Axes, image: np.ndarray, query: tuple[float, float] | None = None) -> None:
-    """Show an image without axes, with the place of a query.
+    """Plot an image without axes, with the position of a query.
 
     Args:
-        axes: Where.
+        axes: The axes to plot into.
         image: RGB (H, W, 3), uint8.
         query: (x, y) as shares of width and height.
     """
@@ -101,9 +101,9 @@ def plot_overlays(
 
     Args:
         image: What the model sees, RGB (H, W, 3), uint8.
-        maps: (H', W') each, as rollout and GradCAM give.
-        titles: Of each map.
-        columns: Panels in a row, the image among them.
+        maps: Maps (H', W') such as those of rollout and GradCAM.
+        titles: The title of each map.
+        columns: Panels in a row, including the image.
     """
     from matplotlib.figure import Figure
 
@@ -126,10 +126,10 @@ def plot_overlays(
 
 
 def stretched(values: np.ndarray) -> np.ndarray:
-    """Return values scaled to reach from 0 to 1; all 0 where they do not differ.
+    """Return values scaled to the range from 0 to 1; all are 0 if they do not differ.
 
     Args:
-        values: Of any shape.
+        values: Values of any shape.
     """
     low, high = float(values.min()), float(values.max())
     return (values - low) / (high - low) if high > low else np.zeros_like(values)

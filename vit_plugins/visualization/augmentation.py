@@ -1,4 +1,4 @@
-"""Show a config's augmentation: pictures before and after, with what was sampled."""
+"""Show a config's augmentation: pictures before and after, with the sampled parameters."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ COLOURS = (
 
 
 class AugmentationSheet:
-    """The training pipeline of a config, ready to show what it does.
+    """The training pipeline of a config, with methods that show its effect.
 
-    Draws come from the global random streams, which the caller may seed.
+    Random numbers come from the global random streams, which the caller may seed.
 
     Args:
         cfg: A classification config.
-        photos: Image files to show, see :func:`find_photo`, instead of the config's dataset,
-            which then need not be there; a pipeline for arrays is made to read files.
+        photos: Image files to show, see :func:`find_photo`, instead of the config's dataset, which
+            then need not exist; a pipeline for arrays is changed to read files.
         num_images: How many images of the dataset are shown.
-        seed: Chooses them.
-        cell: Side of a picture in pixels, to which captions are broken.
+        seed: Chooses these images.
+        cell: Side of a picture in pixels; captions are broken to this width.
 
     Raises:
         ValueError: If a file cannot be read, or the config has no training pipeline.
@@ -71,7 +71,7 @@ class AugmentationSheet:
             raise ValueError('the config has no train_dataloader with a pipeline: nothing to show')
         self.settings: list[dict] = list(dataset['pipeline'])
         self.cell = cell
-        # pictures are BGR until the model's preprocessor, if so told, swaps the channels
+        # pictures are BGR until the model's preprocessor swaps the channels, if it does
         self.bgr = bool(preprocessor_of(self.config).get('to_rgb'))
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             self.pipeline = [TRANSFORMS.build(node) for node in self.settings]
@@ -83,7 +83,7 @@ class AugmentationSheet:
                 self.sources = [images.get_data_info(int(i)) for i in chosen]
 
     def rows(self, draws: int = 4) -> list[list[Picture]]:
-        """Show images before and after: each member of 3-Augment alone, then the whole pipeline.
+        """Return images before and after: each member of 3-Augment alone, then the whole pipeline.
 
         Args:
             draws: How often the whole pipeline runs on each image.
@@ -114,12 +114,12 @@ class AugmentationSheet:
         return rows
 
     def crop_rows(self, draws: int = 6) -> list[list[Picture]]:
-        """Show where RandomResizedCrop and SimpleRandomCrop cut, and what comes out.
+        """Return pictures of where RandomResizedCrop and SimpleRandomCrop cut, and of the results.
 
-        Settings are those of the config; a crop that it does not use has its defaults.
+        Settings are those of the config; a crop that the config does not use has its defaults.
 
         Args:
-            draws: Crops of each kind.
+            draws: The number of crops of each type.
 
         Returns:
             Two rows for each image: the image with the boxes, then the crops in their colours.
@@ -172,7 +172,7 @@ class AugmentationSheet:
         return (size, size) if isinstance(size, int) else size
 
     def _load(self, source: dict) -> np.ndarray:
-        """Return the image as the pipeline has it before anything random."""
+        """Return the image as it is in the pipeline before any random step."""
         results = dict(source)
         for transform in self.pipeline:
             if 'img' in results:
@@ -199,7 +199,7 @@ class AugmentationSheet:
         return Picture(self._image(image), '\n'.join([title, *broken]))
 
     def _image(self, image: Any) -> Image.Image:
-        """Make a picture; the pixels of a small one stay squares where it is enlarged."""
+        """Make a picture; if a small one is enlarged, its pixels stay squares."""
         picture = to_picture(image, self.bgr)
         factor = self.cell // max(picture.size)
         return ImageOps.scale(picture, factor, Image.NEAREST) if factor > 1 else picture
@@ -210,10 +210,10 @@ def find_photo(name: str) -> Path:
 
     Args:
         name: A file; or ``'sample:china'`` or ``'sample:flower'``, the two photos that come with
-            scikit-learn; whoever shows them names their authors (``CREDIT``).
+            scikit-learn; the caller must name their authors (``CREDIT``).
 
     Raises:
-        ValueError: If it cannot be read.
+        ValueError: If the file cannot be read.
         ImportError: If a sample is asked for without scikit-learn.
     """
     if name.startswith('sample:'):
@@ -233,15 +233,15 @@ def find_photo(name: str) -> Path:
 
 
 def to_picture(image: Any, bgr: bool) -> Image.Image:
-    """Turn what a pipeline holds or gives into a picture.
+    """Convert an image of a pipeline, before or after its transforms, to a picture.
 
     Args:
-        image: Array (H, W), (H, W, 1) or (H, W, 3), or tensor (1 or 3, H, W). Where it is not of
-            uint8, as behind a normalisation, its range is stretched to that of a picture.
+        image: Array (H, W), (H, W, 1) or (H, W, 3), or tensor (1 or 3, H, W). If it is not of
+            uint8, for example after a normalisation, its range is stretched to that of a picture.
         bgr: Whether three channels are in the order blue, green, red.
 
     Raises:
-        ValueError: If it is something else.
+        ValueError: If it has another type or shape.
     """
     if isinstance(image, torch.Tensor) and image.ndim == 3:
         image = image.permute(1, 2, 0).numpy()  # (C, H, W) -> (H, W, C)
@@ -259,7 +259,7 @@ def to_picture(image: Any, bgr: bool) -> Image.Image:
 
 
 def plot_boxes(picture: Image.Image, crops: Sequence[Crop], side: int) -> Image.Image:
-    """Plot where crops lie, one colour each.
+    """Plot the boxes of crops, one colour each.
 
     Args:
         picture: The image that was cropped.
@@ -307,6 +307,6 @@ def _crop_title(transform: BaseTransform) -> str:
 
 
 def _member_settings(params: Any) -> list[str]:
-    """Write what was sampled for one member of 3-Augment, whose name stands above."""
+    """Write the parameters sampled for one member of 3-Augment, whose name is above."""
     settings = {'threshold': params.threshold, 'radius': params.radius, **dict(params.jitter)}
     return [f'{k} {describe_value(v)}' for k, v in settings.items() if v is not None]

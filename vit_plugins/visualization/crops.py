@@ -1,4 +1,4 @@
-"""What a random crop shows of an image and of the objects in it. No pixels, boxes only."""
+"""Measure what a random crop keeps of an image and its objects, with boxes and no pixels."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ class Crop:
 
 
 def sample_crop(transform: BaseTransform, height: int, width: int) -> Crop:
-    """Sample a crop, as a transform does in training, and return where it lies.
+    """Sample a crop as a transform does in training, and return its box.
 
     Args:
         transform: A ``RandomResizedCrop`` of the host or a ``SimpleRandomCrop``.
         height: Height of the image.
-        width: Width of it.
+        width: Width of the image.
 
     Raises:
-        ValueError: If the transform is of another kind.
+        ValueError: If the transform is of another type.
     """
     if isinstance(transform, SimpleRandomCrop):
         return crop_of(transform, transform.draw(height, width), height, width)
     if isinstance(transform, RandomResizedCrop):
-        image = np.broadcast_to(np.uint8(0), (height, width, 3))  # one byte: its shape is read
+        image = np.broadcast_to(np.uint8(0), (height, width, 3))  # one byte; its shape is read
         return crop_of(transform, transform.rand_crop_params(image), height, width)
     raise ValueError(f'RandomResizedCrop or SimpleRandomCrop is needed, got {transform}')
 
 
 def crop_of(transform: BaseTransform, params: Any, height: int, width: int) -> Crop:
-    """Return where a crop lies that a transform has sampled.
+    """Return the box of a crop that a transform has sampled.
 
     Args:
-        transform: As in :func:`sample_crop`.
-        params: What its random method returned.
+        transform: The transform, as in :func:`sample_crop`.
+        params: The parameters that its random method returned.
         height: Height of the image.
         width: Width of it.
     """

@@ -1,4 +1,4 @@
-"""Curves of a run and of a study: arrays in, figure out. No global state of matplotlib."""
+"""Plot curves of a run and of a study, without global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curve = Sequence[tuple[float, float]]
-# Okabe and Ito (2008): told apart by readers who are colour-blind; more lines differ in dashes
+# Okabe and Ito (2008): colour-blind readers can distinguish them; more lines differ in dashes
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000', '#999999')
-NAMED_AT_THE_END = 6  # up to so many lines have their names beside them, more have a legend
+NAMED_AT_THE_END = 6  # up to this number, lines have their names beside them; more have a legend
 DASHES = ('-', '--', ':', '-.')
 MARKERS = 'os^Dv<>pP*XhH8d'
 
@@ -32,7 +32,7 @@ def plot_learning_curve(
         losses: Name to (step, value) points, for the upper panel.
         metrics: The same, for the lower panel; the last value is written beside the name. A
             panel without curves is left out.
-        xlabel: What a step is.
+        xlabel: The name of a step.
 
     Returns:
         The figure; ``figure.savefig(file)`` writes it, with or without a display.
@@ -55,7 +55,7 @@ def plot_learning_curve(
 
 
 def mean_curve(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Average the curves of several seeds, at the steps that all have.
+    """Compute the mean of the curves of several seeds, at the steps that all have.
 
     Args:
         curves: (step, value) points of each seed.
@@ -76,9 +76,9 @@ def plot_mean_curves(
     """Plot mean and deviation over the seeds of each setting.
 
     Args:
-        groups: Name of a setting to the curves of its seeds.
-        metric: What the values are.
-        counted: What x is.
+        groups: The curves of the seeds by the name of a setting.
+        metric: The name of the values.
+        counted: The name of x.
     """
     from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
 
@@ -110,9 +110,9 @@ def plot_against(
     """Plot a metric against a number, with one standard deviation over the seeds.
 
     Args:
-        series: Name of each line to x to the values of its seeds.
-        xlabel: What x is.
-        metric: What the values are.
+        series: The values of the seeds, by the name of a line and by x.
+        xlabel: The name of x.
+        metric: The name of the values.
     """
     from matplotlib.figure import Figure
 
@@ -142,12 +142,12 @@ def plot_against_cost(
 ) -> Figure:
     """Plot a metric against the multiplications, with one standard deviation over the seeds.
 
-    Colours tell the lines, markers the models along them: two may cost the same.
+    Colours distinguish the lines, and markers the models along them, as two may cost the same.
 
     Args:
         series: Name of each line (empty for a single one, without a line) to the name
             of each point to its GMACs and the values of its seeds.
-        metric: What the values are.
+        metric: The name of the values.
     """
     from matplotlib.figure import Figure
 
@@ -181,20 +181,20 @@ def plot_against_cost(
 
 
 def _line(number: int) -> dict[str, Any]:
-    """Return how a line looks: a colour, and dashes where the colours repeat."""
+    """Return the style of a line: a colour, and dashes if the colours repeat."""
     dashes = DASHES[number // len(COLOURS) % len(DASHES)]
     return {'color': COLOURS[number % len(COLOURS)], 'linestyle': dashes}
 
 
 def _columns(labels: Sequence[str], figure: Figure) -> tuple[int, int]:
     """Return how many columns and rows a legend over the width of a figure has."""
-    inches = 0.7 + 0.07 * max(map(len, labels))  # the line and its name
+    inches = 0.7 + 0.07 * max(map(len, labels))  # width of the line and its name
     columns = min(len(labels), max(1, int(figure.get_figwidth() / inches)))
     return columns, math.ceil(len(labels) / columns)
 
 
 def _name_lines(figure: Figure, axes: Axes) -> None:
-    """Write the name of each line at its end, in its colour; names of many lines in a legend."""
+    """Write the name of each line at its end, in its colour, or in a legend for many lines."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) > NAMED_AT_THE_END:
         _add_legend(figure, axes)
@@ -228,7 +228,7 @@ def _apart(values: Sequence[float], gap: float) -> list[float]:
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
-    """Name the lines, where there is room for the names; the figure grows if need be."""
+    """Add a legend where there is room for it; the figure grows if needed."""
     handles, labels = axes.get_legend_handles_labels()
     if len(labels) <= len(COLOURS):
         axes.legend(handles, labels, fontsize='small')
@@ -239,7 +239,7 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
 
 
 def _scale_x(axes: Axes, values: Sequence[float], digits: str = 'g') -> None:
-    """Use a logarithmic axis for numbers that lie far apart, and mark those not too close."""
+    """Use a logarithmic axis for numbers that lie far apart, and label those not too close."""
     every = sorted(set(values))
     if every[0] <= 0 or every[-1] / every[0] < 8:
         return

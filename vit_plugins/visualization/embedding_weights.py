@@ -1,4 +1,4 @@
-"""Position embeddings and patch filters: arrays in, figure out."""
+"""Plot position embeddings and patch filters."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .attention import stretched
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_MAPS = 14  # along a side of the grid: more are thinned
+MOST_MAPS = 14  # maps along a side of the grid; of more, only some are shown
 
 
 def plot_position_similarity(similarity: np.ndarray) -> Figure:
-    """Plot how alike position embeddings are, a map over the grid for each patch.
+    """Plot how similar position embeddings are, as a map over the grid for each patch.
 
-    As Fig. 7 (middle) of ViT (arXiv 2010.11929).
+    As in Fig. 7 (middle) of ViT (arXiv 2010.11929).
 
     Args:
         similarity: Cosines, shape (H, W, H, W).
@@ -51,11 +51,11 @@ def plot_position_similarity(similarity: np.ndarray) -> Figure:
 def plot_filters(components: np.ndarray, shares: Sequence[float], columns: int = 7) -> Figure:
     """Plot the principal components of patch filters as small pictures.
 
-    As Fig. 7 (left) of ViT (arXiv 2010.11929); grey is 0, each is stretched by itself.
+    As in Fig. 7 (left) of ViT (arXiv 2010.11929); grey is 0, and each has a scale of its own.
 
     Args:
         components: Shape (n, C, kh, kw) with C = 3 (RGB) or 1.
-        shares: Share of the variance of each, for the titles.
+        shares: Share of the variance of each component, for the titles.
         columns: Pictures in a row.
     """
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""What embeddings are like: arrays in, figure out. No global state of matplotlib."""
+"""Plot statistics of embeddings, without global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def plot_energy(energies: Mapping[str, np.ndarray]) -> Figure:
     """Plot the share of the variance in the first k principal components, k on a log scale.
 
-    As Figs. 2 and 3 of IRT (arXiv 2102.05644).
+    As in Figs. 2 and 3 of IRT (arXiv 2102.05644).
 
     Args:
-        energies: Name to shares for k = 1, 2, …
+        energies: Shares for k = 1, 2, …, by name.
     """
     from matplotlib.figure import Figure
 
@@ -36,10 +36,10 @@ def plot_energy(energies: Mapping[str, np.ndarray]) -> Figure:
 def plot_similarities(histograms: Mapping[str, SimilarityHistogram]) -> Figure:
     """Plot the cosines of positive and negative pairs, a panel for each model.
 
-    As Fig. 5 of IRT (arXiv 2102.05644).
+    As in Fig. 5 of IRT (arXiv 2102.05644).
 
     Args:
-        histograms: Name to counts.
+        histograms: Counts by name.
     """
     from matplotlib.figure import Figure
 
@@ -67,9 +67,9 @@ def plot_photo_scatter(
     """Plot photos at the points of their embeddings, a panel for each projection to the plane.
 
     Args:
-        panels: Name of a projection, such as PCA or t-SNE, to the points (N, 2).
+        panels: Points (N, 2) by the name of a projection, such as PCA or t-SNE.
         photos: The N images, RGB (H, W, 3), uint8.
-        classes: The class of each, shown as the colour of its frame.
+        classes: The class of each photo, shown as the colour of its frame.
         zoom: Longer side of a photo, in points of the figure.
     """
     from matplotlib.figure import Figure
@@ -81,7 +81,7 @@ def plot_photo_scatter(
     for axes, (title, points) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
     ):
-        axes.scatter(points[:, 0], points[:, 1], s=0)  # for the limits
+        axes.scatter(points[:, 0], points[:, 1], s=0)  # sets the limits of the axes
         for number, (point, photo) in enumerate(zip(points, photos, strict=True)):
             frame = colours[classes[number]] if classes else '0.6'
             picture = OffsetImage(photo, zoom=zoom / max(photo.shape[:2]))

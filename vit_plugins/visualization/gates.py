@@ -1,4 +1,4 @@
-"""Gates of GPSA layers: arrays in, figure out. No global state of matplotlib."""
+"""Plot gates of GPSA layers, without global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def plot_gate_dynamics(
     layers: Sequence[str] | None = None,
     xlabel: str = 'epoch',
 ) -> Figure:
-    """Plot how the gates moved in training: heads in colours, their mean in black.
+    """Plot how the gates changed in training: heads in colours, their mean in black.
 
-    As Figs. 6 and 14 of ConViT (arXiv 2103.10697), a panel for each layer.
+    As in Figs. 6 and 14 of ConViT (arXiv 2103.10697), with a panel for each layer.
 
     Args:
-        steps: When they were measured, shape (E,).
+        steps: The steps at which they were measured, shape (E,).
         gates: Share of position, shape (E, L, h).
         layers: Names of the layers; default: their numbers from 1.
-        xlabel: What a step is.
+        xlabel: The name of a step.
     """
     gates = np.asarray(gates)
     names = layers or [f'layer {number + 1}' for number in range(gates.shape[1])]

@@ -1,4 +1,4 @@
-"""A figure with a small panel for each layer of a network."""
+"""Make a figure with a small panel for each layer of a network."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def layer_panels(names: Sequence[str], xlabel: str, ylabel: str) -> tuple[Figure
 
     Args:
         names: Titles of the panels.
-        xlabel: What x is.
-        ylabel: What y is.
+        xlabel: The name of x.
+        ylabel: The name of y.
 
     Returns:
         The figure and a panel for each name.
@@ -44,10 +44,10 @@ def layer_panels(names: Sequence[str], xlabel: str, ylabel: str) -> tuple[Figure
 
 
 def short_name(name: str) -> str:
-    """Return the name of a layer for a picture, numbers from 1.
+    """Return the name of a layer for a picture, with numbers from 1.
 
     Args:
-        name: Of the attention module within the backbone.
+        name: The name of the attention module within the backbone.
 
     >>> short_name('layers.3.attn'), short_name('stages.0.blocks.1.attn')
     ('layer 4', 'stage 1.2')

@@ -1,4 +1,4 @@
-"""How far heads look: arrays in, figure out. No global state of matplotlib."""
+"""Plot how far heads look, without global state of matplotlib."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ def plot_nonlocality(
 ) -> Figure:
     """Plot how far each head of each layer looks.
 
-    As Fig. 7 (right) of ViT, and Eq. 8 of ConViT at one moment.
+    As in Fig. 7 (right) of ViT, or Eq. 8 of ConViT at one step.
 
     Args:
         values: Non-locality of the heads (h,) of each layer; or distances in pixels.
-        mode: What the layers were given, ``'propagated'`` or ``'official'``; it stands in the
-            title.
-        uniform: The value of each layer if it attended everywhere alike, shown as a line.
+        mode: The input of the layers, ``'propagated'`` or ``'official'``; the title names it.
+        uniform: The value of each layer for uniform attention, shown as a line.
         layers: Names of the layers; default: their numbers from 1.
-        unit: Of the values.
+        unit: The unit of the values.
     """
     from matplotlib.figure import Figure  # the object interface: no display, no pyplot state
 
@@ -61,15 +60,15 @@ def plot_nonlocality_dynamics(
     uniform: float | None = None,
     xlabel: str = 'epoch',
 ) -> Figure:
-    """Plot how the non-locality of each layer moved in training, models side by side.
+    """Plot how the non-locality of each layer changed in training, models side by side.
 
-    As Fig. 5 of ConViT (arXiv 2103.10697): a line for each layer, from dark (first) to light.
+    As in Fig. 5 of ConViT (arXiv 2103.10697): a line for each layer, from dark (first) to light.
 
     Args:
-        models: Name of a model to steps (E,) and the mean over heads of each layer (E, L).
-        mode: How all of them were measured, ``'propagated'`` or ``'official'``.
-        uniform: Non-locality of attention to all alike, shown as a line.
-        xlabel: What a step is.
+        models: Steps (E,) and the mean over heads of each layer (E, L), by the name of a model.
+        mode: The mode in which all were measured, ``'propagated'`` or ``'official'``.
+        uniform: Non-locality of uniform attention, shown as a line.
+        xlabel: The name of a step.
     """
     from matplotlib.figure import Figure
 

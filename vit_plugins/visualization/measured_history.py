@@ -1,4 +1,4 @@
-"""What the measuring hooks found in a training: read from the work dir, and plotted."""
+"""Read the measurements of a training's hooks from its work dir, and plot them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ GATES, NONLOCALITY, OFFSET_ERROR = 'gates', 'nonlocality', 'offset_error'
 
 @dataclass(frozen=True)
 class History:
-    """What one hook found in one training.
+    """The measurements of one hook in one training.
 
     Attributes:
-        counted: What a step is, ``'epoch'`` or ``'iteration'``.
+        counted: The unit of a step, ``'epoch'`` or ``'iteration'``.
         points: The measurements, each with its ``step``.
     """
 
@@ -35,14 +35,14 @@ class History:
 
     @property
     def steps(self) -> list[int]:
-        """When it was measured."""
+        """The steps at which the hook measured."""
         return [point['step'] for point in self.points]
 
     def values(self, key: str) -> list[Any]:
         """Return one quantity of all measurements.
 
         Args:
-            key: Its name.
+            key: The name of the quantity.
         """
         return [point[key] for point in self.points]
 
@@ -62,13 +62,13 @@ def nonlocality_name(mode: str) -> str:
 
 
 def read_histories(work_dir: str | Path) -> dict[str, History]:
-    """Read what the hooks of a training found.
+    """Read the measurements of a training's hooks.
 
     Args:
         work_dir: The work dir.
 
     Returns:
-        The histories by name; none where no hook measured.
+        The histories by name; none if no hook measured.
     """
     modes = (nonlocality_name('propagated'), nonlocality_name('official'))
     found = {}
@@ -80,12 +80,12 @@ def read_histories(work_dir: str | Path) -> dict[str, History]:
 
 
 def plot_history(name: str, histories: Mapping[str, History]) -> Figure:
-    """Plot what one kind of hook found.
+    """Plot the measurements of one type of hook.
 
     Args:
-        name: Of the history, as :func:`read_histories` gives it.
-        histories: Name of a training to its history. Non-locality of several is shown side by
-            side; of the others the first is shown.
+        name: The name of the history, as :func:`read_histories` returns it.
+        histories: Histories by the name of a training. Non-locality of several trainings is shown
+            side by side; for other quantities only the first training is shown.
     """
     first = next(iter(histories.values()))
     if name == GATES:

@@ -1,4 +1,4 @@
-"""Predicted offsets between patches: arrays in, figure out."""
+"""Plot predicted offsets between patches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def plot_offsets(
     errors: Sequence[float],
     grid: tuple[int, int],
 ) -> Figure:
-    """Plot true offsets on the grid, each with an arrow to the mean prediction for it.
+    """Plot true offsets on the grid, each with an arrow to its mean prediction.
 
     Args:
         true: Offsets (rows, columns) that occur, in cells, shape (k, 2).
         predicted: The mean prediction for each, shape (k, 2).
-        counts: Pairs of each, shape (k,).
+        counts: The number of pairs with each offset, shape (k,).
         errors: Mean absolute error of rows and of columns over all pairs, in cells.
         grid: Rows and columns of the grid.
     """
@@ -63,9 +63,9 @@ def plot_offset_errors(
     """Plot how the error of predicted offsets fell in training, for each axis.
 
     Args:
-        steps: When it was measured, shape (E,).
+        steps: The steps at which it was measured, shape (E,).
         errors: Mean absolute error of rows and of columns in cells, shape (E, 2).
-        xlabel: What a step is.
+        xlabel: The name of a step.
     """
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""A map over an image, as an array: for pages, which need no figure around it."""
+"""Blend a map over an image, as an array for pages, which need no figure around it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from PIL import Image
 from .attention import stretched
 
 LEAST_SIDE = 128  # smaller images are enlarged, so that the map is smooth
-HEAT = 0.6  # share of the map's colours
+HEAT = 0.6  # weight of the map's colours
 
 
 def image_beside_map(image: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return an image with the same image below a map to its right.
+    """Return an image with a copy to its right, over which a map is blended.
 
     Args:
         image: RGB (H, W, 3), uint8.

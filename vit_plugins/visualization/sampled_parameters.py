@@ -1,4 +1,4 @@
-"""What the random transforms of a pipeline sampled, in words."""
+"""Record what the random transforms of a pipeline sampled, and describe it in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmpretrain.datasets.transforms.processing import TorchVisonTransformWrapper
 from ..datasets.transforms.simple_random_crop import SimpleRandomCropParams
 from ..datasets.transforms.three_augment import ThreeAugmentParams
 
-# which other transforms run, and those speak for themselves
+# they only choose other transforms, which are recorded themselves
 PICKS = ('random_policy_indices', 'random_pipeline_index', 'random_apply')
 
 
@@ -26,9 +26,9 @@ class SampledParameter:
     """One random decision.
 
     Attributes:
-        transform: The transform that made it, one of mmcv or of torchvision.
+        transform: The transform that made it, from mmcv or torchvision.
         method: Its random method.
-        value: What came out.
+        value: The sampled value.
     """
 
     transform: BaseTransform | torch.nn.Module
@@ -38,17 +38,17 @@ class SampledParameter:
 
 @contextmanager
 def record_sampled(transforms: Any) -> Iterator[list[SampledParameter]]:
-    """Note what transforms sample while the context lasts.
+    """Record what transforms sample within the context.
 
-    Every method that a transform marks as random (mmcv's ``cache_randomness``) is heard, and the
-    ``get_params`` of torchvision's transforms; one that samples elsewhere is not. Nothing of the
-    random stream changes.
+    Every method that a transform marks as random (mmcv's ``cache_randomness``) is recorded, and
+    the ``get_params`` of torchvision's transforms. A transform that samples elsewhere is not
+    recorded. The random stream does not change.
 
     Args:
         transforms: A transform, or any nesting of lists and of transforms that hold others.
 
     Yields:
-        The list of what was sampled, in its order; it grows as the transforms run.
+        The list of the sampled parameters in order; it grows as the transforms run.
     """
     sampled: list[SampledParameter] = []
     heard = []
@@ -66,7 +66,7 @@ def record_sampled(transforms: Any) -> Iterator[list[SampledParameter]]:
 
     for transform in dict.fromkeys(_nested(transforms)):
         for name in dict.fromkeys(getattr(transform, '_methods_with_randomness', ['get_params'])):
-            if hasattr(transform, name):  # a class shares the list with its relatives
+            if hasattr(transform, name):  # a class shares the list with its base classes
                 listen(transform, name)
     try:
         yield sampled
@@ -76,14 +76,14 @@ def record_sampled(transforms: Any) -> Iterator[list[SampledParameter]]:
 
 
 def describe_sampled(sampled: Sequence[SampledParameter]) -> list[str]:
-    """Write what was sampled as short lines, one per transform that did something.
+    """Write the sampled parameters as short lines, one per transform that had an effect.
 
     Args:
-        sampled: As recorded.
+        sampled: The recorded parameters.
 
     Returns:
-        Lines such as ``'Rotate -21'`` or ``'RandomFlip horizontal'``; a transform that chance
-        switched off, or that only picks among others, has none.
+        Lines such as ``'Rotate -21'`` or ``'RandomFlip horizontal'``. A transform that chance
+        switched off, or that only chooses among others, has no line.
     """
     lines = []
     for transform, found in _calls(sampled):
@@ -99,11 +99,11 @@ def describe_sampled(sampled: Sequence[SampledParameter]) -> list[str]:
 
 
 def describe_value(value: Any, method: str = '') -> str:
-    """Write what was sampled, numbers to three digits; nothing for None and False.
+    """Write a sampled value, numbers to three digits; nothing for None and False.
 
     Args:
         value: A number, text, sequence or dataclass.
-        method: The method it came from; ``rand_crop_params`` gives a place and a size.
+        method: The method that sampled it; ``rand_crop_params`` returns a position and a size.
     """
     if value is None or value is False:
         return ''
@@ -128,7 +128,7 @@ def describe_value(value: Any, method: str = '') -> str:
 
 
 def _calls(sampled: Sequence[SampledParameter]) -> list[tuple[Any, dict[str, Any]]]:
-    """Group what a transform sampled for one image; it may run more than once."""
+    """Group the parameters that a transform sampled for one image; it may run more than once."""
     calls: list[tuple[Any, dict[str, Any]]] = []
     for parameter in sampled:
         found = [values for transform, values in calls if transform is parameter.transform]
@@ -144,7 +144,7 @@ def _size(height: int, width: int) -> str:
 
 
 def _field(name: str, value: Any) -> str:
-    """Write a field; text speaks for itself."""
+    """Write a field; text needs no name."""
     return value if isinstance(value, str) else f'{name} {describe_value(value)}'
 
 

@@ -1,4 +1,4 @@
-"""Rows of captioned pictures as one image. Pillow only: no display, no state."""
+"""Arrange captioned pictures in rows as one image, with Pillow only."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Picture:
     """A cell of a sheet.
 
     Attributes:
-        image: The picture; it is fitted into the cell, its sides kept in proportion.
-        caption: Lines below it, cut where they are too long.
+        image: The picture; it is fitted into the cell and keeps its proportions.
+        caption: Lines below it, which are cut if they are too long.
         frame: Colour of a frame around it.
     """
 
@@ -30,7 +30,7 @@ class Picture:
 
 
 def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> Image.Image:
-    """Lay pictures out in rows.
+    """Arrange pictures in rows.
 
     Args:
         rows: The pictures; None leaves a cell empty.
@@ -72,11 +72,11 @@ def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> 
 
 
 def fit_into(image: Image.Image, side: int) -> Image.Image:
-    """Return an image whose longer side has that many pixels, in proportion.
+    """Return an image resized in proportion, so that its longer side has a given length.
 
     Args:
-        image: Of any size.
-        side: In pixels. The shorter side keeps one pixel at least.
+        image: An image of any size.
+        side: The longer side in pixels. The shorter side keeps at least one pixel.
     """
     scale = side / max(image.size)
     width, height = (max(round(length * scale), 1) for length in image.size)
@@ -84,7 +84,7 @@ def fit_into(image: Image.Image, side: int) -> Image.Image:
 
 
 def _cut(words: str, width: int, font: ImageFont.ImageFont) -> str:
-    """Drop letters of the middle until the words fit: the end of a path tells most."""
+    """Drop letters from the middle until the text fits: the end of a path says most."""
     if font.getlength(words) <= width:
         return words
     kept = len(words) - 1

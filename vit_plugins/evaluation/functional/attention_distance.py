@@ -1,4 +1,4 @@
-"""How far attention looks: the mean distance between a query and what it attends to."""
+"""Compute how far attention looks: the mean distance between a query and its keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def grid_distances(
 
     Args:
         hw_shape: The grid (H, W) of the queries, in row-major order.
-        key_shape: The grid (H', W') of the keys; None is that of the queries.
+        key_shape: The grid (H', W') of the keys; None takes that of the queries.
         key_step: Rows and columns of the queries' grid from key to key.
         patch_size: Height and width of a patch; (1, 1) counts in patches.
 
@@ -46,13 +46,13 @@ def nonlocality(
 ) -> Tensor:
     """Compute the non-locality of each head, Eq. 8 of ConViT (arXiv 2103.10697), in patches.
 
-    D_loc = (1/N) Σ_n Σ_m A_nm ‖δ_nm‖, the mean over the queries n of how far away in the grid the
-    keys m are that they attend to. A layer's value is the mean of its heads.
+    D_loc = (1/N) Σ_n Σ_m A_nm ‖δ_nm‖, the mean over the queries n of the distance in the grid to
+    the keys m, weighted by the attention. A layer's value is the mean of its heads.
 
     Args:
         attention: Rows that sum to 1, without class token, shape (B, h, N, M) or (h, N, M).
         hw_shape: The grid (H, W) of the queries.
-        key_shape: The grid of the keys, if it is another.
+        key_shape: The grid of the keys, if it differs.
         key_step: Rows and columns from key to key.
 
     Returns:
@@ -70,21 +70,21 @@ def attention_distance(
 ) -> Tensor:
     """Compute the mean attention distance of each head in pixels, ViT's Figs. 7 and 11.
 
-    The same as :func:`nonlocality`, with the height and width of a patch in pixels as units
+    It equals :func:`nonlocality` with the height and width of a patch in pixels as units
     (arXiv 2010.11929, appendix D.7).
 
     Args:
         attention: Rows that sum to 1, without class token, shape (B, h, N, M) or (h, N, M).
         hw_shape: The grid (H, W) of the queries.
         patch_size: Height and width of a patch of that grid in pixels.
-        key_shape: The grid of the keys, if it is another.
+        key_shape: The grid of the keys, if it differs.
         key_step: Rows and columns from key to key.
 
     Returns:
         Shape (h,), the mean over the images.
 
     Raises:
-        ValueError: If the attention is not of these grids.
+        ValueError: If the attention does not fit these grids.
     """
     distances = grid_distances(hw_shape, key_shape, key_step, patch_size).to(attention.device)
     if attention.shape[-2:] != distances.shape or attention.ndim not in (3, 4):
@@ -99,7 +99,7 @@ def attention_distance(
 
 
 def without_extra_tokens(attention: Tensor, num_extra_tokens: int) -> Tensor:
-    """Leave out class and distillation tokens, as queries and as keys; rows sum to 1 again.
+    """Remove class and distillation tokens from queries and keys, and rescale rows to sum to 1.
 
     Args:
         attention: Shape (..., E + N, E + M).
@@ -117,11 +117,11 @@ def without_extra_tokens(attention: Tensor, num_extra_tokens: int) -> Tensor:
 def uniform_nonlocality(
     hw_shape: tuple[int, int], key_shape: tuple[int, int] | None = None, key_step: int = 1
 ) -> float:
-    """Compute the non-locality of attention that is the same everywhere, in patches.
+    """Compute the non-locality of uniform attention, in patches.
 
     Args:
         hw_shape: The grid (H, W) of the queries.
-        key_shape: The grid of the keys, if it is another.
+        key_shape: The grid of the keys, if it differs.
         key_step: Rows and columns from key to key.
 
     >>> round(uniform_nonlocality((14, 14)), 6)

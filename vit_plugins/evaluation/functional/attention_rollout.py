@@ -1,4 +1,4 @@
-"""Attention through all layers: which patches of the image a token is made of."""
+"""Compute attention through all layers: how much each patch contributes to a token."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor
 
 
 def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
-    """Compute the attention rollout of Abnar & Zuidema (arXiv 2005.00928), as ViT's Fig. 6.
+    """Compute the attention rollout of Abnar & Zuidema (arXiv 2005.00928), as in ViT's Fig. 6.
 
     R = Â_L ⋯ Â_1, where Â = (I + mean over the heads of A) / 2 stands for a layer and the shortcut
-    around it. In a layer where tokens join in front of the patches, as ConViT's class token does,
-    they are made of themselves alone so far.
+    around it. If tokens join before the patches in a layer, as ConViT's class token does, they
+    contain only themselves up to that layer.
 
     Args:
-        attentions: Of each layer from the first on, rows that sum to 1, shape (B, h, N, N); N may
-            grow from one layer to the next.
+        attentions: Attention of each layer from the first on, rows that sum to 1, shape
+            (B, h, N, N); N may grow from one layer to the next.
 
     Returns:
         Shape (B, N, N) with the last N; rows sum to 1.
 
     Raises:
-        ValueError: If there is no layer, or one has another number of keys than of queries or
-            fewer tokens than the one before.
+        ValueError: If there is no layer, or a layer has different numbers of keys and queries, or
+            fewer tokens than the layer before.
     """
     if not attentions:
         raise ValueError('a rollout needs the attention of one layer at least')
@@ -44,11 +44,11 @@ def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:
 
 
 def with_tokens_in_front(matrix: Tensor, number: int) -> Tensor:
-    """Enlarge a square matrix by tokens in front that are made of themselves alone.
+    """Enlarge a square matrix by first tokens that contain only themselves.
 
     Args:
         matrix: Shape (B, N, N).
-        number: Tokens to have.
+        number: The number of tokens of the result.
     """
     if (more := number - matrix.shape[-1]) == 0:
         return matrix

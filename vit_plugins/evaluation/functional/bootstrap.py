@@ -1,4 +1,4 @@
-"""Intervals of scores that no formula has, by drawing the samples again."""
+"""Compute intervals of scores without a formula, by resampling."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile interval of a score of a confusion matrix (B. Efron, 1979).
 
-    Samples are drawn within their classes, so that no draw lacks a small one.
+    Samples are drawn within their classes, so that no resample lacks a small class.
 
     Args:
         labels: The classes of the samples (N,).
-        named: What they are named (N,).
+        named: Their predicted classes (N,).
         number: The number K of classes.
-        score: From counts (K, K) to the score.
+        score: Function that returns the score of counts (K, K).
         draws: How often the samples of each class are drawn with replacement.
         level: The probability of the two-sided interval.
-        seed: Of the draws.
+        seed: The seed of the draws.
     """
     rng = np.random.default_rng(seed)
     confusion = count_pairs(np.stack([labels, named], axis=1), number)  # (K, K)
     images = confusion.sum(axis=1)
     shares = confusion / np.maximum(images, 1)[:, None]
-    shares[images == 0, 0] = 1.0  # of no image, any share
+    shares[images == 0, 0] = 1.0  # a class without images may have any shares
     # to draw n samples with replacement is to draw their counts
     drawn = np.stack(
         [rng.multinomial(n, p, size=draws) for n, p in zip(images, shares, strict=True)], axis=1

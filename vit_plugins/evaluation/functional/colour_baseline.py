@@ -1,4 +1,4 @@
-"""What colours alone tell of a class: extremely randomised trees on colour histograms."""
+"""Score baselines from colours alone: extremely randomised trees on colour histograms."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 def colour_accuracy(
     train: np.ndarray, labels: Sequence[int], test: np.ndarray, truth: Sequence[int]
 ) -> float:
-    """Return the share of images that 300 trees (Geurts et al., 2006) name rightly.
+    """Return the share of images that 300 trees (Geurts et al., 2006) classify correctly.
 
     Args:
         train: Histograms of the training images, (N, D).
-        labels: Their classes.
-        test: Histograms of the others, (M, D).
-        truth: Their classes.
+        labels: The classes of the training images.
+        test: Histograms of the test images, (M, D).
+        truth: The classes of the test images.
     """
     from sklearn.ensemble import ExtraTreesClassifier  # slow to import
 
@@ -25,11 +25,11 @@ def colour_accuracy(
 
 
 def majority_accuracy(labels: Sequence[int], truth: Sequence[int]) -> float:
-    """Return the share that is right if all are named as the largest training class.
+    """Return the share of correct answers if all images get the largest training class.
 
     Args:
         labels: The classes of the training images.
-        truth: Those of the others.
+        truth: The classes of the test images.
     """
     largest = np.bincount(np.asarray(labels)).argmax()
     return float(np.mean(np.asarray(truth) == largest))

@@ -1,4 +1,4 @@
-"""What a confusion matrix tells of each class, and which classes are taken for one another."""
+"""Compute scores of each class from a confusion matrix, and the classes confused most."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .statistics import wilson_interval
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How well a class is known.
+    """The score of a class.
 
     Attributes:
         name: The class.
         images: How many images it has.
-        right: How many of them are named rightly.
-        named: How many images are given its name.
-        low: Lower end of the 95 % interval of the share that is right, by Wilson.
+        right: How many of them are classified correctly.
+        named: How many images are predicted as this class.
+        low: Lower end of Wilson's 95 % interval of the share of correct images.
         high: Upper end.
     """
 
@@ -33,23 +33,23 @@ class ClassScore:
 
     @property
     def recall(self) -> float | None:
-        """Share of its images that are named rightly; None if there are none."""
+        """Share of its images that are classified correctly; None if there are none."""
         return self.right / self.images if self.images else None
 
     @property
     def precision(self) -> float | None:
-        """Share of the images named so that are of it; None if there are none."""
+        """Share of correct images among those predicted as this class; None if there are none."""
         return self.right / self.named if self.named else None
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of both; None if the class has no images and none is named so."""
+        """Harmonic mean of both; None if the class has neither images nor predictions."""
         total = self.images + self.named
         return 2 * self.right / total if total else None
 
 
 def label_pair(sample: Any) -> tuple[int, int] | None:
-    """Return label and predicted class of a sample, None if it has not one of each.
+    """Return label and predicted class of a sample; None if it does not have exactly one of each.
 
     Args:
         sample: A mapping or a structure with ``gt_label`` and ``pred_label``.
@@ -62,7 +62,7 @@ def label_pair(sample: Any) -> tuple[int, int] | None:
 
 
 def count_pairs(pairs: Sequence[tuple[int, int]], number: int) -> np.ndarray:
-    """Compute a confusion matrix, (K, K): of images of class i, those named j.
+    """Compute a confusion matrix, (K, K): images of class i that are predicted as j.
 
     Args:
         pairs: Label and predicted class of each image.
@@ -77,11 +77,11 @@ def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore
     """Score each class.
 
     Args:
-        confusion: Counts, (K, K): of images of class i, those named j.
+        confusion: Counts, (K, K): images of class i that are predicted as j.
         names: The K classes.
 
     Raises:
-        ValueError: If the shape is not that of the classes.
+        ValueError: If the shape does not fit the classes.
     """
     if confusion.shape != (len(names), len(names)):
         raise ValueError(f'{len(names)} classes need as many rows and columns: {confusion.shape}')
@@ -94,10 +94,10 @@ def class_scores(confusion: np.ndarray, names: Sequence[str]) -> list[ClassScore
 
 
 def macro_f1(confusion: np.ndarray) -> float:
-    """Return the mean F1 of the classes that have images or are named; 0 if none is.
+    """Return the mean F1 of the classes that have images or predictions; 0 if there are none.
 
     Args:
-        confusion: Counts, (K, K): of images of class i, those named j.
+        confusion: Counts, (K, K): images of class i that are predicted as j.
 
     >>> macro_f1(np.array([[3, 1], [0, 4]]))
     0.873015873015873
@@ -111,15 +111,15 @@ def macro_f1(confusion: np.ndarray) -> float:
 def most_confused(
     confusion: np.ndarray, names: Sequence[str], most: int = 3
 ) -> list[tuple[str, str, int]]:
-    """Return which classes are named otherwise most often.
+    """Return the pairs of classes that are confused most often.
 
     Args:
-        confusion: Counts, (K, K): of images of class i, those named j.
+        confusion: Counts, (K, K): images of class i that are predicted as j.
         names: The K classes.
-        most: How many pairs.
+        most: How many pairs to return.
 
     Returns:
-        Class, what it is taken for, and how often, falling.
+        Class, the class predicted instead, and how often, in descending order.
     """
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
@@ -132,7 +132,7 @@ def format_scores(confusion: np.ndarray, names: Sequence[str]) -> list[str]:
     """Write accuracy, a line for each class and the classes confused most.
 
     Args:
-        confusion: Counts, (K, K): of images of class i, those named j.
+        confusion: Counts, (K, K): images of class i that are predicted as j.
         names: The K classes.
     """
     right, count = int(np.trace(confusion)), int(confusion.sum())

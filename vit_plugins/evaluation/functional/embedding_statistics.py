@@ -1,4 +1,4 @@
-"""What a set of embeddings looks like: its dimensions in use, its spread, its similarities."""
+"""Compute statistics of embeddings: dimensions in use, spread, similarities."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CHUNK = 4096  # rows that are held in float64 at a time
 
 
 def covariance(embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance in float64, with 1/N, without a float64 copy of all.
+    """Compute mean and covariance (with 1/N) in float64, without a float64 copy of all rows.
 
     Args:
-        embeddings: Of shape (N, D), N at least 1.
+        embeddings: Shape (N, D), N at least 1.
 
     Returns:
         Mean (D,) and covariance (D, D).
@@ -30,20 +30,20 @@ def covariance(embeddings: Tensor) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def covariance_spectrum(embeddings: Tensor | np.ndarray) -> Tensor:
-    """Eigenvalues of the covariance of embeddings, in descending order, none negative.
+    """Compute the eigenvalues of the covariance of embeddings, descending, none negative.
 
-    The embeddings are centred. IRT (arXiv 2102.05644, Figs. 2 and 3) does not tell whether they
+    The embeddings are centred. IRT (arXiv 2102.05644, Figs. 2 and 3) does not say whether they
     were normalised before; ours are, if the caller passes descriptors.
 
     Args:
-        embeddings: Of shape (N, D).
+        embeddings: Shape (N, D).
 
     Returns:
         Tensor: float64 of shape (min(N, D),).
     """
     embeddings = torch.as_tensor(embeddings).detach()
     n, dims = embeddings.shape
-    if n < dims:  # the same eigenvalues from the smaller matrix
+    if n < dims:  # the smaller matrix has the same eigenvalues
         centred = embeddings.double()
         centred = centred - centred.mean(dim=0)
         matrix = centred @ centred.T / n  # (N, N)
@@ -53,13 +53,13 @@ def covariance_spectrum(embeddings: Tensor | np.ndarray) -> Tensor:
 
 
 def effective_rank(embeddings: Tensor | np.ndarray) -> float:
-    """Number of dimensions in use: exp of the entropy of the covariance's eigenvalues.
+    """Compute the number of dimensions in use, exp of the entropy of the covariance's eigenvalues.
 
-    Between 1, all embeddings on a line, and min(N - 1, D), an even spread (Roy and Vetterli,
-    2007). 0 if all embeddings are equal: they use none.
+    It lies between 1 (all embeddings are on a line) and min(N - 1, D) (an even spread; Roy and
+    Vetterli, 2007). It is 0 if all embeddings are equal.
 
     Args:
-        embeddings: Of shape (N, D).
+        embeddings: Shape (N, D).
 
     Example:
         >>> round(effective_rank(torch.eye(5)), 6)  # 5 points of a regular simplex
@@ -73,10 +73,10 @@ def effective_rank(embeddings: Tensor | np.ndarray) -> float:
 
 
 def cumulative_energy(embeddings: Tensor | np.ndarray) -> Tensor:
-    """Share of the variance in the first k principal components, for k = 1, 2, ….
+    """Compute the share of the variance in the first k principal components, for k = 1, 2, ….
 
     Args:
-        embeddings: Of shape (N, D).
+        embeddings: Shape (N, D).
 
     Returns:
         Tensor: float64 of shape (min(N, D),), ascending to 1; ones if there is no variance.
@@ -87,11 +87,11 @@ def cumulative_energy(embeddings: Tensor | np.ndarray) -> Tensor:
 
 
 def components_for(energy: Tensor, shares: Sequence[float] = (0.5, 0.9, 0.99)) -> list[int]:
-    """Count the principal components that hold given shares of the variance.
+    """Compute how many principal components hold given shares of the variance.
 
     Args:
-        energy: What :func:`cumulative_energy` gives.
-        shares: Shares, within 0 and 1.
+        energy: The result of :func:`cumulative_energy`.
+        shares: Shares between 0 and 1.
 
     Example:
         >>> components_for(torch.tensor([0.6, 0.95, 1.0]))
@@ -102,10 +102,10 @@ def components_for(energy: Tensor, shares: Sequence[float] = (0.5, 0.9, 0.99)) -
 
 
 def nearest_distances(embeddings: Tensor | np.ndarray) -> Tensor:
-    """Euclidean distance of each embedding to the nearest other one, ρ of KoLeo.
+    """Compute the Euclidean distance of each embedding to the nearest other one, KoLeo's ρ.
 
-    The neighbour comes from dot products; the distance is that of the two vectors themselves,
-    as dot products lose small ones.
+    The neighbour is found by dot products. The distance is computed from the two vectors
+    themselves, because dot products lose small distances.
 
     Args:
         embeddings: Of shape (N, D), N at least 2.
@@ -131,10 +131,10 @@ def nearest_distances(embeddings: Tensor | np.ndarray) -> Tensor:
 
 @dataclass(frozen=True)
 class SimilarityHistogram:
-    """How many pairs have which similarity.
+    """The number of pairs by their similarity.
 
     Args:
-        edges: Borders of the bins, of shape (bins + 1,).
+        edges: Borders of the bins, shape (bins + 1,).
         positives: Pairs of the same label per bin, int64 of shape (bins,).
         negatives: Pairs of different labels per bin.
     """
@@ -152,16 +152,16 @@ def similarity_histogram(
     bins: int = 200,
     device: torch.device | str | None = None,
 ) -> SimilarityHistogram:
-    """Count the cosines of positive and of negative pairs, within -1 and 1, in bounded memory.
+    """Compute histograms of the cosines of positive and negative pairs, in bounded memory.
 
     Args:
-        embeddings: Of the queries, of shape (N, D).
-        labels: Of the queries, integers of shape (N,).
-        gallery: Embeddings of the references, of shape (M, D). None pairs each sample with all
-            the others, so that each pair is counted from both its ends.
-        gallery_labels: Of the references, integers of shape (M,).
+        embeddings: Embeddings of the queries, shape (N, D).
+        labels: Labels of the queries, integers of shape (N,).
+        gallery: Embeddings of the references, shape (M, D). None pairs each sample with all
+            others, so that each pair is counted twice.
+        gallery_labels: Labels of the references, integers of shape (M,).
         bins: Number of bins.
-        device: Where to compute; where the embeddings are if None.
+        device: Where to compute; None takes the device of the embeddings.
     """
     device = torch.as_tensor(embeddings).device if device is None else torch.device(device)
     own = gallery is None

@@ -1,4 +1,4 @@
-"""Features of images as a model encodes them: one loop for hooks, probes and comparisons."""
+"""Encode images with a model: one loop for hooks, probes and comparisons."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def encode_batches(
     batches: Iterable[dict],
     encode: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[tuple[Tensor, Sequence[DataSample]]]:
-    """Encode batch after batch, in evaluation mode and without gradients.
+    """Encode batches one after the other, in evaluation mode and without gradients.
 
     Args:
-        model: With ``data_preprocessor`` and ``extract_feat``; its mode is kept in the end.
-        batches: What a loader gives.
-        encode: From preprocessed images (B, C, H, W) to features (B, D). Default:
+        model: A model with ``data_preprocessor`` and ``extract_feat``; its mode is restored.
+        batches: The batches of a loader.
+        encode: Function from preprocessed images (B, C, H, W) to features (B, D). Default:
             ``model.extract_feat``.
 
     Yields:
@@ -46,11 +46,11 @@ def encode_batches(
 
 
 def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarray]:
-    """Encode a dataset, each image once, on all ranks together.
+    """Encode a dataset on all ranks together, each image once.
 
     Args:
-        model: With ``data_preprocessor`` and ``extract_feat``; its mode is kept.
-        loader: The images, a part of them on each rank.
+        model: A model with ``data_preprocessor`` and ``extract_feat``; its mode is restored.
+        loader: The images; each rank has some of them.
 
     Returns:
         On each rank ``'embedding'``, the features (N, D), ``'sample_idx'``, ``'role'`` and, if
@@ -71,18 +71,18 @@ def collect_features(model: nn.Module, loader: DataLoader) -> dict[str, np.ndarr
 def collect_descriptors(
     model: nn.Module, dataset: Dataset, indices: list[int], batch_size: int, num_workers: int
 ) -> Tensor:
-    """Encode chosen images, a share of them on each rank; all ranks get all descriptors.
+    """Encode chosen images, some of them on each rank; all ranks get all descriptors.
 
     Args:
-        model: With ``data_preprocessor`` and ``extract_feat``, such as an
-            ``EmbeddingRetriever``; its mode is kept.
+        model: A model with ``data_preprocessor`` and ``extract_feat``, such as an
+            ``EmbeddingRetriever``; its mode is restored.
         dataset: The images.
-        indices: Which of them, in this order.
-        batch_size: How many at once.
-        num_workers: How many processes load them.
+        indices: The indices of the chosen images, in this order.
+        batch_size: The number of images in a batch.
+        num_workers: The number of processes that load images.
 
     Returns:
-        Descriptors (N, D), l2-normalised, in float32. They are those that a loss compares: no
+        Descriptors (N, D), l2-normalised, in float32. They are those that a loss compares, without
         PCA, which is fitted after training.
     """
     rank, world_size = get_dist_info()

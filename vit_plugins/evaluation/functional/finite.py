@@ -1,4 +1,4 @@
-"""Which weights and answers are no finite numbers."""
+"""Find weights and predictions that are no finite numbers."""
 
 import json
 import math
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 def non_finite_weights(state_dict: Mapping[str, Any]) -> list[str]:
-    """Return the names of tensors that hold NaN or an infinite number.
+    """Return the names of tensors that contain NaN or an infinite number.
 
-    Masks of attention, which hold 0 and minus infinity and nothing else, are left out.
+    Attention masks, which contain only 0 and minus infinity, are left out.
 
     Args:
-        state_dict: Tensors by name; what is no tensor of floating-point numbers is passed over.
+        state_dict: Tensors by name; values that are no floating-point tensors are ignored.
 
     Returns:
         The names, in the order of ``state_dict``.
@@ -32,7 +32,7 @@ def non_finite_in_checkpoint(checkpoint: Mapping[str, Any]) -> list[str]:
     """Return the names of weights of a checkpoint, averaged or not, that are not finite.
 
     Args:
-        checkpoint: As the host saves it, with ``state_dict`` and, of ``EMAHook``,
+        checkpoint: A checkpoint of the host, with ``state_dict`` and, from ``EMAHook``,
             ``ema_state_dict``; or the weights alone.
     """
     weights = checkpoint.get('state_dict', checkpoint)
@@ -41,7 +41,7 @@ def non_finite_in_checkpoint(checkpoint: Mapping[str, Any]) -> list[str]:
 
 
 def read_flags(flags: Sequence[Tensor]) -> list[bool]:
-    """Read truth values with one wait for each device, not one for each value.
+    """Return truth values with one wait for each device, not one for each value.
 
     Args:
         flags: Tensors of shape (), on any devices.
@@ -65,13 +65,13 @@ def _is_mask(tensor: Tensor) -> bool:
 
 
 def first_non_finite(samples: Iterable[BaseDataElement]) -> tuple[int, str] | None:
-    """Return which sample is the first whose prediction holds NaN or an infinite number.
+    """Return the first sample whose prediction contains NaN or an infinite number.
 
     Args:
-        samples: What a model predicted.
+        samples: The predictions of a model.
 
     Returns:
-        Its place and the name of the field; None if all are finite.
+        Its index and the name of the field; None if all are finite.
     """
     places, values = [], []
     for place, sample in enumerate(samples):
@@ -88,7 +88,7 @@ def json_text(content: Any, **settings: Any) -> str:
 
     Args:
         content: Nested dicts and lists of plain values.
-        **settings: Of ``json.dumps``.
+        **settings: Arguments of ``json.dumps``.
 
     Examples:
         >>> json_text({'f1': [0.5, float('nan')]})

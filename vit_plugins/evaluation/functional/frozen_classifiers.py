@@ -1,4 +1,4 @@
-"""Classifiers over frozen features, as one linear layer, and the choice of their setting."""
+"""Fit classifiers on frozen features as one linear layer, and choose their setting."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.nn import functional as F
 
 from .probes import LinearClassifier, Standardizer, accuracy, logistic_fit
 
-PENALTIES = tuple(10 ** (-step / 2) for step in range(11))  # from strong to weak
+PENALTIES = tuple(10 ** (-step / 2) for step in range(11))  # from strong to weak penalties
 SHARPNESSES = tuple(2.0**step for step in range(1, 11))
-PATIENCE = 2  # settings in a row that are worse than the best one before the search ends
+PATIENCE = 2  # the search ends after this number of consecutive settings worse than the best
 FOLDS = 5
-MANY = 10_000  # features, from which on one fifth that is held out tells enough
+MANY = 10_000  # number of features from which one held-out fifth is enough
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Choice:
 
     Attributes:
         setting: The penalty of ``'linear'``, the sharpness of ``'nearest-mean'``.
-        accuracy: Of the features held out, in percent, with this setting.
-        losses: Each setting that was tried to the mean cross entropy of the features held out.
+        accuracy: Accuracy on the held-out features with this setting, in percent.
+        losses: The mean cross entropy of the held-out features, by the setting that was tried.
     """
 
     setting: float
@@ -47,10 +47,10 @@ def fit_linear(
     Args:
         features: (N, D).
         labels: (N,).
-        num_classes: How many classes there are, K.
+        num_classes: The number of classes, K.
         penalty: λ on standardised features, see ``logistic_fit``.
-        class_weight: How much a sample of each class counts, (K,).
-        tolerance: Of the gradient: 1e-4 is enough to compare penalties.
+        class_weight: The weight of a sample of each class, (K,).
+        tolerance: The tolerance of the gradient; 1e-4 is enough to compare penalties.
     """
     scale = Standardizer.of(features)
     fitted = logistic_fit(
@@ -71,14 +71,14 @@ def fit_nearest_mean(
 ) -> LinearClassifier:
     """Score classes by the cosine to the mean of their features, each of unit length.
 
-    The scores are those cosines times ``sharpness`` and the length of a feature over the mean
-    length: the class is that of ``nearest_mean_predict``.
+    The scores are those cosines times ``sharpness``, and times the length of a feature divided by
+    the mean length. The predicted class is that of ``nearest_mean_predict``.
 
     Args:
         features: (N, D).
         labels: (N,), at least one of each class.
-        num_classes: How many classes there are, K.
-        sharpness: What turns cosines, which lie close together, into probabilities.
+        num_classes: The number of classes, K.
+        sharpness: The factor that turns cosines, which are close together, into probabilities.
     """
     sums = features.new_zeros(num_classes, features.shape[1], dtype=torch.float64)
     sums.index_add_(0, labels, F.normalize(features, dim=1).double())
@@ -103,21 +103,22 @@ def choose_setting(
     folds: Tensor,
     class_weight: Tensor | None = None,
 ) -> Choice:
-    """Choose the setting with the lowest cross entropy on features that are held out.
+    """Return the setting with the lowest cross entropy on held-out features.
 
-    The loss rather than the accuracy decides: it makes probabilities honest, and does not jump
-    with single features. Of equals the first is taken.
+    The loss decides rather than the accuracy, because it calibrates the probabilities and does not
+    jump with single features. Of equal settings the first is taken.
 
     Args:
-        fit: Features, labels, number of classes and a setting to a classifier.
-        settings: Those to choose from, in an order in which the loss falls and then rises: the
-            rest is left out once it has risen.
+        fit: Function of features, labels, number of classes and a setting that returns a
+            classifier.
+        settings: The settings to choose from, in an order in which the loss falls and then rises;
+            after it has risen, the rest is not tried.
         features: (N, D).
         labels: (N,).
-        num_classes: How many classes there are, K.
-        folds: The fold of each feature, (N,), as of :func:`assign_folds`; a fold of -1 is never
+        num_classes: The number of classes, K.
+        folds: The fold of each feature, (N,), from :func:`assign_folds`; a fold of -1 is never
             held out.
-        class_weight: How much a feature of each class counts in that loss, (K,).
+        class_weight: The weight of a feature of each class in that loss, (K,).
 
     Raises:
         ValueError: If no feature is held out.
@@ -146,16 +147,18 @@ def choose_setting(
 def assign_folds(
     labels: Tensor, groups: Sequence[str] | None = None, number: int = FOLDS, seed: int = 0
 ) -> Tensor:
-    """Assign each feature to a fold: classes evenly, groups whole.
+    """Assign each feature to a fold; classes are spread evenly, and groups stay whole.
 
-    Of many features only the first fold is held out, the others get -1. A class is never held out
-    as a whole: a feature, or a group, without another one of its class gets -1, too.
+    With many features only the first fold is held out, and the others get -1. A class is never
+    held
+    out completely: the only feature, or the only group, of a class gets -1, too.
 
     Args:
         labels: (N,).
-        groups: What must stay together, as photos of one object; None: nothing must.
-        number: How many folds.
-        seed: Another seed is another assignment.
+        groups: The group of each feature, such as photos of one object, which stay together; None:
+            no groups.
+        number: The number of folds.
+        seed: Another seed gives another assignment.
 
     Returns:
         The fold of each feature, (N,); -1 for those that are never held out.
@@ -166,7 +169,7 @@ def assign_folds(
         members.setdefault(name, []).append(i)
     units = list(members.values())
     shuffled = torch.randperm(len(units), generator=torch.Generator().manual_seed(seed))
-    # a unit goes by the class of its first member; those of a class take the folds in turn
+    # a unit counts as the class of its first member; units of a class take the folds in turn
     units = sorted((units[i] for i in shuffled), key=lambda unit: int(labels[unit[0]]))
     folds = torch.empty(len(labels), dtype=torch.long)
     for place, unit in enumerate(units):

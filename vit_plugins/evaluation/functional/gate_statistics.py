@@ -1,4 +1,4 @@
-"""What the positional part of GPSA says of its heads: gates, attention centres, strengths."""
+"""Compute gates, attention centres and strengths of heads from GPSA's positional part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def gate_values(gating_param: Tensor) -> Tensor:
-    """Return the gates g = σ(λ), the share of position in each head; 0 is content alone.
+    """Return the gates g = σ(λ), the share of position in each head; 0 means content alone.
 
     Args:
         gating_param: λ, of any shape.
@@ -16,7 +16,7 @@ def gate_values(gating_param: Tensor) -> Tensor:
 
 
 def centres_and_strengths(pos_weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Compute where each head's positional attention is centred, and how sharply.
+    """Compute the centre and the strength of each head's positional attention.
 
     Completing the square, w0 dx + w1 dy + w2 (dx² + dy²) = -α ‖δ - Δ‖² + constant with the
     strength α = -w2 and the centre Δ = (w0, w1) / (2 α). ConViT's official log writes ‖Δ‖.
@@ -25,8 +25,8 @@ def centres_and_strengths(pos_weight: Tensor) -> tuple[Tensor, Tensor]:
         pos_weight: Rows (w0, w1, w2) of ``pos_proj``, shape (h, 3).
 
     Returns:
-        Centres (h, 2) as (x, y) in patches, and strengths (h,). Where the strength is not
-        positive, attention grows away from the query and has no centre: NaN.
+        Centres (h, 2) as (x, y) in patches, and strengths (h,). If the strength is not positive,
+        attention grows away from the query and has no centre, which is then NaN.
 
     >>> centres_and_strengths(torch.tensor([[1.0, -1.0, -1.0]]))
     (tensor([[ 0.5000, -0.5000]]), tensor([1.]))

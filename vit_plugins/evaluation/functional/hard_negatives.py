@@ -1,4 +1,4 @@
-"""Which images a network takes for the same though they are not."""
+"""Find different images that a network takes for similar ones."""
 
 import torch
 from torch import Tensor
@@ -14,8 +14,9 @@ def mine_hard_negatives(
 ) -> Tensor:
     """Find for each query the most similar images of a pool that show something else.
 
-    What shows the query's own 3D model (or class) is left out, and of every other one at most
-    one image is taken: five views of one wrong building teach less than five buildings.
+    Images of the query's own 3D model (or class) are left out, and at most one image of every
+    other
+    model is taken: five views of one wrong building teach less than five buildings.
 
     Source: F. Radenovic, G. Tolias, O. Chum, Fine-Tuning CNN Image Retrieval with No Human
     Annotation, TPAMI 2019, section 4.2.
@@ -25,11 +26,11 @@ def mine_hard_negatives(
         pool: Descriptors (P, D), normalised.
         query_models: The 3D model of each query (Q,).
         pool_models: The 3D model of each image of the pool (P,).
-        count: How many negatives n a query gets.
-        chunk: How many queries to do at once; P of them times 4 bytes are needed.
+        count: The number n of negatives of a query.
+        chunk: The number of queries at a time; each needs P times 4 bytes.
 
     Returns:
-        Places in the pool (Q, n), the most similar first; of equal ones the first.
+        Indices in the pool (Q, n), the most similar first; of equal ones the first.
 
     Raises:
         ValueError: If a query has fewer than ``count`` other 3D models in the pool.

@@ -1,4 +1,4 @@
-"""Which labels are likely wrong, by what a model says that did not learn from them."""
+"""Find labels that are likely wrong, with a model that did not learn from them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ def likely_label_errors(probabilities: np.ndarray, labels: np.ndarray) -> np.nda
     ranked by the normalised margin (section 3.2).
 
     Args:
-        probabilities: Of each class (N, K), from a model that was not trained on the samples.
+        probabilities: Probabilities of each class (N, K), from a model that was not trained on the
+            samples.
         labels: Their classes (N,).
 
     Returns:
-        Indices of the samples, the most suspicious first: by how much the probability of the
-        other class exceeds that of the label.
+        Indices of the samples, sorted by how much the probability of the other class exceeds that
+        of the label, the most suspicious first.
 
     Raises:
         ValueError: If the shapes do not fit.

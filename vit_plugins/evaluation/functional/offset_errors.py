@@ -1,4 +1,4 @@
-"""How far predicted offsets between patches are from the true ones."""
+"""Compute the errors of predicted offsets between patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def offset_errors(predicted: Tensor, true: Tensor) -> Tensor:
         true: Offsets of the same pairs, shape (n, 2).
 
     Returns:
-        Shape (2,): of rows and of columns.
+        Shape (2,): the error of rows and of columns.
     """
     return (predicted.float() - true.float()).abs().mean(0)
 

@@ -1,4 +1,4 @@
-"""The principal components of what a patch embedding looks for."""
+"""Compute the principal components of the filters of a patch embedding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 def filter_components(weight: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """Compute the principal components of the filters of a patch embedding.
 
-    As the left of Fig. 7 of ViT (arXiv 2010.11929): a patch is a vector of k = C kh kw pixels,
+    As in the left of Fig. 7 of ViT (arXiv 2010.11929): a patch is a vector of k = C kh kw pixels,
     which D filters map to the tokens. The components are an orthonormal basis of the patches,
-    those first along which the filters vary most about their mean.
+    sorted by how much the filters vary along them about their mean, most first.
 
     Args:
         weight: Weight of the convolution, shape (D, C, kh, kw).
-        number: How many components; fewer if the filters span fewer.
+        number: The number of components; fewer if the filters span fewer.
 
     Returns:
         Components (n, C, kh, kw) and the share of the variance of each (n,), descending. The sign

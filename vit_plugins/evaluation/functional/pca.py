@@ -1,6 +1,6 @@
-"""Principal components of embeddings: plain, whitening, and whitening learnt from pairs.
+"""Fit principal components of embeddings: plain, whitening, or whitening learnt from pairs.
 
-Each fit gives a mean m and a projection P, y = P (x - m), in float64.
+Each fit returns a mean m and a projection P, y = P (x - m), in float64.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from .embedding_statistics import CHUNK, covariance
 
-NO_VARIANCE = 1e-12  # of an eigenvalue, relative to the largest: below this it is rounding
+NO_VARIANCE = 1e-12  # an eigenvalue below this share of the largest is a rounding error
 
 
 @torch.no_grad()
@@ -25,15 +25,15 @@ def fit_pca(
     each is such that its largest entry is positive.
 
     Args:
-        features: Of shape (N, D).
-        dims: Components to keep, k.
-        whiten: Scale each to variance 1.
+        features: Shape (N, D).
+        dims: The number k of components to keep.
+        whiten: Scale each component to variance 1.
 
     Returns:
         Mean (D,) and projection (k, D), float64.
 
     Raises:
-        ValueError: If there are fewer components, or a component to whiten has no variance.
+        ValueError: If there are fewer components, or if a component to whiten has no variance.
     """
     features = _checked(features, dims)
     mean, matrix = covariance(features)
@@ -53,7 +53,7 @@ def fit_pca(
 def fit_supervised_whitening(
     features: Tensor | np.ndarray, pairs: Tensor | np.ndarray, dims: int
 ) -> tuple[Tensor, Tensor]:
-    """Fit a whitening of the differences within matching pairs, and PCA after it.
+    """Fit a whitening of the differences within matching pairs, followed by PCA.
 
     m is the mean of the pairs' first members, S = E[(q - p)(q - p)ᵀ] over the pairs,
     P₀ = inv(chol(S)), V the first eigenvectors of the second moment of P₀(x - m) over all
@@ -61,9 +61,9 @@ def fit_supervised_whitening(
     Human Annotation", arXiv 1711.02512).
 
     Args:
-        features: Of shape (N, D).
-        pairs: Indices of a query and a positive of it, of shape (n, 2).
-        dims: Components to keep, k.
+        features: Shape (N, D).
+        pairs: Indices of a query and its positive, shape (n, 2).
+        dims: The number k of components to keep.
 
     Returns:
         Mean (D,) and projection (k, D), float64.
@@ -118,14 +118,14 @@ def label_pairs(labels: Tensor | np.ndarray) -> np.ndarray:
 
 
 def matching_pairs(dataset: Dataset, labels: np.ndarray | None) -> np.ndarray:
-    """Find pairs of images that show the same, as indices of shape (n, 2).
+    """Find pairs of images that show the same thing, as indices of shape (n, 2).
 
     Args:
-        dataset: With an attribute ``pairs``, or not.
-        labels: Of each image; needed without that attribute.
+        dataset: A dataset; its attribute ``pairs`` is used if it has one.
+        labels: The label of each image, needed without that attribute.
 
     Raises:
-        ValueError: If there is neither.
+        ValueError: If there are neither pairs nor labels.
     """
     pairs = getattr(dataset, 'pairs', None)
     if pairs is None and labels is None:
@@ -149,7 +149,7 @@ def _checked(features: Tensor | np.ndarray, dims: int) -> Tensor:
 
 
 def _largest(matrix: Tensor, number: int) -> tuple[Tensor, Tensor]:
-    """Largest eigenvalues, descending, and their eigenvectors as columns, of a fixed sign."""
+    """Return the largest eigenvalues, descending, and eigenvectors as columns of fixed sign."""
     values, vectors = torch.linalg.eigh(matrix)
     values, vectors = values.flip(0)[:number].clamp(min=0), vectors.flip(1)[:, :number]
     strongest = vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True))

@@ -1,4 +1,4 @@
-"""Points of the plane for embeddings, to be looked at."""
+"""Project embeddings to points of the plane, for pictures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def project_by_tsne(features: np.ndarray, seed: int = 0) -> np.ndarray:
 
     Args:
         features: Shape (N, D), N at least 5.
-        seed: Of its start.
+        seed: The seed of its start.
 
     Returns:
         Points (N, 2). The perplexity is 30, less for fewer than 91 points.

@@ -1,4 +1,4 @@
-"""How alike the position embeddings of patches are."""
+"""Compute how similar the position embeddings of patches are."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch.nn import functional as F
 def position_similarity(pos_embed: Tensor, hw_shape: tuple[int, int]) -> Tensor:
     """Compute the cosine similarity of each patch's position embedding to all others.
 
-    As the middle of Fig. 7 of ViT (arXiv 2010.11929).
+    As in the middle of Fig. 7 of ViT (arXiv 2010.11929).
 
     Args:
         pos_embed: Embeddings of the patches alone, shape (N, D).
         hw_shape: Their grid (H, W).
 
     Returns:
-        Shape (H, W, H, W): for a patch (row, column) its map over the grid.
+        Shape (H, W, H, W): for each patch (row, column), its map over the grid.
 
     Raises:
         ValueError: If the grid has another number of patches.

@@ -1,7 +1,7 @@
-"""Simple classifiers over frozen features: nearest neighbours, least squares, logistic regression.
+"""Simple classifiers on frozen features: nearest neighbours, least squares, logistic regression.
 
-All go through the features in chunks: beside features and labels, memory is bounded by the chunk
-and by the square of the number of dimensions.
+All process the features in chunks. In addition to features and labels, memory is bounded by the
+chunk and by the square of the number of dimensions.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Standardizer:
-    """Bring features to mean 0 and deviation 1.
+    """Scale features to mean 0 and deviation 1.
 
     Attributes:
-        mean: Of each dimension, (D,).
-        scale: Deviation of each dimension, (D,); 1 where there is none.
+        mean: Mean of each dimension, (D,).
+        scale: Deviation of each dimension, (D,); 1 if it is 0.
     """
 
     mean: Tensor
@@ -30,10 +30,10 @@ class Standardizer:
 
     @classmethod
     def of(cls, features: Tensor) -> Standardizer:
-        """Measure features.
+        """Compute mean and deviation of features.
 
         Args:
-            features: Those to train on, (N, D).
+            features: The training features, (N, D).
         """
         mean = sum(chunk.double().sum(0) for chunk in features.split(CHUNK)) / len(features)
         squares = ((chunk.double() - mean).square().sum(0) for chunk in features.split(CHUNK))
@@ -52,7 +52,7 @@ class Standardizer:
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """Scores are ``features @ weight + bias``.
+    """A linear classifier with the scores ``features @ weight + bias``.
 
     Attributes:
         weight: (D, K).
@@ -81,12 +81,12 @@ class LinearClassifier:
 
 
 def nearest_neighbors(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Find the k nearest by cosine, a chunk of either side at a time.
+    """Find the k nearest neighbours by cosine, with one chunk of each side at a time.
 
     Args:
         queries: (M, D).
         gallery: (N, D).
-        k: How many.
+        k: The number of neighbours.
 
     Returns:
         Cosines (M, k), largest first, and indices (M, k) into the gallery.
@@ -119,21 +119,21 @@ def knn_predict(
     k: int = 20,
     temperature: float | None = 0.07,
 ) -> Tensor:
-    """Return the class that most of the k nearest by cosine have.
+    """Return the majority class of the k nearest neighbours by cosine.
 
     Args:
         queries: (M, D).
         gallery: (N, D).
         labels: Classes of the gallery, (N,).
-        k: How many vote.
-        temperature: A vote weighs exp(cosine / temperature), as Z. Wu et al. (2018) and DINO have
-            it; None: each counts the same.
+        k: The number of neighbours that vote.
+        temperature: The weight of a vote is exp(cosine / temperature), as in Z. Wu et al. (2018)
+            and DINO; None: all votes have the same weight.
 
     Returns:
-        The class of each query, (M,); the lower number where votes are equal.
+        The class of each query, (M,); the lower number if votes are equal.
     """
     cosines, indices = nearest_neighbors(queries, gallery, k)
-    # less the largest, or float32 would overflow at small temperatures
+    # minus the largest, or float32 would overflow at small temperatures
     weights = cosines - cosines[:, :1]
     weights = torch.ones_like(cosines) if temperature is None else (weights / temperature).exp()
     votes = weights.new_zeros(len(queries), int(labels.max()) + 1)
@@ -143,13 +143,13 @@ def knn_predict(
 def nearest_mean_predict(
     queries: Tensor, features: Tensor, labels: Tensor, num_classes: int
 ) -> Tensor:
-    """Return the class whose mean is nearest by cosine, of features of unit length.
+    """Return the class with the nearest mean by cosine, for features of unit length.
 
     Args:
         queries: (M, D).
-        features: Those to take the means of, (N, D), at least one of each class.
+        features: The features to average, (N, D), at least one of each class.
         labels: Their classes, (N,).
-        num_classes: How many classes there are, K.
+        num_classes: The number of classes, K.
 
     Returns:
         The class of each query, (M,).
@@ -171,8 +171,8 @@ def ridge_fit(
     Args:
         features: (N, D).
         labels: (N,).
-        num_classes: How many classes there are, K.
-        penalty: λ; the bias is free.
+        num_classes: The number of classes, K.
+        penalty: λ; the bias has no penalty.
 
     Raises:
         ValueError: If the penalty is not positive.
@@ -205,16 +205,16 @@ def logistic_fit(
 ) -> LinearClassifier:
     r"""Fit a linear layer with softmax and cross entropy by L-BFGS over all features.
 
-    The mean of the cross entropies :math:`+ \frac{\lambda}{2} \|W\|^2`.
+    It minimises the mean of the cross entropies :math:`+ \frac{\lambda}{2} \|W\|^2`.
 
     Args:
-        features: (N, D), best standardised.
+        features: (N, D), preferably standardised.
         labels: (N,).
-        num_classes: How many classes there are, K.
-        penalty: λ; the bias is free.
-        steps: The most steps.
-        class_weight: How much a sample of each class counts in the mean, (K,); None: all equally.
-        tolerance: The largest entry of the gradient at which the fit ends.
+        num_classes: The number of classes, K.
+        penalty: λ; the bias has no penalty.
+        steps: The maximum number of steps.
+        class_weight: The weight of a sample of each class in the mean, (K,); None: equal weights.
+        tolerance: The fit ends when no entry of the gradient is larger than this.
     """
     total = len(labels) if class_weight is None else float(class_weight[labels].sum())
     weight = features.new_zeros(features.shape[1], num_classes, requires_grad=True)
@@ -247,7 +247,7 @@ def _chunks(features: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]
 
 
 def accuracy(predicted: Tensor, labels: Tensor) -> float:
-    """Compute the share of right answers, in percent.
+    """Compute the share of correct answers, in percent.
 
     Args:
         predicted: (M,).

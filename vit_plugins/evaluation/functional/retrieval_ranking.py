@@ -1,4 +1,4 @@
-"""Exact ranks of the right answers of a search, by counting, in bounded memory.
+"""Compute exact ranks of the correct answers of a search by counting, in bounded memory.
 
 The rank of a positive is the number of references more similar to the query. So no reference has
 to be sorted or kept: the similarities of a block come from one matrix product, those of the
@@ -48,11 +48,11 @@ from torch.nn import functional as F
 
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
-BLOCK = 2048  # rows and columns of a block: a product large enough to be efficient
-FEW = 16  # up to so many positives, counting for each costs less than sorting the row
-UNUSED = np.iinfo(np.int64).max  # the rank in a slot without a positive
-FITS_A_BYTE = 255  # so many ones are added up as bytes, the fastest way
-TILE = 1 << 18  # entries that stay in a core's cache while all bounds are compared with them
+BLOCK = 2048  # rows and columns of a block: large enough for an efficient product
+FEW = 16  # up to this number of positives, counting for each costs less than sorting
+UNUSED = np.iinfo(np.int64).max  # the rank in a slot that has no positive
+FITS_A_BYTE = 255  # this number of ones can be added as bytes, which is fastest
+TILE = 1 << 18  # entries that fit into a core's cache while all bounds are compared
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class PositiveRanks:
     """Ranks of the positives of B queries, counted from 0, best first.
 
     Args:
-        queries: Which queries these are, int64 of shape (B,).
+        queries: Indices of these queries, int64 of shape (B,).
         counts: Positives of each query, at least 1, of shape (B,).
         optimistic: Ranks if each tie between a positive and a negative is decided for the
             positive; int64 of shape (B, P), P the largest count or 1 if only the best was asked
@@ -76,7 +76,7 @@ class PositiveRanks:
 
 @dataclass(frozen=True)
 class _Classes:
-    """Samples sorted by class, small classes first: the positives of a query lie side by side."""
+    """Samples sorted by class, small classes first, so the positives of a query are adjacent."""
 
     starts: np.ndarray  # of each class among the sorted references, and the end, (C + 1,)
     references: np.ndarray  # the order of the references, (M,)
@@ -118,22 +118,22 @@ def iterate_positive_ranks(
     similarity: str = 'cosine',
     device: torch.device | str | None = None,
 ) -> Iterator[PositiveRanks]:
-    """Rank the references of the right class for each query that has one.
+    """Yield the ranks of the references of the correct class for each query that has one.
 
-    Without a gallery each sample is searched among all the others: it is left out by its index,
-    so that an equal vector elsewhere counts.
+    Without a gallery each sample is searched among all the others. The sample itself is left out
+    by its index, so an equal vector of another sample counts.
 
     Args:
         embeddings: Of the queries, of shape (N, D), floating point.
         labels: Of the queries, integers of shape (N,).
         gallery: Embeddings of the references, of shape (M, D).
         gallery_labels: Of the references, integers of shape (M,).
-        best_only: Rank the most similar positive alone, which takes less time.
-        similarity: ``'cosine'``, or ``'dot'`` to take the vectors as they are.
-        device: Where to compute; where the embeddings are if None.
+        best_only: Rank only the most similar positive, which takes less time.
+        similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
+        device: Where to compute; None takes the device of the embeddings.
 
     Yields:
-        PositiveRanks: Of some of the queries, each query once; none of those without a positive.
+        PositiveRanks: The ranks of some of the queries. Each query with a positive comes once.
 
     Raises:
         ValueError: If shapes do not fit, a value is not finite, or the similarity is unknown.
@@ -176,7 +176,7 @@ def _as_labels(labels: Tensor | np.ndarray, vectors: Tensor | np.ndarray, name: 
 def _take_positives(
     s: Tensor, classes: np.ndarray, starts: np.ndarray, best_only: bool, own: Tensor | None
 ) -> Tensor:
-    """Read the similarities of the positives and strike their whole class from the block.
+    """Read the similarities of the positives and remove their whole class from the block.
 
     ``s`` (n, m) has sorted classes as rows; ``starts`` counts its columns; ``own`` (n,) is the
     column of the query itself. Gives (n, P), ascending, filled up with infinity, above which
@@ -200,10 +200,10 @@ def _take_positives(
 
 @dataclass(frozen=True)
 class _Above:
-    """How many references that are no positives lie above each of P bounds of n queries."""
+    """The number of negative references above each of P bounds of n queries."""
 
-    strict: np.ndarray  # larger than the bound, int32 of shape (n, P)
-    loose: np.ndarray  # at least as large
+    strict: np.ndarray  # how many are larger than the bound, int32 of shape (n, P)
+    loose: np.ndarray  # how many are at least as large
 
     @classmethod
     def none(cls, *shape: int) -> _Above:
@@ -213,10 +213,10 @@ class _Above:
         return _Above(self.strict[index], self.loose[index])
 
     def count(self, s: Tensor, bounds: Tensor, dim: int = 1) -> None:
-        """Add what lies above each bound in its row or column of ``s`` (n, m).
+        """Add the number of entries above each bound in its row or column of ``s`` (n, m).
 
-        On a CPU with numpy: its comparisons and its sums of bytes take a fraction of the time of
-        torch's, and counting would cost more than the matrix product.
+        On a CPU this uses numpy, whose comparisons and sums of bytes take a fraction of the time
+        of torch's. With torch, counting would cost more than the matrix product.
 
         Args:
             s: Similarities, float32.
@@ -246,11 +246,11 @@ class _Above:
                         counts[:, p] += found.view(np.uint8).sum(axis=0, dtype=np.uint8)
 
     def search(self, s: Tensor, bounds: Tensor) -> None:
-        """Add what lies above each bound (n, P) in its row of ``s`` (n, m), which is sorted."""
+        """Sort each row of ``s`` (n, m), and add the number of entries above each bound (n, P)."""
         if s.device.type != 'cpu':
             s = s.sort(dim=1).values
         else:
-            s.numpy().sort(axis=1)  # in place, without the indices that torch would make
+            s.numpy().sort(axis=1)  # in place, without the indices that torch would compute
         for counts, right in ((self.strict, True), (self.loose, False)):
             counts += s.shape[1] - torch.searchsorted(s, bounds, right=right).cpu().numpy()
 
@@ -311,7 +311,7 @@ def _ranks_by_symmetry(
 
     def multiply(i: int, j: int) -> None:
         torch.mm(blocks[i], blocks[j].T, out=s)
-        s[sizes[i] :] = -torch.inf  # what fills the blocks up is above nothing
+        s[sizes[i] :] = -torch.inf  # the padding of the blocks is above no bound
         s[:, sizes[j] :] = -torch.inf
 
     for i, (low, high) in enumerate(pairwise(cuts)):  # the diagonal
@@ -320,7 +320,7 @@ def _ranks_by_symmetry(
         found = _take_positives(
             s[: sizes[i]], sample_classes[low:high], classes.starts - low, best_only, own
         )
-        found[found == -torch.inf] = torch.inf  # no positive: nothing lies above it
+        found[found == -torch.inf] = torch.inf  # without a positive, nothing counts as above
         bounds.append(F.pad(found, (0, 0, 0, side - len(found)), value=torch.inf))
         above[i].count(s, bounds[i])
     for i, j in combinations(range(len(blocks)), 2):  # above it

@@ -1,4 +1,4 @@
-"""Recall@K, P@1, MAP@R, R-precision and mAP of embeddings, from exact ranks."""
+"""Compute Recall@K, P@1, MAP@R, R-precision and mAP of embeddings from exact ranks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ BEST_SUFFICES = ('Recall', 'P@1')
 
 @dataclass(frozen=True)
 class RetrievalScores:
-    """Means over the queries that have a positive, within 0 and 1.
+    """Mean scores between 0 and 1 over the queries that have a positive.
 
     Args:
-        pessimistic: By name, with each tie between a positive and a negative decided for the
-            negative. An encoder that maps all images to one vector scores 0.
-        optimistic: With each such tie decided for the positive. Rankings that break ties by
-            their order lie between the two; without ties they are equal.
-        queries: How many were scored.
-        without_positives: How many were not, as no reference has their label.
+        pessimistic: Scores by name, with each tie between a positive and a negative decided for
+            the negative. An encoder that maps all images to one vector scores 0.
+        optimistic: Scores with each such tie decided for the positive. Rankings that break ties by
+            their order score between the two; without ties both are equal.
+        queries: The number of queries that were scored.
+        without_positives: The number of queries that were not, because no reference has their
+            label.
     """
 
     pessimistic: dict[str, float]
@@ -45,7 +46,7 @@ def retrieval_scores(
     similarity: str = 'cosine',
     device: torch.device | str | None = None,
 ) -> RetrievalScores:
-    """Score how well embeddings find images of the same class.
+    """Compute how well embeddings find images of the same class.
 
     Recall@K is the share of queries with a positive among their K most similar references (also
     known as CMC), P@1 the share whose most similar one is a positive. With R positives of a query
@@ -54,19 +55,19 @@ def retrieval_scores(
     mean of (k + 1) / (r_k + 1) over all. Each is averaged over the queries.
 
     Args:
-        embeddings: Of the queries, of shape (N, D), floating point.
-        labels: Of the queries, integers of shape (N,).
-        gallery: Embeddings of the references, of shape (M, D). None searches each sample among
-            all the others.
-        gallery_labels: Of the references, integers of shape (M,).
+        embeddings: Embeddings of the queries, shape (N, D), floating point.
+        labels: Labels of the queries, integers of shape (N,).
+        gallery: Embeddings of the references, shape (M, D). None searches each sample among all
+            others.
+        gallery_labels: Labels of the references, integers of shape (M,).
         topk: The K of Recall@K; they may exceed the number of references.
-        metrics: Which, of ``RETRIEVAL_METRICS``. Recall and P@1 alone take less time, as they need
-            the best positive only.
-        similarity: ``'cosine'``, or ``'dot'`` to take the vectors as they are.
-        device: Where to compute; where the embeddings are if None.
+        metrics: Names from ``RETRIEVAL_METRICS``. Recall and P@1 alone take less time, because
+            they only need the best positive.
+        similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
+        device: Where to compute; None takes the device of the embeddings.
 
     Raises:
-        ValueError: If an argument makes no sense, or no query has a positive.
+        ValueError: If an argument is invalid, or no query has a positive.
 
     Example:
         >>> e, y = np.array([[1, 0], [0.9, 0.1], [0.5, 0.5], [0, 1.0]]), np.array([0, 0, 1, 1])
@@ -104,14 +105,14 @@ def scores_of_ranks(
     topk: Sequence[int] = (1, 10, 100, 1000),
     metrics: Sequence[str] = RETRIEVAL_METRICS,
 ) -> dict[str, np.ndarray]:
-    """Score each of B queries, given where its positives are; see :func:`retrieval_scores`.
+    """Compute the scores of B queries from the ranks of positives; see :func:`retrieval_scores`.
 
     Args:
         ranks: Ranks of the positives from 0, ascending, of shape (B, P), as
             :class:`PositiveRanks` holds them.
         counts: Positives of each query, at least 1, of shape (B,).
         topk: The K of Recall@K.
-        metrics: Which.
+        metrics: The names of the metrics.
 
     Returns:
         float64 arrays of shape (B,) by name, Recall as ``'Recall@10'``.
@@ -142,14 +143,14 @@ def scores_of_ranks(
 
 
 def check_metrics(metrics: Sequence[str], topk: Sequence[int]) -> None:
-    """Refuse names and numbers that mean nothing.
+    """Check names of metrics and numbers K.
 
     Args:
         metrics: Names of metrics.
         topk: The K of Recall@K.
 
     Raises:
-        ValueError: If there is none, or one is unknown.
+        ValueError: If there is no metric, or a name or a number is invalid.
     """
     if isinstance(metrics, str) or not metrics or not set(metrics) <= set(RETRIEVAL_METRICS):
         raise ValueError(f'the metrics must be some of {RETRIEVAL_METRICS}, got {metrics!r}')

@@ -1,4 +1,4 @@
-"""The Revisited Oxford and Paris protocol: Easy, Medium and Hard, with images that do not count.
+"""The Revisited Oxford and Paris protocol: Easy, Medium and Hard, with ignored images.
 
 Radenović et al., "Revisiting Oxford and Paris", CVPR 2018, arXiv 1803.11285.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
-# Of each query's lists: what is searched for, and what is taken out of the ranking.
+# The lists of each query that are positives, and those that are removed from the ranking.
 PROTOCOLS = {
     'easy': (('easy',), ('junk', 'hard')),
     'medium': (('easy', 'hard'), ('junk',)),
@@ -23,7 +23,7 @@ PROTOCOLS = {
 
 
 def average_precision(ranks: np.ndarray, total: int) -> float:
-    """Area under precision over recall, by the trapezoidal rule.
+    """Compute the area under precision over recall by the trapezoidal rule.
 
     Args:
         ranks: Ranks from 0 of the positives that were returned, ascending.
@@ -39,11 +39,11 @@ def average_precision(ranks: np.ndarray, total: int) -> float:
 
 
 def precision_at(ranks: np.ndarray, k: int) -> float:
-    """Precision among the first k, or among all up to the last positive if that comes before.
+    """Compute the precision among the first k, or up to the last positive if that comes earlier.
 
     Args:
         ranks: Ranks from 0 of the positives that were returned, ascending.
-        k: How many to look at.
+        k: The number of results to count.
 
     Example:
         >>> precision_at(np.array([0, 1]), 5)
@@ -58,12 +58,12 @@ def precision_at(ranks: np.ndarray, k: int) -> float:
 def ranks_among(
     similarity: np.ndarray, positives: np.ndarray, junk: np.ndarray, optimistic: bool = False
 ) -> np.ndarray:
-    """Rank the positives of a query among all images but junk.
+    """Compute the ranks of the positives of a query among all images except junk.
 
     Args:
-        similarity: Of the query to each image, of shape (n,).
+        similarity: Similarity of the query to each image, shape (n,).
         positives: Indices of images.
-        junk: Indices of images that do not count; a positive is not among them.
+        junk: Indices of images that are ignored; no positive is among them.
         optimistic: Decide ties between a positive and a negative for the positive.
 
     Returns:
@@ -88,18 +88,18 @@ def revisited_scores(
     optimistic: bool = False,
     device: torch.device | str | None = None,
 ) -> dict[str, float]:
-    """Score the search of Q queries among n images by the three protocols.
+    """Compute the scores of Q queries among n images by the three protocols.
 
-    Queries for which a protocol has nothing to find are left out of its means.
+    Queries that have nothing to find in a protocol are left out of its means.
 
     Args:
         queries: Embeddings of the queries, of shape (Q, D).
         images: Embeddings of the images, of shape (n, D).
         gnd: For each query its ``'easy'``, ``'hard'`` and ``'junk'``, indices of images.
         topk: The k of mP@k.
-        similarity: ``'cosine'``, or ``'dot'`` to take the vectors as they are.
+        similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
         optimistic: Decide ties between a positive and a negative for the positive.
-        device: Where to compute; where the embeddings are if None.
+        device: Where to compute; None takes the device of the embeddings.
 
     Returns:
         Within 0 and 1: ``'easy/mAP'``, ``'easy/mP@1'``, …, ``'hard/mP@10'``. A protocol without

@@ -1,4 +1,4 @@
-"""Collect what is needed of each sample, batch by batch, and put it together without doubles."""
+"""Collect embeddings and numbers of samples batch by batch, and merge them without doubles."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ def pack_batch(samples: Sequence[Mapping[str, Any]], *fields: str) -> dict[str, 
     """Return embeddings and numbers of a batch of samples.
 
     Args:
-        samples: What the model returned, each with ``'embedding'``, ``'sample_idx'`` and the
-            fields.
-        *fields: Names of further integers, of which there is one in each sample.
+        samples: Outputs of the model, each with ``'embedding'``, ``'sample_idx'`` and the fields.
+        *fields: Names of further integers in each sample.
 
     Returns:
         ``'embedding'``, float32 of shape (B, D), on the CPU; ``'sample_idx'`` and each field,
         int64 of shape (B,); ``'role'``, strings of shape (B,), '' where a sample has none.
 
     Raises:
-        KeyError: If a sample lacks something.
+        KeyError: If a sample lacks one of these.
     """
     for name in ('embedding', 'sample_idx', *fields):
         if any(name not in sample for sample in samples):
@@ -42,21 +41,21 @@ def pack_batch(samples: Sequence[Mapping[str, Any]], *fields: str) -> dict[str, 
 
 
 def merge_batches(batches: Sequence[Mapping[str, np.ndarray]], size: int) -> dict[str, np.ndarray]:
-    """Join batches and keep each sample once, by its index.
+    """Merge batches and keep each sample once, by its index.
 
-    Distributed samplers repeat samples to give each rank as many; where the repeated ones end up
-    depends on sampler and ranks.
+    Distributed samplers repeat samples so that each rank has the same number. The positions of the
+    repeated samples depend on the sampler and the ranks.
 
     Args:
-        batches: What :func:`pack_batch` made, of all ranks.
-        size: How many samples the dataset has.
+        batches: Results of :func:`pack_batch` from all ranks.
+        size: The number of samples of the dataset.
 
     Returns:
         The same arrays of all samples, sorted by index.
 
     Raises:
-        ValueError: If fewer samples have come than there are, or two different ones have the
-            same index.
+        ValueError: If there are fewer samples than in the dataset, or if two different samples
+            have the same index.
     """
     if not batches:
         raise ValueError('no sample has come: is the dataset empty?')
@@ -81,16 +80,16 @@ def _collision(what: str) -> str:
 
 
 def split_roles(roles: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Find queries and gallery.
+    """Return the indices of queries and gallery.
 
     Args:
-        roles: Of each sample: ``'query'``, ``'gallery'`` or ``''``.
+        roles: The role of each sample: ``'query'``, ``'gallery'`` or ``''``.
 
     Returns:
         Indices of the queries and of the gallery, or None if no sample has a role.
 
     Raises:
-        ValueError: If some have none, or a role is unknown or taken by nobody.
+        ValueError: If only some samples have a role, or a role is unknown or has no sample.
     """
     present = set(roles.tolist())
     if present == {''}:

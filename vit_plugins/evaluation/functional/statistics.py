@@ -1,4 +1,4 @@
-"""What a few seeds say: mean, deviation, and paired differences with their uncertainty."""
+"""Compute statistics of a few seeds: mean, deviation, and paired differences with intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True)
 class Summary:
-    """Some values in three numbers.
+    """Number, mean and standard deviation of some values.
 
     Attributes:
         n: How many values there are.
@@ -64,7 +64,7 @@ def summarize(values: Sequence[float]) -> Summary:
 
 
 def student_quantile(degrees: int, level: float = 0.95) -> float:
-    """Return how many standard errors around the mean hold the truth with this certainty.
+    """Return the half-width in standard errors of Student's two-sided interval.
 
     Args:
         degrees: The degrees of freedom, n - 1.
@@ -95,7 +95,7 @@ def paired_difference(
     corrected for the number of comparisons made.
 
     Args:
-        values: Seed to value.
+        values: Values by seed.
         baseline: The same, for the other side.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Embeddings as checked float32 vectors, and products of them that nothing rounds further."""
+"""Check embeddings as float32 vectors, and multiply them in full float32 precision."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BLOCK_ENTRIES = 1 << 24  # similarities at a time where blocks span the whole gallery: 64 MiB
+BLOCK_ENTRIES = 1 << 24  # similarities at a time if blocks span the whole gallery: 64 MiB
 SIMILARITIES = ('cosine', 'dot')
 
 
@@ -36,16 +36,16 @@ def as_vectors(
     """Return checked embeddings in float32, of unit length if the similarity is the cosine.
 
     Args:
-        embeddings: Of shape (n, D).
+        embeddings: Shape (n, D).
         similarity: ``'cosine'`` or ``'dot'``.
-        device: Where to.
-        name: What the messages call them.
+        device: The device of the result.
+        name: Their name in messages.
 
     Returns:
-        Tensor: float32 of shape (n, D). The null vector stays as it is.
+        Tensor: float32 of shape (n, D). The null vector is not changed.
 
     Raises:
-        ValueError: If the shape is another, a value is not finite, or the similarity unknown.
+        ValueError: If the shape is wrong, a value is not finite, or the similarity is unknown.
     """
     if similarity not in SIMILARITIES:
         raise ValueError(f'similarity must be one of {SIMILARITIES}, got {similarity!r}')

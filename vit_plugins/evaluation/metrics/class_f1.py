@@ -16,9 +16,9 @@ class ClassF1(SingleLabelMetric):
     is the same number, as ``f1/cat: 93.1  f1/dog: 88.0  f1/mean: 90.5``.
 
     Args:
-        max_classes: With more classes than this only the mean is given: a log line has its
-            limits.
-        **kwargs: Further arguments of ``SingleLabelMetric``, save ``items`` and ``average``.
+        max_classes: With more classes than this only the mean is reported, to keep log lines
+            short.
+        **kwargs: Further arguments of ``SingleLabelMetric``, except ``items`` and ``average``.
     """
 
     default_prefix = 'f1'
@@ -28,10 +28,10 @@ class ClassF1(SingleLabelMetric):
         self.max_classes = max_classes
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Score all samples.
+        """Compute the scores of all samples.
 
         Args:
-            results: What ``process`` kept of each sample.
+            results: The values that ``process`` kept of each sample.
 
         Returns:
             F1 in percent by class name, and 'mean'.

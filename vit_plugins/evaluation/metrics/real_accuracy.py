@@ -1,4 +1,4 @@
-"""Accuracy on ImageNet with labels looked over again, of which an image may have several."""
+"""Accuracy on ImageNet with reassessed labels; an image may have several."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SOURCE = 'https://raw.githubusercontent.com/google-research/reassessed-imagenet/
 
 
 def read_real_labels(path: str | Path) -> list[list[int]]:
-    """Read the labels of each image of ImageNet's validation part.
+    """Read the labels of each image of ImageNet's validation set.
 
     Args:
         path: ``real.json``: a list for each image, from 1 to 50,000, perhaps empty.
 
     Raises:
-        FileNotFoundError: If there is no such file, with the place to get it from.
-        ValueError: If it does not hold a list for each image.
+        FileNotFoundError: If there is no such file, with the address to get it from.
+        ValueError: If it does not contain a list for each image.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -49,7 +49,7 @@ def image_number(path: str) -> int:
         path: Its path.
 
     Raises:
-        ValueError: If it is none, by its name.
+        ValueError: If its name is not that of such an image.
 
     >>> image_number('val/n01558993/ILSVRC2012_val_00001598.JPEG')
     1598
@@ -67,12 +67,12 @@ def image_number(path: str) -> int:
 def real_accuracy(
     predicted: Sequence[int], numbers: Sequence[int], labels: Sequence[Sequence[int]]
 ) -> float:
-    """Compute the share of the images with labels that were given one of these.
+    """Compute the share of labelled images that are predicted as one of their labels.
 
     Args:
         predicted: The class predicted for each of N images.
-        numbers: Which image each is, from 1.
-        labels: The labels of all images; those without one do not count.
+        numbers: The number of each image, from 1.
+        labels: The labels of all images; images without labels are not counted.
 
     Returns:
         Percent.
@@ -90,20 +90,20 @@ def real_accuracy(
 class ReaLAccuracy(BaseMetric):
     """Top-1 accuracy with the reassessed labels of ImageNet, as ``real/top1``, in percent.
 
-    A prediction is right if it is one of the labels of the image; images whose labels were all
-    taken away do not count. Which image a sample is, its file name tells, so any part and order
-    of the validation images will do.
+    A prediction is correct if it is one of the labels of the image. Images that have no labels
+    left are not counted. The file name identifies the image, so any subset and order of the
+    validation images can be used.
 
     Source: L. Beyer et al., Are we done with ImageNet?, 2020.
 
     Args:
         real_json: The file with the labels.
         collect_device: Where ranks collect results: 'cpu' or 'gpu'.
-        prefix: Another word than 'real'.
+        prefix: The prefix of the metric's name, instead of 'real'.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        ValueError: If it has another content.
     """
 
     default_prefix = 'real'
@@ -122,12 +122,12 @@ class ReaLAccuracy(BaseMetric):
 
         Args:
             data_batch: Not used.
-            data_samples: What the model returned, with ``'img_path'`` and ``'pred_score'`` or
+            data_samples: The outputs of the model, with ``'img_path'`` and ``'pred_score'`` or
                 ``'pred_label'``.
 
         Raises:
-            KeyError: If the pipeline does not hand on the path.
-            ValueError: If an image is none of ImageNet's validation part.
+            KeyError: If the pipeline does not pass on the path.
+            ValueError: If an image is not from ImageNet's validation set.
         """
         for sample in data_samples:
             if 'img_path' not in sample:
@@ -135,16 +135,16 @@ class ReaLAccuracy(BaseMetric):
                     "a sample has no 'img_path', by which ReaL knows the image: leave it among "
                     'the meta_keys of PackInputs'
                 )
-            # as the host's Accuracy: scores go before the label
+            # as in the host's Accuracy, scores have precedence over the label
             score = sample.get('pred_score')
             label = sample['pred_label'] if score is None else torch.as_tensor(score).argmax()
             self.results.append((int(label), image_number(sample['img_path'])))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:
-        """Score all samples.
+        """Compute the score of all samples.
 
         Args:
-            results: Class and image number of each.
+            results: Class and image number of each sample.
         """
         predicted, numbers = zip(*results, strict=True)
         return {'top1': real_accuracy(predicted, numbers, self.labels)}

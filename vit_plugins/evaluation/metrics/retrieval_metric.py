@@ -1,4 +1,4 @@
-"""How well embeddings find images of the same class."""
+"""A metric of how well embeddings find images of the same class."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from ._embedding_metric import EmbeddingMetric, percents
 class RetrievalMetric(EmbeddingMetric):
     """Recall@K, P@1, MAP@R, R-precision and mAP in percent, exact, in bounded memory.
 
-    Reads of each sample ``embedding``, ``gt_label``, ``sample_idx`` and, if there is one,
-    ``role``. Without roles each sample is searched among all others (CUB-200, Stanford Online
-    Products); with them the queries are searched in the gallery (In-Shop). Samples that a
-    distributed sampler repeated count once. The measures: :func:`retrieval_scores`.
+    It reads ``embedding``, ``gt_label``, ``sample_idx`` and, if there is one, ``role`` of each
+    sample. Without roles each sample is searched among all others (CUB-200, Stanford Online
+    Products); with roles the queries are searched in the gallery (In-Shop). Samples that a
+    distributed sampler repeated count once. :func:`retrieval_scores` describes the scores.
 
-    Each is reported with ties between right and wrong images decided against the model; where
-    the other decision gives more, as ``Recall@1_optimistic`` too. An encoder that has collapsed
-    thus scores 0. Queries that have nothing to find are left out and counted, as
+    Ties between correct and wrong images are decided against the model. If the other decision
+    gives a higher score, it is reported, too, as ``Recall@1_optimistic``. A collapsed encoder
+    therefore scores 0. Queries that have nothing to find are left out and counted as
     ``queries_without_positives``.
 
     Args:
         topk: The K of Recall@K; they may exceed the size of the gallery.
-        items: Which, of 'Recall', 'P@1', 'MAP@R', 'R-precision' and 'mAP'. Recall and P@1 alone
+        items: Some of 'Recall', 'P@1', 'MAP@R', 'R-precision' and 'mAP'. Recall and P@1 alone
             take less time.
-        similarity: ``'cosine'``, whatever length the embeddings have, or ``'dot'`` to take them
-            as they are.
-        device: Where to compute; a GPU if there is one, else the CPU, if None.
+        similarity: ``'cosine'``, which ignores the length of the embeddings, or ``'dot'`` to use
+            them without normalisation.
+        device: Where to compute; None takes a GPU if there is one, else the CPU.
         collect_device: See ``BaseMetric``.
         prefix: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
     Raises:
-        ValueError: If a name or a K makes no sense; at the end of an epoch, if samples or roles
-            are not as told.
+        ValueError: If a name or a K is invalid; at the end of an epoch, if samples or roles are
+            not as described.
     """
 
     default_prefix = 'retrieval'
@@ -73,7 +73,7 @@ class RetrievalMetric(EmbeddingMetric):
             dataset: The images that will be scored.
 
         Raises:
-            UnfitDataError: If no image has another one of its class to be found.
+            UnfitDataError: If no image has another image of its class to find.
         """
         if not hasattr(dataset, 'get_data_info'):
             return
@@ -91,10 +91,10 @@ class RetrievalMetric(EmbeddingMetric):
             )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Score all samples.
+        """Compute the scores of all samples.
 
         Args:
-            results: What ``process`` kept of each batch.
+            results: The values that ``process`` kept of each batch.
 
         Returns:
             Percent by name, and the number of queries that were left out.

@@ -16,23 +16,24 @@ from ._embedding_metric import EmbeddingMetric, percents
 class RevisitedRetrievalMetric(EmbeddingMetric):
     """MAP and mP@k of the protocols Easy, Medium and Hard, in percent.
 
-    Reads of each sample ``embedding``, ``sample_idx``, ``role`` and ``image_idx``, its place in
-    the dataset's list of queries or of images. What each query is to find comes from the
-    dataset's metainfo ``revisited_gnd``: a list of one dict per query, of ``easy``, ``hard`` and
-    ``junk``, indices of images. The measures: :func:`revisited_scores`. Ties are decided against
-    the model; where the other decision gives more, that is reported as ``hard/mAP_optimistic``.
+    It reads ``embedding``, ``sample_idx``, ``role`` and ``image_idx`` of each sample; the last is
+    its index in the dataset's list of queries or of images. The positives of each query come from
+    the dataset's metainfo ``revisited_gnd``: a list of one dict per query, with ``easy``, ``hard``
+    and ``junk``, indices of images. :func:`revisited_scores` describes the scores. Ties are
+    decided against the model; if the other decision gives a higher score, it is reported as
+    ``hard/mAP_optimistic``.
 
     Args:
         topk: The k of mP@k.
-        similarity: ``'cosine'``, or ``'dot'`` to take the embeddings as they are.
-        device: Where to compute; a GPU if there is one, else the CPU, if None.
+        similarity: ``'cosine'``, or ``'dot'`` to use the embeddings without normalisation.
+        device: Where to compute; None takes a GPU if there is one, else the CPU.
         collect_device: See ``BaseMetric``.
         prefix: See ``BaseMetric``.
         collect_dir: See ``BaseMetric``.
 
     Raises:
-        ValueError: If a k or the similarity makes no sense; at the end of an epoch, if samples
-            are not as told.
+        ValueError: If a k or the similarity is invalid; at the end of an epoch, if samples are not
+            as described.
     """
 
     default_prefix = 'revisited'
@@ -53,10 +54,10 @@ class RevisitedRetrievalMetric(EmbeddingMetric):
         self.topk = tuple(topk)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
-        """Score all queries.
+        """Compute the scores of all queries.
 
         Args:
-            results: What ``process`` kept of each batch.
+            results: The values that ``process`` kept of each batch.
 
         Returns:
             Percent by name.
@@ -96,15 +97,15 @@ class RevisitedRetrievalMetric(EmbeddingMetric):
 
 
 def in_list_order(embeddings: np.ndarray, places: np.ndarray, name: str) -> np.ndarray:
-    """Sort embeddings by their place in a list that they fill.
+    """Return embeddings sorted by their position in a list that they fill.
 
     Args:
-        embeddings: Of shape (n, D).
-        places: Of each, 0 to n - 1 in any order, of shape (n,).
-        name: What the message calls them.
+        embeddings: Shape (n, D).
+        places: The position of each, 0 to n - 1 in any order, shape (n,).
+        name: Their name in the message.
 
     Raises:
-        ValueError: If a place is empty or taken twice.
+        ValueError: If a position is missing or occurs twice.
     """
     order = np.argsort(places, kind='stable')
     if not np.array_equal(places[order], np.arange(len(places))):

@@ -1,1 +1,1 @@
-"""Pictures of what a trained model does inside, on people's photos."""
+"""Pictures of the inside of a trained model, on users' photos."""

@@ -1,4 +1,4 @@
-"""GradCAM of classifiers of tokens and of maps, through Captum."""
+"""Compute GradCAM of classifiers with tokens or with maps, through Captum."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from ...models.inspection.attention_maps import (
 
 @dataclass(frozen=True)
 class CamLayer:
-    """A module whose output GradCAM weighs.
+    """A module whose output GradCAM weights.
 
     Attributes:
-        name: Within the backbone.
+        name: Its name within the backbone.
         module: The module.
         grid: Rows and columns of its tokens; None if it returns a map (B, D, H, W).
         num_extra_tokens: Class and distillation tokens before those of the patches.
@@ -41,16 +41,16 @@ class CamLayer:
 def grad_cam(
     model: ImageClassifier, image: Tensor, layer: CamLayer, target: int | None = None
 ) -> tuple[np.ndarray, int]:
-    """Compute GradCAM (Selvaraju et al., arXiv 1610.02391): where a class is seen.
+    """Compute GradCAM (Selvaraju et al., arXiv 1610.02391): the regions that support a class.
 
-    The channels of the layer, weighted by the mean gradient of the score of the class, are summed;
-    what is negative counts as 0.
+    The channels of the layer are weighted by the mean gradient of the score of the class and
+    summed; negative values count as 0.
 
     Args:
         model: The classifier.
         image: Preprocessed, (1, C, H, W).
         layer: One of :func:`cam_layers`.
-        target: Number of the class; None is the one that the model names.
+        target: Number of the class; None takes the class that the model predicts.
 
     Returns:
         The map (H', W') over the layer's grid, and the number of the class.
@@ -84,9 +84,9 @@ def grad_cam(
 
 @contextmanager
 def as_map(layer: CamLayer) -> Iterator[nn.Module]:
-    """Lead the output of a layer through a module that sees it as a map (B, D, H, W).
+    """Pass the output of a layer through a module that receives it as a map (B, D, H, W).
 
-    Captum takes the second dimension for the channels, which of tokens (B, N, D) it is not.
+    Captum expects the channels in the second dimension, which tokens (B, N, D) do not have there.
 
     Args:
         layer: The layer.
@@ -111,18 +111,18 @@ def as_map(layer: CamLayer) -> Iterator[nn.Module]:
 
 
 def cam_layers(model: ImageClassifier, image: Tensor) -> list[CamLayer]:
-    """List the layers of a classifier that GradCAM can look at; usually one takes the last.
+    """List the layers of a classifier that GradCAM can use; usually the last one is taken.
 
-    Of a transformer these are the norms before the attention: behind the last attention, the
-    class token no longer depends on the patches. Of a convolutional network they are what returns
-    maps, up to two names deep.
+    For a transformer these are the norms before the attention: after the last attention, the class
+    token no longer depends on the patches. For a convolutional network they are the modules that
+    return maps, up to two names deep.
 
     Args:
         model: The classifier.
         image: Preprocessed, (1, C, H, W).
 
     Raises:
-        NothingToReadError: If the model names no classes, or has no such layer.
+        NothingToReadError: If the model predicts no classes, or has no such layer.
     """
     if not isinstance(model, ImageClassifier) or not model.with_head:
         raise NothingToReadError(

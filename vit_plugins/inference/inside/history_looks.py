@@ -1,4 +1,4 @@
-"""Pictures of what the measuring hooks of a training found."""
+"""Pictures of the histories that the measuring hooks of a training wrote."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .look import Look
 
 
 def look_at_histories(work_dir: Path, beside: Sequence[Path] = ()) -> Iterator[tuple[str, Look]]:
-    """Show the histories of gates, non-locality and offset errors, with names for their files.
+    """Plot the histories of gates, non-locality and offset errors, with names for their files.
 
     Args:
         work_dir: The work dir of a training.
-        beside: Work dirs of others, whose non-locality is shown side by side.
+        beside: Work dirs of other trainings, whose non-locality is shown side by side.
 
     Raises:
         NothingToReadError: If no hook measured.
@@ -75,10 +75,10 @@ def distinct_names(folders: Sequence[Path]) -> list[str]:
 
 
 def arrays_of(name: str, history: History) -> dict[str, np.ndarray]:
-    """Return a history as arrays: steps (E,) and, over them, what was measured.
+    """Return a history as arrays: the steps (E,) and the measurements at these steps.
 
     Args:
-        name: Of the history.
+        name: The name of the history.
         history: The history.
     """
     arrays = {'steps': np.array(history.steps)}

@@ -1,4 +1,4 @@
-"""What a picture of the inside of a model is, and what one may ask of it."""
+"""Types for pictures of the inside of a model, and for what a user asks to see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CENTRE, CLASS = 'centre', 'class'
 
 @dataclass(frozen=True)
 class Look:
-    """A picture, the arrays that it shows, and what they say in a line."""
+    """A picture, the arrays that it shows, and a line of text that sums them up."""
 
     figure: Figure
     arrays: dict[str, np.ndarray]
@@ -24,17 +24,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a model.
+    """What a user asks to see of a model.
 
     Attributes:
         layer: Number of a layer, from 1; None is all layers, or the last where one is shown.
         head: Number of a head, from 1; None is all.
         query: Which token attends: ``'centre'``, ``'class'``, or (row, column) of a patch in the
             grid of the first layer, from 0.
-        mode: How non-locality is measured, ``'propagated'`` or ``'official'``.
-        target: Number of the class of GradCAM; None is the one that the model names.
-        seed: Of pairs of patches and of t-SNE.
-        classes: Names of the classes, for words.
+        mode: How non-locality is measured: ``'propagated'`` or ``'official'``.
+        target: Number of the class of GradCAM; None takes the class that the model predicts.
+        seed: The seed of pairs of patches and of t-SNE.
+        classes: Names of the classes, for texts.
     """
 
     layer: int | None = None
@@ -46,21 +46,21 @@ class Question:
     classes: tuple[str, ...] = field(default=())
 
     def class_name(self, number: int) -> str:
-        """Return the name of a class, or its number where names are not known.
+        """Return the name of a class, or its number if the names are not known.
 
         Args:
-            number: Of the class.
+            number: The number of the class.
         """
         return self.classes[number] if number < len(self.classes) else f'class {number}'
 
 
 def choose(number: int | None, count: int, what: str) -> list[int]:
-    """Return which of several are meant, counted from 0.
+    """Return the indices, counted from 0, of the layers or heads that are meant.
 
     Args:
         number: From 1; None is all.
         count: How many there are.
-        what: What they are, for the message.
+        what: What they are called in the message.
 
     Raises:
         ValueError: If there is no such number.

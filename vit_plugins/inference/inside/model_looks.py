@@ -27,16 +27,16 @@ from ..features import pooled_features
 from .look import Look, Question
 from .shown_photo import ShownPhoto, stack_inputs
 
-MOST_FILTERS = 28  # as ViT's Fig. 7
+MOST_FILTERS = 28  # as in Fig. 7 of ViT
 
 
 def look_at_gates(model: BaseModel, photos: Sequence[ShownPhoto], question: Question) -> Look:
-    """Show the gate of each head.
+    """Plot the gate of each head.
 
     Args:
         model: The model.
         photos: Not needed.
-        question: Nothing of it is read.
+        question: Not needed.
 
     Raises:
         NothingToReadError: If the model has no gates.
@@ -51,12 +51,12 @@ def look_at_gates(model: BaseModel, photos: Sequence[ShownPhoto], question: Ques
 def look_at_nonlocality(
     model: BaseModel, photos: Sequence[ShownPhoto], question: Question
 ) -> Look:
-    """Show how far each head looks; in pixels where the grid changes from layer to layer.
+    """Plot how far each head looks; in pixels if the grid changes from layer to layer.
 
     Args:
         model: The model.
-        photos: The photos, whose mean is shown.
-        question: The mode.
+        photos: The photos; the mean over them is shown.
+        question: Its mode is used.
 
     Raises:
         NothingToReadError: If the model has no attention that can be read in this mode.
@@ -82,12 +82,12 @@ def look_at_nonlocality(
 
 
 def look_at_offsets(model: BaseModel, photos: Sequence[ShownPhoto], question: Question) -> Look:
-    """Show the offsets between patches that a DRLoc head predicts, against the true ones.
+    """Plot the offsets between patches that a DRLoc head predicts, against the true ones.
 
     Args:
         model: The classifier.
         photos: The photos.
-        question: The seed of the pairs.
+        question: Its seed chooses the pairs.
 
     Raises:
         NothingToReadError: If the model has no DRLoc head.
@@ -104,12 +104,12 @@ def look_at_offsets(model: BaseModel, photos: Sequence[ShownPhoto], question: Qu
 
 
 def look_at_positions(model: BaseModel, photos: Sequence[ShownPhoto], question: Question) -> Look:
-    """Show how alike the position embeddings of patches are.
+    """Plot how similar the position embeddings of patches are.
 
     Args:
         model: The model.
         photos: Not needed.
-        question: Nothing of it is read.
+        question: Not needed.
 
     Raises:
         NothingToReadError: If the model has no position embedding.
@@ -121,12 +121,12 @@ def look_at_positions(model: BaseModel, photos: Sequence[ShownPhoto], question: 
 
 
 def look_at_filters(model: BaseModel, photos: Sequence[ShownPhoto], question: Question) -> Look:
-    """Show the principal components of the first filters.
+    """Plot the principal components of the first filters.
 
     Args:
         model: The model.
         photos: Not needed.
-        question: Nothing of it is read.
+        question: Not needed.
 
     Raises:
         NothingToReadError: If the model does not begin with a convolution.
@@ -143,15 +143,15 @@ def look_at_filters(model: BaseModel, photos: Sequence[ShownPhoto], question: Qu
 
 @torch.no_grad()
 def look_at_embedding(model: BaseModel, photos: Sequence[ShownPhoto], question: Question) -> Look:
-    """Show photos at the points of their embeddings, by PCA and by t-SNE.
+    """Plot photos at the points of their embeddings, by PCA and by t-SNE.
 
     Args:
         model: The model.
         photos: Five photos or more; frames have a colour for each folder.
-        question: The seed of t-SNE.
+        question: Its seed is that of t-SNE.
 
     Raises:
-        ValueError: If there are fewer.
+        ValueError: If there are fewer photos.
     """
     if len(photos) < 5:
         raise ValueError(
@@ -172,7 +172,7 @@ def look_at_embedding(model: BaseModel, photos: Sequence[ShownPhoto], question: 
 
 
 def _padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Return values of layers with different numbers of heads as one array, NaN where none is."""
+    """Return values of layers with different numbers of heads as one array, padded with NaN."""
     table = np.full((len(rows), max(map(len, rows))), np.nan, np.float32)
     for place, row in enumerate(rows):
         table[place, : len(row)] = row

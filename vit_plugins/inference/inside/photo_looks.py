@@ -1,4 +1,4 @@
-"""Pictures of one photo: what a token attends to, rollout, GradCAM."""
+"""Pictures for one photo: what a token attends to, rollout, GradCAM."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .shown_photo import ShownPhoto
 
 
 class _Row(NamedTuple):
-    """What a token attends to in one layer: maps (h, H', W') and gates (h,), if it has any."""
+    """What a token attends to in one layer: maps (h, H', W'), and gates (h,) if there are any."""
 
     name: str
     maps: np.ndarray | None
@@ -34,11 +34,11 @@ class _Row(NamedTuple):
 
 
 class _QueryReader:
-    """Keeps of each layer what the token in question attends to, and where that token lies."""
+    """Reader that keeps, for each layer, what one token attends to, and where that token is."""
 
     def __init__(self, query: str | tuple[int, int]) -> None:
         self.query = query
-        self.share: tuple[float, float] | None = None  # (x, y) of width and height
+        self.share: tuple[float, float] | None = None  # (x, y) as shares of width and height
 
     def __call__(self, layer: LayerAttention) -> _Row:
         gates = None if layer.gates is None else layer.gates.cpu().numpy()
@@ -63,15 +63,16 @@ def _share(query: str | tuple[int, int], grid: tuple[int, int]) -> tuple[float, 
 
 
 def look_at_attention(model: BaseModel, photo: ShownPhoto, question: Question) -> Look:
-    """Show what one token attends to in each layer and head.
+    """Plot what one token attends to in each layer and head.
 
     Args:
         model: The model.
         photo: The photo.
-        question: Layer, head and query.
+        question: Its layer, head and query are used.
 
     Raises:
-        NothingToReadError: If the model has no attention, or no class token that was asked for.
+        NothingToReadError: If the model has no attention, or no class token although one was asked
+            for.
         ValueError: If there is no such layer, head or patch.
     """
     reader = _QueryReader(question.query)
@@ -97,13 +98,13 @@ def look_at_attention(model: BaseModel, photo: ShownPhoto, question: Question) -
 
 
 def look_at_rollout(model: BaseModel, photo: ShownPhoto, question: Question) -> Look:
-    """Show of which patches the class token, a patch, or the mean of the patches is made.
+    """Plot how much each patch contributes to the class token, a patch, or the patches' mean.
 
     Args:
         model: The model.
         photo: The photo.
-        question: The last layer that counts, and whose rollout: by default the class token's,
-            else that of the mean.
+        question: The last layer that counts, and the token: by default the class token, or the
+            mean if there is none.
 
     Raises:
         NothingToReadError: If the model has no attention, or its layers do not keep their tokens.
@@ -131,7 +132,7 @@ def look_at_rollout(model: BaseModel, photo: ShownPhoto, question: Question) -> 
 def _rolled_out(
     matrix: Tensor, extra: int, grid: tuple[int, int], query: str | tuple[int, int]
 ) -> tuple[Tensor, str]:
-    """Return the row of a rollout that is asked for, and whose it is."""
+    """Return the row of a rollout that is asked for, and the name of its token."""
     if query == CLASS and not extra:
         raise NothingToReadError(
             'there is no class token up to this layer: take a later --layer, or --query ROW,COLUMN'
@@ -149,16 +150,16 @@ def _rolled_out(
 
 
 def look_at_cam(model: BaseModel, photo: ShownPhoto, question: Question) -> Look:
-    """Show where a classifier sees a class.
+    """Plot where a classifier sees a class.
 
     Args:
         model: The classifier.
         photo: The photo.
-        question: Layer and class.
+        question: Its layer and class are used.
 
     Raises:
         ImportError: If Captum is missing.
-        NothingToReadError: If the model names no classes.
+        NothingToReadError: If the model predicts no classes.
     """
     layers = cam_layers(model, photo.inputs)
     layer = layers[choose(question.layer, len(layers), 'layer')[-1]]

@@ -1,4 +1,4 @@
-"""A photo as a trained model gets it, and as a person sees that."""
+"""A photo as input of a trained model, and the same as a picture."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class ShownPhoto:
     """A photo after the test transforms.
 
     Attributes:
-        name: Its file.
-        inputs: What the backbone reads, normalised, (1, C, H, W).
+        name: The name of its file.
+        inputs: The input of the backbone, normalised, (1, C, H, W).
         sample: Its data sample.
         pixels: The same as a picture, RGB (H, W, 3), uint8.
     """
@@ -35,14 +35,14 @@ class ShownPhoto:
 
 
 def prepare_photos(trained: PhotoModel, files: Iterable[str | Path]) -> list[ShownPhoto]:
-    """Bring photos to a model.
+    """Load photos and prepare them for a model.
 
     Args:
         trained: The model with its test transforms.
         files: Image files.
 
     Raises:
-        ValueError: If one cannot be read.
+        ValueError: If a photo cannot be read.
     """
     shown = []
     for file in files:
@@ -56,7 +56,7 @@ def prepare_photos(trained: PhotoModel, files: Iterable[str | Path]) -> list[Sho
 
 
 def pixels_of(model: BaseModel, inputs: Tensor) -> np.ndarray:
-    """Turn what a backbone reads back into a picture.
+    """Convert the input of a backbone back into a picture.
 
     Args:
         model: The model, whose preprocessor normalised it.
@@ -80,7 +80,7 @@ def stack_inputs(photos: Iterable[ShownPhoto]) -> Tensor:
         photos: Photos of one size after the transforms.
 
     Raises:
-        ValueError: If they are of several sizes.
+        ValueError: If their sizes differ.
     """
     inputs = [photo.inputs for photo in photos]
     sizes = {tuple(item.shape[-2:]) for item in inputs}

@@ -1,4 +1,4 @@
-"""What the backbones share: frozen parts, the loop over layers, outputs, layer depth, loading."""
+"""Base class of the backbones: freezing, the loop over layers, outputs, layer depth, loading."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -18,7 +18,7 @@ OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
 class TokenBackbone(BaseBackbone):
     """A stack of layers on the tokens of an image, some of which are returned.
 
-    As it stands, it is the frame of a plain vision transformer. A subclass sets ``patch_embed``,
+    This class is the frame of a plain vision transformer. A subclass sets ``patch_embed``,
     ``patch_resolution``, ``cls_token``, ``pos_embed`` (None where it has none),
     ``drop_after_pos``, ``layers`` and ``ln1`` in its constructor, calls :meth:`freeze` there
     last, and writes :meth:`embed`. A backbone with other parts overrides ``stem``, ``stages``,
@@ -30,20 +30,20 @@ class TokenBackbone(BaseBackbone):
         out_indices: Layers whose output is returned; negative ones count from the end.
         frozen_stages: Freeze the stem (0) and this many layers; -1 freezes nothing.
         interpolate_mode: How the position embedding is resized, ``'bicubic'`` or ``'bilinear'``.
-        with_cp: Trade time for memory by recomputing each layer in the backward pass.
+        with_cp: Save memory by recomputing each layer in the backward pass.
         init_cfg: Initialisation.
 
     Raises:
-        ValueError: One of them is something else.
+        ValueError: If an argument has an unknown value.
     """
 
     OUT_TYPES = OUT_TYPES
     num_extra_tokens = 1  # the class token
     names: ClassVar[OfficialNames]  # in the official files of the model
-    layer_word = 'layers'  # what messages call what out_indices counts
-    layers_take_grid = False  # whether a layer is called with the grid beside the tokens
-    cls_token_joins_at: int | None = None  # the layer before which it joins; None: in embed()
-    patch_resolution: tuple[int, int] | None = None  # the grid that pos_embed has, if any
+    layer_word = 'layers'  # the name in messages for what out_indices counts
+    layers_take_grid = False  # whether a layer takes the grid in addition to the tokens
+    cls_token_joins_at: int | None = None  # layer before which it joins; None: in embed()
+    patch_resolution: tuple[int, int] | None = None  # the grid of pos_embed, if any
 
     def __init__(
         self,
@@ -69,16 +69,14 @@ class TokenBackbone(BaseBackbone):
         self.frozen_stages = frozen_stages
         self.interpolate_mode = interpolate_mode
         self.with_cp = with_cp
-        self.extra_positions = (
-            self.names.extra_tokens
-        )  # which the compiler of torch 2.1 cannot read
+        self.extra_positions = self.names.extra_tokens  # the compiler of torch 2.1 cannot read it
         self._register_state_dict_hook(record_grid)
 
     # --- frozen parts ---------------------------------------------------------------------------
 
     @property
     def stem(self) -> list[nn.Module | nn.Parameter | None]:
-        """What stands before the layers."""
+        """The modules before the layers."""
         return [self.patch_embed, self.drop_after_pos, self.cls_token, self.pos_embed]
 
     @property
@@ -92,7 +90,7 @@ class TokenBackbone(BaseBackbone):
         return self.ln1
 
     def frozen_parts(self) -> list[nn.Module | nn.Parameter]:
-        """Return what ``frozen_stages`` stands for."""
+        """Return the modules and parameters that ``frozen_stages`` stands for."""
         number = self.frozen_stages
         if number < 0:
             return []
@@ -101,7 +99,7 @@ class TokenBackbone(BaseBackbone):
         return [part for part in parts if part is not None]
 
     def freeze(self) -> None:
-        """Freeze what ``frozen_stages`` stands for, and what no output depends on."""
+        """Freeze what ``frozen_stages`` stands for, and everything that no output depends on."""
         for part in self.frozen_parts():
             part.requires_grad_(False)
         self._hold_frozen()
@@ -121,7 +119,7 @@ class TokenBackbone(BaseBackbone):
     # --- from images to outputs -----------------------------------------------------------------
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return one tensor for each of ``out_indices``, shaped as ``out_type`` says.
+        """Return one tensor for each of ``out_indices``, in the shape of ``out_type``.
 
         Args:
             x: Images, shape (B, C, H, W).
@@ -137,7 +135,7 @@ class TokenBackbone(BaseBackbone):
         return tuple(outs[i] for i in self.out_indices)
 
     def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return what the first layer reads, tokens (B, N, D), and the grid of the patches.
+        """Return the input of the first layer, tokens (B, N, D), and the grid of the patches.
 
         Args:
             x: Images, shape (B, C, H, W).
@@ -169,7 +167,7 @@ class TokenBackbone(BaseBackbone):
         Positions before those of the patches are ``extra_positions``.
 
         Args:
-            x: Tokens, with as many others before the patches.
+            x: Tokens, with the same number of extra tokens before the patches.
             grid: Rows and columns of the patches.
         """
         return x + resize_positions(
@@ -181,7 +179,7 @@ class TokenBackbone(BaseBackbone):
         )
 
     def prepend_cls_token(self, x: Tensor) -> Tensor:
-        """Return tokens (B, N, D) behind the class token, (B, 1 + N, D).
+        """Return the class token followed by tokens (B, N, D), as (B, 1 + N, D).
 
         Args:
             x: Tokens.
@@ -195,7 +193,7 @@ class TokenBackbone(BaseBackbone):
 
         Args:
             param_name: Name of the parameter.
-            prefix: What stands before the backbone's own names, such as ``'backbone.'``.
+            prefix: The prefix of the backbone's own names, such as ``'backbone.'``.
         """
         num_depths = len(self.layers) + 2
         name = param_name.removeprefix(prefix) if param_name.startswith(prefix) else ''
@@ -216,15 +214,15 @@ class TokenBackbone(BaseBackbone):
 def output_layers(
     out_indices: int | Sequence[int], depth: int, kind: str = 'layers'
 ) -> tuple[int, ...]:
-    """Return the output layers counted from 0.
+    """Return the numbers of the output layers, counted from 0.
 
     Args:
         out_indices: One or several; negative ones count from the end.
         depth: Number of layers.
-        kind: What messages call them.
+        kind: Their name in messages.
 
     Raises:
-        ValueError: There is no such layer, or none is named.
+        ValueError: If there is no such layer, or no layer is named.
     """
     given = [out_indices] if isinstance(out_indices, int) else list(out_indices)
     indices = tuple(i + depth if i < 0 else i for i in given)
@@ -236,7 +234,7 @@ def output_layers(
 def freeze_unused(
     layers: Sequence[nn.Module], final_norm: nn.Module, out_indices: Sequence[int]
 ) -> None:
-    """Freeze what no output depends on: DDP waits for the gradient of any other parameter.
+    """Freeze what no output depends on: DDP waits for the gradient of every trained parameter.
 
     Args:
         layers: All layers.
@@ -249,7 +247,7 @@ def freeze_unused(
 
 
 def format_output(x: Tensor, grid: tuple[int, int], out_type: str) -> Tensor:
-    """Bring tokens to the shape of an output.
+    """Convert tokens to the shape of an output.
 
     Args:
         x: Tokens (B, N, D), with or without class token in front.

@@ -1,4 +1,4 @@
-"""What the constructors of the backbones share."""
+"""Functions that the constructors of the backbones share."""
 
 from collections.abc import Mapping
 
@@ -34,7 +34,7 @@ def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
         zoo: The settings of each name.
 
     Raises:
-        ValueError: The name is unknown, or the settings lack something or contradict each other.
+        ValueError: If the name is unknown, or the settings are incomplete or contradictory.
     """
     if isinstance(arch, str):
         if arch.lower() not in zoo:
@@ -51,13 +51,13 @@ def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
 def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **settings) -> nn.Module:
     """Build the patch embedding of a backbone: mmcv's, or the one that ``type`` names.
 
-    Any embedding has ``init_out_size``, the rows and columns of its usual grid, and maps images
+    Every embedding has ``init_out_size``, the rows and columns of its usual grid, and maps images
     (B, C, H, W) to tokens (B, N, D) and their grid.
 
     Args:
-        patch_cfg: Its arguments, which come before the backbone's own settings.
-        plain: Settings for mmcv's alone.
-        **settings: What the backbone says to any: ``in_channels``, ``embed_dims``,
+        patch_cfg: Its arguments, which override the backbone's own settings.
+        plain: Settings only for mmcv's embedding.
+        **settings: Settings for every embedding: ``in_channels``, ``embed_dims``,
             ``kernel_size`` and ``stride`` (of a patch, in pixels), ``input_size``.
     """
     patch_cfg = patch_cfg or {}
@@ -70,7 +70,7 @@ def free_size(embed: nn.Module) -> nn.Module:
     """Return a patch embedding whose padding leaves the size of an exported program free.
 
     Args:
-        embed: mmcv's, or one like it; others stay as they are.
+        embed: The embedding of mmcv, or a similar one; others are returned unchanged.
     """
     if type(pad := getattr(embed, 'adaptive_padding', None)) is AdaptivePadding:
         settings = pad.kernel_size, pad.stride, pad.dilation, pad.padding
@@ -81,8 +81,8 @@ def free_size(embed: nn.Module) -> nn.Module:
 def normal_parameter(*shape: int) -> nn.Parameter:
     """Return a parameter of truncated normal values with std 0.02.
 
-    A backbone calls this in its constructor and not in ``init_weights``: no ``init_cfg`` reaches
-    a bare parameter, and a checkpoint may have set it by then.
+    A backbone calls this in its constructor and not in ``init_weights``: an ``init_cfg`` cannot
+    reach a bare parameter, and ``init_weights`` may run after a checkpoint has set it.
 
     Args:
         *shape: Its shape.

@@ -1,4 +1,4 @@
-"""ConViT: a vision transformer that starts as a convolutional network and may leave it."""
+"""ConViT: a vision transformer that starts as a convolutional network and can change from it."""
 
 import math
 from collections.abc import Sequence
@@ -32,11 +32,11 @@ class ConViTLayer(TransformerEncoderLayer):
             self.attn = GPSA(**gpsa)
 
     def init_weights(self) -> None:
-        """Leave the weights to ``init_cfg``: the host layer's Xavier FFN is not the paper's."""
+        """Leave the weights to ``init_cfg``: the host's Xavier start is not the paper's."""
         BaseModule.init_weights(self)
 
     def forward(self, x: Tensor, hw_shape: tuple[int, int]) -> Tensor:
-        """Map tokens (B, N, D) to the same shape; only GPSA looks at the grid (H, W)."""
+        """Map tokens (B, N, D) to the same shape; only GPSA uses the grid (H, W)."""
         y = self.ln1(x)
         x = x + (self.attn(y, hw_shape) if self.is_local else self.attn(y))
         return self.ffn(self.ln2(x), identity=x)
@@ -77,7 +77,7 @@ class ConViT(TokenBackbone):
         norm_cfg: Normalisation layer; None is LayerNorm with eps 1e-6.
         final_norm: Normalise the output of the last layer.
         frozen_stages: Freeze the embedding (0) and this many layers; -1 freezes nothing.
-        with_cp: Trade time for memory by recomputing each layer in the backward pass.
+        with_cp: Save memory by recomputing each layer in the backward pass.
         patch_cfg: Further arguments of mmcv's PatchEmbed, or those of the registered embedding
             that its ``type`` names, such as `HybridPatchEmbed`.
         init_cfg: None is the paper's truncated normal of std 0.02.
@@ -211,7 +211,7 @@ class ConViT(TokenBackbone):
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
-        x = x.contiguous()  # else the convolution's layout spreads, and each LayerNorm copies
+        x = x.contiguous()  # or the convolution's layout stays, and each LayerNorm copies
         if self.pos_embed is not None:
             x = self.add_positions(x, grid)
         return self.drop_after_pos(x), grid

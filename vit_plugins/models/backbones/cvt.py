@@ -1,4 +1,4 @@
-"""CvT: three stages of ever fewer tokens, which convolutions prepare for attention."""
+"""CvT: three stages with fewer and fewer tokens and convolutions before attention."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ STYLES = ('official', 'gap')
 class CvT(TokenBackbone):
     """`CvT <https://arxiv.org/abs/2103.15808>`_ for images of any height and width.
 
-    Overlapping patches take the place of position embeddings. The class token joins in the last
-    stage; the final norm is for it alone, so that feature maps leave the last block as they are.
-    Weights have the official names: official files load as they are, their classifier into a
-    ``LinearClsHead``.
+    Overlapping patches replace position embeddings. The class token joins in the last stage. The
+    final norm applies only to it, so feature maps are the unchanged output of the last block.
+    Weights have the official names: official files load as they are, and their classifier loads
+    into a ``LinearClsHead``.
 
     ``style='gap'`` is the CvT of the `DRLoc <https://arxiv.org/abs/2106.03746>`_ paper: no class
     token and no final norm (the classifier reads the mean of the map), one convolution for keys
@@ -37,7 +37,7 @@ class CvT(TokenBackbone):
         in_channels: Channels of the image.
         patch_sizes: Sides of the patches that each stage embeds.
         strides: Steps between the patches of each stage. (4, 2, 2) makes one token of 16 x 16
-            pixels in the end.
+            pixels at the end.
         paddings: Zeros around the map of each stage; None is (2, 1, 1), and (3, 1, 1) in
             ``style='gap'``, for the usual patch sizes.
         kv_stride: Stride of the convolution before keys and values.
@@ -55,7 +55,7 @@ class CvT(TokenBackbone):
         norm_cfg: Normalisation layer of tokens; None is LayerNorm with eps 1e-5.
         frozen_stages: Freeze the first embedding (0) and this many stages, whose batch norms then
             keep their statistics; -1 freezes nothing.
-        with_cp: Trade time for memory by recomputing attention and MLP in the backward pass.
+        with_cp: Save memory by recomputing attention and MLP in the backward pass.
         init_cfg: None is the official truncated normal of std 0.02.
     """
 
@@ -168,7 +168,7 @@ class CvT(TokenBackbone):
         return settings
 
     def _check_settings(self, *embeddings: Sequence[int]) -> None:
-        names = {'patch_sizes': 1, 'strides': 1, 'paddings': 0}  # and the least of each
+        names = {'patch_sizes': 1, 'strides': 1, 'paddings': 0}  # with the smallest value of each
         for (name, least), values in zip(names.items(), embeddings, strict=True):
             if len(values) != self.num_stages:
                 raise ValueError(
@@ -201,17 +201,17 @@ class CvT(TokenBackbone):
 
     @property
     def final_norm(self) -> nn.Module:
-        """The norm of what a classifier reads."""
+        """The norm of the input of a classifier."""
         return self.norm
 
     def freeze(self) -> None:
-        """Freeze what is to be frozen, the norm also where a map is returned without it."""
+        """Freeze as in the base class, and the norm if a map is returned without it."""
         super().freeze()
         if self.out_type == 'featmap':
             self.norm.requires_grad_(False)
 
     def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return the images as they are: each stage embeds what it is given.
+        """Return the images unchanged: each stage embeds its own input.
 
         Args:
             x: Images, shape (B, C, H, W).
@@ -234,7 +234,7 @@ class CvT(TokenBackbone):
         return self._normalise(x) if index == self.num_stages - 1 else x, grid
 
     def _normalise(self, tokens: Tensor) -> Tensor:
-        """Apply the final norm to what a classifier reads of the last stage."""
+        """Apply the final norm to the outputs of the last stage that a classifier reads."""
         if self.style == 'gap' or self.out_type == 'featmap':
             return tokens
         if self.out_type == 'raw':
@@ -254,5 +254,5 @@ class CvT(TokenBackbone):
             return num_depths - 1, num_depths
         stage, part, number, *_ = [*name.split('.'), '']
         before = sum(self.depths[: int(stage.removeprefix('stage'))])
-        # As in the host's Swin, what joins two stages is as deep as the last block before it.
+        # As in the host's Swin, the layer between two stages is as deep as the block before it.
         return before + (int(number) + 1 if part == 'blocks' else 0), num_depths

@@ -1,4 +1,4 @@
-"""What a stage of CvT is made of: token embedding, convolutional attention, MLP."""
+"""The modules of a CvT stage: token embedding, convolutional attention, MLP."""
 
 from collections import OrderedDict
 
@@ -17,7 +17,7 @@ def conv_projection(dims: int, stride: int) -> nn.Sequential:
 
     Args:
         dims: Number of channels.
-        stride: 2 squeezes keys and values to a quarter of the tokens.
+        stride: 2 reduces keys and values to a quarter of the tokens.
     """
     conv = nn.Conv2d(dims, dims, 3, stride, padding=1, groups=dims, bias=False)
     return nn.Sequential(OrderedDict(conv=conv, bn=nn.BatchNorm2d(dims)))
@@ -70,8 +70,8 @@ class ConvAttention(nn.Module):
         """Return queries (B, h, N, d), keys and values (B, h, M, d), M about N over stride².
 
         Args:
-            x: Tokens, shape (B, N, D); those before the grid's pass no convolution.
-            hw_shape: The grid (H, W) of the others.
+            x: Tokens, shape (B, N, D); tokens before those of the grid pass no convolution.
+            hw_shape: The grid (H, W) of the other tokens.
         """
         num_patches = hw_shape[0] * hw_shape[1]
         grid = x[:, -num_patches:].transpose(1, 2).unflatten(2, hw_shape)  # (B, D, H, W)
@@ -92,7 +92,7 @@ class ConvAttention(nn.Module):
         )
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return the output (B, N, D) for what ``project`` gives.
+        """Return the output (B, N, D) for the results of ``project``.
 
         Args:
             q: Queries, shape (B, h, N, d).
@@ -153,7 +153,7 @@ class CvTBlock(nn.Module):
 
 
 class ConvEmbed(nn.Module):
-    """Overlapping patches of a map, as normalised tokens.
+    """Embed overlapping patches of a map as normalised tokens.
 
     Args:
         in_channels: Channels of the map.

@@ -16,10 +16,10 @@ from ._vit_parts import arch_settings, build_patch_embed, normal_parameter, vit_
 
 
 class DeiT3Layer(TransformerEncoderLayer):
-    """A host encoder layer: its LayerScale is that of DeiT III, its FFN reads ``ln2``."""
+    """A host encoder layer with DeiT III's LayerScale, whose FFN reads the output of ``ln2``."""
 
     def init_weights(self) -> None:
-        """Leave the weights to ``init_cfg``: the host layer's Xavier FFN is not the paper's."""
+        """Leave the weights to ``init_cfg``: the host's Xavier start is not the paper's."""
         BaseModule.init_weights(self)
 
 
@@ -28,9 +28,9 @@ class DeiT3ViT(TokenBackbone):
     """The ViT of `DeiT III <https://arxiv.org/abs/2204.07118>`_ as its authors train it.
 
     Its weights have the names of the host's ``DeiT3``, so that OpenMMLab's released files load;
-    official and timm files load as they are. Other than the host's, it normalises the FFN's input
-    with ``ln2``, drops paths at one rate, starts LayerScale at 1e-4 and every Linear at a std of
-    0.02, and counts tokens as the authors do: what is left beside whole patches is not seen (160
+    official and timm files load as they are. Unlike the host's, it normalises the FFN's input with
+    ``ln2``, drops paths at one rate, and starts LayerScale at 1e-4 and every Linear at a std of
+    0.02. It counts tokens as the authors do: pixels beyond the last whole patch are ignored (160
     px in patches of 14 are 11 x 11 tokens; ``patch_cfg=dict(padding='corner')`` pads to 12 x 12).
 
     Args:
@@ -39,7 +39,7 @@ class DeiT3ViT(TokenBackbone):
             num_heads, feedforward_channels and, if not 16, patch_size.
         img_size: Usual input size, an int or (H, W): it sets the grid of the position embedding,
             which is resized for other inputs.
-        patch_size: Height and width of a patch; None is that of the arch, 14 if huge, else 16.
+        patch_size: Height and width of a patch; None takes that of the arch, 14 if huge, else 16.
         in_channels: Channels of the image.
         out_type: ``'cls_token'`` (B, D), ``'featmap'`` (B, D, H, W), ``'avg_featmap'`` (B, D), or
             ``'raw'``: all tokens (B, 1 + N, D).
@@ -47,14 +47,15 @@ class DeiT3ViT(TokenBackbone):
             after the last of them are neither run nor trained.
         with_cls_token: Put a class token, which has no position, before the patches.
         interpolate_mode: How the position embedding is resized, ``'bicubic'`` or ``'bilinear'``.
-        layer_scale_init_value: Start of both LayerScales of a layer; 0 is a model without them.
+        layer_scale_init_value: Start of both LayerScales of a layer; 0 builds a model without
+            them.
         drop_rate: Dropout rate after the position embedding, of projections and of the FFN.
         drop_path_rate: Stochastic depth rate, the same in every layer.
         qkv_bias: Add a bias to queries, keys and values.
         norm_cfg: Normalisation layer; None is LayerNorm with eps 1e-6.
         final_norm: Normalise the output of the last layer.
         frozen_stages: Freeze the embedding (0) and this many layers; -1 freezes nothing.
-        with_cp: Trade time for memory by recomputing each layer in the backward pass.
+        with_cp: Save memory by recomputing each layer in the backward pass.
         patch_cfg: Further arguments of mmcv's PatchEmbed, or those of the registered embedding
             that its ``type`` names, such as `HybridPatchEmbed`.
         layer_cfgs: Further arguments of the host's TransformerEncoderLayer, one dict for all
@@ -127,7 +128,7 @@ class DeiT3ViT(TokenBackbone):
         patch_size = patch_size or settings.get('patch_size', 16)
         self.patch_embed = build_patch_embed(
             patch_cfg,
-            dict(padding=0),  # the host's 'corner' pads where the authors' model does not
+            dict(padding=0),  # the host's 'corner' pads, but the authors' model does not
             in_channels=in_channels,
             embed_dims=self.embed_dims,
             kernel_size=patch_size,
@@ -176,6 +177,6 @@ class DeiT3ViT(TokenBackbone):
             x: Images, shape (B, C, H, W).
         """
         x, grid = self.patch_embed(x)  # (B, N, D)
-        x = x.contiguous()  # else the convolution's layout spreads, and each LayerNorm copies
+        x = x.contiguous()  # or the convolution's layout stays, and each LayerNorm copies
         x = self.drop_after_pos(self.add_positions(x, grid))
         return x if self.cls_token is None else self.prepend_cls_token(x), grid

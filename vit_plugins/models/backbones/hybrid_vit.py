@@ -18,14 +18,14 @@ from .resnet_stem import ResNetStem
 
 
 class HybridViTLayer(TransformerEncoderLayer):
-    """A host encoder layer; ``paper_init`` starts it as Google's code does, not by init_cfg."""
+    """A host encoder layer that ``paper_init`` starts as Google's code does, not by init_cfg."""
 
     def __init__(self, paper_init: bool, **kwargs):
         super().__init__(**kwargs)
         self.paper_init = paper_init
 
     def init_weights(self) -> None:
-        """Draw queries, keys and values as three matrices: one would get a smaller range."""
+        """Sample queries, keys and values as three matrices: one would get a smaller range."""
         if not self.paper_init:
             BaseModule.init_weights(self)
             return
@@ -42,9 +42,9 @@ class HybridViT(TokenBackbone):
     the patches of a ViT: R26+S/32 is ``arch='small', stem='r26-s32'``, R50+B/16 is
     ``arch='base', stem='r50-s16'``. timm's weights load as they are, Google's ``.npz`` files
     after ``tools/convert_checkpoint.py FILE.npz OUT.pth --arch hybrid-vit``. A size that the
-    stride does not divide is padded as in TensorFlow, on all sides. Arithmetic is timm's; of
-    Google's code it differs by the eps of the group norms (1e-6 there) and of the weight
-    standardisation, and by the exact GELU, for which Google's tanh form is
+    stride does not divide is padded as in TensorFlow, on all sides. The arithmetic is timm's. It
+    differs from Google's code in the eps of the group norms (1e-6 there), in the eps of the weight
+    standardisation, and in the exact GELU. Google's tanh form of GELU is
     ``layer_cfgs=dict(act_cfg=dict(type='GELU', approximate='tanh'))``.
 
     Args:
@@ -69,8 +69,8 @@ class HybridViT(TokenBackbone):
         final_norm: Normalise the output of the last layer.
         frozen_stages: Freeze the ResNet and the embedding (0) and this many layers; -1 freezes
             nothing.
-        with_cp: Trade time for memory by recomputing each stage of the ResNet and each layer in
-            the backward pass.
+        with_cp: Save memory by recomputing each stage of the ResNet and each layer in the backward
+            pass.
         layer_cfgs: Further arguments of the host's TransformerEncoderLayer.
         init_cfg: None starts as Google's code does: Xavier for queries, keys, values and the rest
             each, biases of the FFN of std 1e-6, each ResNet block as its shortcut, position

@@ -1,4 +1,4 @@
-"""A ViT whose position embedding is learnt per patch, per row and column, or left out."""
+"""A ViT with a position embedding per patch, per row and column, or with none."""
 
 import torch
 from mmengine.model.weight_init import trunc_normal_
@@ -17,12 +17,12 @@ class PosEmbedViT(VisionTransformer):
     """The host's ViT with the position embeddings of the ViT paper's ablation.
 
     `Dosovitskiy et al. <https://arxiv.org/abs/2010.11929>`_, appendix D.4: a position for each
-    patch in raster order (the host's own, and what all published models have), one for each
-    column and one for each row, of half the width and concatenated, or none. Published for
-    B/16, 5-shot: 64.21, 64.00, 61.38 %. The class token has a position of its own.
+    patch in raster order (the host's own, which all published models have); one for each column
+    and one for each row, of half the width and concatenated; or none. Published for B/16, 5-shot:
+    64.21, 64.00, 61.38 %. The class token has a position of its own.
 
-    Columns and rows are resized to the grid of an image, and when weights are loaded, as the
-    host resizes its grid. Weights of one kind do not load strictly into another.
+    Like the host's grid, columns and rows are resized to the grid of an image, and when weights
+    are loaded. Weights of one type of position embedding do not load strictly into another.
 
     Args:
         pos_embed: ``'1d'``, ``'2d'`` or ``'none'``.
@@ -31,8 +31,9 @@ class PosEmbedViT(VisionTransformer):
         **kwargs: Further arguments of the host's VisionTransformer.
 
     Raises:
-        ValueError: ``pos_embed`` is unknown, ``'2d'`` cannot halve the width, or the embedding
-            that ``patch_cfg`` names has another grid than ``img_size`` and ``patch_size``.
+        ValueError: If ``pos_embed`` is unknown, if ``'2d'`` cannot halve the width, or if the
+            embedding that ``patch_cfg`` names has another grid than ``img_size`` and
+            ``patch_size``.
     """
 
     def __init__(self, pos_embed: str = '1d', patch_cfg: dict | None = None, **kwargs):
@@ -67,7 +68,7 @@ class PosEmbedViT(VisionTransformer):
                 f'img_size and patch_size one of {self.patch_resolution}: set these two instead '
                 f'of kernel_size, stride, padding or input_size.'
             )
-        if self.frozen_stages > 0:  # what the host has frozen is gone
+        if self.frozen_stages > 0:  # the module that the host has frozen is gone
             self._freeze_stages()
 
     def train(self, mode: bool = True) -> 'PosEmbedViT':
@@ -82,7 +83,7 @@ class PosEmbedViT(VisionTransformer):
         if dims % 2:
             raise ValueError(f"embed_dims ({dims}) must be even for pos_embed='2d'.")
         rows, cols = self.patch_resolution
-        trained = self.frozen_stages <= 0  # as the host freezes its own
+        trained = self.frozen_stages <= 0  # as the host freezes its own embedding
 
         def positions(number: int, width: int) -> nn.Parameter:
             return nn.Parameter(torch.zeros(1, number, width), requires_grad=trained)

@@ -16,11 +16,12 @@ def conv_norm_act(
 ) -> nn.Sequential:
     """Build a 3 x 3 convolution, its norm and, unless ``act_cfg`` is None, an activation.
 
-    Not mmcv's ConvModule, whose own initialisation comes after any ``init_cfg``.
+    It is not mmcv's ConvModule, because that applies its own initialisation after any
+    ``init_cfg``.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
+        in_channels: Input channels.
+        out_channels: Output channels.
         norm_cfg: Normalisation.
         act_cfg: Activation.
     """
@@ -34,13 +35,13 @@ def conv_norm_act(
 
 
 class ResidualBlock(BaseModule):
-    """Two 3 x 3 convolutions around which a shortcut goes; the activation comes after the sum.
+    """Two 3 x 3 convolutions with a shortcut around them; the activation comes after the sum.
 
     `He et al. <https://arxiv.org/abs/1512.03385>`_, figure 2. ``init_weights()`` starts the
     block as its shortcut alone (`Goyal et al. <https://arxiv.org/abs/1706.02677>`_, 5.1).
 
     Args:
-        channels: Channels that come in and go out.
+        channels: Input and output channels.
         norm_cfg: Normalisation after each convolution.
         act_cfg: Activation.
     """
@@ -65,13 +66,14 @@ class ResidualBlock(BaseModule):
 class ResidualConvStem(BaseModule):
     """Convolutions before the tokens, after `Xiao et al. <https://arxiv.org/abs/2106.14881>`_.
 
-    A 3 x 3 convolution of the image at full size; then in each stage one that widens, residual
-    blocks and a 2 x 2 max pooling. Each convolution has batch norm and GELU. The default makes
-    8 x 8 cells of 32 x 32 pixels; a side that the pooling does not divide is rounded up.
+    A 3 x 3 convolution works on the image at full size. Then each stage has a convolution that
+    widens, residual blocks and a 2 x 2 max pooling. Each convolution has batch norm and GELU. The
+    default makes 8 x 8 cells of 32 x 32 pixels; a side that the pooling does not divide is rounded
+    up.
 
     Args:
         in_channels: Channels of the image.
-        channels: Those of the first convolution, then those of each stage; n stages have stride
+        channels: Channels of the first convolution, then of each stage; n stages have stride
             2 ** n.
         num_blocks: Residual blocks of each stage, one number for all or one for each.
         norm_cfg: Normalisation after each convolution; None is BatchNorm.
@@ -79,7 +81,7 @@ class ResidualConvStem(BaseModule):
         init_cfg: Initialisation config; None is He's normal for the convolutions.
 
     Raises:
-        ValueError: There is no stage, or ``num_blocks`` has another length.
+        ValueError: If there is no stage, or ``num_blocks`` has another length.
     """
 
     def __init__(

@@ -13,16 +13,16 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.free_size import pad_same
 from ..layers.std_conv import StdConv2d
 
-GROUPS = 32  # of every GroupNorm
-EXPANSION = 4  # of the channels in a bottleneck
+GROUPS = 32  # groups of every GroupNorm
+EXPANSION = 4  # output channels per channel inside a bottleneck
 
 
 def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int = 1) -> nn.Module:
     """Build a standardised convolution and its norm.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out, a multiple of 32.
+        in_channels: Input channels.
+        out_channels: Output channels, a multiple of 32.
         kernel_size: Height and width of the filters.
         stride: Step of the convolution.
     """
@@ -35,12 +35,12 @@ def conv_norm(in_channels: int, out_channels: int, kernel_size: int, stride: int
 
 
 class Bottleneck(BaseModule):
-    """Three convolutions around which a shortcut goes; the activation comes after the sum.
+    """Three convolutions with a shortcut around them; the activation comes after the sum.
 
     Args:
-        in_channels: Channels that come in.
-        channels: Channels inside; four times as many go out.
-        stride: That of the 3 x 3 convolution.
+        in_channels: Input channels.
+        channels: Channels inside; the output has four times as many.
+        stride: The stride of the 3 x 3 convolution.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1):
@@ -72,10 +72,10 @@ class ResNetStem(BaseModule):
     Args:
         blocks: Bottlenecks in each stage. The first stage works at stride 4, each further one
             at twice the stride of the one before.
-        channels: Channels of the root, a multiple of 32. A bottleneck of the first stage has as
-            many inside, one of a further stage twice as many as the stage before.
+        channels: Channels of the root, a multiple of 32. A bottleneck of the first stage has the
+            same number inside; each further stage has twice as many as the stage before.
         in_channels: Channels of the image.
-        with_cp: Trade time for memory by recomputing each stage in the backward pass.
+        with_cp: Save memory by recomputing each stage in the backward pass.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ResNetStem(BaseModule):
             )
         self.with_cp = with_cp
         self.root = conv_norm(in_channels, channels, 7, 2)
-        self.stages = ModuleList()  # the host's hands init_weights() down
+        self.stages = ModuleList()  # the host's class passes init_weights() on to its children
         width = channels
         for i, depth in enumerate(blocks):
             inside = channels * 2**i
@@ -108,7 +108,7 @@ class ResNetStem(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """Map images (B, C, H, W) to features (B, D, ceil(H / stride), ceil(W / stride))."""
         x = F.relu(self.root(x))
-        x = F.max_pool2d(pad_same(x, 3, 2), 3, 2)  # zeros are never the maximum after a ReLU
+        x = F.max_pool2d(pad_same(x, 3, 2), 3, 2)  # zeros change no maximum after a ReLU
         for stage in self.stages:
             if self.with_cp and torch.is_grad_enabled():
                 x = checkpoint(stage, x, use_reentrant=False)

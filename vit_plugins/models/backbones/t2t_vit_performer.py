@@ -1,4 +1,4 @@
-"""T2T-ViT with performer attention where it turns tokens to tokens."""
+"""T2T-ViT with performer attention in its tokens-to-token module."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -21,9 +21,9 @@ class T2TViTPerformer(T2T_ViT):
     """`T2T-ViT <https://arxiv.org/abs/2101.11986>`_-14 as its authors and DRLoc train it.
 
     The host's ``T2T_ViT`` has full attention in its tokens-to-token module (T2T-ViT_t) and
-    raises NotImplementedError for the performer, of which this one consists. With 1000 classes it
-    trains 21,465,806 parameters, as the official model does beside its 79,744 frozen ones (here
-    buffers). It also works without class token, where the host's fails in ``init_weights``.
+    raises NotImplementedError for the performer, which this class uses. With 1000 classes it
+    trains 21,465,806 parameters, like the official model, whose 79,744 frozen ones are buffers
+    here. It also works without class token, with which the host's class fails in ``init_weights``.
 
     Attention is softmax(q kᵀ / √d) v with the width d of a head. The host's ``T2T_ViT`` divides
     its scale d^-0.5 out instead of multiplying by it, so that its logits are d times too large.
@@ -35,7 +35,7 @@ class T2TViTPerformer(T2T_ViT):
         kernel_ratio: Random directions for each of ``token_dims``.
         token_drop_rate: Dropout rate inside that module; the official code leaves it at 0.1.
         in_channels: Channels of the image.
-        img_size: Usual input size, of a square: it sets the grid of the position embedding, which
+        img_size: Side of the usual square input: it sets the grid of the position embedding, which
             is resized for other inputs.
         **kwargs: Other arguments of the host's T2T_ViT, without ``t2t_cfg``. ``qk_scale`` in
             ``layer_cfgs`` is the factor of q kᵀ; None is d^-0.5.
@@ -58,7 +58,7 @@ class T2TViTPerformer(T2T_ViT):
                 f'img_size {tuple(img_size)} must be a square: give one number; images of other '
                 f'shapes are taken all the same.'
             )
-        # The host takes a number of layers too many for no output, negative ones in lists only.
+        # The host ignores a number that is too large, and takes negative ones only in lists.
         out_indices = output_layers(kwargs.pop('out_indices', -1), kwargs.get('num_layers', 14))
         kwargs = {
             'layer_cfgs': dict(
@@ -79,14 +79,14 @@ class T2TViTPerformer(T2T_ViT):
         layer_cfgs = kwargs['layer_cfgs']
         for i, layer in enumerate(self.encoder):
             settings = layer_cfgs[i] if isinstance(layer_cfgs, Sequence) else layer_cfgs
-            # The host's own function divides by the scale it is given.
+            # The host's own function divides by the given scale.
             layer.attn.scaled_dot_product_attention = partial(
                 scaled_dot_product_attention, scale=settings.get('qk_scale')
             )
         freeze_unused(self.encoder, self.norm, out_indices)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
-        """Set the training mode; the host's returns None, so that ``eval()`` does."""
+        """Set the training mode and return self; the host's method returns None."""
         super().train(mode)
         return self
 
@@ -100,7 +100,7 @@ class T2TViTPerformer(T2T_ViT):
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs of the layers ``out_indices``.
 
-        The host's computation; here the size of an exported program can stay free.
+        It is the host's computation, but here the size of an exported program can stay free.
 
         Args:
             x: Images (B, C, H, W).

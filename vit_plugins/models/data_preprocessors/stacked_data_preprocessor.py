@@ -1,4 +1,4 @@
-"""The host's preprocessor for batches that were stacked in the worker."""
+"""A version of the host's preprocessor for batches that were stacked in the worker."""
 
 from __future__ import annotations
 
@@ -19,35 +19,37 @@ from ...structures import DataSampleBatch
 class StackedDataPreprocessor(ClsDataPreprocessor):
     """``ClsDataPreprocessor`` for the batches of ``stacked_collate``, with the same results.
 
-    Pixels are normalised and padded, mixup and CutMix draw and mix exactly as in the host's;
-    labels and scores stay one tensor for the batch instead of one for each image. Batches that
-    are lists go the host's own way.
+    Pixels are normalised and padded, and mixup and CutMix sample and mix, exactly as in the
+    host's. Labels and scores stay one tensor for the batch instead of one for each image. Batches
+    that are lists are handled by the host's own code.
 
     In training, ``batch_transforms`` augment the uint8 images first, on the model's device, with
-    a draw for each image: by the ``draw_seeds`` of the batch, as of :class:`CachedImages`, else
-    by numpy's stream, which ``SeededDrawsHook`` sets at each step.
+    random numbers of its own for each image. They follow from the ``draw_seeds`` of the batch, as
+    in :class:`CachedImages`, or else from numpy's stream, which ``SeededDrawsHook`` sets at each
+    step.
 
     Args:
-        batch_transforms: Batch transforms or their configs, in order. They see the channels as
-            the dataset leaves them, before ``to_rgb``.
-        **kwargs: As of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value, to_rgb,
+        batch_transforms: Batch transforms or their configs, in order. They receive the channels in
+            the dataset's order, before ``to_rgb``.
+        **kwargs: Arguments of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value,
+        to_rgb,
             to_onehot, num_classes, batch_augments.
 
     Raises:
-        TypeError: If one of ``batch_transforms`` is no batch transform.
+        TypeError: If an item of ``batch_transforms`` is no batch transform.
     """
 
     def __init__(self, batch_transforms: Sequence[Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.batch_transforms = BatchCompose(batch_transforms) if batch_transforms else None
-        self._non_blocking = True  # pinned memory is copied while the CPU goes on
+        self._non_blocking = True  # pinned memory is copied while the CPU continues
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Return the batch on the model's device, ready for the model.
 
         Args:
             data: ``inputs`` (B, C, H, W) and ``data_samples``.
-            training: Whether to augment the images and to mix them.
+            training: Whether to augment and mix the images.
 
         Raises:
             ValueError: If images of several sizes are to be augmented as a batch.

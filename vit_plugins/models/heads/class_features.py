@@ -1,4 +1,4 @@
-"""What a classification head gets of a backbone whose tokens are all there."""
+"""Choose the features of a classification head from a backbone that returns all tokens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,11 @@ CLS_SOURCES = ('cls_token', 'extra_tokens', 'gap', 'neck', 'feats')
 def class_features(
     feats: Sequence[Any], source: str | None, num_extra_tokens: int
 ) -> tuple[Any, ...]:
-    """Return the outputs of a backbone with the last one as a classification head wants it.
+    """Return the outputs of a backbone, the last one in the form that a classifier needs.
 
     Args:
-        feats: Outputs of the backbone; the last one is a map (B, D, h, w), tokens (B, N, D), or
-            what a head takes as it is.
+        feats: Outputs of the backbone; the last one is a map (B, D, h, w), tokens (B, N, D), or a
+            form that a head takes unchanged.
         source: ``'cls_token'`` (B, D); ``'extra_tokens'``, a tuple of all of them; ``'gap'``, the
             mean over the grid; ``'feats'``, untouched. None takes the mean of a map and of
             tokens without extra ones, else the extra tokens.

@@ -1,4 +1,4 @@
-"""A head that trains descriptors by comparing them: loss, memory, regulariser."""
+"""A head that trains descriptors with a pair loss, a memory and a regulariser."""
 
 import logging
 
@@ -17,53 +17,53 @@ from ..losses.contrastive_loss import pair_masks
 from ..losses.koleo_loss import nearest_neighbours
 from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes
 
-# With fewer classes in a batch, few directions are no sign of a collapse.
+# With fewer classes in a batch, few used directions are no sign of a collapse.
 MIN_CLASSES = 4
 
 
 @MODELS.register_module()
 class ContrastiveRetrievalHead(BaseModule):
-    """Compare the batch with itself and with a memory, and spread it.
+    """Compare the batch with itself and with a memory, and spread its descriptors.
 
     The objective of IRT (El-Nouby et al., arXiv 2102.05644), IRT_L without and IRT_R with KoLeo:
     ``batch_weight`` × loss(batch, batch) + ``memory_weight`` × loss(batch, memory) + KoLeo(batch).
-    The batch enters the memory first. Embeddings are l2-normalised here; from there on all is
-    float32, also under autocast.
+    The batch enters the memory first. Embeddings are l2-normalised here; everything after that is
+    in float32, also under autocast.
 
     On several ranks the batch is that of all ranks, of whatever sizes: gradients averaged by DDP
     are those of one process with the joined batch, and every rank has the same memory.
 
     Beside the losses it returns, without adding them to the objective: ``positives`` and
     ``active_negatives`` per anchor in the batch, the same for the memory with ``memory_`` in
-    front (if the loss tells them), and of the batch of all ranks ``neighbour_distance``, the mean
-    distance to the nearest other descriptor, ``positive_similarity`` and ``negative_similarity``,
-    the mean cosines of images of one class and of different classes, and ``effective_rank``.
+    front (if the loss returns them), and for the batch of all ranks ``neighbour_distance``, the
+    mean distance to the nearest other descriptor, ``positive_similarity`` and
+    ``negative_similarity``, the mean cosines of images of one class and of different classes, and
+    ``effective_rank``.
 
     A collapse is logged as a warning: descriptors near one point or one line, or classes that are
-    not told apart, as when KoLeo pushes positives away under a high margin (β = 0.9 with a weight
+    not separated, as when KoLeo pushes positives away under a high margin (β = 0.9 with a weight
     of 0.5 and more in the paper's Table 5).
 
     Args:
-        loss: Config or module of a pair loss; the interface is told in
-            :class:`ContrastiveLoss`.
+        loss: Config or module of a pair loss; :class:`ContrastiveLoss` describes the interface.
         memory: Config or module, see :class:`CrossBatchMemory`; None to compare within the
             batch only.
         koleo: Config or module of a regulariser of all embeddings (N, D), see
             :class:`KoLeoLoss`.
         batch_weight: Factor of the batch term.
         memory_weight: Factor of the memory term.
-        keep_self_positive: Whether an anchor's own entry in the memory is one of its positives
-            where a momentum encoder made it. Where the online encoder did, it is the anchor
+        keep_self_positive: Whether an anchor's own entry in the memory is one of its positives if
+            a momentum encoder computed it. If the online encoder did, the entry is the anchor
             itself, and no pair.
-        collapse_similarity: Above this ``negative_similarity`` the descriptors are one point.
-        collapse_rank: Below this ``effective_rank`` they are one line.
+        collapse_similarity: Above this ``negative_similarity`` the descriptors count as one point.
+        collapse_rank: Below this ``effective_rank`` they count as one line.
         collapse_gap: If ``positive_similarity`` exceeds ``negative_similarity`` by less than
-            this, classes are not told apart.
+            this, classes count as not separated.
         warn_interval: Iterations before a warning is repeated.
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: If weights or limits make no sense.
+        ValueError: If weights or limits are out of range.
     """
 
     def __init__(
@@ -123,8 +123,9 @@ class ContrastiveRetrievalHead(BaseModule):
             batch = gather_rows_with_gradient(embeddings, sizes)  # (N, D)
             labels = gather_rows(own, sizes)  # (N,)
             rows = torch.arange(len(batch), device=batch.device)
-            # Of a mean over anchors, each rank computes its share, so weighted that DDP's mean
-            # over ranks is the mean over all anchors. Of any other loss, each computes the whole.
+            # If the loss is a mean over anchors, each rank computes its share, weighted so that
+            # DDP's mean over ranks is the mean over all anchors. Each rank computes all of any
+            # other loss.
             factor, anchors, anchor_labels, anchor_rows = 1.0, batch, labels, rows
             if getattr(self.loss_module, 'mean_over_anchors', False):
                 factor = len(own) * len(sizes) / sum(sizes)
@@ -160,7 +161,7 @@ class ContrastiveRetrievalHead(BaseModule):
 
     @torch.no_grad()
     def _diagnose(self, batch: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Measure how the descriptors of all ranks lie, and warn if they fall together."""
+        """Measure how the descriptors of all ranks are spread, and warn if they collapse."""
         nearest = nearest_neighbours(batch)[1]
         positive, negative = pair_masks(labels, labels, torch.arange(len(batch)).to(batch.device))
         similarity = batch @ batch.T
@@ -176,7 +177,7 @@ class ContrastiveRetrievalHead(BaseModule):
         return {name: value.nan_to_num() for name, value in found.items()}  # 0: nothing to measure
 
     def _warn_of_collapse(self, _: float, positive: float, negative: float, rank: float) -> None:
-        # A batch without positives has a mean of NaN, which is below nothing.
+        # A batch without positives has a mean of NaN, and no comparison with NaN is true.
         if (
             negative <= self.collapse_similarity
             and rank >= self.collapse_rank

@@ -1,4 +1,4 @@
-"""A classification head that also learns where its tokens come from."""
+"""A classification head that also learns the positions of its tokens."""
 
 import warnings
 from collections.abc import Sequence
@@ -23,15 +23,15 @@ from .token_grid import TokenGrid, ways_to_a_grid
 class DRLocHead(KnowsItsModel, BaseModule):
     """Wrap any classification head and add the dense relative localization loss to it.
 
-    The classifier's neck moves inside (``ImageClassifier(neck=None)``), so that the head sees
-    the tokens. Classification is that of the wrapped head, bit for bit; prediction runs
-    nothing else; weights of the plain model load as they are. Back to a plain model:
-    ``plain_state_dict`` of :mod:`.drloc_weights`. The loss itself: :class:`DRLocLoss`,
-    published weights 0.5 for Swin and 0.1 for T2T-ViT and CvT, which take
-    ``weight_in_cells=True`` or ``preset='official'`` to be as strong as the authors ran them.
+    The classifier's neck moves inside (``ImageClassifier(neck=None)``), so that the head receives
+    the tokens. Classification equals that of the wrapped head bit for bit, prediction runs nothing
+    else, and weights of the plain model load as they are. ``plain_state_dict`` of
+    :mod:`.drloc_weights` converts them back to a plain model. The loss is :class:`DRLocLoss`. Its
+    published weights are 0.5 for Swin and 0.1 for T2T-ViT and CvT; with ``weight_in_cells=True``
+    or ``preset='official'`` they are as strong as the authors ran them.
 
-    For ViTs, take ``out_type='raw'``: class token to the wrapped head, the rest to the loss.
-    The grid of raw tokens is ``grid_size``, or image shape over ``patch_size``. For Swin,
+    For ViTs, set ``out_type='raw'``: the class token goes to the wrapped head, the rest to the
+    loss. The grid of raw tokens is ``grid_size``, or image shape over ``patch_size``. For Swin,
     ResNet and others that return maps::
 
         model = dict(
@@ -58,19 +58,19 @@ class DRLocHead(KnowsItsModel, BaseModule):
             of several levels, each with its own MLP.
         source: Name of a module in the model, or a list of them, whose output to use instead
             of ``feat_index``.
-        num_extra_tokens: Class and distillation tokens that lead raw tokens.
+        num_extra_tokens: Number of class and distillation tokens at the start of raw tokens.
         grid_size: Rows and columns of raw tokens, if all images have one size.
-        patch_size: Side(s) of a patch, to find the grid from the image shape; None infers
+        patch_size: Side or sides of a patch, to find the grid from the image shape; None infers
             the square patch from the number of tokens.
-        pad_size_divisor: To what multiple the data preprocessor pads the sides of a batch; None
-            reads it from the preprocessor of the model that the head becomes a part of.
-        cls_source: What the wrapped head gets as last feature: ``'cls_token'``;
+        pad_size_divisor: The data preprocessor pads the sides of a batch to multiples of this;
+            None reads it from the preprocessor of the model that contains the head.
+        cls_source: The last feature of the wrapped head: ``'cls_token'``;
             ``'extra_tokens'``, a tuple of all of them (DeiTClsHead); ``'gap'``, the mean over
             the grid; ``'neck'``, the output of ``neck``; ``'feats'``, untouched. None takes
             the neck if there is one, the extra tokens of raw tokens, the mean of a map.
         loss_grid_size: Average-pool the tokens to this grid for the loss (``grid_size`` of
             :class:`DRLocLoss`).
-        init_cfg: Initialisation of all children; they override it by their own.
+        init_cfg: Initialisation of all children; their own initialisation overrides it.
         **loss_settings: Arguments of :class:`DRLocLoss`: ``loss_weight`` (0 keeps the loss's
             parameters in the graph), ``preset``, ``mode``, ``num_pairs``, ``weight_in_cells``,
             ``signed``, ``pool``, ``hidden_dims``, ``exclude_identical``, ``variance_weight``,
@@ -139,7 +139,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         """Read the padding of the model's data preprocessor and the settings of its backbone.
 
         Args:
-            model: The classifier that this head becomes a part of.
+            model: The classifier that contains this head.
         """
         if self.token_grid.pad_size_divisor is None:
             preprocessor = getattr(model, 'data_preprocessor', None)
@@ -148,10 +148,10 @@ class DRLocHead(KnowsItsModel, BaseModule):
             self.token_grid.ways = ways_to_a_grid(backbone)
 
     def attach(self, model: nn.Module) -> None:
-        """Have ``model.backbone`` hand over the tokens of ``source``; a second call is void.
+        """Make ``model.backbone`` return the tokens of ``source``; a second call has no effect.
 
         Args:
-            model: The classifier that this head belongs to, without parallel wrapper.
+            model: The classifier that contains this head, without parallel wrapper.
         """
         if self.sources and not self._attached:
             capture_tokens(model, self.sources)
@@ -160,7 +160,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
     def loss(
         self, feats: tuple[Tensor, ...], data_samples: list[DataSample], **kwargs: Any
     ) -> dict[str, Tensor]:
-        """Losses of the wrapped head (``loss`` as ``loss_cls``), ``loss_drloc``, ``drloc_raw``.
+        """Compute the wrapped head's losses (``loss`` as ``loss_cls``) and those of DRLoc.
 
         Args:
             feats: Outputs of the backbone.
@@ -168,17 +168,17 @@ class DRLocHead(KnowsItsModel, BaseModule):
             **kwargs: Passed to the wrapped head.
 
         Raises:
-            ValueError: If the tokens have no grid, or not the one that the settings say.
+            ValueError: If the tokens have no grid, or another grid than the settings say.
         """
         drlocs = self.drlocs
         grids = self.token_grids(feats, data_samples)
         self._warn_if_frozen(grids)
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)
-        # The host's parse_losses would log a key 'loss' in place of the total.
+        # The host's parse_losses would log a key 'loss' instead of the total.
         losses = {'loss_cls' if key == 'loss' else key: val for key, val in losses.items()}
-        # The last draws of the step: without the loss, all others stay the same.
+        # The last random numbers of the step: without the loss, all others stay the same.
         raw = [drloc.unweighted(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
-        # Multiplied also when the weight is 0: DDP wants each parameter in the graph.
+        # Multiplied even if the weight is 0: DDP needs each parameter in the graph.
         weights = [drloc.weight_on(grid) for drloc, grid in zip(drlocs, grids, strict=True)]
         losses['loss_drloc'] = sum(w * x for w, x in zip(weights, raw, strict=True))
         losses['drloc_raw'] = sum(raw).detach()
@@ -199,7 +199,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
             data_samples: Samples with ``img_shape``, for raw tokens.
 
         Raises:
-            ValueError: If the tokens have no grid, or not the one that the settings say.
+            ValueError: If the tokens have no grid, or another grid than the settings say.
         """
         levels = tokens_of(feats, self.sources, self.feat_indices)
         return [
@@ -208,7 +208,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         ]
 
     def forward(self, feats: tuple[Tensor, ...]) -> Any:
-        """Scores of the wrapped head.
+        """Return the scores of the wrapped head.
 
         Args:
             feats: Outputs of the backbone.
@@ -216,7 +216,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         return self.cls_head(self._cls_feats(feats))
 
     def pre_logits(self, feats: tuple[Tensor, ...]) -> Any:
-        """Features before the last layer of the wrapped head.
+        """Return the features before the last layer of the wrapped head.
 
         Args:
             feats: Outputs of the backbone.
@@ -229,7 +229,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
         data_samples: list[DataSample | None] | None = None,
         **kwargs: Any,
     ) -> list[DataSample]:
-        """Predictions of the wrapped head.
+        """Return the predictions of the wrapped head.
 
         Args:
             feats: Outputs of the backbone.
@@ -240,7 +240,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
 
     @property
     def loss_module(self) -> nn.Module:
-        """The classification loss, which hosts read and replace (SwitchRecipeHook)."""
+        """The classification loss, which the host reads and replaces (SwitchRecipeHook)."""
         return self.cls_head.loss_module
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -250,7 +250,7 @@ class DRLocHead(KnowsItsModel, BaseModule):
             super().__setattr__(name, value)
 
     def _cls_feats(self, feats: Sequence[Any]) -> Any:
-        """Return what the wrapped head would get in the plain model."""
+        """Return the input that the wrapped head would get in the plain model."""
         if self.neck is not None:
             return self.neck(tuple(feats))
         return class_features(feats, self.cls_source, self.num_extra_tokens)

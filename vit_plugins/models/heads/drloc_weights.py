@@ -1,4 +1,4 @@
-"""Weights of a classifier with a `DRLocHead`, and of the same model with its plain head."""
+"""Convert weights between a classifier with a `DRLocHead` and one with its plain head."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def plain_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Strip DRLoc from the weights of a classifier, for the same model with its plain head.
+    """Remove DRLoc from the weights of a classifier, for the same model with its plain head.
 
     Use it to publish or deploy: ``torch.save(plain_state_dict(model.state_dict()), path)``.
 
@@ -15,7 +15,7 @@ def plain_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state_dict: Weights of an ``ImageClassifier`` with a :class:`DRLocHead`.
 
     Raises:
-        ValueError: If the weights hold no DRLocHead.
+        ValueError: If the weights contain no DRLocHead.
     """
     if not any(key.startswith('head.drloc.') for key in state_dict):
         raise ValueError("no 'head.drloc.*' among the keys: these are not weights of a DRLocHead")
@@ -40,12 +40,12 @@ def wrapped_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def accept_plain_weights(drloc: nn.Module, state_dict: dict, prefix: str) -> None:
-    """Rename weights of the plain head, in place; the MLP, unknown to them, keeps its own.
+    """Rename weights of the plain head in place; the MLP, which they lack, keeps its own.
 
     Args:
         drloc: The localization losses of the head.
-        state_dict: What is about to be loaded.
-        prefix: Where the :class:`DRLocHead` stands in it.
+        state_dict: The weights that are about to be loaded.
+        prefix: The prefix of the :class:`DRLocHead` in it.
     """
     own = tuple(f'{prefix}{name}.' for name in ('cls_head', 'neck', 'drloc'))
     plain = [k for k in state_dict if k.startswith(prefix) and not k.startswith(own)]

@@ -1,4 +1,4 @@
-"""What a head has to know of the model that it becomes a part of."""
+"""Tell a head about the model that contains it."""
 
 from functools import cache
 
@@ -9,9 +9,10 @@ from torch.nn.modules.module import register_module_module_registration_hook
 class KnowsItsModel(nn.Module):
     """A module whose :meth:`join_model` is called when it becomes a child of another module.
 
-    PyTorch's modules do not know their parents, and hosts build a head from its config alone.
-    Nothing else that they hand to a head tells how its batch was padded: a hook of PyTorch on
-    the registration of modules is the only place where both are at hand without a setting.
+    PyTorch's modules do not know their parents, and the host builds a head from its config alone.
+    Nothing else that a head receives says how its batch was padded. PyTorch's hook on the
+    registration of modules is the only place where parent and head are both known without a
+    setting.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -19,14 +20,14 @@ class KnowsItsModel(nn.Module):
         _announce_parents()
 
     def join_model(self, model: nn.Module) -> None:
-        """Keep what matters of the model, but not the model itself: that would be a cycle.
+        """Keep the needed facts about the model, but not the model itself: that would be a cycle.
 
         Args:
-            model: The parent; what it got before this module is there already.
+            model: The parent; it already has the modules that were added before this one.
         """
 
 
-@cache  # once for all such modules, and not before there is one
+@cache  # registered once for all such modules, when the first one is built
 def _announce_parents() -> None:
     register_module_module_registration_hook(_announce)
 

@@ -1,4 +1,4 @@
-"""Rows of all ranks, in rank order, also where ranks have different numbers of them."""
+"""Gather the rows of all ranks in rank order, also if ranks have different numbers of rows."""
 
 import torch
 import torch.distributed as torch_dist
@@ -10,7 +10,7 @@ def gather_sizes(rows: Tensor) -> list[int]:
     """Return how many rows each rank has.
 
     Args:
-        rows: Those of this rank, (n, ...).
+        rows: The rows of this rank, (n, ...).
     """
     _, world_size = get_dist_info()
     if world_size == 1:
@@ -26,15 +26,15 @@ def gather_rows(rows: Tensor, sizes: list[int]) -> Tensor:
     """Join the rows of all ranks, without gradient.
 
     Args:
-        rows: Those of this rank, (n, ...).
-        sizes: From :func:`gather_sizes`.
+        rows: The rows of this rank, (n, ...).
+        sizes: The result of :func:`gather_sizes`.
 
     Returns:
         Shape (Σn, ...), the same on every rank.
     """
     if len(sizes) == 1:
         return rows.detach()
-    # all_gather wants equal shapes: pad, then trim.
+    # all_gather needs equal shapes: pad, then trim.
     padded = rows.new_zeros(max(sizes), *rows.shape[1:])
     padded[: len(rows)] = rows
     parts = [torch.empty_like(padded) for _ in sizes]
@@ -56,13 +56,13 @@ class _GatherWithGradient(torch.autograd.Function):
 
 
 def gather_rows_with_gradient(rows: Tensor, sizes: list[int]) -> Tensor:
-    """Join the rows of all ranks; the gradient of a row is the sum over what all ranks did to it.
+    """Join the rows of all ranks; the gradient of a row is the sum of its gradients on all ranks.
 
     Every rank must run backward through it.
 
     Args:
-        rows: Those of this rank, (n, ...).
-        sizes: From :func:`gather_sizes`.
+        rows: The rows of this rank, (n, ...).
+        sizes: The result of :func:`gather_sizes`.
 
     Returns:
         Shape (Σn, ...), the same on every rank.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Captured(NamedTuple):
-    """Output of one module, with the token grid (h, w) if the module was told or tells it."""
+    """Output of one module, with the token grid (h, w) if the module receives or returns it."""
 
     tokens: Tensor
     grid_size: tuple[int, int] | None
@@ -18,15 +18,15 @@ class Captured(NamedTuple):
 def tokens_of(
     feats: Sequence[Any], sources: Sequence[str], indices: Sequence[int]
 ) -> list[Captured]:
-    """Return the tokens of each level, from what a backbone has returned.
+    """Return the tokens of each level from the outputs of a backbone.
 
     Args:
         feats: Its outputs.
         sources: Names of modules whose output :func:`capture_tokens` put beside them.
-        indices: Which of the outputs to take where there is no source.
+        indices: The outputs to take if there is no source.
 
     Raises:
-        RuntimeError: Nothing was captured.
+        RuntimeError: If nothing was captured.
     """
     if not sources:
         return [Captured(feats[index], None) for index in indices]
@@ -43,9 +43,9 @@ def tokens_of(
 class FeatsWithSources(tuple):
     """The backbone's output tuple, with a :class:`Captured` per source in ``sources``.
 
-    The captured tokens live exactly as long as the outputs of the forward pass they belong
-    to: nothing is stored in the model, so a second forward, a deep copy of the model or a
-    recomputation in the backward pass cannot mix them up.
+    The captured tokens exist exactly as long as the outputs of their forward pass. Nothing is
+    stored in the model, so a second forward pass, a deep copy of the model or a recomputation in
+    the backward pass cannot mix them up.
     """
 
     sources: list[Captured]
@@ -59,7 +59,7 @@ def capture_tokens(model: nn.Module, names: Sequence[str]) -> None:
         names: Dotted names, from the model, of modules inside the backbone.
 
     Raises:
-        ValueError: If a name is not that of a module inside the backbone.
+        ValueError: If a name does not belong to a module inside the backbone.
     """
     capture = _Capture(names)
     known = dict(model.named_modules())
@@ -87,7 +87,7 @@ class _Capture:
         self.active, self.found = True, {}
 
     def keep(self, name: str, module: nn.Module, args: tuple, output: Any) -> None:
-        # Not active: checkpointing runs modules again during the backward pass.
+        # Not active during the backward pass, in which checkpointing runs modules again.
         if self.active:
             self.found[name] = _read(name, args, output)
 
@@ -107,7 +107,7 @@ class _Capture:
 
 
 def _read(name: str, args: tuple, output: Any) -> Captured:
-    """Find the tokens, and the (h, w) that hierarchical blocks pass around with them."""
+    """Find the tokens, and the (h, w) that hierarchical blocks pass along with them."""
     outputs = output if isinstance(output, (tuple, list)) else (output,)
     tokens = next((x for x in outputs if isinstance(x, Tensor)), None)
     if tokens is None:

@@ -1,4 +1,4 @@
-"""Where the grid (h, w) of a sequence of tokens comes from: never from its square root."""
+"""Find the grid (h, w) of a sequence of tokens, which is never assumed to be square."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,15 @@ from .token_capture import Captured
 
 @dataclass
 class TokenGrid:
-    """What is known of the grid that tokens lie on.
+    """The known facts about the grid of tokens.
 
     Attributes:
         num_extra_tokens: Tokens before those of the patches.
         size: Rows and columns of raw tokens, if all images have one size.
         patch_size: Height and width of a patch; None infers the square patch.
-        pad_size_divisor: To what multiple the sides of a batch are padded; None is not at all.
-        ways: The settings that make a backbone hand over tokens on a grid, for messages.
+        pad_size_divisor: The sides of a batch are padded to multiples of this; None means no
+            padding.
+        ways: The settings that make a backbone return tokens on a grid, for messages.
     """
 
     num_extra_tokens: int
@@ -29,15 +30,15 @@ class TokenGrid:
     ways: str
 
     def lay_out(self, level: Captured, width: int, samples: Sequence[DataSample]) -> Tensor:
-        """Bring the tokens of one level to (B, D, h, w).
+        """Return the tokens of one level as (B, D, h, w).
 
         Args:
-            level: Tokens (B, N, D) or a map, and their grid if a module told it.
+            level: Tokens (B, N, D) or a map, and their grid if a module returned it.
             width: Their width D.
-            samples: Samples of the batch, with ``img_shape`` where the grid follows from it.
+            samples: Samples of the batch, with ``img_shape`` if the grid follows from it.
 
         Raises:
-            ValueError: The tokens have no grid, not the width, or not as many as the grid.
+            ValueError: If the tokens have no grid, another width, or another number than the grid.
         """
         tokens, size = level
         if isinstance(tokens, (tuple, list)):  # [map, class token] of older backbones
@@ -73,11 +74,11 @@ class TokenGrid:
 
 
 def batch_shape(data_samples: Sequence[DataSample], pad_size_divisor: int = 1) -> tuple[int, int]:
-    """Height and width of a batch: ``ClsDataPreprocessor`` pads each side to the largest image.
+    """Return height and width of a batch, whose sides are padded to those of the largest image.
 
     Args:
         data_samples: Samples with ``img_shape`` of each image before padding.
-        pad_size_divisor: That of the data preprocessor.
+        pad_size_divisor: The setting of the data preprocessor.
 
     Raises:
         ValueError: If a sample has no ``img_shape``.
@@ -95,13 +96,13 @@ def batch_shape(data_samples: Sequence[DataSample], pad_size_divisor: int = 1) -
 def grid_from_image(
     num_tokens: int, shape: tuple[int, int], patch_size: tuple[int, int] | None = None
 ) -> tuple[int, int]:
-    """Rows and columns of the tokens of an image.
+    """Return the rows and columns of the tokens of an image.
 
     Args:
         num_tokens: Tokens of one image, without class token.
         shape: Height and width of the image.
-        patch_size: Height and width of a patch; None: the square patch that makes so many
-            tokens of the image.
+        patch_size: Height and width of a patch; None takes the square patch that gives this number
+            of tokens.
 
     Raises:
         ValueError: If image and patch do not give ``num_tokens``.
@@ -116,7 +117,7 @@ def grid_from_image(
             'patch_size, grid_size=(h, w) or num_extra_tokens of DRLocHead'
         )
     rows, cols = h // patch_size[0], w // patch_size[1]
-    if rows * cols != num_tokens:  # patch embeddings drop the rest or pad it
+    if rows * cols != num_tokens:  # patch embeddings drop the remaining pixels or pad them
         rows, cols = -(-h // patch_size[0]), -(-w // patch_size[1])
     if rows * cols != num_tokens:
         raise ValueError(
@@ -128,10 +129,10 @@ def grid_from_image(
 
 
 def ways_to_a_grid(backbone: nn.Module | None) -> str:
-    """Return the settings that make a backbone hand over tokens that lie on a grid, in words.
+    """Return, in words, the settings that make a backbone return tokens on a grid.
 
     Args:
-        backbone: The backbone; None names what the host's backbones have.
+        backbone: The backbone; None returns the settings of the host's backbones.
 
     >>> ways_to_a_grid(nn.Sequential())
     "source='backbone.<module>' in DRLocHead"
@@ -147,7 +148,7 @@ def ways_to_a_grid(backbone: nn.Module | None) -> str:
 
 
 def _last_tokens(backbone: nn.Module) -> str:
-    """Return the name of the final norm, which sees all tokens, else of the last block."""
+    """Return the name of the final norm, which reads all tokens, or else of the last block."""
     children = dict(backbone.named_children())
     norms = [name for name, child in children.items() if isinstance(child, nn.LayerNorm)]
     if norms:

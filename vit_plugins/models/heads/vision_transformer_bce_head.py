@@ -1,4 +1,4 @@
-"""The host's ViT head for models that answer yes or no per class."""
+"""The host's ViT head for models that predict yes or no for each class."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ from torch import Tensor
 class VisionTransformerBCEHead(VisionTransformerClsHead):
     """``VisionTransformerClsHead`` with binary cross-entropy and scores to match.
 
-    Its ``pred_score`` is the sigmoid of each logit, so that scores of a sample need not sum to 1;
-    the ranking is that of the logits. Weights are those of the host's head, in both directions.
+    Its ``pred_score`` is the sigmoid of each logit, so the scores of a sample need not sum to 1.
+    Their ranking is that of the logits. Weights can be exchanged with the host's head in both
+    directions.
 
     Args:
         num_classes: Number of classes.
         in_channels: Width of the features.
-        loss: Config of the loss; None is ``BinaryCrossEntropyLoss`` as DeiT III has it.
+        loss: Config of the loss; None is ``BinaryCrossEntropyLoss`` as in DeiT III.
         **kwargs: Further arguments of the host's head.
     """
 

@@ -1,1 +1,1 @@
-"""What a network shows of itself: attention, gates, positions, filters, predicted offsets."""
+"""Read the inside of a network: attention, gates, positions, filters, predicted offsets."""

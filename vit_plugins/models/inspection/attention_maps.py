@@ -1,4 +1,4 @@
-"""The attention maps of a model on images, read layer by layer while it runs."""
+"""Read the attention maps of a model on images, layer by layer while it runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar('T')
 
 
 class NothingToReadError(ValueError):
-    """A model lacks what was asked for; the message says which have it."""
+    """A model lacks what was asked for; the message says which models have it."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class LayerAttention:
     """The attention of one layer on a batch of images.
 
     Attributes:
-        name: Of the module, within the backbone.
+        name: The name of the module within the backbone.
         values: Rows that sum to 1, shape (B, h, E + N, E + M), at least float32.
-        grid: (H, W) of the N patches that ask.
+        grid: (H, W) of the N query patches.
         num_extra_tokens: E, class and distillation tokens before the patches.
-        key_grid: (H', W') of the M patches that are asked, fewer in CvT.
-        key_step: Rows and columns of ``grid`` from key to key.
-        gates: Share of the positional part of each head (h,); None where there is no gate.
+        key_grid: (H', W') of the M key patches, which are fewer in CvT.
+        key_step: Rows and columns of ``grid`` between neighbouring keys.
+        gates: Share of the positional part of each head (h,); None if there is no gate.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LayerAttention:
     def of_query(self, row: int, column: int) -> Tensor:
         """Return what one patch attends to among the patches, (B, h, H', W').
 
-        The share of class tokens is left out, and the rest not scaled.
+        The share of class tokens is left out, and the rest is not rescaled.
 
         Args:
             row: Row of the patch in ``grid``.
@@ -64,7 +64,7 @@ class LayerAttention:
 
     @property
     def of_class_token(self) -> Tensor | None:
-        """What the class token attends to among the patches, (B, h, H', W'); None without one."""
+        """Attention of the class token to the patches, (B, h, H', W'); None without one."""
         if not self.num_extra_tokens:
             return None
         return self.values[:, :, 0, self.num_extra_tokens :].unflatten(-1, self.key_grid)
@@ -79,13 +79,14 @@ def read_attention(
 ) -> list[T]:
     """Run the backbone of a model and read the attention of each of its layers.
 
-    Each layer reads what it truly gets: the tokens as the layers before it leave them.
+    Each layer reads its real input: the tokens that the layers before it return.
 
     Args:
         model: A classifier, a retriever or a backbone; it stays in its mode, and is run in
             evaluation mode.
         images: Preprocessed, shape (B, C, H, W).
-        keep: What to keep of a layer, while the whole maps of the others are not in memory.
+        keep: Function that returns what to keep of a layer, so that only one layer's maps are in
+            memory at a time.
 
     Returns:
         One item for each layer, first layers first.
@@ -95,7 +96,7 @@ def read_attention(
     """
     backbone = getattr(model, 'backbone', model)
     kept: list[T] = []
-    grids: list[tuple[int, int]] = []  # of the tokens, once they are embedded
+    grids: list[tuple[int, int]] = []  # grid of the tokens, once they are embedded
 
     def remember_grid(module: nn.Module, args: tuple, output: Any) -> None:
         if isinstance(output, tuple):
@@ -133,7 +134,7 @@ def read_official_attention(
     Args:
         model: A classifier, a retriever or a backbone, run in evaluation mode.
         images: Preprocessed, shape (B, C, H, W).
-        keep: What to keep of a layer.
+        keep: Function that returns what to keep of a layer.
 
     Raises:
         NothingToReadError: If the layers do not all read tokens of one width.
@@ -166,7 +167,7 @@ def attending_modules(backbone: nn.Module) -> list[tuple[str, nn.Module]]:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Run a module in evaluation mode without gradients; each part gets back its own mode.
+    """Run a module in evaluation mode without gradients, then restore the mode of each part.
 
     Args:
         module: The module.

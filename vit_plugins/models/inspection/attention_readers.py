@@ -1,7 +1,8 @@
-"""How the attention of each kind of module is read from what the module is given.
+"""Read the attention of each type of module from the inputs of the module.
 
-None of the modules hands its attention over; each reader asks the module's own parts, so that the
-maps are those that the module computes with.
+None of the modules returns its attention. Each reader calls the module's own parts, so the maps
+are
+those that the module computes with.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Read(NamedTuple):
 
 
 def read_gpsa(module: GPSA, x: Tensor, hw_shape: Grid, grid: Grid | None = None) -> Read:
-    """Read GPSA, which only knows patches.
+    """Read GPSA, whose tokens are only patches.
 
     Args:
         module: The module.
@@ -44,7 +45,7 @@ def read_gpsa(module: GPSA, x: Tensor, hw_shape: Grid, grid: Grid | None = None)
 def read_plain(
     module: MultiheadAttention, x: Tensor, *args: Any, grid: Grid | None
 ) -> Read | None:
-    """Read the host's attention: the one-hot values that it mixes are its attention itself.
+    """Read the host's attention: if the values are one-hot, the output is the attention itself.
 
     Args:
         module: The module.
@@ -62,10 +63,10 @@ def read_plain(
 
 
 def read_conv(block: CvTBlock, x: Tensor, hw_shape: Grid, grid: Grid | None = None) -> Read:
-    """Read CvT's attention, whose keys lie on a coarser grid.
+    """Read CvT's attention, whose keys are on a coarser grid.
 
     Args:
-        block: The block, whose attention never runs as a module.
+        block: The block, because its attention never runs as a module.
         x: Tokens (B, E + N, D).
         hw_shape: Their grid.
         grid: Not needed.
@@ -82,7 +83,7 @@ def read_windows(
 ) -> Read:
     """Read Swin's attention as maps over the whole grid, 0 outside a patch's window.
 
-    What windows attend to in the padding of a grid is left out.
+    Attention to the padding of a grid is left out.
 
     Args:
         module: The module.
@@ -93,7 +94,7 @@ def read_windows(
     captured: list[Tensor] = []
     handle = module.w_msa.softmax.register_forward_hook(lambda *call: captured.append(call[2]))
     try:
-        module.forward(query, hw_shape)  # forward: no hooks of the module itself
+        module.forward(query, hw_shape)  # forward does not run the hooks of the module itself
     finally:
         handle.remove()
     places = window_places(module, hw_shape).to(query.device)  # (windows, T), 0 in the padding
@@ -109,7 +110,7 @@ def read_windows(
 
 
 def window_places(module: ShiftWindowMSA, hw_shape: Grid) -> Tensor:
-    """Return which patches lie in each window, in the order of the window's tokens.
+    """Return the patches in each window, in the order of the window's tokens.
 
     Args:
         module: The module.
@@ -120,14 +121,14 @@ def window_places(module: ShiftWindowMSA, hw_shape: Grid) -> Tensor:
     """
     size, shift = module.window_size, module.shift_size
     if min(hw_shape) == size and not module.pad_small_map:
-        shift = 0  # one window: the host does not shift it
+        shift = 0  # the host does not shift a single window
     below, right = (-side % size for side in hw_shape)
     places = torch.arange(1, hw_shape[0] * hw_shape[1] + 1).view(hw_shape)
     places = F.pad(places, (0, right, 0, below)).roll((-shift, -shift), (0, 1))
     return module.window_partition(places[None, :, :, None], size).flatten(1)
 
 
-# Subclasses count as their bases.
+# Subclasses count as their base classes.
 READERS: dict[type[nn.Module], Callable[..., Read | None]] = {
     GPSA: read_gpsa,
     MultiheadAttention: read_plain,
@@ -137,7 +138,7 @@ READERS: dict[type[nn.Module], Callable[..., Read | None]] = {
 
 
 def read_on_tokens(module: nn.Module) -> bool:
-    """Return whether a module attends among all tokens, whatever they are.
+    """Return whether a module attends among all tokens, of any type.
 
     Args:
         module: One of ``READERS``.

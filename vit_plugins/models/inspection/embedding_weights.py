@@ -1,4 +1,4 @@
-"""What a backbone embeds patches with: their positions and the filters of their pixels."""
+"""Read the embedding of a backbone: the position embeddings and the filters of the patches."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def position_embeddings(model: nn.Module) -> tuple[Tensor, tuple[int, int]]:
             'and DeiT III, hybrid ViT and T2T-ViT have, unless a setting leaves it out'
         )
     number = grid[0] * grid[1]
-    return embed.detach()[0, -number:], tuple(grid)  # extra tokens stand before the patches
+    return embed.detach()[0, -number:], tuple(grid)  # extra tokens come before the patches
 
 
 def patch_filters(model: nn.Module) -> tuple[str, Tensor]:
-    """Return the first filters that see the pixels of an image.
+    """Return the first filters that read the pixels of an image.
 
     Args:
         model: A classifier, a retriever or a backbone.
@@ -51,7 +51,7 @@ def patch_filters(model: nn.Module) -> tuple[str, Tensor]:
     """
     backbone = getattr(model, 'backbone', model)
     convs = [(name, m) for name, m in backbone.named_modules() if isinstance(m, nn.Conv2d)]
-    # a hybrid names the patches of its map before the stem that sees the pixels
+    # a hybrid has the patches of its map before the stem that reads the pixels
     found = [pair for pair in convs if pair[1].in_channels in (1, 3) and pair[1].groups == 1]
     if not found:
         raise NothingToReadError(

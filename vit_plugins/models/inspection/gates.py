@@ -1,4 +1,4 @@
-"""The gates of a ConViT and where its heads look by position, read from its weights."""
+"""Read from a ConViT's weights its gates and where its heads look by position."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .attention_maps import NothingToReadError
 
 @dataclass(frozen=True)
 class Gates:
-    """What the GPSA layers of a model say of their L layers of h heads.
+    """The gates and positional attention of the L GPSA layers of a model, with h heads each.
 
     Attributes:
         layers: Names of the layers within the backbone, L.
         gates: σ(λ), the share of position, (L, h).
         centres: Offsets (x, y) in patches that heads attend to by position, (L, h, 2); NaN where
             attention grows away from the query.
-        strengths: How sharply, (L, h).
+        strengths: How sharply heads attend to their centres, (L, h).
     """
 
     layers: tuple[str, ...]
@@ -37,7 +37,7 @@ def gated_layers(model: nn.Module) -> dict[str, GPSA]:
         model: A classifier, a retriever or a backbone.
 
     Raises:
-        NothingToReadError: If it has none.
+        NothingToReadError: If it has no such module.
     """
     backbone = getattr(model, 'backbone', model)
     modules = {name: m for name, m in backbone.named_modules() if isinstance(m, GPSA)}

@@ -1,4 +1,4 @@
-"""How far each head of a model looks, on images."""
+"""Measure how far each head of a model looks on images."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Locality:
     """How far heads look, as a mean over images.
 
     Attributes:
-        mode: ``'propagated'`` or ``'official'``, what the layers were given; values of the two
-            are not to be compared.
+        mode: ``'propagated'`` or ``'official'``, the input of the layers; do not compare values of
+            the two modes.
         layers: Names of the layers within the backbone.
         nonlocality: Eq. 8 of ConViT in patches, (h,) for each layer.
         pixels: The same distance in pixels of the image, as ViT reports it, (h,) for each layer.
-        uniform: Non-locality of each layer if it attended everywhere alike.
+        uniform: Non-locality of each layer for uniform attention.
     """
 
     mode: str
@@ -42,14 +42,14 @@ def measure_locality(model: nn.Module, images: Tensor, mode: str = 'propagated')
 
     Args:
         model: A classifier, a retriever or a backbone.
-        images: Preprocessed, shape (B, C, H, W); they are run one by one, to spare memory.
-        mode: ``'propagated'`` gives each layer what the layers before it leave, and leaves class
-            tokens out of the maps; ``'official'`` gives each layer the output of the patch
+        images: Preprocessed, shape (B, C, H, W); they are run one by one to save memory.
+        mode: ``'propagated'`` gives each layer the output of the layers before it, and leaves
+            class tokens out of the maps; ``'official'`` gives each layer the output of the patch
             embedding, as ConViT's released code does.
 
     Raises:
-        ValueError: If there is no such mode.
-        NothingToReadError: If the model has no attention that can be read so.
+        ValueError: If the mode is unknown.
+        NothingToReadError: If the model has no attention that can be read in this mode.
     """
     if mode not in MODES:
         raise ValueError(f'mode must be one of {", ".join(MODES)}, got {mode!r}')

@@ -1,4 +1,4 @@
-"""The offsets between patches that a DRLoc head predicts."""
+"""Predict offsets between patches with a DRLoc head."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Offsets:
 
     Attributes:
         predicted: (rows, columns) in cells, float32, shape (n, 2).
-        true: The same, whole numbers, shape (n, 2).
+        true: The true offsets in the same form, whole numbers, shape (n, 2).
         grid: Rows and columns of the grid.
         signed: Whether offsets have a sign; if not, both are absolute values.
     """
@@ -37,7 +37,7 @@ def localizing_head(model: nn.Module) -> DRLocHead:
         model: The classifier.
 
     Raises:
-        NothingToReadError: If it has none.
+        NothingToReadError: If it has no such head.
     """
     head = getattr(model, 'head', None)
     if not isinstance(head, DRLocHead):
@@ -64,8 +64,8 @@ def predict_offsets(
         images: Preprocessed, shape (B, C, H, W).
         data_samples: Their samples, with ``img_shape``.
         num_pairs: Pairs for each image.
-        seed: Chooses them; the global random streams stay as they were.
-        level: Which level of tokens, if the head localizes several.
+        seed: Chooses the pairs; the global random streams do not change.
+        level: The level of tokens, if the head localizes several.
 
     Raises:
         NothingToReadError: If the model has no such head.

@@ -14,21 +14,21 @@ class ConvTokenizer(BaseModule):
     """The tokenizer of `CCT <https://arxiv.org/abs/2104.05704>`_, MaxPool(ReLU(Conv2d(x))).
 
     Each layer is a 3 x 3 convolution without bias, ReLU and a 3 x 3 max pooling of stride 2; the
-    cells of the last are the tokens. ``PosEmbedViT``, ``ConViT`` and ``DeiT3ViT`` take it by
-    ``patch_cfg=dict(type='ConvTokenizer')``; ``patch_size=2`` is CCT-x/3x1, 4 is CCT-x/3x2. Any
-    side is rounded up to whole tokens.
+    cells of the last layer are the tokens. Set ``patch_cfg=dict(type='ConvTokenizer')`` in
+    ``PosEmbedViT``, ``ConViT`` or ``DeiT3ViT``; ``patch_size=2`` is CCT-x/3x1, 4 is CCT-x/3x2.
+    Each side is rounded up to whole tokens.
 
     Args:
         in_channels: Channels of the image.
         embed_dims: Width of the tokens.
         kernel_size: Pixels from token to token: 2 for one layer, 4 for two, 8 for three.
-        stride: The same again; None or equal.
+        stride: None, or the same number.
         input_size: Usual size of the image, an int or (H, W).
         hidden_channels: Channels between the layers.
         init_cfg: Initialisation config; None is He's normal, as in the authors' code.
 
     Raises:
-        ValueError: ``kernel_size`` is no power of 2 above 1, or ``stride`` another number.
+        ValueError: If ``kernel_size`` is no power of 2 above 1, or ``stride`` is another number.
     """
 
     def __init__(

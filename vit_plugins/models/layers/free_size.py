@@ -1,4 +1,4 @@
-"""Sizes that stay free in an exported program: no branch on the height or width of an image."""
+"""Keep sizes free in an exported program, without a branch on an image's height or width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 
 def is_free(*sizes: int | SymInt) -> bool:
-    """Return whether one of the sizes is a symbol, as while a program is exported.
+    """Return whether one of the sizes is a symbol, as during the export of a program.
 
     Args:
         *sizes: Heights, widths, rows or columns.
@@ -27,14 +27,14 @@ def resize_positions(
 ) -> Tensor:
     """Return a position embedding (1, L, D) for another grid.
 
-    As the host's ``resize_pos_embed``, which asks whether the grids are equal and so fixes the
-    size of an exported program. Where the grid is free, the resizing is always done; to an equal
-    grid it changes nothing, as each sample point then is a grid point.
+    This replaces the host's ``resize_pos_embed``, which checks whether the grids are equal and so
+    fixes the size of an exported program. If the grid is free, the embedding is always resized; an
+    equal grid changes nothing, because each sample point is then a grid point.
 
     Args:
         pos_embed: The embedding, extra tokens first.
         source: Its grid (H, W).
-        grid: The grid to have.
+        grid: The new grid.
         mode: ``'bicubic'`` or ``'bilinear'``.
         num_extra_tokens: Positions that belong to no patch.
     """
@@ -48,7 +48,7 @@ def resize_positions(
 
 
 class FreeSizePadding(AdaptivePadding):
-    """mmcv's padding at the right and bottom to whole patches, also where the size is free."""
+    """A version of mmcv's padding to whole patches that also works if the size is free."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Pad images (B, C, H, W) until the patches cover them.
@@ -60,17 +60,17 @@ class FreeSizePadding(AdaptivePadding):
 
 
 def pad_to_patches(padding: AdaptivePadding, x: Tensor) -> Tensor:
-    """Pad images (B, C, H, W) at the right and bottom without a look at their size.
+    """Pad images (B, C, H, W) at the right and bottom by an amount that suits any size.
 
-    They get what any size could need: the patches are as many and the same, since a convolution
-    leaves out what no window covers.
+    The padding is the most that any size could need. Number and content of the patches do not
+    change, because a convolution ignores what no window covers.
 
     Args:
         padding: The settings of the patches.
         x: The images.
 
     Raises:
-        ValueError: If the padding is to be spread around the image.
+        ValueError: If the padding should be spread around the image.
     """
     if padding.padding != 'corner':
         raise ValueError(
@@ -83,11 +83,11 @@ def pad_to_patches(padding: AdaptivePadding, x: Tensor) -> Tensor:
 
 
 def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
-    """Pad with zeros so that a window yields ceil(size / stride) values, the odd one at the end.
+    """Pad with zeros for ceil(size / stride) windows; an odd zero goes to the end.
 
     Args:
         x: Shape (B, C, H, W).
-        kernel_size: Height and width of the window, 1 or not below the stride.
+        kernel_size: Height and width of the window: 1, or at least the stride.
         stride: Its step.
     """
     if kernel_size == 1:
@@ -101,9 +101,9 @@ def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:
 
 
 def _pad_free(x: Tensor, dim: int, kernel_size: int, stride: int) -> Tensor:
-    """Pad one side by the most that any size needs, and take the part that this size needs."""
+    """Pad one side by the most that any size needs, then cut to what this size needs."""
     size = x.shape[dim]
-    # no negative number is divided: ONNX rounds towards zero
+    # never divides a negative number, as ONNX rounds towards zero
     length = (size + stride - 1) // stride * stride + kernel_size - stride
     before = (length - size) // 2
     most, end = (kernel_size - 1) // 2, kernel_size - 1

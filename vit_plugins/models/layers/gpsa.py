@@ -29,8 +29,8 @@ class GPSA(BaseModule):
     """Gated positional self-attention of `ConViT <https://arxiv.org/abs/2103.10697>`_, Eq. 6-8.
 
     Each head mixes attention by content C with attention by position P through a learned gate,
-    A = (1 - σ(λ)) C + σ(λ) P, and starts as one tap of a convolution. It takes the place of the
-    attention of any model whose tokens are the patches of a grid (no class token among them)::
+    A = (1 - σ(λ)) C + σ(λ) P, and starts as one tap of a convolution. It can replace the attention
+    of any model whose tokens are the patches of a grid, without class token::
 
         attn = MODELS.build(dict(type='GPSA', embed_dims=192, num_heads=4))
         y = attn(x, hw_shape=(14, 14))  # x, y: (B, 196, 192)
@@ -40,9 +40,10 @@ class GPSA(BaseModule):
         num_heads: Number of heads h, a divisor of D. Square numbers give the paper's kernel.
         locality_strength: α, how sharply a head attends to its centre at the start.
         use_local_init: Start as a convolution (V = identity, heads on a K × K kernel). If False,
-            those weights start as random as the others (Table 3 c, d, g).
+            those weights start at random like the others (Table 3 c, d, g).
         gate: None learns one gate per head, starting at σ(1). A number in [0, 1] fixes the gates
-            to it, whatever a checkpoint says (0.5 is Table 3 b, d; 1 masks content, 0 position).
+            to it, whatever a checkpoint contains (0.5 is Table 3 b, d; 1 masks content, 0
+            position).
         frozen: Train no parameter of this layer (Table 3 f, g).
         mode: ``'gpsa'``, or ``'psa'`` for the ablation that sums content and position logits in
             one softmax and has no gate.
@@ -97,7 +98,7 @@ class GPSA(BaseModule):
         self.proj_drop = nn.Dropout(proj_drop)
         self.out_drop = DropPath(drop_path)
 
-        # The bias shifts whole rows of logits, which softmax ignores: it is there to be loaded.
+        # The bias shifts whole rows of logits, which softmax ignores; it exists to load files.
         self.pos_proj.bias.requires_grad = False
         self.gating_param.requires_grad = gate is None and mode == 'gpsa'
         if frozen:
@@ -111,7 +112,7 @@ class GPSA(BaseModule):
             self.local_init()
 
     def _initial_lambda(self) -> float:
-        """Return λ with σ(λ) = gate; ±100 stands for a gate of 1 or 0 and stays finite for EMA."""
+        """Return λ with σ(λ) = gate; ±100 stands for a gate of 1 or 0, and keeps EMA finite."""
         if self.gate is None:
             return 1.0
         if self.gate in (0, 1):
@@ -125,7 +126,7 @@ class GPSA(BaseModule):
             self.pos_proj.weight.copy_(local_pos_weight(self.num_heads, self.locality_strength))
 
     def init_weights(self) -> None:
-        """Apply ``init_cfg``, then the convolutional start, overwritten by a parent's init."""
+        """Apply ``init_cfg``, then the convolutional start; a parent's init may overwrite both."""
         first = not self.is_init
         super().init_weights()
         cfgs = self.init_cfg if isinstance(self.init_cfg, list) else [self.init_cfg or {}]
@@ -134,12 +135,12 @@ class GPSA(BaseModule):
             self.local_init()
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        if self.gate is not None:  # fixed means fixed
+        if self.gate is not None:  # a fixed gate stays fixed
             state_dict[prefix + 'gating_param'] = self.gating_param.detach()
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, x: Tensor, hw_shape: tuple[int, int]) -> Tensor:
-        """Attend.
+        """Compute the attention output.
 
         Args:
             x: Patch tokens in row-major order, shape (B, N, D).
@@ -167,7 +168,7 @@ class GPSA(BaseModule):
     def positional_weight(self) -> Tensor:
         """Return the rows w of ``pos_proj``, shape (h, 3): what it adds for each unit vector.
 
-        The module is called, its weight is not read: it may be a LoRA layer or an int8 one.
+        The module is called instead of reading its weight, because it may be a LoRA or int8 layer.
         """
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention

@@ -1,4 +1,4 @@
-"""Patches of a convolutional network's feature map instead of patches of the image."""
+"""Embed patches of a convolutional network's feature map instead of patches of the image."""
 
 import math
 
@@ -13,9 +13,9 @@ class HybridPatchEmbed(PatchEmbed):
     """The tokens of a hybrid vision transformer: a stem of convolutions, then patches of its map.
 
     `Dosovitskiy et al. <https://arxiv.org/abs/2010.11929>`_, section 3.1. ``ConViT``,
-    ``DeiT3ViT`` and ``PosEmbedViT`` take it by their ``patch_cfg``; sizes are in pixels of the
-    image, so that their ``patch_size`` and ``img_size`` mean what they always do. Where the stem
-    has stride 4, ``patch_size=4`` makes a token of each cell of the map::
+    ``DeiT3ViT`` and ``PosEmbedViT`` take it in their ``patch_cfg``. Sizes are in pixels of the
+    image, so their ``patch_size`` and ``img_size`` keep their meaning. If the stem has stride 4,
+    ``patch_size=4`` makes each cell of the map a token::
 
         backbone=dict(
             type='ConViT',
@@ -30,12 +30,13 @@ class HybridPatchEmbed(PatchEmbed):
         in_channels: Channels of the image; passed on if ``stem`` is a config without it.
         embed_dims: Width of the tokens.
         kernel_size: Height and width of a patch in pixels, multiples of the stem's stride.
-        stride: Pixels from patch to patch, likewise; None is ``kernel_size``.
+        stride: Pixels from patch to patch, multiples of the stem's stride; None is
+            ``kernel_size``.
         input_size: Usual size of the image, an int or (H, W).
         **kwargs: Further arguments of mmcv's PatchEmbed for the patches of the map.
 
     Raises:
-        ValueError: A patch is no whole number of cells.
+        ValueError: If a patch is no whole number of cells.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ def in_cells(pixels: int | tuple[int, int], stride: int) -> tuple[int, int]:
         stride: Pixels from cell to cell.
 
     Raises:
-        ValueError: They are no multiples of the stride.
+        ValueError: If they are no multiples of the stride.
 
     >>> in_cells(16, stride=4)
     (4, 4)

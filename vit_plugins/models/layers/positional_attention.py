@@ -1,4 +1,4 @@
-"""The equations of ConViT's attention as functions, in an exact fast form."""
+"""Compute the equations of ConViT's attention in an exact fast form."""
 
 import math
 import warnings
@@ -13,9 +13,9 @@ from torch import Tensor
 def attention_centres(num_heads: int) -> tuple[tuple[float, float], ...]:
     """Return the patch offset (Δx, Δy) that each head of a fresh GPSA attends to.
 
-    The heads form a K × K kernel, K = ceil(√h), the slow head index moving x. Where h is not a
-    square (a case the paper leaves out) the h centres nearest the middle are kept and shifted to
-    mean zero; one warning says so.
+    The heads form a K × K kernel, K = ceil(√h); the slow head index moves x. If h is not a square
+    (the paper does not cover this case), the h centres nearest to the middle are kept and shifted
+    to mean zero; one warning says so.
     """
     size = math.isqrt(num_heads - 1) + 1
     middle = (size - 1) / 2
@@ -48,7 +48,7 @@ def local_pos_weight(num_heads: int, locality_strength: float = 1.0) -> Tensor:
 
 
 def axis_logits(linear: Tensor, quadratic: Tensor, length: int) -> Tensor:
-    """Positional logits ``linear * d + quadratic * d²`` along one axis, d = key - query.
+    """Compute the logits ``linear * d + quadratic * d²`` along one axis, d = key - query.
 
     Args:
         linear: Factor of the offset, shape (h,).
@@ -84,7 +84,7 @@ def positional_logits(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Te
 def positional_factors(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Return the 1-D softmaxes whose Kronecker product is the positional attention P.
 
-    ``P[(y, x), (y', x')] = P_y[y, y'] * P_x[x, x']`` holds for any weights, at the borders too.
+    ``P[(y, x), (y', x')] = P_y[y, y'] * P_x[x, x']`` holds for any weights, also at the borders.
 
     Args:
         pos_weight: Rows of ``pos_proj``, shape (h, 3).
@@ -141,7 +141,7 @@ def gated_attention(
     hw_shape: tuple[int, int],
     dropout: float = 0.0,
 ) -> Tensor:
-    """Compute ((1 - g) C + g P) v (Eq. 7 of the paper), without dropout without an N × N tensor.
+    """Compute ((1 - g) C + g P) v (Eq. 7); without dropout, no N × N tensor is formed.
 
     Args:
         q: Queries, shape (B, N, h, d).
@@ -155,7 +155,7 @@ def gated_attention(
     Returns:
         Shape (B, N, h, d).
     """
-    if dropout > 0:  # one mask on A is not a mask on C and one on P: this needs A
+    if dropout > 0:  # one dropout mask on A differs from masks on C and on P, so A is formed
         attn = gated_attention_map(q, k, pos_weight, gate, hw_shape)
         return (F.dropout(attn, dropout) @ v.transpose(1, 2)).transpose(1, 2)
     content = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, v)))
@@ -198,7 +198,7 @@ def summed_attention(
         k: Keys, shape (B, N, h, d).
         v: Values, shape (B, N, h, d).
         pos_weight: Rows of ``pos_proj``, shape (h, 3).
-        gate: Not read: there is none.
+        gate: Not used, as there is no gate.
         hw_shape: The grid (H, W) of the N tokens.
         dropout: Dropout rate of the attention.
 
@@ -220,7 +220,7 @@ def summed_attention_map(
         q: Queries, shape (B, N, h, d).
         k: Keys, shape (B, N, h, d).
         pos_weight: Positional weights, shape (h, 3).
-        gate: Not read: there is none.
+        gate: Not used, as there is no gate.
         hw_shape: The grid (H, W).
     """
     q, k = q.transpose(1, 2), k.transpose(1, 2)  # (B, h, N, d)

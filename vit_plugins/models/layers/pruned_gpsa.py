@@ -1,4 +1,4 @@
-"""GPSA after training, without the branches that its gates have closed."""
+"""GPSA for inference, without the branches that its gates have closed."""
 
 import torch
 from torch import Tensor, nn
@@ -9,22 +9,23 @@ from .positional_attention import apply_factors, positional_factors
 
 
 class PrunedGPSA(nn.Module):
-    """GPSA for inference, whose heads compute only what their gate lets through.
+    """GPSA for inference, whose heads compute only the branches that their gates leave open.
 
     A head whose gate is at most ``threshold`` attends by content alone; one whose gate is at least
-    1 - ``threshold`` attends by position alone, so that it needs neither query nor key. Where
-    gates are 0 and 1, the output is that of the layer itself; else a row of the attention changes
+    1 - ``threshold`` attends by position alone, so it needs neither query nor key. Where gates are
+    0 and 1, the output equals that of the layer itself. Otherwise a row of the attention changes
     by 2 ``threshold`` at most, and the output of a head by that times its largest value.
 
-    Heads are sorted by what they compute, and the rows and columns of the weights with them: no
-    output has to be moved. The weights are copies.
+    Heads are sorted by what they compute, and so are the rows and columns of the weights, so that
+    no output has to be moved. The weights are copies.
 
     Args:
         gpsa: The trained layer.
-        threshold: From where a gate counts as closed, at least 0 and below 0.5.
+        threshold: The distance to 0 or 1 up to which a gate counts as closed, at least 0 and below
+            0.5.
 
     Raises:
-        ValueError: If the layer has no gates, or there is no such threshold.
+        ValueError: If the layer has no gates, or the threshold is out of range.
     """
 
     def __init__(self, gpsa: GPSA, threshold: float) -> None:
@@ -45,7 +46,7 @@ class PrunedGPSA(nn.Module):
             int((kinds == kind).sum()) for kind in range(3)
         )
         rows = torch.arange(gpsa.embed_dims, device=order.device).view(gpsa.num_heads, -1)[order]
-        asking = rows[: self.num_content + self.num_both].flatten()  # need queries and keys
+        asking = rows[: self.num_content + self.num_both].flatten()  # with queries and keys
         width = gpsa.embed_dims
         with torch.no_grad():
             self.qk = None
@@ -55,14 +56,14 @@ class PrunedGPSA(nn.Module):
             self.proj = nn.Linear(width, width, device=order.device, dtype=gpsa.proj.weight.dtype)
             self.proj.weight.copy_(gpsa.proj.weight[:, rows.flatten()])
             self.proj.bias.copy_(gpsa.proj.bias)
-        looking = order[self.num_content :]  # by position
+        looking = order[self.num_content :]  # heads that attend by position
         shares = torch.where(position, 1.0, gates)[looking]
         self.register_buffer('pos_weight', gpsa.positional_weight().detach()[looking].clone())
         self.register_buffer('shares', shares)
         self.requires_grad_(False)
 
     def forward(self, x: Tensor, hw_shape: tuple[int, int]) -> Tensor:
-        """Attend.
+        """Compute the attention output.
 
         Args:
             x: Patch tokens in row-major order, shape (B, N, D).
@@ -91,12 +92,12 @@ class PrunedGPSA(nn.Module):
         return self.proj(torch.cat(out, dim=2).flatten(2))  # (B, N, h, d) -> (B, N, D)
 
     def extra_repr(self) -> str:
-        """Return how many heads compute what."""
+        """Return the numbers of heads by what they compute."""
         return f'content={self.num_content}, both={self.num_both}, position={self.num_position}'
 
 
 def _chosen_rows(linear: nn.Linear, rows: Tensor) -> nn.Linear:
-    """Return a linear layer with some outputs of another, in a new order."""
+    """Return a linear layer with some outputs of another layer, in a new order."""
     weight = linear.weight
     settings = dict(bias=linear.bias is not None, device=weight.device, dtype=weight.dtype)
     chosen = nn.Linear(weight.shape[1], len(rows), **settings)

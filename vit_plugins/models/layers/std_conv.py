@@ -12,7 +12,7 @@ def standardize(weight: Tensor, eps: float = 1e-8) -> Tensor:
 
     Args:
         weight: Filters, shape (O, I, H, W); statistics are in float32 or better.
-        eps: Added to the variance, as in timm. Google's code adds 1e-5 to the deviation instead.
+        eps: Added to the variance, as in timm. Google's code instead adds 1e-5 to the deviation.
     """
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     var, mean = torch.var_mean(wide, dim=(1, 2, 3), correction=0, keepdim=True)
@@ -23,8 +23,8 @@ class StdConv2d(nn.Conv2d):
     """A convolution without bias that standardises its weights each time.
 
     Args:
-        in_channels: Channels that come in.
-        out_channels: Channels that go out.
+        in_channels: Input channels.
+        out_channels: Output channels.
         kernel_size: Height and width of the filters.
         stride: Step; the output has ceil(size / stride) values.
     """

@@ -1,4 +1,4 @@
-"""The layer of T2T-ViT's tokens-to-token module whose cost is linear in the number of tokens."""
+"""The layer of T2T-ViT's tokens-to-token module, with a cost linear in the number of tokens."""
 
 import torch
 from mmengine.model import BaseModule
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def positive_features(x: Tensor, weight: Tensor) -> Tensor:
-    """Map x to features whose product estimates exp(x · y) without being negative.
+    """Map x to non-negative features whose product estimates exp(x · y).
 
     Performer (`Choromanski et al. <https://arxiv.org/abs/2009.14794>`_), Lemma 1: the mean over w
     of exp(w · x - |x|² / 2) exp(w · y - |y|² / 2) is exp(x · y).
@@ -39,12 +39,12 @@ def performer_attention(q: Tensor, k: Tensor, v: Tensor, weight: Tensor) -> Tens
 class TokenPerformer(BaseModule):
     """Attention with a shortcut around the values, then a small MLP.
 
-    It takes the place of the host's T2TTransformerLayer, whose cost grows with the square of the
-    3,136 tokens of a 224 px image. Random directions are drawn once and kept in checkpoints.
+    It replaces the host's T2TTransformerLayer, whose cost grows with the square of the
+    3,136 tokens of a 224 px image. Random directions are sampled once and kept in checkpoints.
 
     Args:
-        input_dims: Width of the tokens that come in.
-        embed_dims: Width of those that go out.
+        input_dims: Width of the input tokens.
+        embed_dims: Width of the output tokens.
         kernel_ratio: Number of random directions for each of ``embed_dims``.
         drop_rate: Dropout rate of the projection and of the MLP.
     """
@@ -79,7 +79,7 @@ class TokenPerformer(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, input_dims) to (B, N, embed_dims)."""
         k, q, v = self.kqv(self.ln1(x)).chunk(3, dim=-1)
-        with torch.autocast(x.device.type, enabled=False):  # an exp: half precision overflows
+        with torch.autocast(x.device.type, enabled=False):  # its exp overflows in half precision
             wide = torch.promote_types(v.dtype, torch.float32)
             directions = self.directions.to(wide)
             y = performer_attention(q.to(wide), k.to(wide), v.to(wide), directions)

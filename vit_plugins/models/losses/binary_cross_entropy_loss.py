@@ -1,4 +1,4 @@
-"""Binary cross-entropy as DeiT III and ResNet strikes back train with: a yes or no per class.
+"""Binary cross-entropy for each class, as DeiT III and ResNet strikes back train with.
 
 Touvron et al., "DeiT III: Revenge of the ViT", arXiv 2204.07118; Wightman et al., "ResNet strikes
 back", arXiv 2110.00476, section 3.1.
@@ -22,14 +22,14 @@ def class_targets(
     """Turn labels into a target in [0, 1] for each class, shape (N, C).
 
     Args:
-        label: Indices (N,), or scores (N, C) such as Mixup and CutMix leave.
+        label: Indices (N,), or scores (N, C) such as those of Mixup and CutMix.
         num_classes: C.
-        target_threshold: Classes that score more are full positives, whatever their share in the
-            mixture; None keeps the scores.
+        target_threshold: Classes with a higher score are full positives, whatever their share in
+            the mixture; None keeps the scores.
         label_smooth_val: Share that is taken from the target and spread over all classes.
 
     Raises:
-        ValueError: The labels have another shape, or, on a CPU, indices outside the classes; a
+        ValueError: If the labels have another shape or, on a CPU, indices outside the classes; a
             GPU stops the program with an assertion instead.
     """
     if label.ndim == 1 and not label.is_floating_point():
@@ -61,8 +61,8 @@ class BinaryCrossEntropyLoss(nn.Module):
     With the default threshold, both classes of a mixed image are full positives, as in the
     official code of DeiT III. The mean over classes is part of the loss of a sample: the
     ``avg_factor`` that the host's heads pass counts samples, and all-zero scores cost ln 2 =
-    0.6931 for any number of classes (the host's own losses give C times that, which a clipped
-    gradient feels).
+    0.6931 for any number of classes. The host's own losses give C times that, which changes the
+    effect of gradient clipping.
 
     Args:
         target_threshold: Classes whose score in the target is higher are full positives; None
@@ -72,7 +72,7 @@ class BinaryCrossEntropyLoss(nn.Module):
         loss_weight: Factor of the loss.
 
     Raises:
-        ValueError: If a setting is out of range or smoothing meets a threshold.
+        ValueError: If a setting is out of range, or smoothing is combined with a threshold.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class BinaryCrossEntropyLoss(nn.Module):
             cls_score: Logits (N, C).
             label: Indices (N,) or scores (N, C).
             weight: Factor of each sample (N,).
-            avg_factor: What the mean divides the sum over the samples by, instead of N.
+            avg_factor: The divisor of the sum over the samples in the mean, instead of N.
             reduction_override: Another reduction for this call.
 
         Raises:

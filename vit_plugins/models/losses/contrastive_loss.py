@@ -1,4 +1,4 @@
-"""The contrastive loss of pairs, against the batch or a memory."""
+"""The contrastive loss of pairs, within the batch or with a memory."""
 
 import torch
 from mmpretrain.registry import MODELS
@@ -18,7 +18,8 @@ def pair_masks(
     Args:
         anchor_labels: Shape (N,).
         reference_labels: Shape (R,).
-        self_index: Shape (N,): which reference is the anchor itself, and so no pair; -1 for none.
+        self_index: Shape (N,): the reference that is the anchor itself and so no pair; -1 for
+            none.
 
     Returns:
         Two masks (N, R).
@@ -32,7 +33,7 @@ def pair_masks(
 
 
 def cosine_terms(anchors: Tensor, references: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Cost of each pair if positive, 1 - s, and if negative, max(0, s - margin).
+    """Compute the cost of each pair if positive, 1 - s, and if negative, max(0, s - margin).
 
     Args:
         anchors: Unit vectors (N, D).
@@ -49,7 +50,7 @@ def cosine_terms(anchors: Tensor, references: Tensor, margin: float) -> tuple[Te
 def euclidean_terms(
     anchors: Tensor, references: Tensor, margin: float, eps: float = 1e-6
 ) -> tuple[Tensor, Tensor]:
-    """Cost of each pair if positive, D²/2, and if negative, max(0, margin - D)²/2.
+    """Compute each pair's cost if positive, D²/2, and if negative, max(0, margin - D)²/2.
 
     D = ‖x - y + eps‖, as in cnnimageretrieval-pytorch.
 
@@ -62,7 +63,7 @@ def euclidean_terms(
     Returns:
         Two matrices (N, R).
     """
-    exact = 'donot_use_mm_for_euclid_dist'  # by products, small distances drown in rounding
+    exact = 'donot_use_mm_for_euclid_dist'  # dot products would lose small distances to rounding
     distance = torch.cdist(anchors + eps, references, compute_mode=exact)
     return distance.square() / 2, (margin - distance).clamp(min=0).square() / 2
 
@@ -75,17 +76,17 @@ class ContrastiveLoss(nn.Module):
 
         L = 1/N Σ_i [ Σ_{j: y_j = y_i} (1 - s_ij) + Σ_{j: y_j ≠ y_i} max(0, s_ij - β) ].
 
-    Pairs are summed and only anchors averaged, so that the loss grows with the number of
-    positives and of active negatives per anchor. ``'mean_active'`` averages the positive and the
-    negative costs that are not 0 each, as pytorch-metric-learning does by default; a KoLeo weight
-    that is light beside the sum is heavy beside this mean.
+    Pairs are summed and only anchors are averaged, so the loss grows with the number of positives
+    and of active negatives per anchor. ``'mean_active'`` averages the non-zero positive costs and
+    the non-zero negative costs, as pytorch-metric-learning does by default. A KoLeo weight that is
+    small compared with the sum is large compared with this mean.
 
     The interface of a pair loss in :class:`ContrastiveRetrievalHead`: ``forward(anchors,
     references, anchor_labels, reference_labels, self_index)`` with unit vectors in float32 and
     ``self_index`` (N,) the row among the references that is the anchor itself, -1 for none.
     Optional are ``with_diagnostics``, the same with a dict of numbers to log, and
-    ``mean_over_anchors``: the loss is a mean over anchors, so that ranks can share the anchors
-    out; without it every rank computes the loss of all anchors.
+    ``mean_over_anchors``: the loss is a mean over anchors, so that each rank can compute a share
+    of the anchors; without it every rank computes the loss of all anchors.
 
     Args:
         margin: β. Published: cosine 0.5, and Euclidean 0.85 for SfM-120k (a cosine of 0.63875).
@@ -141,7 +142,7 @@ class ContrastiveLoss(nn.Module):
             references: Unit vectors (R, D).
             anchor_labels: Shape (N,).
             reference_labels: Shape (R,).
-            self_index: Shape (N,): which reference is the anchor itself, -1 for none.
+            self_index: Shape (N,): the reference that is the anchor itself, -1 for none.
 
         Returns:
             Scalar, float32 or float64.
@@ -175,7 +176,7 @@ class ContrastiveLoss(nn.Module):
         positive, negative = pair_masks(anchor_labels, reference_labels, self_index)
         pull, push = pull.where(positive, 0.0), push.where(negative, 0.0)
         active = push > 0
-        num_anchors = max(len(anchors), 1)  # a rank may have got no images
+        num_anchors = max(len(anchors), 1)  # a rank may have no images
         if self.mean_over_anchors:
             loss = (pull + push).sum() / num_anchors
         else:

@@ -1,4 +1,4 @@
-"""Check values that only the device knows, without waiting for it."""
+"""Check values on a device without waiting for it."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ def require(holds: Tensor, message: Callable[[], str], short: str) -> None:
 
     Args:
         holds: The condition, bool of shape ().
-        message: Writes what was found; used elsewhere than on a CUDA device.
-        short: What the assertion of a CUDA device says, when it gets there. To look at the
-            values now would keep the program waiting in each step.
+        message: Function that writes what was found; not used on a CUDA device.
+        short: The text of the assertion that a CUDA device raises later. To read the values now
+            would make the program wait in each step.
 
     Raises:
         ValueError: On a CPU, and on devices that have no assertions of their own, such as MPS.

@@ -1,8 +1,8 @@
 """The formulas of dense relative localization, as pure functions.
 
 Liu et al., "Efficient Training of Visual Transformers with Small Datasets", NeurIPS 2021,
-arXiv 2106.03746, section 4. ``preset`` says whose formula: ``'paper'`` is the text,
-``'official'`` what the released code computes.
+arXiv 2106.03746, section 4. ``preset`` chooses the formula: ``'paper'`` is that of the text,
+``'official'`` that of the released code.
 """
 
 import torch
@@ -18,14 +18,14 @@ def sample_pairs(
     generator: torch.Generator | None = None,
     exclude_identical: bool = False,
 ) -> Tensor:
-    """Sample pairs of grid cells uniformly, with replacement, anew for each image.
+    """Sample pairs of grid cells uniformly, with replacement, for each image.
 
     Args:
         num_pairs: Pairs per image, m.
         h: Rows of the grid.
         w: Columns of the grid.
         batch: Images, B.
-        device: Where to draw; no value travels between host and device.
+        device: The device that samples; no value is copied between host and device.
         generator: Random stream, on ``device``; the global one if None.
         exclude_identical: Never pair a cell with itself.
 
@@ -62,7 +62,7 @@ def gather_pairs(grid: Tensor, pairs: Tensor) -> Tensor:
 
 
 def pair_offsets(pairs: Tensor, w: int) -> Tensor:
-    """Signed offsets ``(row - row', column - column')`` of pairs on a grid of ``w`` columns.
+    """Compute signed offsets ``(row - row', column - column')`` of pairs on a grid.
 
     Args:
         pairs: Cell numbers of shape (B, m, 2).
@@ -78,13 +78,13 @@ def pair_offsets(pairs: Tensor, w: int) -> Tensor:
 def relative_targets(
     offsets: Tensor, h: int, w: int, preset: str = 'paper', signed: bool = False
 ) -> Tensor:
-    """Regression targets (t_u, t_v) of offsets, in fp32 whatever autocast says.
+    """Compute regression targets (t_u, t_v) of offsets, always in fp32.
 
     Args:
         offsets: Signed cell offsets of shape (n, 2).
         h: Rows of the grid.
         w: Columns of the grid.
-        preset: ``'paper'`` divides by H and W; ``'official'`` leaves cells, and shifts signed
+        preset: ``'paper'`` divides by H and W; ``'official'`` keeps cells, and shifts signed
             offsets by H-1 and W-1 so that they start at 0.
         signed: Keep the sign (the paper's L*).
 
@@ -102,9 +102,9 @@ def relative_targets(
 def offsets_of_targets(
     targets: Tensor, h: int, w: int, preset: str = 'paper', signed: bool = False
 ) -> Tensor:
-    """Return the offsets in cells that regression targets stand for.
+    """Return the offsets in cells for regression targets.
 
-    The inverse of :func:`relative_targets`, also for predictions in between.
+    This is the inverse of :func:`relative_targets`, also for predictions between targets.
 
     Args:
         targets: Targets or predictions of shape (n, 2).
@@ -122,7 +122,7 @@ def offsets_of_targets(
 
 
 def expected_class(logits: Tensor, mode: str) -> Tensor:
-    """Return the class that scores stand for: the most probable one, or their mean.
+    """Return the class of scores: the most probable one, or the mean of their distribution.
 
     Args:
         logits: Class scores of shape (n, C).
@@ -162,7 +162,7 @@ def count_classes(k: int, preset: str = 'paper', signed: bool = True) -> int:
 
 
 def l1_loss(pred: Tensor, target: Tensor, preset: str = 'paper') -> Tensor:
-    """L1 distance: summed over both axes (paper) or averaged over them (official).
+    """Compute the L1 distance, summed (paper) or averaged (official) over both axes.
 
     Args:
         pred: Predictions of shape (n, 2).
@@ -177,7 +177,7 @@ def l1_loss(pred: Tensor, target: Tensor, preset: str = 'paper') -> Tensor:
 
 
 def ce_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross entropy of one axis, mean over the pairs (the paper's L^ce is the sum of two).
+    """Compute the mean cross entropy of one axis (the paper's L^ce is the sum of two).
 
     Args:
         logits: Class scores of shape (n, C).
@@ -194,7 +194,7 @@ def ce_loss(logits: Tensor, classes: Tensor) -> Tensor:
 def reg_loss(
     logits: Tensor, classes: Tensor, variance_weight: float = 0.002, min_variance: float = 1e-3
 ) -> Tensor:
-    """Variance-aware regression of one axis: (c - μ)²/σ² + α log σ, mean over the pairs.
+    """Compute the variance-aware regression of one axis: the mean of (c - μ)²/σ² + α log σ.
 
     μ and σ² are those of the softmax distribution over classes (the paper's L^reg is the sum
     of two axes).
@@ -227,7 +227,7 @@ def pool_to_grid(grid: Tensor, size: tuple[int, int]) -> Tensor:
         Tensor: Map of shape (B, D, *size).
 
     Raises:
-        ValueError: If the map is smaller: copies of a cell have no offset to learn.
+        ValueError: If the map is smaller, because copies of a cell have no offset to learn.
     """
     h, w = grid.shape[-2:]
     if (h, w) == tuple(size):
@@ -237,7 +237,7 @@ def pool_to_grid(grid: Tensor, size: tuple[int, int]) -> Tensor:
             f'the {h}x{w} token grid is smaller than grid_size {size[0]}x{size[1]}; '
             'choose a smaller grid_size or larger images'
         )
-    # The built-in one raises under use_deterministic_algorithms on CUDA; two products do not.
+    # On CUDA the built-in one raises under use_deterministic_algorithms; two products do not.
     rows = _averaging_matrix(h, size[0], grid)
     cols = _averaging_matrix(w, size[1], grid)
     return rows @ grid @ cols.T

@@ -1,4 +1,4 @@
-"""Dense relative localization: tell the offset between two tokens from their content.
+"""Dense relative localization: predict the offset between two tokens from their content.
 
 Liu et al., "Efficient Training of Visual Transformers with Small Datasets", NeurIPS 2021,
 arXiv 2106.03746, section 4.
@@ -36,29 +36,30 @@ MODES = ('l1', 'ce', 'reg')
 
 @MODELS.register_module()
 class DRLocLoss(BaseModule):
-    """Dense relative localization loss with the small MLP that it trains.
+    """Dense relative localization loss, with the small MLP that it trains.
 
-    Draws pairs of tokens per image, predicts their offset from the two tokens, and compares
-    it with the true one. It takes the tokens of any model as a (B, D, H, W) map, square or
-    not, without class token::
+    It samples pairs of tokens of each image, predicts their offset from the two tokens, and
+    compares it with the true one. It takes the tokens of any model as a (B, D, H, W) map, square
+    or not, without class token::
 
         drloc = MODELS.build(dict(type='DRLocLoss', in_channels=384, loss_weight=0.1))
         tokens = vit(images)[:, 1:]  # (B, N, D), N = h * w
         grid = tokens.transpose(1, 2).reshape(-1, 384, h, w)
         loss = classification_loss + drloc(grid)
 
-    Optimise its parameters together with those of the model.
+    Optimise the parameters of the loss together with those of the model.
 
-    The pairs come from the global random stream. Draw them last in a step, as
-    :class:`DRLocHead` does, and set the stream before each step, as :class:`SeededDrawsHook`
-    does: then a run without the loss drops out the same units. The initial weights leave the
-    stream as it was.
+    The pairs come from the global random stream. Sample them last in a step, as
+    :class:`DRLocHead` does, and set the stream before each step, as :class:`SeededDrawsHook` does:
+    then a run without the loss drops out the same units. The initial weights do not change the
+    stream.
 
     The presets differ in scale. ``'paper'`` follows the text: targets |Δ|/k per axis (k = H
     or W), L1 norm summed over both axes, 2k+1 classes. ``'official'`` follows what the
     released code computes: raw |Δ|, or Δ+k-1 if signed, mean over the axes; k classes, 2k-1
-    if signed. (The released code has 14 and 27 for all nets but Swin, of which most grids leave
-    some without a pair, and no lower bound of the variance.) The published weights are 0.5 for
+    if signed. (The released code has 14 and 27 classes for all nets except Swin, although some
+    classes never occur on most grids, and no lower bound of the variance.) The published weights
+    are 0.5 for
     Swin and 0.1 for T2T-ViT and CvT; they were run on ``'official'`` targets, where 0.5 at k = 7
     equals 1.75 under ``'paper'`` and 0.1 equals 0.35. In general it is k/2 times the weight, 2.0
     and 0.4 at k = 8: ``weight_in_cells=True`` multiplies by it on any grid, so that under
@@ -166,7 +167,7 @@ class DRLocLoss(BaseModule):
         self.outputs = nn.ModuleList(nn.Linear(dims[-1], n) for n in outputs)
 
     def _aside(self) -> contextlib.AbstractContextManager:
-        """Leave the global random streams as they were, so that other weights start the same."""
+        """Restore the global random streams, so that other weights start the same."""
         cuda = {p.device for p in self.parameters() if p.device.type == 'cuda'}
         return torch.random.fork_rng(devices=list(cuda))
 
@@ -174,7 +175,7 @@ class DRLocLoss(BaseModule):
         """Apply ``fn`` to all sub-modules, as parents do to initialise their children.
 
         Args:
-            fn: Function that may draw random numbers; the global streams stay as they were.
+            fn: Function that may use random numbers; the global streams are restored.
         """
         with self._aside():
             return super().apply(fn)
@@ -190,7 +191,7 @@ class DRLocLoss(BaseModule):
         Args:
             grid: Tokens of shape (B, D, H, W).
             pairs: Fixed pairs, see :func:`sample_pairs`, on the pooled grid.
-            generator: Random stream to draw pairs from, instead of the global one.
+            generator: Random stream to sample pairs from, instead of the global one.
 
         Returns:
             Tensor: Scalar in fp32.
@@ -219,7 +220,7 @@ class DRLocLoss(BaseModule):
         Args:
             grid: Tokens of shape (B, D, H, W).
             pairs: Fixed pairs on the pooled grid.
-            generator: Random stream to draw pairs from.
+            generator: Random stream to sample pairs from.
 
         Raises:
             ValueError: If ``grid`` or ``pairs`` have the wrong shape.
@@ -245,15 +246,15 @@ class DRLocLoss(BaseModule):
         )
 
     def _outputs_for(self, grid: Tensor, pairs: Tensor) -> list[Tensor]:
-        """Return what the MLP says of pairs, (B·m, outputs) for each output layer.
+        """Return the MLP's outputs for pairs, (B·m, outputs) for each output layer.
 
-        Everything after it is fp32 also under autocast, which only touches the Linear layers.
+        Everything after it is in fp32 even under autocast, which only affects the Linear layers.
         """
         hidden = self.trunk(gather_pairs(grid, pairs))  # (B·m, hidden)
         return [output(hidden).float() for output in self.outputs]
 
     def predict(self, grid: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict the offsets of pairs, to compare with the true ones.
+        """Predict the offsets of pairs, and return the true ones, too.
 
         Args:
             grid: Tokens of shape (B, D, H, W).
@@ -261,7 +262,7 @@ class DRLocLoss(BaseModule):
 
         Returns:
             Predicted and true offsets (rows, columns) in cells of the pooled grid, shape (B·m, 2)
-            each; both without sign unless the loss is ``signed``. Of classes, ``'ce'`` takes the
+            each; both without sign unless the loss is ``signed``. From classes, ``'ce'`` takes the
             most probable one and ``'reg'`` the mean of the distribution.
         """
         grid = self._pooled(grid)
@@ -278,7 +279,7 @@ class DRLocLoss(BaseModule):
         return torch.stack(predicted, dim=-1), true
 
     def pooled_size(self, grid: Tensor) -> tuple[int, int]:
-        """Return rows and columns of the grid that the loss works on.
+        """Return the rows and columns of the grid that the loss uses.
 
         Args:
             grid: Tokens of shape (B, D, H, W).

@@ -8,10 +8,10 @@ from .._precision import at_least_float32
 
 
 def row_fingerprints(vectors: Tensor) -> Tensor:
-    """Return a number for each vector, the same for equal ones and for no others.
+    """Return a number for each vector that is the same only for equal vectors.
 
-    A linear hash of the bits: two that differ share a number once in about 2^64 pairs. Looking
-    for duplicates with ``unique`` would make the program wait for the device.
+    It is a linear hash of the bits: two different vectors have the same number once in about 2^64
+    pairs. To find duplicates with ``unique`` would make the program wait for the device.
 
     Args:
         vectors: Shape (N, D), float32 or float64.
@@ -33,8 +33,8 @@ def row_fingerprints(vectors: Tensor) -> Tensor:
 def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Find each vector's nearest other one; exact duplicates are no neighbours.
 
-    Distances come from differences and the search is float64: by products in float32, small
-    distances would drown in rounding.
+    Distances are computed from differences, and the search is in float64: dot products in float32
+    would lose small distances to rounding.
 
     Args:
         vectors: Shape (N, D), float32 or float64.
@@ -54,21 +54,21 @@ def nearest_neighbours(vectors: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def koleo_loss(vectors: Tensor, min_distance: float = 1e-3) -> Tensor:
-    """Return -1/N Σ_i log ρ_i, ρ_i the distance of vector i to its nearest neighbour.
+    """Return -1/N Σ_i log ρ_i, with ρ_i the distance of vector i to its nearest neighbour.
 
     Args:
         vectors: Shape (N, D), float32 or float64.
         min_distance: Lower bound of ρ, below which the gradient is 0.
 
     Returns:
-        Scalar; 0 of a single vector.
+        Scalar; 0 for a single vector.
 
     >>> koleo_loss(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))  # -log 2
     tensor(-0.6931)
     """
     index, nearest = nearest_neighbours(vectors)
     rho = (vectors - vectors[index]).norm(dim=1)  # gradient on both ends
-    # Those without a neighbour cost nothing, and stay part of the graph: other ranks wait for it.
+    # Vectors without a neighbour cost nothing, but stay in the graph: other ranks wait for it.
     logs = rho.clamp(min=min_distance).log().where(nearest.isfinite(), 0.0)
     return -logs.sum() / max(len(vectors), 1)
 
@@ -77,10 +77,11 @@ def koleo_loss(vectors: Tensor, min_distance: float = 1e-3) -> Tensor:
 class KoLeoLoss(nn.Module):
     """The Kozachenko-Leonenko regulariser, Eq. (5) of IRT (El-Nouby et al., arXiv 2102.05644).
 
-    It pushes each descriptor away from its nearest one in the batch, of the same class or not;
-    the memory takes no part. Everything is float32, also under autocast. Exact duplicates, as
-    images drawn twice give, are no neighbours: their gradients would cancel, and each would add
-    a constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
+    It pushes each descriptor away from its nearest one in the batch, of the same class or not. The
+    memory is not used. Everything is in float32, also under autocast. Exact duplicates, which come
+    from images sampled twice, are no neighbours: their gradients would cancel, and each would add
+        a
+    constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
 
     Args:
         loss_weight: λ. Published: 0.7 for SOP, CUB and In-Shop, 4.0 for SfM-120k.

@@ -1,4 +1,4 @@
-"""The contrastive loss of tuples: a query, its positive, its negatives."""
+"""The contrastive loss of tuples of a query, its positive and its negatives."""
 
 import torch
 from mmpretrain.registry import MODELS
@@ -11,7 +11,7 @@ from .device_check import require
 def tuple_contrastive_loss(
     vectors: Tensor, tuple_size: int, margin: float, eps: float = 1e-6
 ) -> Tensor:
-    """Sum the costs of each tuple's pairs with its query.
+    """Compute the sum of the costs of each tuple's pairs with its query.
 
     Args:
         vectors: Shape (T·tuple_size, D); each tuple is a query, its positive, its negatives.
@@ -35,10 +35,11 @@ class TupleContrastiveLoss(nn.Module):
     """The contrastive loss of cnnimageretrieval-pytorch, for SfM-120k with mined negatives.
 
     Radenović et al., "Fine-tuning CNN Image Retrieval with No Human Annotation", arXiv
-    1711.02512, section 4.2. A batch is a row of tuples in the order of ``TupleSampler``: query,
-    positive, then negatives. Each pair with the query costs as in :class:`ContrastiveLoss` with
-    ``similarity='euclidean'``; pairs are summed, over tuples as well (the original accumulates
-    the gradients of 5 tuples). A pair loss, see :class:`ContrastiveLoss`, but for a memory.
+    1711.02512, section 4.2. A batch is a sequence of tuples in the order of ``TupleSampler``:
+    query, positive, then negatives. Each pair with the query has the cost of
+    :class:`ContrastiveLoss` with ``similarity='euclidean'``. The costs are summed over pairs and
+    tuples (the original accumulates the gradients of 5 tuples). It has the interface of a pair
+    loss, see :class:`ContrastiveLoss`, but cannot be used with a memory.
 
     Args:
         tuple_size: Images in a tuple: 2 + the negatives.
@@ -80,7 +81,7 @@ class TupleContrastiveLoss(nn.Module):
 
         Args:
             anchors: Unit vectors (T·tuple_size, D).
-            references: The same vectors: tuples are complete, and compare with nothing else.
+            references: The same vectors, because tuples are compared with nothing else.
             anchor_labels: Shape (T·tuple_size,).
             reference_labels: The same labels.
             self_index: Not needed: no vector is compared with itself.

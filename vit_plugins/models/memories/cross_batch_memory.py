@@ -1,4 +1,4 @@
-"""The embeddings of past batches, to compare with."""
+"""A memory of the embeddings of past batches."""
 
 import logging
 from collections.abc import Mapping, Sized
@@ -15,20 +15,21 @@ STATE = ('embeddings', 'labels', 'pointer', 'iter')
 
 @MODELS.register_module()
 class CrossBatchMemory(nn.Module):
-    """A ring of the last embeddings and their labels.
+    """A ring buffer of the last embeddings and their labels.
 
     Wang et al., "Cross-Batch Memory for Embedding Learning", arXiv 1912.06798; sizes of IRT
     (arXiv 2102.05644): 59,551 for SOP, 5,864 for CUB (all training images), 5,176 for In-Shop.
-    Position and count are explicit, so that any size fits any batch and every label is one.
+    Position and count are stored explicitly, so any size fits any batch, and every label is valid.
 
-    Its content is the same on every rank if every rank stores the rows of all, as
-    :class:`ContrastiveRetrievalHead` does; so the broadcast of rank 0's ``state_dict()``, with
-    which the host begins a run, changes nothing, and a checkpoint of rank 0 restores all ranks.
-    It is saved with the model and goes on bit by bit when a run resumes; weights of a model
-    without it load strictly and empty it, and a run that starts at iteration 0 empties what
-    ``load_from`` brought along: its labels would mean other classes. It is neither parameter nor
-    buffer: DDP, ``SyncBuffersHook`` and weight averages pass it by. A deep copy, as ``EMAHook``
-    makes one, is empty and never saved.
+    Its content is the same on every rank if every rank stores the rows of all ranks, as
+    :class:`ContrastiveRetrievalHead` does. Therefore the broadcast of rank 0's ``state_dict()`` at
+    the start of a run changes nothing, and a checkpoint of rank 0 restores all ranks.
+    It is saved with the model and is restored exactly when a run resumes. Weights of a model
+    without it load strictly and empty it. A run that starts at iteration 0 removes what
+    ``load_from`` loaded, because its labels would mean other classes. It is neither parameter nor
+    buffer: DDP, ``SyncBuffersHook`` and weight averages ignore it. A deep copy, such as that of
+        ``EMAHook``, is
+    empty and never saved.
 
     Args:
         size: How many embeddings are kept.
@@ -50,7 +51,7 @@ class CrossBatchMemory(nn.Module):
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything, the iterations too."""
+        """Remove everything, including the count of iterations."""
         self._embeddings = self._labels = None  # allocated when the width is known
         self._pointer = self._count = self._iter = 0
         self._is_loaded = False
@@ -71,13 +72,13 @@ class CrossBatchMemory(nn.Module):
         return self._embeddings[: self._count], self._labels[: self._count]
 
     def entries_by_age(self) -> tuple[Tensor, Tensor]:
-        """Return the same, oldest first."""
+        """Return embeddings and labels, the oldest first."""
         start = self._pointer if self._count == self.size else 0
         embeddings, labels = self.entries()
         return embeddings.roll(-start, 0), labels.roll(-start, 0)
 
     def check_dataset(self, dataset: Sized) -> None:
-        """Warn before a training if the memory is larger than its set of images.
+        """Warn before a training if the memory is larger than the dataset.
 
         Args:
             dataset: The images to train on.
@@ -94,9 +95,9 @@ class CrossBatchMemory(nn.Module):
 
     @torch.no_grad()
     def store(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """Store a batch in place of the oldest embeddings; of more than fit, the last ones.
+        """Store a batch in place of the oldest embeddings; if it is too large, its last rows.
 
-        To be called once per iteration: it counts them.
+        Call it once per iteration, because it counts the iterations.
 
         Args:
             embeddings: Shape (N, D); kept in float32 without gradient.
@@ -134,7 +135,7 @@ class CrossBatchMemory(nn.Module):
         self._labels = self._labels.to(like.device)
 
     def _forget_another_run(self) -> None:
-        """Clear the memory of another run: modules see only the iteration, not ``load_from``."""
+        """Clear the memory of another run; modules only know the iteration, not ``load_from``."""
         if self._is_loaded and MessageHub.get_current_instance().get_info('iter') == 0:
             print_log(f'Memory: {self._count} embeddings of another run are dropped.', 'current')
             self.clear()
@@ -161,7 +162,7 @@ class CrossBatchMemory(nn.Module):
     ) -> None:
         if self.is_copy:
             return
-        # Not strict: weights without a memory, such as a classifier's, are whole.
+        # Not strict: weights without a memory, such as a classifier's, are complete.
         saved = {name: state_dict[prefix + name] for name in STATE if prefix + name in state_dict}
         saved = saved or state_dict.get(prefix + OLD_KEY, {})
         self.clear()
@@ -171,9 +172,9 @@ class CrossBatchMemory(nn.Module):
             error_msgs.append(f'of the memory {prefix[:-1]} only {", ".join(saved)} are there')
 
     def _restore(self, saved: Mapping[str, Tensor | int]) -> None:
-        """Load what a checkpoint kept; of a larger memory, the newest that fit."""
+        """Load the content of a checkpoint; from a larger memory, the newest rows that fit."""
         embeddings, labels, pointer = saved['embeddings'], saved['labels'], int(saved['pointer'])
-        if len(labels) not in (0, self.size):  # of a ring of another size: start at the oldest
+        if len(labels) not in (0, self.size):  # a ring of another size starts at the oldest
             start = pointer if pointer < len(labels) else 0
             embeddings = embeddings.roll(-start, 0)[-self.size :]
             labels = labels.roll(-start, 0)[-self.size :]

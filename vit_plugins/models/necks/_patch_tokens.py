@@ -1,4 +1,4 @@
-"""The tokens of the patches, from any output of a backbone that still has them."""
+"""Read the tokens of the patches from any output of a backbone that still has them."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ def patch_tokens(
 
     Args:
         last: Last output of a backbone: tokens (N, L, D), or a map (N, D, H, W).
-        num_extra_tokens: Tokens that lead those of the patches.
-        reader: Who wants them, for the message.
-        otherwise: What else to set, for the message.
+        num_extra_tokens: Tokens before those of the patches.
+        reader: Who needs the tokens, for the message.
+        otherwise: The setting to use instead, for the message.
 
     Raises:
-        ValueError: The output has no patches.
+        ValueError: If the output has no patches.
     """
     if not isinstance(last, Tensor) or last.ndim not in (3, 4):
         got = f'features {tuple(last.shape)}' if isinstance(last, Tensor) else 'a tuple'

@@ -1,4 +1,4 @@
-"""Principal components of pooled features, as a part of the model."""
+"""Project pooled features to principal components, as a part of the model."""
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ MODES = ('plain', 'whitening', 'supervised')
 
 @MODELS.register_module()
 class PCAProjection(nn.Module):
-    """Project features to y = P (x - m), where m and P are fitted to features after training.
+    """Project features to y = P (x - m), with m and P fitted to features after training.
 
-    Which mode the numbers were fitted in is stored with them, in checkpoints too: numbers of
-    another mode are not used. :class:`FitPCAHook` fits before each evaluation::
+    The mode of the fit is stored with m and P, also in checkpoints; values of another mode are not
+    used. :class:`FitPCAHook` fits before each evaluation::
 
         model = dict(
             type='EmbeddingRetriever', ...,
@@ -26,12 +26,12 @@ class PCAProjection(nn.Module):
     Args:
         in_dims: Dimensions of the features, D.
         out_dims: Components to keep.
-        mode: ``'plain'`` turns only (IRT, arXiv 2102.05644); ``'whitening'`` also scales each
+        mode: ``'plain'`` only rotates (IRT, arXiv 2102.05644); ``'whitening'`` also scales each
             component to variance 1; ``'supervised'`` whitens the differences within matching
-            pairs first. Off: no such module.
+            pairs first. To switch PCA off, leave the module out.
 
     Raises:
-        ValueError: If the dimensions or the mode make no sense.
+        ValueError: If the dimensions or the mode are invalid.
     """
 
     def __init__(self, in_dims: int, out_dims: int, mode: str = 'plain') -> None:
@@ -49,7 +49,7 @@ class PCAProjection(nn.Module):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there are numbers of this mode."""
+        """Whether the projection was fitted in this mode."""
         return int(self.fitted) == 1 + MODES.index(self.mode)
 
     def fit(self, features: Tensor | np.ndarray, pairs: np.ndarray | None = None) -> None:
@@ -60,7 +60,7 @@ class PCAProjection(nn.Module):
             pairs: Indices of matching features, of shape (n, 2), for ``mode='supervised'``.
 
         Raises:
-            ValueError: If the features do not suffice, or there are no pairs for the mode.
+            ValueError: If there are too few features, or no pairs for the mode.
         """
         if len(features) and features.shape[1] != self.in_dims:
             raise ValueError(f'features have {features.shape[1]} dimensions: set in_dims to that')
@@ -75,7 +75,7 @@ class PCAProjection(nn.Module):
         self.fitted.fill_(1 + MODES.index(self.mode))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Project, in float32 whatever autocast says.
+        """Project features, always in float32.
 
         Args:
             x: Features of shape (N, D).
@@ -84,9 +84,9 @@ class PCAProjection(nn.Module):
             Tensor: Of shape (N, out_dims).
 
         Raises:
-            RuntimeError: If there is nothing to project with.
+            RuntimeError: If the projection was not fitted.
         """
-        # Raises RuntimeError; unlike an if, it stays a check in an exported program.
+        # Raises RuntimeError; unlike an if, the check remains in an exported program.
         torch._check(
             self.fitted.item() == 1 + MODES.index(self.mode),
             lambda: (

@@ -1,4 +1,4 @@
-"""A learnt mean of the tokens, in place of a class token."""
+"""Pool the tokens by a learnt mean, in place of a class token."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from ._patch_tokens import patch_tokens
 
 @MODELS.register_module()
 class SequencePooling(BaseModule):
-    """Average the tokens with weights that a linear layer reads off each of them.
+    """Average the tokens with weights that a linear layer computes from each token.
 
     The sequence pooling (SeqPool) of `CCT <https://arxiv.org/abs/2104.05704>`_:
     softmax(g(x))ᵀ x over the tokens x, with g a linear layer of one output.
@@ -22,7 +22,7 @@ class SequencePooling(BaseModule):
         init_cfg: None is a truncated normal of std 0.02 and bias 0.
 
     Raises:
-        ValueError: The last output of the backbone is neither raw tokens nor a map.
+        ValueError: If the last output of the backbone is neither raw tokens nor a map.
     """
 
     def __init__(

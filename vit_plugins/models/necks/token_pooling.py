@@ -1,4 +1,4 @@
-"""From the tokens or the map of an image to one vector."""
+"""Pool the tokens or the map of an image to one vector."""
 
 from collections.abc import Sequence
 
@@ -17,8 +17,8 @@ TOKENS = ('cls', 'dist', 'mean')
 def generalized_mean(tokens: Tensor, p: float | Tensor = 3.0, eps: float = 1e-6) -> Tensor:
     """Pool by the generalized mean, (mean_m x_m^p)^(1/p) with x = max(x, eps).
 
-    Powers need a positive base: what is below ``eps`` counts as ``eps``. Behind a ReLU that is
-    nothing, of tokens behind a LayerNorm it is about half of all values.
+    Powers need a positive base, so values below ``eps`` count as ``eps``. After a ReLU no value is
+    changed by this; for tokens after a LayerNorm it changes about half of all values.
 
     Args:
         tokens: Shape (N, M, D).
@@ -49,7 +49,7 @@ class TokenPooling(BaseModule):
 
     Args:
         mode: ``'cls'``, ``'avg'``, ``'max'``, ``'gem'`` or ``'cls_avg'``.
-        which: Of a distilled model, with ``mode='cls'``: ``'cls'``, ``'dist'``, or ``'mean'``,
+        which: For a distilled model with ``mode='cls'``: ``'cls'``, ``'dist'``, or ``'mean'``,
             the average of both. As in the reference results, the distillation token is ignored by
             default.
         num_extra_tokens: Class and distillation tokens in front of raw tokens.
@@ -59,8 +59,8 @@ class TokenPooling(BaseModule):
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: If an argument is out of range or without effect, or the backbone's output has
-            nothing that the mode could pool.
+        ValueError: If an argument is out of range or has no effect, or if the backbone's output
+            has nothing that the mode could pool.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Images to descriptors: the model behind training, evaluating and searching."""
+"""Encode images as descriptors: the model for training, evaluation and search."""
 
 import torch
 from mmengine.logging import print_log
@@ -15,18 +15,18 @@ from ...weights.official_files import is_official, unwrap_training_state
 from ..memories.cross_batch_memory import OLD_KEY
 from .prototypes import encode_prototypes
 
-# Parts of a checkpoint that a retriever can do without.
+# Parts of a checkpoint that a retriever does not need.
 OPTIONAL_PARTS = ('head.', 'neck.', 'pca.', 'momentum_encoder.')
 
 
 @MODELS.register_module()
 class EmbeddingRetriever(BaseRetriever):
-    """Encode images as l2-normalised descriptors, to be compared by their dot product.
+    """Encode images as l2-normalised descriptors, which are compared by their dot product.
 
-    Backbone, pooling, PCA if there is one, normalisation: IRT (El-Nouby et al., arXiv
-    2102.05644) has no projection head. Metrics and search compare descriptors of the weights just
-    used; a gallery lives in the model only where the host's ``ImageRetrievalInferencer`` gives it
-    one, and is not saved. Any backbone of MMPretrain fits, and any neck and head::
+    It has a backbone, pooling, a PCA if configured, and normalisation: IRT (El-Nouby et al., arXiv
+    2102.05644) has no projection head. Metrics and search compare descriptors of the current
+    weights. A gallery is in the model only if the host's ``ImageRetrievalInferencer`` sets one,
+    and is not saved. Any backbone of MMPretrain fits, and any neck and head::
 
         model = dict(
             type='EmbeddingRetriever',
@@ -41,23 +41,25 @@ class EmbeddingRetriever(BaseRetriever):
         )
 
     Checkpoints of an ``ImageClassifier``, of the bare backbone, and of DeiT in official or timm
-    names load as they are; what the retriever has no place for, such as a classifier's head, is
-    dropped and logged.
+    names load as they are. Weights that the retriever does not have, such as a classifier's head,
+    are dropped and logged.
 
     Args:
         backbone: Config or module; its last output goes to the neck.
-        neck: Config, list of them or module that pools, see :class:`TokenPooling`; None where the
+        neck: Config, list of them or module that pools, see :class:`TokenPooling`; None if the
             backbone returns one vector per image.
-        head: Config or module with ``loss(feats, data_samples)``; None if never trained.
+        head: Config or module with ``loss(feats, data_samples)``; None if the model is never
+            trained.
         pca: Config or module that projects pooled features (N, D) to (N, D'), after training;
-            the loss does not see it.
+            the loss does not use it.
         momentum_encoder: Momentum m of a second encoder, θ' = m θ' + (1 - m) θ after each
             step, whose embeddings fill the memory of the head (published: 0.999 for In-Shop).
-            It runs in evaluation mode, starts as a copy of the online encoder, and is saved. It
-            follows at the start of the next training forward, which is the same for the
-            memory; with gradients accumulated over k batches, k times per step. None: the memory
-            holds the online encoder's own embeddings.
-        data_preprocessor: Config or module; the type is ClsDataPreprocessor if it names none.
+            It runs in evaluation mode, starts as a copy of the online encoder, and is saved. It is
+                updated at the start of the next training forward, which gives the same memory;
+                with gradients accumulated over k batches, k times per step. None: the memory holds
+                the online encoder's own embeddings.
+        data_preprocessor: Config or module; the type is ClsDataPreprocessor if the config names
+            none.
         init_cfg: Initialisation config.
 
     Raises:
@@ -113,7 +115,7 @@ class EmbeddingRetriever(BaseRetriever):
             )
 
     def _encoder(self) -> nn.ModuleDict:
-        """Group what the momentum encoder follows."""
+        """Group the modules that the momentum encoder follows."""
         parts = {'backbone': self.backbone, 'neck': self.neck}
         return nn.ModuleDict({name: part for name, part in parts.items() if part is not None})
 
@@ -179,7 +181,7 @@ class EmbeddingRetriever(BaseRetriever):
         """Write each image's descriptor (D',) into its sample as ``embedding``.
 
         With a gallery of M images, ``pred_score`` (M,) holds the cosine similarity to each, and
-        ``pred_label`` (M,) their numbers, the most similar first.
+        ``pred_label`` (M,) their indices, the most similar first.
 
         Args:
             inputs: Images (N, C, H, W).
@@ -213,14 +215,14 @@ class EmbeddingRetriever(BaseRetriever):
         """Save the descriptors of the gallery.
 
         Args:
-            path: The file, which can be the ``prototype`` again.
+            path: The file, which can later be used as ``prototype``.
         """
         if self.prototype_vecs is None:
             self.prepare_prototype()
         torch.save(self.prototype_vecs, path)
 
     def loss(self, inputs: Tensor, data_samples: list[DataSample]) -> dict[str, Tensor]:
-        """Losses of the head.
+        """Compute the losses of the head.
 
         Args:
             inputs: Images (N, C, H, W).
@@ -252,7 +254,7 @@ class EmbeddingRetriever(BaseRetriever):
         return self.backbone.get_layer_depth(param_name, 'backbone.')
 
     def _adapt_weights(self, state_dict: dict, prefix: str, *args) -> None:
-        """Bring the weights of other models to our names, in place, before they are loaded."""
+        """Rename the weights of other models to our names, in place, before they are loaded."""
         if not prefix:
             _replace(state_dict, unwrap_training_state(state_dict))
         if hasattr(self.backbone, '_checkpoint_filter'):
@@ -296,7 +298,7 @@ class EmbeddingRetriever(BaseRetriever):
             del state_dict[key]
 
     def _start_momentum_encoder(self, state_dict: dict, prefix: str) -> None:
-        """Start the momentum encoder as a copy of the online one where weights lack it."""
+        """Start the momentum encoder as a copy of the online one if the weights lack it."""
         own = f'{prefix}momentum_encoder.'
         if any(key.startswith(own) for key in state_dict):
             return

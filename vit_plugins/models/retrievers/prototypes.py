@@ -1,4 +1,4 @@
-"""Images to be found, encoded once: the gallery of the host's retrieval inferencer."""
+"""Encode the gallery of the host's retrieval inferencer once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ...weights.safe_reading import load_checkpoint_file
 
 
 def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor | None) -> Tensor:
-    """Return the descriptors of the images to be found.
+    """Return the descriptors of the gallery's images.
 
     Args:
-        model: A retriever, whose ``forward(mode='tensor')`` gives descriptors (N, D).
+        model: A retriever, whose ``forward(mode='tensor')`` returns descriptors (N, D).
         source: The images as a dataloader or the config of one, or their descriptors (M, D), as a
             tensor or a file of one.
 
@@ -26,7 +26,7 @@ def encode_prototypes(model: BaseModel, source: DataLoader | dict | str | Tensor
         Descriptors (M, D) on the device of the model, in the order of ``sample_idx``.
 
     Raises:
-        ValueError: If there is no source, or the samples do not say which they are.
+        ValueError: If there is no source, or the samples have no index.
     """
     if source is None:
         raise ValueError(
