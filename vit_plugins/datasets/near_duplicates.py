@@ -49,7 +49,7 @@ def near_pairs(
         second: Photos that may repeat them, such as training photos.
 
     Returns:
-        Pairs of an index into ``first`` and the index of its near-duplicate in ``second``.
+        Pairs of an index into ``first`` and the index of its nearest one in ``second``.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         ours, theirs = (list(pool.map(difference_hash, paths)) for paths in (first, second))
