@@ -67,7 +67,7 @@ class Classifier:
         model: The work dir of a training; a checkpoint (its config is then the one in the same
             folder); or the name of a model with published weights. The data it was trained on
             need not be available.
-            config: The config to use instead of the one beside the weights.
+        config: The config to use instead of the one beside the weights.
         checkpoint: The checkpoint of a work dir to use. Default: the best, or else the newest.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ``'mps'``. Default: a GPU if there is one.
         batch_size: How many images to run at once.
