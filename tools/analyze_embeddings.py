@@ -45,9 +45,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also search with K principal components, fitted on the training images',
     )
     parser.add_argument(
-        '--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K', help='of Recall@K'
+        '--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K', help='K of Recall@K'
     )
-    parser.add_argument('--data-root', metavar='DIR', help='where the images lie, for all models')
+    parser.add_argument('--data-root', metavar='DIR', help='folder of the images, for all models')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     args = parser.parse_args(argv)
     pairs = [model.partition('=')[::2] for model in args.models]

@@ -42,9 +42,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--num-images', type=int, default=4, help='images of the dataset; default: 4'
     )
     parser.add_argument(
-        '--num-draws', type=int, default=4, help='draws for each image; default: 4'
+        '--num-draws', type=int, default=4, help='samples of each image; default: 4'
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the choice and of the draws')
+    parser.add_argument('--seed', type=int, default=0, help='seed of images and samples')
     parser.add_argument(
         '--cell', type=int, default=128, help='side of a picture in pixels; default: 128'
     )

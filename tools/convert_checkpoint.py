@@ -22,7 +22,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--arch',
         choices=ARCH_NAMES,
         default='convit',
-        help='whose names the file has; "keep" only takes foreign objects out (default: convit)',
+        help='model whose names the file has; "keep" only removes foreign objects (convit)',
     )
     return parser.parse_args(argv)
 

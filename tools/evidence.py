@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='PAGE',
         help='docs/evidence*.md, own_photos.md, performance.md and scaling.md of docs, and '
         'configs/*/README.md if '
-        'none is given',
+        'no page is given',
     )
     parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
     return parser.parse_args(argv)

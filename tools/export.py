@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--features',
         action='store_true',
-        help="the backbone's maps alone, for dense prediction",
+        help="export only the backbone's maps, for dense prediction",
     )
     parser.add_argument('--out', type=Path, help='the file; default: WORK_DIR/export/model.*')
     parser.add_argument(

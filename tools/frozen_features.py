@@ -35,7 +35,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--parts', nargs='+', choices=PARTS, default=PARTS, help='all, in this order, if not given'
     )
     parser.add_argument(
-        '--cache', type=Path, default=Path('work_dirs/real_weights'), help='for the features'
+        '--cache',
+        type=Path,
+        default=Path('work_dirs/real_weights'),
+        help='folder for the features',
     )
     parser.add_argument(
         '--records', type=Path, help='JSON file for the results; CACHE/records.json if not given'
@@ -43,7 +46,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--check', action='store_true', help='only compare the ViT with ONNX Runtime'
     )
-    parser.add_argument('--threads', type=int, default=1, help='of torch; 1')
+    parser.add_argument('--threads', type=int, default=1, help='threads of torch; 1')
     return parser.parse_args(argv)
 
 

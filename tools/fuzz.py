@@ -13,7 +13,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--inputs', type=int, default=20_000, help='files in all; default: 20,000')
     parser.add_argument('--reader', help='one reader only, as: photo')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
-    parser.add_argument('--keep', metavar='DIR', help='where files that end in a fault are kept')
+    parser.add_argument('--keep', metavar='DIR', help='folder for files that cause a fault')
     return parser.parse_args(argv)
 
 

@@ -24,8 +24,10 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config file')
-    parser.add_argument('--num-splits', type=int, default=5, metavar='K', help='folds; 5')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the cut; 0')
+    parser.add_argument(
+        '--num-splits', type=int, default=5, metavar='K', help='number of folds; 5'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split; 0')
     parser.add_argument(
         '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
     )

@@ -69,7 +69,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='image files, folders, globs in quotes; default: images of the test set',
     )
     parser.add_argument(
-        '--what', nargs='+', choices=WHAT, help='default: all that the model has', metavar='WHAT'
+        '--what',
+        nargs='+',
+        choices=WHAT,
+        help='default: everything that the model has',
+        metavar='WHAT',
     )
     parser.add_argument(
         '--out', type=Path, help='folder; default: WORK_DIR/look, or look/NAME where there is none'
@@ -92,7 +96,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "every layer, as in ConViT's released code",
     )
     parser.add_argument(
-        '--class', dest='target', metavar='NAME', help='of cam; default: what the model names'
+        '--class', dest='target', metavar='NAME', help='class of cam; default: the predicted one'
     )
     parser.add_argument(
         '--number',
@@ -109,7 +113,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='WORK_DIR',
         help='of history: other trainings, whose non-locality is shown side by side',
     )
-    parser.add_argument('--seed', type=int, default=0, help="of offsets' pairs and of t-SNE; 0")
+    parser.add_argument('--seed', type=int, default=0, help='seed of pairs and of t-SNE; 0')
     parser.add_argument('--config', type=Path, help='default: the one in the work dir')
     parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')

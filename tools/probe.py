@@ -45,7 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='training images of each class for least squares; 1 5 10',
     )
     parser.add_argument(
-        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='of few-shot draws'
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds of few-shot samples'
     )
     parser.add_argument('--ridge', type=float, default=1.0, help='penalty of least squares; 1')
     parser.add_argument(
@@ -53,13 +53,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         type=float,
         default=[1e-5, 1e-4, 1e-3, 1e-2],
-        help='of the linear layer; several: chosen on a fifth of the training images',
+        help='penalty of the linear layer; of several, one is chosen on a fifth of the images',
     )
     parser.add_argument(
         '--max-per-class',
         type=int,
         metavar='N',
-        help='the most training images to take of each class, drawn at random',
+        help='the most training images of each class, sampled at random',
     )
     parser.add_argument(
         '--cfg-options',

@@ -33,7 +33,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=float,
         default=0.01,
         metavar='T',
-        help='from where a gate counts as closed, at least 0 and below 0.5; 0.01',
+        help='distance to 0 or 1 up to which a gate counts as closed, below 0.5; 0.01',
     )
     add_data_arguments(parser)
     parser.add_argument('--config', type=Path, help='default: the one in the work dir')

@@ -23,9 +23,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('work_dir', type=Path, help='the work dir of a training run')
     parser.add_argument('out_dir', type=Path, help='an empty folder; made if absent')
-    parser.add_argument('--name', help='of the model; default: that of its config')
+    parser.add_argument('--name', help='name of the model; default: name of its config')
     parser.add_argument(
-        '--license', default='not stated', help='of the weights, such as Apache-2.0'
+        '--license', default='not stated', help='licence of the weights, such as Apache-2.0'
     )
     parser.add_argument(
         '--raw',

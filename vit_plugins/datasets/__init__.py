@@ -1,4 +1,4 @@
-"""Datasets, transforms and what finds, checks and splits people's own images."""
+"""Datasets, transforms, and functions that find, check and split users' own images."""
 
 from . import samplers, transforms  # noqa: F401  (registration)
 from .cached_images import CachedImages

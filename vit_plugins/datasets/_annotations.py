@@ -1,4 +1,4 @@
-"""Read the lists that published datasets come with, and say where one is broken."""
+"""Read the lists of published datasets, and report where a list is broken."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..fileio.printable_text import printable
 
 
 class AnnotationError(ValueError):
-    """A list of images is not as published, or not all of its images are there."""
+    """A list of images is not as published, or some of its images are missing."""
 
 
 class ListedImages(BaseDataset):
-    """A dataset whose images stand in lists, and lie below its folder.
+    """A dataset with lists of images, which are below its folder.
 
     Args:
         data_root: The folder.
-        allow_outside: Whether the lists may name images that lie elsewhere.
+        allow_outside: Whether the lists may name images outside the folder.
         **kwargs: Further arguments of ``BaseDataset``.
     """
 
@@ -33,10 +33,10 @@ class ListedImages(BaseDataset):
         super().__init__(ann_file='', data_root=data_root, **kwargs)
 
     def place(self, folder: str | Path, names: Iterable[str], source: Path) -> list[str]:
-        """Return where the images of a list lie, see :func:`place_images`.
+        """Return the paths of the images of a list, see :func:`place_images`.
 
         Args:
-            folder: What the names begin in.
+            folder: The folder that the names are relative to.
             names: The images.
             source: The list.
         """
@@ -46,10 +46,10 @@ class ListedImages(BaseDataset):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Name the file where an annotation holds something of another kind than it should.
+    """Name the file in the error if an annotation has content of a wrong type.
 
     Args:
-        path: The file that is gone through.
+        path: The file that is read.
 
     Raises:
         AnnotationError: Instead of any other error.
@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If it holds something else than text.
+        AnnotationError: If it is not a text file.
     """
     try:
         return path.read_text(encoding='utf-8-sig')
@@ -81,21 +81,21 @@ def read_text(path: Path) -> str:
 def read_rows(
     path: Path, columns: Sequence[str], *, header: bool = False, skip: int = 0
 ) -> Iterator[tuple[int, list[str]]]:
-    """Read a table whose columns are parted by white space; blank lines do not count.
+    """Read a table whose columns are separated by white space; blank lines are skipped.
 
     Args:
         path: The file.
         columns: The names of the columns.
-        header: Whether a line with these names stands above the rows.
-        skip: How many lines stand above it all.
+        header: Whether a line with these names comes before the rows.
+        skip: The number of lines before the table.
 
     Yields:
         The number of the line, counted from 1, and its fields.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If the file holds no text, no row, or one with more or fewer columns, or
-            if the header is another one.
+        AnnotationError: If the file has no text or no row, a row with more or fewer columns, or
+            another header.
     """
     lines = [
         (number, line)
@@ -138,12 +138,12 @@ def read_number(text: str, path: Path, line: int) -> int:
 
 
 def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str, int]) -> None:
-    """Refuse a list that is shorter or longer than the published one.
+    """Check that a list is as long as the published one.
 
     Args:
         path: The list, for the message.
-        found: What was counted, by name.
-        published: How many there should be.
+        found: The counts, by name.
+        published: The published counts.
 
     Raises:
         AnnotationError: If a number differs.
@@ -163,19 +163,19 @@ def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str,
 def place_images(
     folder: Path, names: Iterable[str], source: Path, root: str | Path | None, most: int = 5
 ) -> list[str]:
-    """Return where the images of a list lie, all of them files below the data root.
+    """Return the paths of the images of a list, and check that all are files in the data root.
 
     Args:
-        folder: What the names begin in.
-        names: The images, as the list has them.
+        folder: The folder that the names are relative to.
+        names: The images, as they are in the list.
         source: The list, for the message.
-        root: The folder that no image may lead out of, by ``..``, as an absolute path or through
-            a link; None allows any place.
+        root: The folder that must contain all images; ``..``, absolute paths and links may not
+            lead out of it. None allows any place.
         most: How many missing images to name.
 
     Raises:
-        AnnotationError: If an image leads out of the root, or images are missing: how many, and
-            the first of them.
+        AnnotationError: If an image leads out of the root, or images are missing; the message has
+            their number and names the first ones.
     """
     inside = None if root is None else Inside(root, source)
     paths, missing = [], []
@@ -198,7 +198,7 @@ def place_images(
 
 
 def kind_of(path: str) -> int:
-    """Return the kind of a file, its ``st_mode`` by ``lstat``; 0 if there is none.
+    """Return the type of a file, its ``st_mode`` by ``lstat``; 0 if it does not exist.
 
     Args:
         path: The file.
@@ -210,12 +210,12 @@ def kind_of(path: str) -> int:
 
 
 class Inside:
-    """Refuses names that lead out of a folder; each folder is looked up once.
+    """Check that names do not lead out of a folder; each folder is looked up once.
 
     Args:
         root: The folder.
-        source: What lists the names, for the message.
-        remedy: What to do if it is meant, for the message.
+        source: The file that lists the names, for the message.
+        remedy: What to do if the name is intended, for the message.
     """
 
     def __init__(
@@ -231,15 +231,15 @@ class Inside:
         self._known: set[str] = set()
 
     def require(self, path: str, name: str, kind: int) -> None:
-        """Refuse a file that does not lie below the root.
+        """Check that a file is below the root.
 
         Args:
             path: The file.
-            name: How it is listed.
-            kind: Its ``st_mode`` by ``lstat``, 0 if there is none.
+            name: Its name in the list.
+            kind: Its ``st_mode`` by ``lstat``, 0 if it does not exist.
 
         Raises:
-            AnnotationError: If it lies elsewhere.
+            AnnotationError: If it is elsewhere.
         """
         folder = os.path.dirname(path)
         if stat.S_ISLNK(kind):
@@ -272,7 +272,7 @@ def dense_labels(names: Sequence[str | int]) -> list[int]:
 
 
 def require_split(split: str, splits: Sequence[str]) -> None:
-    """Refuse a split that a dataset does not have.
+    """Check that a dataset has a split.
 
     Args:
         split: The name given.

@@ -1,4 +1,4 @@
-"""What datasets around another dataset share."""
+"""Base class of datasets that wrap another dataset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmpretrain.registry import DATASETS
 
 
 class DatasetWrapper(ABC):
-    """A dataset that shows some view of another one, with the same classes.
+    """A dataset that is a view of another one, with the same classes.
 
     Args:
         dataset: The dataset, or its config.

@@ -1,9 +1,10 @@
-"""List the files below a folder, and remember the listing while the folder stays as it is.
+"""List the files below a folder, and remember the listing until the folder changes.
 
-One run asks for the same folder several times: to describe it, and for each dataset that reads a
-part of it. On a network disk a listing of a million files takes minutes, so it is kept for the
-life of the process, and checked by one ``stat`` for each folder. It is kept in few large strings:
-datasets have lists of their own.
+One run needs the listing of the same folder several times: to describe it, and for each dataset
+that reads some of it. On a network disk a listing of a million files takes minutes. Therefore it
+is
+kept as long as the process runs, and checked by one ``stat`` for each folder. It is kept in a few
+large strings, because datasets have lists of their own.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ SYSTEM_FOLDERS = (
     *('lost+found', 'network trash folder', 'temporary items', 'found.000'),
 )
 SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini')
-# A folder that changed as lately as this may change again without another time of change: the
-# clocks of file systems tick in steps, those of FAT in steps of two seconds.
+# A folder that changed this recently may change again with the same time of change: the clocks
+# of file systems have steps, those of FAT of two seconds.
 SETTLED_AFTER = 2 * 10**9  # nanoseconds
 KEPT_TREES = 8
 
@@ -42,8 +43,8 @@ class FolderTree:
         images: For each, the paths of its images below it, sorted and joined by NUL.
         skipped: For each, how many other files there are, by kind.
         beside: How many files and system folders lie beside the class folders, by kind.
-        stamps: Each folder that was listed, with what changes when its entries do.
-        settled: Whether a later change of these folders would show in the stamps.
+        stamps: Each listed folder, with values that change when its entries change.
+        settled: Whether a later change of these folders would change the stamps.
         splits: Fraction and seed to the indices of training and validation images.
     """
 
@@ -59,13 +60,13 @@ class FolderTree:
         """List the images of a class folder, as paths below it, with ``/``.
 
         Args:
-            number: Which folder.
+            number: The number of the folder.
         """
         joined = self.images[number]
         return joined.split('\0') if joined else []
 
     def is_current(self) -> bool:
-        """Return whether the folders are as they were when they were listed."""
+        """Return whether the folders have not changed since they were listed."""
         return self.settled and all(_stamp(f) == stamp for f, stamp in self.stamps.items())
 
 
@@ -73,7 +74,7 @@ _trees: dict[str, FolderTree] = {}
 
 
 def read_tree(root: str | os.PathLike) -> FolderTree:
-    """List the images of the class folders of a folder, unless that was done and still holds.
+    """List the images of the class folders of a folder, or return a listing that is current.
 
     Args:
         root: The folder.
@@ -133,7 +134,7 @@ def list_images(
     """Return the images anywhere below a folder, sorted, and count what is left out.
 
     Args:
-        folder: Where to look.
+        folder: The folder.
         stamps: Filled with each folder that was listed.
 
     Returns:
@@ -145,7 +146,7 @@ def list_images(
     stamps = {} if stamps is None else stamps
 
     def visit(folder: str, prefix: str, above: tuple[str, ...]) -> None:
-        stamps[folder] = _stamp(folder)  # before the listing: what changes meanwhile shows
+        stamps[folder] = _stamp(folder)  # before the listing, to notice changes during it
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
@@ -156,7 +157,7 @@ def list_images(
                 real = os.path.realpath(entry.path)
                 if is_skipped_folder(entry.name):
                     skipped[f'{entry.name}/'] += 1
-                elif real not in above:  # a link to a folder that we are inside of has no end
+                elif real not in above:  # a link to a folder that contains it would never end
                     visit(entry.path, f'{prefix}{entry.name}/', (*above, real))
             elif (suffix := _suffix(entry)) in IMAGE_SUFFIXES:
                 images.append(prefix + entry.name)
@@ -181,7 +182,7 @@ def _stamp(folder: str) -> Stamp | None:
         stat = os.stat(folder)
     except OSError:
         return None
-    # the time of the last change of the entries, that of the folder's own rights, and which it is
+    # the times of change of the entries and of the folder's rights, and the folder's identity
     return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
@@ -196,7 +197,7 @@ def _suffix(entry: os.DirEntry) -> str:
 
 
 def _kind_beside(entry: os.DirEntry) -> str:
-    """Return what to call an entry beside the class folders; empty for a class folder."""
+    """Return the kind of an entry beside the class folders; empty for a class folder."""
     if entry.is_dir():
         return f'{entry.name}/' if is_skipped_folder(entry.name) else ''
     suffix = _suffix(entry)

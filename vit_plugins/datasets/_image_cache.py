@@ -1,4 +1,4 @@
-"""Decoding a set of images once: into memory, and into a file for the next run."""
+"""Decode a set of images once, into memory and into a file for the next run."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from ..fileio.file_lock import acquire
 def decode_once(decode: Callable[[int], Tensor], count: int, file: Path | None) -> Tensor:
     """Return all images as one tensor, from the cache if they are there.
 
-    Processes that want the same images at once wait for the first of them to decode, and share
-    the memory of the cache file. Who writes to the tensor writes to memory of its own.
+    If processes need the same images at once, the first one decodes, and the others wait; they
+    share the memory of the cache file. A process that writes to the tensor writes to memory of its
+    own.
 
     Args:
         decode: Returns an image (C, H, W), uint8.
         count: N.
-        file: Where decoded images are kept, a ``.npy`` file: other images must have another.
-            None keeps none.
+        file: A ``.npy`` file for the decoded images; other images need another file. None keeps no
+            file.
 
     Returns:
         The images, shape (N, C, H, W), uint8.
@@ -48,7 +49,7 @@ def decode_once(decode: Callable[[int], Tensor], count: int, file: Path | None) 
             np.save(stream, pixels.numpy(), allow_pickle=False)
         os.replace(unfinished, file)
         print_log(f'{count} decoded images are kept in {file}', 'current')
-        found = _read(file, count)  # of which all processes share one copy
+        found = _read(file, count)  # all processes share one copy of it
     return pixels if found is None else found
 
 
@@ -80,7 +81,7 @@ def _decode_all(decode: Callable[[int], Tensor], count: int) -> Tensor:
     pixels = torch.empty((count, *first.shape), dtype=torch.uint8)
 
     def put(index: int) -> None:
-        """Decode into the place: what a pool hands back would be a second copy of them all."""
+        """Decode in place, because results returned by a pool would be a second copy."""
         image = decode(index)
         if image.shape != first.shape:
             raise ValueError(
@@ -91,7 +92,7 @@ def _decode_all(decode: Callable[[int], Tensor], count: int) -> Tensor:
         pixels[index] = image
 
     next_line = time.monotonic() + 10
-    # Threads: decoders release the interpreter.
+    # Threads, because decoders release the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, _ in enumerate(pool.map(put, range(count)), 1):
             if time.monotonic() > next_line:
@@ -105,7 +106,7 @@ def _require_memory(image: Tensor, count: int) -> None:
     try:
         there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     except (AttributeError, ValueError, OSError):
-        return  # a system that does not say: torch will, if it is too much
+        return  # an unknown size: torch raises an error if it is too much
     if needed > there // 2:
         raise ValueError(
             f'{count} images of {tuple(image.shape)} take {needed / 2**30:.1f} GiB, more than '

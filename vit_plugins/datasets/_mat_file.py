@@ -1,4 +1,4 @@
-"""Arrays of numbers out of MAT-files of version 5, no larger than the file.
+"""Read arrays of numbers from MAT-files of version 5, within the size of the file.
 
 Source: MAT-File Format, The MathWorks, chapter 1.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
-# How the numbers of an array are stored, and of which kind they are.
+# How the numbers of an array are stored, and their types.
 STORED = {
     1: 'i1',
     2: 'u1',
@@ -30,7 +30,7 @@ STORED = {
 }
 CLASSES = dict(enumerate(('f8', 'f4', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8'), 6))
 COMPLEX = 0x800
-MOST_RATIO = 64  # of an array in memory to the file; pictures shrink by less than 3
+MOST_RATIO = 64  # ratio of an array in memory to the file; pictures shrink by less than 3
 SPARE = 1 << 20
 
 
@@ -39,12 +39,12 @@ def read_mat_file(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
     Args:
         path: The file.
-        names: The arrays; others in the file are passed over.
+        names: The arrays; other arrays in the file are skipped.
 
     Raises:
-        ValueError: If the file is of another version, or an array is packed too tightly, of
-            another size than its head says, or holds other things than real numbers.
-        KeyError: If an array is not there.
+        ValueError: If the file has another version, or if an array is compressed too much, has
+            another size than its header says, or contains anything except real numbers.
+        KeyError: If an array is missing.
         struct.error: If the file is cut short.
         zlib.error: If an array is damaged.
     """
@@ -66,12 +66,12 @@ def read_mat_file(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-    """Yield kind and content of each element of a part of a file."""
+    """Yield type and content of each element of a section of a file."""
     place = 0
     while place < len(content):
         kind, size = struct.unpack_from(f'{order}2I', content, place)
         start, end = place + 8, place + 8 + size
-        if kind >> 16:  # a small one, whose four bytes stand in its head
+        if kind >> 16:  # a small element, whose four bytes are in its header
             kind, size = kind & 0xFFFF, kind >> 16
             start, end = place + 4, place + 4 + min(size, 4)
         if end > len(content):
@@ -97,6 +97,6 @@ def _array(parts: list[tuple[int, memoryview]], order: str, most: int) -> np.nda
     if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
         raise ValueError(f'{len(values):,} numbers do not fill the shape {tuple(shape)}')
     dtype = np.dtype(CLASSES[flags & 0xFF])
-    if len(values) * dtype.itemsize > most:  # stored in fewer bytes than its class has
+    if len(values) * dtype.itemsize > most:  # may be stored in fewer bytes than its class has
         raise ValueError(f'an array of {len(values):,} {dtype} is packed too tightly')
     return values.astype(dtype, copy=False).reshape(shape, order='F')

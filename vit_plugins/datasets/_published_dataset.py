@@ -6,12 +6,13 @@ from ._annotations import ListedImages, require_split
 
 
 class PublishedDataset(ListedImages):
-    """Images in a folder, with lists of the splits and numbers that are known.
+    """Images in a folder, with lists of the splits and published numbers of images.
 
     Args:
         data_root: The folder.
         split: One of ``SPLITS``.
-        check_counts: Whether the numbers of images and classes must be the published ones.
+        check_counts: Whether to check the numbers of images and classes against the published
+            ones.
         **kwargs: Further arguments of :class:`ListedImages`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Read pickled annotations without running what a pickle may name."""
+"""Read pickled annotations without running the functions that a pickle names."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': _plain_se
 def load_restricted_pickle(path: str | Path) -> Any:
     """Read a pickle of plain containers, numbers, strings and numpy arrays.
 
-    ``pickle.load`` calls whatever the file names. Here only what rebuilds an array is known;
-    lists, dicts, strings and numbers need no name.
+    ``pickle.load`` calls any function that the file names. Here only the functions that rebuild an
+    array are allowed; lists, dicts, strings and numbers need no function.
 
     Args:
         path: The file, of Python 2 or 3.
 
     Returns:
-        What it holds.
+        The content of the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
         pickle.UnpicklingError: If the file names something else, or is damaged.
     """
     data = Path(path).read_bytes()
-    try:  # strings and arrays of Python 2 are of Latin-1
+    try:  # strings and arrays of Python 2 are in Latin-1
         content = _Restricted(io.BytesIO(data), encoding='latin1').load()
         require_bounded(content, len(data))
         return unwrap(content)
@@ -60,7 +60,7 @@ def load_restricted_pickle(path: str | Path) -> Any:
             f'{path} names {what}, which annotations do not need: it is not read, since a pickle '
             'can run code; fetch the file from its publisher'
         ) from error
-    except Exception as error:  # numpy raises all kinds on damaged arrays
+    except Exception as error:  # numpy raises many types of errors at damaged arrays
         raise _damaged(path, error) from error
 
 

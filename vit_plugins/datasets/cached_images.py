@@ -24,15 +24,16 @@ META = ('sample_idx', 'img_path')
 
 @DATASETS.register_module()
 class CachedImages(DatasetWrapper):
-    """Keep the images of a dataset as they leave its pipeline, uint8, in memory or on a GPU.
+    """Keep the output images of a dataset's pipeline, uint8, in memory or on a GPU.
 
-    For small datasets: 50,000 images of 32 px take 154 MB. The inner pipeline loads and resizes
-    and must not draw; what is random comes after, for the whole batch at once, as
+    It is meant for small datasets: 50,000 images of 32 px take 154 MB. The inner pipeline loads
+        and
+    resizes, and must not be random. Random transforms come later, for the whole batch at once, as
     ``batch_transforms`` of :class:`StackedDataPreprocessor`. With ``collate_fn`` 'stacked_collate'
     a batch costs one indexing of a tensor, in the main process (``num_workers=0``) or in workers.
 
-    A batch also holds ``draw_seeds``, one for each image, by which batch transforms draw:
-    those of ``SeededDrawsHook``, or from numpy's stream where there is no such hook.
+    A batch also contains ``draw_seeds``, one for each image, from which batch transforms sample.
+    They come from ``SeededDrawsHook``, or from numpy's stream if there is no such hook.
 
     Args:
         dataset: A dataset, or the config of one; its pipeline ends in ``PackInputs`` and leaves
@@ -40,14 +41,14 @@ class CachedImages(DatasetWrapper):
         cache_dir: Folder for the decoded pixels, so that the next run need not decode. They are
             found again by the dataset's files (name, size, time) and its pipeline. None keeps
             none. '~' is the home folder.
-        device: Where the pixels lie; on 'cuda' with ``num_workers=0`` only.
+        device: The device of the pixels; 'cuda' only with ``num_workers=0``.
         lazy_init: Whether to decode only when first used.
 
     Raises:
-        ValueError: If (once the data are read) the pipeline draws, leaves images that differ in
-            size or are no uint8, the images do not fit into half of the memory, or one cannot be
-            loaded; with ``cache_dir``, if an image has neither a file nor an array to be found
-            again by; if a hook sets another ``pipeline``.
+        ValueError: If (once the data are read) the pipeline is random, its images differ in size
+            or are not uint8, the images do not fit into half of the memory, or an image cannot be
+            loaded; with ``cache_dir``, if an image has neither a file nor an array that
+            identifies it; if a hook sets another ``pipeline``.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class CachedImages(DatasetWrapper):
         lazy_init: bool = False,
     ) -> None:
         super().__init__(dataset)
-        # What a pipeline is asked by, in the fingerprint; a built dataset has its repr only.
+        # Describes the pipeline in the fingerprint; a built dataset only has its repr.
         self._recipe = repr(dataset)
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self.device = torch.device(device)
@@ -67,7 +68,7 @@ class CachedImages(DatasetWrapper):
             self.full_init()
 
     def full_init(self) -> None:
-        """Decode the images or read them from the cache, unless that is done."""
+        """Decode the images or read them from the cache, unless they are loaded already."""
         if self._fully_initialized:
             return
         if hasattr(self.dataset, 'full_init'):
@@ -107,7 +108,8 @@ class CachedImages(DatasetWrapper):
     def pipeline(self) -> Any:
         """The pipeline that made the pixels, None if the dataset has no single one.
 
-        It cannot be set, as by the host's ``SwitchRecipeHook``: the pixels would stay.
+        It cannot be set, as the host's ``SwitchRecipeHook`` does, because the pixels would not
+        change.
         """
         return getattr(self.dataset, 'pipeline', None)
 
@@ -137,7 +139,7 @@ class CachedImages(DatasetWrapper):
         """Return a whole batch; torch's loader asks for it in place of one image after another.
 
         Args:
-            indices: Which images (B,); with ``seeds``, if ``SeededDrawsHook`` is there.
+            indices: The indices of the images (B,); with ``seeds`` if ``SeededDrawsHook`` is used.
 
         Returns:
             ``inputs`` (B, C, H, W), ``data_samples`` and ``draw_seeds`` (B,).
@@ -169,7 +171,7 @@ class CachedImages(DatasetWrapper):
 
 
 def uncached(dataset: Any) -> Any:
-    """Return the dataset that images are kept of, which has the same images in the same order.
+    """Return the dataset below the cache, which has the same images in the same order.
 
     Args:
         dataset: A dataset; one that is no :class:`CachedImages` is returned itself.
@@ -180,17 +182,17 @@ def uncached(dataset: Any) -> Any:
 
 
 def fingerprint(infos: Sequence[dict], recipe: str) -> str:
-    """Return a name for what a dataset's pipeline makes of its files.
+    """Return a name that identifies the output of a dataset's pipeline for its files.
 
     Args:
         infos: The annotation of each image: its file, or its pixels.
-        recipe: What stands for the pipeline.
+        recipe: A description of the pipeline.
 
     Returns:
-        Forty digits, others if a file was added, removed, renamed or written to.
+        Forty digits, which change if a file is added, removed, renamed or written to.
 
     Raises:
-        ValueError: If an annotation holds neither.
+        ValueError: If an annotation has neither.
     """
     digest = sha256(recipe.encode())
     for index, info in enumerate(infos):
@@ -220,7 +222,7 @@ def _labels(infos: Sequence[dict]) -> Tensor | None:
 
 
 def _refuse_draws(load: Callable[[], Any]) -> None:
-    """Refuse a pipeline that draws: each image would keep its first draw for ever."""
+    """Check that a pipeline is not random: each image would keep its first sample for ever."""
 
     def states() -> tuple:
         name, keys, *rest = np.random.get_state()  # noqa: NPY002 (transforms draw from it)

@@ -1,4 +1,4 @@
-"""Fewer images of each class, as in studies of sample efficiency."""
+"""Keep fewer images of each class, as in studies of sample efficiency."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MODES = ('first', 'random')
 def kept_count(
     count: int, fraction: float | None, num_per_class: int | None, allow_fewer: bool = False
 ) -> int:
-    """Return how many images of a class stay: int(count * fraction), or the number asked for.
+    """Return how many images of a class to keep: int(count * fraction), or the given number.
 
     Args:
         count: The images of the class.
         fraction: The part to keep, or None.
         num_per_class: The number to keep, or None.
-        allow_fewer: Whether a smaller class keeps what it has.
+        allow_fewer: Whether a smaller class keeps all of its images.
 
     >>> kept_count(4, None, 9, allow_fewer=True)
     4
@@ -45,7 +45,7 @@ def choose_per_class(
     seed: int = 0,
     allow_fewer: bool = False,
 ) -> list[int]:
-    """Pick some images of each class.
+    """Return some images of each class.
 
     Within a class the images are sorted by name (by position where names are equal or absent).
     'first' takes the first of them, as the official ConViT code does. 'random' ranks them by a
@@ -55,7 +55,7 @@ def choose_per_class(
     Args:
         labels: The class of each of N images.
         names: The name of each, such as its path.
-        fraction: The part of each class to keep, rounded down.
+        fraction: The fraction of each class to keep, rounded down.
         num_per_class: The number to keep, in place of the fraction.
         mode: 'first' or 'random'.
         seed: The seed of 'random'.
@@ -95,17 +95,17 @@ def choose_per_class(
 
 @DATASETS.register_module()
 class ClassSubset(DatasetWrapper):
-    """Keep a part of the images of each class of a dataset; class numbers stay.
+    """Keep some images of each class of a dataset; class numbers do not change.
 
     Source: S. d'Ascoli et al., ConViT, ICML 2021, Table 2, and its code (the first
     ``int(count * fraction)`` files of each class in sorted order).
 
-    The epochs do not grow by themselves:
+    The number of epochs does not change by itself:
     :func:`vit_plugins.config_edits.scale_epochs.scale_epochs` multiplies them by 1 / fraction.
 
     Args:
-        dataset: A dataset, or the config of one: any that tells ``get_data_info(i)['gt_label']``.
-        fraction: The part of each class to keep, within (0, 1], rounded down.
+        dataset: A dataset, or the config of one, that has ``get_data_info(i)['gt_label']``.
+        fraction: The fraction of each class to keep, within (0, 1], rounded down.
         num_per_class: The number of images to keep of each class, in place of ``fraction``.
         mode: 'first' in the order of file names, or 'random'.
         seed: The seed of 'random'; 'first' has none and refuses another than 0.
@@ -157,7 +157,7 @@ class ClassSubset(DatasetWrapper):
             self.full_init()
 
     def full_init(self) -> None:
-        """Read the dataset, unless that is done, and choose."""
+        """Read the dataset unless it is read already, and choose the images."""
         if self._fully_initialized:
             return
         if hasattr(self.dataset, 'full_init'):
@@ -192,7 +192,7 @@ class ClassSubset(DatasetWrapper):
         """Keep some of the images, as the host's ``KFoldDataset`` does.
 
         Args:
-            indices: Which, by their index in the subset.
+            indices: The indices of the images in the subset.
         """
         part = copy(self)
         part.indices = [self.indices[i] for i in indices]
@@ -221,5 +221,5 @@ class ClassSubset(DatasetWrapper):
 
 
 def _is_a(kind: type, value: Any) -> bool:
-    """Return whether a value is a number; True is none here, though it is one to Python."""
+    """Return whether a value is a number; True does not count, although it is one in Python."""
     return isinstance(value, kind) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""A photo as the histogram of its colours."""
+"""Compute the histogram of the colours of a photo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-BINS = 8  # for each of hue, saturation and value
+BINS = 8  # bins for each of hue, saturation and value
 SIDE = 64
 
 
@@ -35,11 +35,11 @@ def colour_histogram(path: str | os.PathLike) -> np.ndarray:
 
 
 def colour_histograms(paths: Sequence[str], deadline: float) -> np.ndarray | None:
-    """Compute the histograms of many photos, as long as there is time.
+    """Compute the histograms of many photos within a time limit.
 
     Args:
         paths: The images.
-        deadline: When to give up, as of ``time.monotonic()``.
+        deadline: The time of ``time.monotonic()`` at which to stop.
 
     Returns:
         (N, 512), None if the time did not suffice.

@@ -14,7 +14,7 @@ from ._annotations import (
 )
 from ._published_dataset import PublishedDataset
 
-CLASSES = {'train': range(1, 101), 'test': range(101, 201)}  # as numbered in the file
+CLASSES = {'train': range(1, 101), 'test': range(101, 201)}  # numbered as in the file
 PUBLISHED = {
     'train': {'images': 5_864, 'classes': 100},
     'test': {'images': 5_924, 'classes': 100},
@@ -25,8 +25,8 @@ PUBLISHED = {
 class CUBRetrieval(PublishedDataset):
     """11,788 photos of 200 birds: classes 1 to 100 for training, 101 to 200 for the test.
 
-    ``train_test_split.txt``, which the host's ``CUB`` goes by, parts the images of each class
-    for classification and is not read. The test part is searched for each of its own images
+    ``train_test_split.txt``, which the host's ``CUB`` uses, splits the images of each class for
+    classification and is not read. The test split is searched for each of its own images
     (leave-one-out). On the disk, as published::
 
         CUB_200_2011/                 data_root

@@ -1,4 +1,4 @@
-"""Real handwritten digits that are already on the disk."""
+"""Real handwritten digits that come with scikit-learn, without a download."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Digits(BaseDataset):
     """The 1,797 handwritten digits that come with scikit-learn, 8 x 8 pixels each.
 
     A fixed stratified split: 1,438 images in ``trainval`` and 359 in ``test``; ``trainval`` is
-    parted again into ``train`` (1,259) and ``val`` (179), so that settings can be chosen without
-    a look at a test image. Images are uint8 with three equal channels: the order of channels,
+    split again into ``train`` (1,259) and ``val`` (179), so that settings can be chosen without
+    test images. Images are uint8 with three equal channels: the order of channels,
     BGR or RGB, does not matter.
 
     Source: E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
@@ -79,7 +79,7 @@ class Digits(BaseDataset):
 
 
 def split_indices(labels: np.ndarray, split: str, seed: int = 0) -> list[int]:
-    """Pick the samples of a split; 20 % of each class are for the test, 10 % for validation.
+    """Return the samples of a split; 20 % of each class are for the test, 10 % for validation.
 
     Args:
         labels: The class of every sample.

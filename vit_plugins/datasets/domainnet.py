@@ -19,7 +19,7 @@ from ._published_dataset import PublishedDataset
 COLUMNS = ('path', 'label')
 SPLITS = ('train', 'test')
 CLASSES = 345
-PUBLISHED = {  # images to train with and to test with
+PUBLISHED = {  # numbers of training and test images
     'clipart': (33_525, 14_604),
     'infograph': (36_023, 15_582),
     'painting': (50_416, 21_850),
@@ -40,7 +40,7 @@ class DomainNet(PublishedDataset):
             clipart_test.txt
             clipart/aircraft_carrier/clipart_001_000018.jpg
 
-    Both lists are read, whichever split is asked for: the cleaned ``painting_train.txt`` lacks
+    Both lists are read for every split: the cleaned ``painting_train.txt`` lacks
     t-shirt (328) and ``painting_test.txt`` lacks syringe (301), and the names of the classes
     must not depend on the split. The names are those of the folders.
 

@@ -1,4 +1,4 @@
-"""What lies in a folder of class folders. Names only: no image is opened here."""
+"""List the contents of a folder of class folders by name; no image is opened here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._folder_tree import IMAGE_SUFFIXES, is_skipped_folder, list_images, read_t
 from .splitting import grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
-# pictures, too, which neither training nor prediction reads
+# other picture files, which neither training nor prediction reads
 OTHER_PICTURES = (
     *('.heic', '.heif', '.avif', '.gif', '.jfif', '.jpe', '.jp2', '.j2k', '.jxl', '.ico', '.tga'),
     *('.apng', '.pbm', '.pnm', '.psd', '.svg', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf'),
@@ -59,9 +59,9 @@ class FolderScan:
         skipped: How many files were left out, by suffix, and how many system and hidden folders,
             by name and ``/``.
         splits: The splits that were asked for, see :meth:`part`.
-        left_out: The images that :meth:`without` has left out.
+        left_out: The images that :meth:`without` left out.
         groups: The group of each image; empty if each is split on its own.
-        source: The tables or expressions that classes and groups are from, as arguments of
+        source: The tables or expressions that define classes and groups, as arguments of
             ``ImageFolder``.
     """
 
@@ -85,13 +85,13 @@ class FolderScan:
         return replace(self, groups=tuple(groups), splits={}) if groups else self
 
     def without(self, names: Collection[str]) -> FolderScan:
-        """Leave out images, as those that cannot be read.
+        """Leave out images, such as those that cannot be read.
 
         Args:
             names: Paths below ``root``.
 
         Raises:
-            FolderError: If nothing is left of a class.
+            FolderError: If no image is left of a class.
         """
         if not names:
             return self
@@ -110,11 +110,11 @@ class FolderScan:
         return replace(self, samples=samples, groups=groups, splits={}, left_out=found)
 
     def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
-        """Pick the images of a part; the folder is split once, however many datasets ask.
+        """Return the images of a part; the folder is split once for all datasets.
 
         Args:
             name: 'all', 'train' or 'val'.
-            val_fraction: How much of each class is for validation.
+            val_fraction: The fraction of each class for validation.
             seed: The seed of the split.
 
         Returns:
@@ -154,13 +154,13 @@ def find_parts(root: Path) -> dict[str, Path]:
     ``val`` or ``test`` without class folders has no labels: see :func:`find_unlabelled`.
 
     Args:
-        root: The folder that a person named.
+        root: The folder that the user names.
 
     Returns:
         ``{'train': folder}``, with 'val' and 'test' where there are such folders.
 
     Raises:
-        FolderError: If it is no folder, or ``train`` may be a part as well as a class.
+        FolderError: If it is no folder, or if ``train`` could be a part or a class.
     """
     if not root.is_dir():
         raise FolderError(f'{root} is not a folder: give the one that holds the class folders')
@@ -184,10 +184,10 @@ def find_parts(root: Path) -> dict[str, Path]:
 
 
 def find_unlabelled(root: Path) -> dict[str, Path]:
-    """Return which of ``val`` and ``test`` beside a ``train`` hold no class folders.
+    """Return those of ``val`` and ``test`` beside ``train`` that contain no class folders.
 
     Args:
-        root: The folder that a person named.
+        root: The folder that the user names.
     """
     parts = _named_parts(_folders(root))
     if parts['train'] is None or not _folders(parts['train']):
@@ -212,8 +212,8 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
 
     Args:
         root: The folder that holds the class folders.
-        complete: Whether all classes must be there, as for training. If False, one class folder
-            is enough, and a folder without images is no class.
+        complete: Whether all classes must exist, as for training. If False, one class folder is
+            enough, and a folder without images is no class.
 
     Raises:
         FolderError: If there are fewer than two class folders, one holds no image, or its name
@@ -252,7 +252,7 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
 
 
 def describe_skipped(folder: str | os.PathLike, skipped: Mapping[str, int]) -> str:
-    """Return a sentence about what was left out of a folder; empty if nothing was.
+    """Return a sentence about the files that were skipped in a folder; empty if none were.
 
     Args:
         folder: The folder.
@@ -270,10 +270,10 @@ def describe_skipped(folder: str | os.PathLike, skipped: Mapping[str, int]) -> s
 
 
 def log_skipped(scan: FolderScan) -> None:
-    """Log what was left out of a folder: once in a process, however many datasets read it.
+    """Log which files of a folder were skipped, once in a process for all datasets.
 
     Args:
-        scan: What lies in the folder.
+        scan: The contents of the folder.
     """
     if scan.skipped and is_main_process():
         _log_once(describe_skipped(scan.root, scan.skipped))
@@ -287,13 +287,13 @@ def _log_once(line: str) -> None:
 def compare_classes(
     expected: Sequence[str], found: Sequence[str], where: str, *, complete: bool = True
 ) -> None:
-    """Refuse a part whose class folders differ from those of the training part.
+    """Check that the class folders of a part are those of the training part.
 
     Args:
         expected: The classes of the training part.
         found: The classes of the other part.
         where: The name of the other part, for the message.
-        complete: Whether it must have all classes. To measure with, some are enough.
+        complete: Whether it must have all classes; for a test, some classes are enough.
 
     Raises:
         FolderError: If they differ, with the difference.
@@ -315,7 +315,7 @@ def _listed(skipped: Mapping[str, int]) -> str:
 
 
 def _require_utf8(folders: Sequence[Path]) -> None:
-    """Refuse class names that no config and no log could hold."""
+    """Check that class names are UTF-8, as configs and logs need."""
     for folder in folders:
         if printable(folder.name) != folder.name:
             raise FolderError(

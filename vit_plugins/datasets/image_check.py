@@ -1,4 +1,4 @@
-"""Find unreadable images before a training run does, and those that the model sees otherwise."""
+"""Find, before training, images that are unreadable or that the model sees differently."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ CMYK_NOTE = 'CMYK colours: shown without their printing profile'
 
 @dataclass(frozen=True)
 class ImageReport:
-    """What reading an image once tells.
+    """The result of reading an image once.
 
     Attributes:
-        problem: Why it cannot be read; None if it can.
-        notes: What the model is not shown of it, see ``decode_photo``.
+        problem: The reason why it cannot be read; None if it can.
+        notes: What the model does not see of it, see ``decode_photo``.
     """
 
     problem: str | None = None
@@ -42,11 +42,11 @@ class ImageReport:
 def inspect_image(
     path: str | os.PathLike, limits: PhotoLimits = LIMITS, *, decodes_later: bool = False
 ) -> ImageReport:
-    """Return whether an image can be read, and what the model is not shown of it.
+    """Return whether an image can be read, and what the model does not see of it.
 
-    Pillow notices a file that ends too early, which some versions of OpenCV fill with grey; a
-    JPEG that has its end mark need not be asked. OpenCV is what the loader reads with. Both take
-    a JPEG at an eighth of its size, which reads the whole file in a sixth of the time.
+    Pillow notices a file that ends too early, which some versions of OpenCV fill with grey; a JPEG
+    with its end mark needs no such check. The loader reads with OpenCV. Both decode a JPEG at an
+    eighth of its size, which reads the whole file in a sixth of the time.
 
     Args:
         path: The image.
@@ -81,14 +81,14 @@ def inspect_image(
 
 
 def _content(path: str | os.PathLike) -> bytes:
-    """Read a file; one that is none, as a pipe, would be waited for without end."""
+    """Read a regular file; reading a pipe could wait for ever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(f'{os.fspath(path)} is no file')
     return Path(path).read_bytes()
 
 
 def image_problem(path: str | os.PathLike) -> str | None:
-    """Return why an image cannot be read, None if it can.
+    """Return the reason why an image cannot be read; None if it can.
 
     Args:
         path: The image.
@@ -106,21 +106,22 @@ def check_images(
 ) -> list[tuple[str, ImageReport]]:
     """Read every image once, and remember those that could be read.
 
-    Threads do the work: decoding releases the interpreter's lock, and a new process would spend
-    five seconds on importing the host. What was read is remembered by path, size and time of
-    change in the user's cache folder, as the images may lie on a read-only disk, and the next
-    run, in another work dir, should know it too.
+    Threads do the work: decoding releases the interpreter's lock, and a new process would need
+        five
+    seconds to import the host. Images that were read are remembered by path, size and time of
+    change in the user's cache folder: the images may be on a read-only disk, and the next run, in
+    another work dir, should know them, too.
 
     Args:
         root: The folder.
         names: Paths below ``root``.
         workers: The number of threads. Default: one for each core, at most 16.
-        progress: Whether to draw a progress bar. Default: if a person watches.
+        progress: Whether to show a progress bar. Default: if the output is a terminal.
         limits: How large a picture may be.
 
     Returns:
-        Path below ``root`` and report of each image that cannot be read, or is shown otherwise
-        than it is stored.
+        Path below ``root`` and report of each image that cannot be read, or that the model sees
+        differently than it is stored.
     """
     cache = cache_file(root, limits)
     known = _read_cache(cache)
@@ -142,7 +143,7 @@ def check_images(
 
 
 def describe_notes(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Return a line for each kind of information that the model is not shown.
+    """Return a line for each kind of information that the model does not see.
 
     Args:
         notes: The images of each kind.
@@ -154,7 +155,7 @@ def describe_notes(notes: Mapping[str, Sequence[str]]) -> Iterator[str]:
 
 
 def cache_file(root: Path, limits: PhotoLimits = LIMITS) -> Path:
-    """Return where the readable images of a folder are remembered.
+    """Return the file that remembers the readable images of a folder.
 
     Args:
         root: The folder.
@@ -187,13 +188,13 @@ def _write_cache(path: Path, known: dict[str, list]) -> None:
         part.write_text(json.dumps(known))
         part.replace(path)
     except OSError:
-        return  # a home that cannot be written costs a second reading, no more
+        return  # if the home folder cannot be written, the images are only read again
 
 
 def require_readable(
     root: Path, names: Sequence[str], *, skip: bool = False, **kwargs: Any
 ) -> list[str]:
-    """Refuse a folder with unreadable images, and log which are shown otherwise than stored.
+    """Check that all images are readable, and log those that the model sees differently.
 
     Args:
         root: The folder.

@@ -1,4 +1,4 @@
-"""Class folders as a dataset that splits off its own validation part."""
+"""A dataset of class folders that splits off its own validation images."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from .transforms.load_photo import use_load_photo
 class ImageFolder(CustomDataset):
     """Images in class folders.
 
-    Beyond the host's ``CustomDataset``: a fixed stratified part for validation; classes compared
-    by name, not by number; an empty class is an error in training; more kinds of image, which
-    ``LoadPhoto`` loads where the pipeline names the host's loader.
+    In addition to the host's ``CustomDataset`` it has a fixed stratified split for validation. It
+    compares classes by name, not by number, and an empty class is an error in training. It
+    supports
+    more types of images: ``LoadPhoto`` loads them if the pipeline names the host's loader.
 
     Args:
         data_root: The folder that holds the class folders.
@@ -31,7 +32,7 @@ class ImageFolder(CustomDataset):
         left_out: Images that are not used, as paths below ``data_root``.
         group_by: A regular expression, or a CSV file with the columns file and group: images of
             one group are not split, see ``find_groups``.
-        labels: A CSV file with the columns file and class, in the place of class folders.
+        labels: A CSV file with the columns file and class, instead of class folders.
         metainfo: If it holds ``classes``, the class folders must have these names; with
             ``test_mode=True`` some of them are enough.
         **kwargs: Further arguments of ``CustomDataset``.

@@ -37,7 +37,7 @@ _LABELS = """
 717 724 748 758 765 766 772 775 796 798 830 854 857 858 872 876 882 904 908 936 938 953 959 960
 993 994
 """
-WORDNET_IDS = tuple(_IDS.split())  # sorted: the place of a class is its label
+WORDNET_IDS = tuple(_IDS.split())  # sorted: the position of a class is its label
 IMAGENET_LABELS = tuple(map(int, _LABELS.split()))  # their labels in ImageNet-1k
 PUBLISHED = {'train': 126_689, 'val': 5_000}
 
@@ -81,7 +81,7 @@ class ImageNet100(PublishedDataset):
 
     @staticmethod
     def annotation_files(data_root: str, split: str = 'train') -> list[Path]:
-        """Return where the class of each image stands: a list, or else the folder.
+        """Return the source of the classes: a list, or else the folder.
 
         Args:
             data_root: The folder.

@@ -26,8 +26,8 @@ class ImageNetV2(BaseDataset):
             1/
             10/
 
-    Folders are named by label. Sorted as strings they go 0, 1, 10, 100, ...: whoever numbers
-    sorted folders, as class folders usually are, gives nearly every class the label of another.
+    Folders are named by label. Sorted as strings their order is 0, 1, 10, 100, ...: numbering the
+    sorted folders, as is usual for class folders, would give nearly every class a wrong label.
 
     Source: B. Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019.
 
@@ -55,7 +55,7 @@ class ImageNetV2(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
-        """Return what must be there: the folder of the first class.
+        """Return what must exist: the folder of the first class.
 
         Args:
             data_root: The folder.

@@ -33,9 +33,9 @@ PUBLISHED = {
 class InShopRetrieval(PublishedDataset):
     """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
 
-    The host's ``InShop`` labels a query with a list of places in the gallery, for score
-    matrices; here query and gallery are one dataset with class labels and roles, for metrics
-    that read embeddings. On the disk, as published::
+    The host's ``InShop`` labels a query with a list of positions in the gallery, for score
+    matrices. Here query and gallery are one dataset with class labels and roles, for metrics that
+    read embeddings. On the disk, as published::
 
         In-shop Clothes Retrieval Benchmark/    data_root
             Eval/list_eval_partition.txt        or beside Img
@@ -46,7 +46,7 @@ class InShopRetrieval(PublishedDataset):
     Args:
         data_root: The folder.
         split: 'train'; 'test', which is 'query' and 'gallery' together; or one of these two.
-        img_folder: Where the names of the list begin, below ``data_root``.
+        img_folder: The folder below ``data_root`` that the names of the list are relative to.
         check_counts: Whether the numbers of images and pieces must be the published ones.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
@@ -85,7 +85,7 @@ class InShopRetrieval(PublishedDataset):
         return [next((place for place in places if place.is_file()), places[0])]
 
     def load_data_list(self) -> list[dict]:
-        """List the images of the split with labels from 0, and the roles of those to test."""
+        """List the images of the split with labels from 0, and the roles of test images."""
         (path,) = self.annotation_files(self.data_root)
         rows = self._read(path)
         chosen = [row for row in rows if row[2] in PARTS[self.split]]
@@ -94,7 +94,7 @@ class InShopRetrieval(PublishedDataset):
             require_counts(path, count_parts(chosen), published)
         folder = Path(self.data_root, self.img_folder)
         images = self.place(folder, [name for name, _, _ in chosen], path)
-        # query and gallery share the numbers, also where only one of them is listed
+        # query and gallery share the numbers, even if only one of them is listed
         held = [item for _, item, status in rows if (status == 'train') == (self.split == 'train')]
         order = dict(zip(held, dense_labels(held), strict=True))
         data = []

@@ -1,4 +1,4 @@
-"""Photos that show nearly the same, found by a hash of what they look like."""
+"""Find photos that show nearly the same picture, by a hash of their content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 from .photo_decoding import DAMAGE, open_within
 
 SIDE = 16
-NEAR = 12  # of 256 bits that may differ; resized and recompressed copies differ in fewer
+NEAR = 12  # bits of 256 that may differ; resized and recompressed copies differ in fewer
 PLAIN = 3.0  # grey levels of deviation, below which a picture shows nothing to compare
 CHUNK = 256
 
@@ -25,7 +25,7 @@ def difference_hash(path: str | os.PathLike) -> np.ndarray | None:
         path: The image.
 
     Returns:
-        256 bits as bytes, (32,); None of a plain picture or one that cannot be read.
+        256 bits as bytes, (32,); None for a plain picture or one that cannot be read.
     """
     try:
         with open_within(Path(path).read_bytes()) as image:
@@ -42,14 +42,14 @@ def difference_hash(path: str | os.PathLike) -> np.ndarray | None:
 def near_pairs(
     first: Sequence[str | os.PathLike], second: Sequence[str | os.PathLike]
 ) -> list[tuple[int, int]]:
-    """Find the photos of a set of which another set holds a near-duplicate.
+    """Find the photos that have a near-duplicate in another set.
 
     Args:
-        first: The photos in question, as those held out.
-        second: Those that may repeat them, as those trained on.
+        first: The photos to check, such as those held out.
+        second: Photos that may repeat them, such as training photos.
 
     Returns:
-        Index into ``first`` and that of the nearest one in ``second``, of those that are near.
+        Pairs of an index into ``first`` and the index of its nearest one in ``second``.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
         ours, theirs = (list(pool.map(difference_hash, paths)) for paths in (first, second))

@@ -1,6 +1,6 @@
-"""From the bytes of an image file to the pixels that the model sees, and what was lost on the way.
+"""Decode an image file to the pixels that the model sees, with notes on lost information.
 
-Training, prediction, search and thumbnails all decode here, so they see the same picture.
+Training, prediction, search and thumbnails all use this decoder, so they see the same picture.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .photo_limits import (
 
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
-BIT_DEPTHS = (8, 10, 12, 14, 16)  # that cameras and scanners write into 16-bit files
-OPENCV_BEFORE_5 = int(cv2.__version__.split('.')[0]) < 5  # does not turn WebP files upright
+BIT_DEPTHS = (8, 10, 12, 14, 16)  # bit depths that cameras and scanners write into 16-bit files
+OPENCV_BEFORE_5 = int(cv2.__version__.split('.')[0]) < 5  # OpenCV does not turn WebP files upright
 ORIENTATION = 0x0112  # the EXIF entry
 # How many times smaller to its flags: of a colour image, of a grey one.
 REDUCED = {
@@ -35,7 +35,7 @@ REDUCED = {
 }
 FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
 
-# What Pillow and OpenCV raise at damaged files, most of it in no document of theirs.
+# The errors of Pillow and OpenCV at damaged files, most of them undocumented.
 DAMAGE = (
     OSError,
     EOFError,
@@ -67,10 +67,10 @@ def decode_photo(
     least_side: int | None = None,
     limits: PhotoLimits = LIMITS,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the pixels of an image file, and what they do not show of it.
+    """Return the pixels of an image file, and notes on what they do not show.
 
-    Files of 8 bits a channel without transparency give the pixels of the host's
-    ``LoadImageFromFile``, turned upright by their EXIF entry. Beyond it:
+    Files of 8 bits per channel without transparency give the pixels of the host's
+    ``LoadImageFromFile``, turned upright by their EXIF entry. In addition:
 
     - transparent parts show white, as in a browser; they show black where the visible parts are
       nearly white themselves, and a wholly transparent image counts as opaque;
@@ -154,7 +154,7 @@ def open_within(data: bytes, limits: PhotoLimits = LIMITS) -> Image.Image:
     Raises:
         TooLargeError: If it is larger; Pillow's own limit, of 179 million pixels, then does not
             come into it.
-        Exception: What Pillow raises at files that it cannot open, see ``DAMAGE``.
+        Exception: The errors of Pillow at files that it cannot open, see ``DAMAGE``.
     """
     most = Image.MAX_IMAGE_PIXELS  # twice as many are an error of Pillow
     if most is not None and 2 * most < limits.max_pixels:
@@ -210,7 +210,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
-    """Return whether a channel has more than 8 bits, which the mode of Pillow may hide."""
+    """Return whether a channel has more than 8 bits, which Pillow's mode may not show."""
     if image.format == 'PNG':
         return data[24] > 8  # bit depth of IHDR, which is always the first chunk
     if image.format == 'TIFF':

@@ -1,4 +1,4 @@
-"""How large a picture may be, known from the head of its file before it is decoded."""
+"""Check the size of a picture from the header of its file before it is decoded."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ PORTABLE_ANY = re.compile(
 
 
 class TooLargeError(ValueError):
-    """A picture has more pixels than it may, or is too long for its width."""
+    """A picture has too many pixels, or is too long for its width."""
 
 
 @dataclass(frozen=True)
 class PhotoLimits:
-    """How large a picture may be.
+    """Limits of the size of a picture.
 
-    A file of a few kilobytes can hold a picture of gigabytes. And where the shorter side is
-    brought to 256 pixels, one of 1 x 20,000 pixels becomes one of 256 x 5,120,000.
+    A file of a few kilobytes can contain a picture of gigabytes. And if the shorter side is
+    resized to 256 pixels, a picture of 1 x 20,000 pixels becomes one of 256 x 5,120,000.
 
     Args:
-        max_pixels: The most pixels. The largest of cameras for sale have 151 million.
+        max_pixels: The maximum number of pixels. The largest cameras for sale have 151 million.
         max_aspect: How many times as long as the shorter side the longer one may be.
 
     Raises:
@@ -53,13 +53,13 @@ class PhotoLimits:
                 raise ValueError(f'{name} must be a number of at least 1, got {value!r}')
 
     def require(self, size: tuple[int, int] | None) -> None:
-        """Refuse a picture that is too large.
+        """Check that a picture is not too large.
 
         Args:
             size: Width and height; None if they are not known.
 
         Raises:
-            TooLargeError: In words, with the argument that would let it pass.
+            TooLargeError: If it is; the message names the argument that would allow it.
         """
         if size is None:
             return
@@ -80,7 +80,7 @@ LIMITS = PhotoLimits()
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a JPEG file, without a decoder: microseconds.
+    """Return width and height of a JPEG file without a decoder, in microseconds.
 
     Args:
         data: The file.
@@ -90,7 +90,7 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
     """
     place = 2
     while place + 9 <= len(data):
-        if data[place] != 0xFF:  # decoders skip what stands between segments
+        if data[place] != 0xFF:  # decoders skip bytes between segments
             place = data.find(b'\xff', place)
             if place < 0:
                 return None
@@ -122,12 +122,12 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
 
 
 def has_too_long_chunk(data: bytes) -> bool:
-    """Return whether a PNG file has a part that says it is longer than the file.
+    """Return whether a PNG file has a chunk that claims to be longer than the file.
 
-    OpenCV makes room for it before it reads on.
+    OpenCV allocates memory for it before it reads on.
 
     Args:
-        data: The file; of other kinds, False.
+        data: The file; the result is False for other types of files.
     """
     place = 8 if data.startswith(PNG_START) else len(data)
     while place + 8 <= len(data):

@@ -1,4 +1,4 @@
-"""Tables of people about their photos: the class or the group of each file."""
+"""Read users' tables with the class or the group of each photo."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
         File and value of each line.
 
     Raises:
-        FolderError: If it cannot be read, or lacks a column or a value.
+        FolderError: If the file cannot be read, or lacks a column or a value.
     """
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
@@ -51,12 +51,12 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
 
 
 def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> FolderScan:
-    """List the photos of a folder whose classes stand in a table.
+    """List the photos of a folder whose classes are in a table.
 
     Args:
-        root: The folder that the files of the table lie in.
+        root: The folder that contains the files of the table.
         table: A CSV file with the columns file (below ``root``) and class.
-        complete: Whether two classes must be there, as for training.
+        complete: Whether there must be two classes, as for training.
 
     Raises:
         FolderError: If a file is not there, comes twice or lies outside of the folder, a photo has
@@ -97,16 +97,16 @@ def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> Folde
 def scan_photos(
     root: Path, *, complete: bool = True, labels: str | None = None, group_by: str | None = None
 ) -> FolderScan:
-    """List the photos of class folders or of a table, in groups where there are some.
+    """List the photos of class folders or of a table, with their groups if there are any.
 
     Args:
         root: The folder.
-        complete: Whether all classes must be there, as for training.
+        complete: Whether all classes must exist, as for training.
         labels: A table as for :func:`scan_table`.
         group_by: An expression or a table as for :func:`find_groups`.
 
     Raises:
-        FolderError: If folder or tables are not as they should be.
+        FolderError: If the folder or a table has an error.
     """
     if labels is None:
         scan = scan_class_folders(root, complete=complete)
@@ -127,7 +127,7 @@ def find_groups(names: Sequence[str], group_by: str) -> list[str]:
             bracket, or else all that it matches, is the group.
 
     Raises:
-        FolderError: If a photo has no group, the expression is none, or all are of one group.
+        FolderError: If a photo has no group, the expression is invalid, or all are in one group.
     """
     if group_by.lower().endswith('.csv'):
         known = dict(read_table(group_by, GROUP_COLUMNS))

@@ -15,7 +15,7 @@ DIGIT_SIZE = 8
 
 
 def sample_places(indices: list[int], copies: int, span: int, seed: int) -> np.ndarray:
-    """Sample where each digit goes; the place depends on the seed and the digit alone.
+    """Sample the place of each digit, which depends only on the seed and the digit.
 
     Args:
         indices: The numbers of N digits.
@@ -51,10 +51,10 @@ def place_digit(digit: np.ndarray, row: int, column: int, canvas_size: int) -> n
 class PlacedDigits(BaseDataset):
     """Scikit-learn's 8 x 8 digits, each at a random place of a larger black picture.
 
-    A model that does not know that a digit stays the same where it moves has to learn each digit
-    at each place. What is learnt in training is asked for with other digits, at other places: the
-    splits are those of :class:`Digits`, so no test digit is in training at any place. The pictures
-    are fixed: the same seed makes the same pictures on every machine.
+    A model that does not know that a digit stays the same when it moves has to learn each digit at
+    each place. The test uses other digits at other places: the splits are those of
+    :class:`Digits`, so no test digit is in training at any place. The pictures are fixed: the same
+    seed makes the same pictures on every machine.
 
     Args:
         split: 'train' (1,259 digits), 'val' (179), 'trainval' (1,438) or 'test' (359).

@@ -1,4 +1,4 @@
-"""Class folders as a retrieval dataset: tested on classes that training never sees."""
+"""A retrieval dataset of class folders, tested on classes that training never sees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPLITS = ('train', 'val', 'trainval', 'test')
 
 @DATASETS.register_module()
 class RetrievalFolder(BaseDataset):
-    """Images in class folders, parted by class.
+    """Images in class folders, split by class.
 
     The folder holds the class folders, and those to test with are chosen by a seed; or it holds
     ``train`` and ``test`` (and perhaps ``val``) with different class folders in each. Validation
@@ -28,8 +28,8 @@ class RetrievalFolder(BaseDataset):
 
     Args:
         data_root: The folder.
-        split: 'trainval' is all to train with, parted again into 'train' and 'val'; or 'test'.
-        test_classes: How many classes to test with, a fraction or a number, where there is no
+        split: 'trainval' is all training images, split again into 'train' and 'val'; or 'test'.
+        test_classes: The test classes, a fraction or a number, where there is no
             ``test`` folder.
         val_classes: How many of the others to validate with, where there is no ``val`` folder.
         seed: The seed of both choices.
@@ -85,7 +85,7 @@ def split_class_folders(
 
     Args:
         root: The folder.
-        test_classes: How many classes to test with, where there is no ``test`` folder.
+        test_classes: The test classes, where there is no ``test`` folder.
         val_classes: How many of the others to validate with, where there is no ``val`` folder.
         seed: The seed of both choices.
 

@@ -1,4 +1,4 @@
-"""Random draws that depend on what they are for, never on what was drawn before.
+"""Compute random seeds that depend on their purpose, never on earlier random numbers.
 
 The draws of an image depend on (seed, epoch, index) alone, those of a step on (seed, step, rank).
 Neither the number of workers nor a restart then changes a run. What draws, transforms of images

@@ -1,4 +1,4 @@
-"""Fixed stratified splits that depend on nothing but names and a seed."""
+"""Compute fixed stratified splits that depend only on names and a seed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def grouped_split(
     fraction: float,
     seed: int = 0,
 ) -> tuple[list[int], list[int]]:
-    """Split off a fraction of every class as nearly as whole groups allow.
+    """Split off a fraction of every class, as closely as whole groups allow.
 
     Groups come in the order of a hash of their name; one is held out if that brings the counts of
     the classes nearer to the fraction. A class of two or more groups is present on either side

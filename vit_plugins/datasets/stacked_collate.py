@@ -1,4 +1,4 @@
-"""Collating in the worker: a batch reaches the main process as a few tensors."""
+"""Collate in the worker, so that a batch reaches the main process as a few tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error of all who find that a run cannot use its images."""
+"""The error that is raised if a run cannot use its images."""
 
 
 class UnfitDataError(ValueError):

@@ -1,6 +1,6 @@
-"""Zeros in the midst of a JPEG file, as a copy leaves that was cut short and filled up.
+"""Find zeros in the middle of a JPEG file, as in a copy that was cut short and filled up.
 
-Decoders take them for picture and show grey or stripes from there on, without an error.
+Decoders read them as image data and show grey or stripes from there on, without an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ END_OF_BLOCK = 0x00  # the symbol
 
 
 def zeroed_place(data: bytes) -> int | None:
-    """Return where zeros stand in the picture of a JPEG file that no encoder writes.
+    """Return the position of zeros in the image data of a JPEG file that no encoder writes.
 
     A plain picture may be zeros for long, where zeros end a block by every table of its codes.
     Nothing is said of such files, nor of progressive ones, whose tables change. Otherwise 64 zero
@@ -25,7 +25,7 @@ def zeroed_place(data: bytes) -> int | None:
         data: The file.
 
     Returns:
-        The place of the first zero; None if there are no such zeros.
+        The position of the first zero; None if there are no such zeros.
     """
     if data.find(ZEROS) < 0:
         return None

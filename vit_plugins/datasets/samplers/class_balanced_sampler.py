@@ -1,4 +1,4 @@
-"""Draw rare classes as often as common ones."""
+"""Sample rare classes as often as common ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def sample_weights(labels: Sequence[int], power: float = 1.0) -> Tensor:
-    """Weigh each sample by how rare its class is.
+    """Compute a weight of each sample by how rare its class is.
 
     Args:
         labels: The class of each of N samples.
@@ -28,7 +28,7 @@ def sample_weights(labels: Sequence[int], power: float = 1.0) -> Tensor:
 
 @DATA_SAMPLERS.register_module()
 class ClassBalancedSampler(DefaultSampler):
-    """Draw with replacement, each class equally often; an epoch keeps its length.
+    """Sample with replacement, each class equally often; an epoch keeps its length.
 
     The host's ``ClassBalancedDataset`` rounds the repeats of a class up: of 100 and 95 images the
     smaller class would be drawn twice as often. Works on any number of ranks: all draw the same
@@ -36,7 +36,7 @@ class ClassBalancedSampler(DefaultSampler):
 
     Args:
         dataset: A dataset with ``get_gt_labels`` or ``get_cat_ids``.
-        power: 1: classes are drawn equally often; 0: samples are; in between, in between.
+        power: 1: classes are sampled equally often; 0: samples are; values between mix the two.
         shuffle: Only True, as the dataloaders of configs say; there is no order to keep.
         seed: The seed, the same on all ranks. Default: one that the ranks agree on.
         round_up: As for ``DefaultSampler``.

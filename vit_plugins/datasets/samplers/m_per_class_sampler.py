@@ -1,4 +1,4 @@
-"""Batches of a few images each of many classes, as losses of pairs need them."""
+"""Sample batches with a few images of each of many classes, as pair losses need."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _WithoutReplacement:
         self.remaining = []
 
     def sample(self, number: int) -> list[int]:
-        """Sample distinct items; more than there are come with repeats.
+        """Sample distinct items; if more are asked for than exist, items repeat.
 
         Args:
             number: How many.
@@ -40,7 +40,7 @@ class _WithoutReplacement:
             extra = self.generator.choices(self.items, k=number - len(self.items))
             return self.sample(len(self.items)) + extra
         if number > len(self.remaining):
-            # The last ones of this round come first, and take part in the next round, too.
+            # The last items of this round come first, and are in the next round, too.
             last, last_set = self.remaining, set(self.remaining)
             fresh = [item for item in self.items if item not in last_set]
             self.generator.shuffle(fresh)

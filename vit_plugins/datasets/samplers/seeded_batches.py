@@ -1,4 +1,4 @@
-"""Batches that bring the random draws of their images along."""
+"""Batches that carry the random seeds of their images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler, SequentialSam
 
 from ..seeds import image_seeds, seed_streams
 
-# The indices of a batch, and for each what its draws depend on beside the seed.
+# The indices of a batch, and the numbers on which their draws depend besides the seed.
 Keyed = tuple[list[int], list[tuple[int, ...]]]
 # They give an image to one rank at most in an epoch, so that the rank need not tell copies apart.
 _ONCE_PER_EPOCH = (DefaultSampler, InfiniteSampler, SequentialSampler)
@@ -77,7 +77,7 @@ class SeededBatches(Sampler):
         self.seek(0)
 
     def seek(self, epoch: int, batch: int = 0) -> None:
-        """Choose where to begin when next gone over; then from the first batch again.
+        """Choose the batch where the next iteration begins; later ones begin at the first batch.
 
         Args:
             epoch: The epoch; 0 if the sampler never ends.
@@ -138,9 +138,9 @@ class SeededBatches(Sampler):
 
 
 def seed_batches(loader: DataLoader, seed: int) -> SeededBatches:
-    """Set that a dataloader samples random numbers anew for each image.
+    """Make a dataloader set the random streams for each image.
 
-    Its dataset, sampler and workers stay what they are.
+    Its dataset, sampler and workers do not change.
 
     Args:
         loader: The dataloader; edited.

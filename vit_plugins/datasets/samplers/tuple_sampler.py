@@ -1,4 +1,4 @@
-"""Batches of tuples: a query, an image of the same thing, and images taken for it."""
+"""Batches of tuples: a query, an image of the same thing, and images mistaken for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 
 @dataclass(frozen=True)
 class EpochDraw:
-    """What was drawn for an epoch, as indices of the dataset.
+    """The samples of an epoch, as indices of the dataset.
 
     Attributes:
         pairs: Query and positive (Q, 2).

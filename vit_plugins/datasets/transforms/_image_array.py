@@ -1,15 +1,15 @@
-"""What the transforms expect of an image, and memory that OpenCV and torch can read."""
+"""Check the images of transforms, and arrange their memory for OpenCV and torch."""
 
 import cv2
 import numpy as np
 
 
 def check_image(img: np.ndarray, name: str) -> None:
-    """Refuse what is not an 8-bit image of one or three channels.
+    """Check that an array is an 8-bit image of one or three channels.
 
     Args:
         img: The candidate.
-        name: Who asks, for the message.
+        name: The name of the transform, for the message.
 
     Raises:
         TypeError: If it is no array of uint8.

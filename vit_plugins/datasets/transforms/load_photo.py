@@ -1,4 +1,4 @@
-"""Load people's photos as people see them."""
+"""Load photos as people see them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ AXES = ('both', 'x')
 
 @dataclass(frozen=True)
 class SimpleRandomCropParams:
-    """What was drawn for one image.
+    """The sampled parameters of one image.
 
     Args:
         scaled_shape: (height, width) to which the image is resized.
@@ -100,7 +100,7 @@ def reflected_window(img: np.ndarray, top: int, left: int, size: int) -> np.ndar
 def simple_random_crop(
     img: np.ndarray, params: SimpleRandomCropParams, backend: str = 'torch'
 ) -> np.ndarray:
-    """Apply what was drawn: resize, then cut out the square.
+    """Apply the sampled parameters: resize, then cut out the square.
 
     Args:
         img: uint8 image of shape (H, W), (H, W, 1) or (H, W, 3), with any strides.

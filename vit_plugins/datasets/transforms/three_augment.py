@@ -33,7 +33,7 @@ ORDERS = tuple(permutations(('brightness', 'contrast', 'saturation')))
 
 @dataclass(frozen=True)
 class ThreeAugmentParams:
-    """What was drawn for one image.
+    """The sampled parameters of one image.
 
     Args:
         member: What is done to the image: 'grayscale', 'solarize', 'blur', 'identity', or the
@@ -52,7 +52,7 @@ class ThreeAugmentParams:
 
 
 def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
-    """Apply what was drawn: the flip, the member, then the colour jitter.
+    """Apply the sampled parameters: the flip, the member, then the colour jitter.
 
     Args:
         img: uint8 image in BGR of shape (H, W, 3), or of one channel (H, W) or (H, W, 1), with
@@ -214,7 +214,7 @@ class ThreeAugment(BaseTransform):
         )
 
     def apply(self, img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
-        """Apply what was drawn, also where the member is a transform of the host.
+        """Apply the sampled parameters, also where the member is a transform of the host.
 
         Args:
             img: See :func:`three_augment`.

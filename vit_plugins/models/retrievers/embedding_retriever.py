@@ -55,9 +55,9 @@ class EmbeddingRetriever(BaseRetriever):
         momentum_encoder: Momentum m of a second encoder, θ' = m θ' + (1 - m) θ after each
             step, whose embeddings fill the memory of the head (published: 0.999 for In-Shop).
             It runs in evaluation mode, starts as a copy of the online encoder, and is saved. It is
-                updated at the start of the next training forward, which gives the same memory;
-                with gradients accumulated over k batches, k times per step. None: the memory holds
-                the online encoder's own embeddings.
+            updated at the start of the next training forward, which gives the same memory;
+            with gradients accumulated over k batches, k times per step. None: the memory holds
+            the online encoder's own embeddings.
         data_preprocessor: Config or module; the type is ClsDataPreprocessor if the config names
             none.
         init_cfg: Initialisation config.

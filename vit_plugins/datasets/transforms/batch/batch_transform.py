@@ -1,4 +1,4 @@
-"""What all transforms of whole batches share."""
+"""Base class of the transforms of whole batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...seeds import uniforms
 
-# So many bytes of images at once a CPU keeps near, all that is computed of them included.
+# This many bytes of images, with everything computed from them, fit into a CPU's caches.
 CPU_BYTES = 2**21
 
 
