@@ -149,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except (ValueError, FileExistsError, FileNotFoundError, HostError) as error:
         print(f'vit-plugins: {error}', file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, HostError) else 2
     _run_tool(argv[0], arguments)
     return 0
 

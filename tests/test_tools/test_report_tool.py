@@ -22,7 +22,9 @@ def test_wrong_arguments_are_told(words, told, capsys):
 
 
 def test_a_folder_without_a_training_is_told(tmp_path):
-    with pytest.raises(SystemExit, match=r'holds 0 configs \(\*\.py\), not one'):
+    with pytest.raises(
+        SystemExit, match=r'holds 0 configs \(\*\.py\), and the work dir of a training'
+    ):
         MAIN([str(tmp_path)])
 
 
