@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .command_line.own_process import is_own_command
 from .deprecation import moved_modules
-from .host import thread_waiting  # noqa: F401  (in our own commands: before torch is loaded)
+from .host import memory_reuse, thread_waiting  # noqa: F401  (in our own commands: before torch)
 from .resources import package_version
 
 if TYPE_CHECKING:
