@@ -1,4 +1,4 @@
-# Your own photos in a minute or two, on a CPU, too: `vit-plugins train photos-frozen --data-root
+# Your own photos in a minute, on a CPU, too: `vit-plugins train photos-frozen --data-root
 # DIR`. Each photo is encoded once by a network that is trained already; a linear classifier is
 # fitted to these features. The work dir is used like that of any other training.
 #
