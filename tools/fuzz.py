@@ -1,4 +1,4 @@
-"""Give all readers changed files: ``python tools/fuzz.py [--inputs 1000000]``, for developers."""
+"""Check all readers with changed files; for developers: ``python tools/fuzz.py``."""
 
 import argparse
 from collections.abc import Sequence

@@ -33,6 +33,9 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     )
     add_data_arguments(parser)
     parser.add_argument(
+        '--img-size', type=int, metavar='N', help='images of N pixels, as for tools/train.py'
+    )
+    parser.add_argument(
         '--no-verify', action='store_true', help='with --data-root: do not open every image first'
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-r"""Look inside a model: pictures (PNG) and the arrays behind them (.npz).
+r"""Plot the inside of a model: pictures (PNG) and the arrays behind them (.npz).
 
 python tools/look.py work_dirs/convit_drloc_digits
 python tools/look.py work_dirs/convit_drloc_folder photo.jpg --what attention --query 3,5

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from vit_plugins.command_line.commands import kfold
+from vit_plugins.config_edits.walking import image_size
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -21,6 +24,20 @@ def test_config_that_cannot_be_cut_is_told_in_words(job, tmp_path):
 def test_config_that_is_not_there_is_told_in_words():
     with pytest.raises(SystemExit, match=r'nowhere\.py'):
         runpy.run_path(str(ROOT / 'tools/kfold.py'))['main'](['nowhere.py'])
+
+
+def test_another_image_size_is_that_of_all_folds(monkeypatch, capsys):
+    seen = []
+
+    def run_folds(cfg, *args):
+        seen.append((image_size(cfg), args[-1]))
+        return []
+
+    monkeypatch.setattr(kfold, 'run_folds', run_folds)
+    monkeypatch.setattr(kfold, 'fold_table', str)
+    tool = runpy.run_path(str(ROOT / 'tools/kfold.py'))['main']
+    tool([str(ROOT / 'configs/photos-scratch.py'), '--img-size', '96', '--amp'])
+    assert seen == [(96, ['--amp'])]  # a fold has no `size`, so nothing of it is passed on
 
 
 @pytest.mark.slow

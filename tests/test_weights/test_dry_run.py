@@ -88,7 +88,7 @@ ASKING = {
 
 @pytest.fixture
 def no_more_memory():
-    """Let nothing of more than a gigabyte be allocated, so that a bomb fails and does not kill."""
+    """Set a limit of a gigabyte on allocations, so that a bomb fails and does not kill."""
     with open('/proc/self/statm') as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)

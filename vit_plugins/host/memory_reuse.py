@@ -27,7 +27,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt, as malloc.h numbers them
 
 
 def keep_freed_memory(environment: Mapping[str, str]) -> bool:
-    """Let the C library keep freed memory, unless the user has chosen that.
+    """Set the C library to keep freed memory, unless the user has chosen otherwise.
 
     Args:
         environment: The environment of this process.

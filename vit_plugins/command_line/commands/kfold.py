@@ -9,6 +9,7 @@ from pathlib import Path
 from ...config_edits.config_check import check_config
 from ...config_edits.data_root import apply_data_root
 from ...config_edits.dataset_by_name import apply_data
+from ...config_edits.img_size import set_img_size
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
 from ...fileio.printable_text import write_any_character
@@ -28,7 +29,11 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
     folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     try:
-        cfg = apply_options(read_config_file(args.config), args.cfg_options)
+        cfg = read_config_file(args.config)
+        if args.img_size is None:
+            cfg = apply_options(cfg, args.cfg_options)
+        else:  # here, as a fold is a literal file without the name `size`
+            cfg = set_img_size(cfg, args.img_size, args.cfg_options)
         if args.data is not None:
             cfg = apply_data(cfg, args.data)
             cfg.merge_from_dict(args.cfg_options)

@@ -1,4 +1,4 @@
-"""Tell a head about the model that contains it."""
+"""Set on a head the model that contains it."""
 
 from functools import cache
 
