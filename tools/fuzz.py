@@ -24,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         SystemExit: If a reader ended in anything that it does not document.
     """
     args = parse_args(argv)
+    from vit_plugins import register
+
+    register()  # allows what checkpoints of the host hold
     from vit_plugins.benchmarks.fuzzing.command import run  # it takes seconds
 
     run(args)

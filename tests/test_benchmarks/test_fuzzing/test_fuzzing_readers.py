@@ -38,7 +38,12 @@ def test_documented_errors_alone_in_20000_files(tmp_path):
     assert not faults, f'{describe(outcomes)}\n{faults[0]}'
 
 
+VALID = b'abcd' * 9
+
+
 def raise_by_length(path):
+    if path.read_bytes() == VALID:
+        return
     length = len(path.read_bytes()) % 4
     if length == 0:
         raise ValueError
@@ -53,7 +58,7 @@ def raise_by_length(path):
 
 
 def test_the_fuzzer_notices_other_errors_and_readers_that_hang(tmp_path, monkeypatch):
-    reader = Reader(raise_by_length, (ValueError, RuntimeError), lambda: [b'abcd' * 9], '.x')
+    reader = Reader(raise_by_length, (ValueError, RuntimeError), lambda: [VALID], '.x')
     monkeypatch.setitem(READERS, 'one', reader)
     monkeypatch.setattr(running, 'SECONDS', 0.02)
     found = fuzz('one', range(60), tmp_path)
@@ -64,6 +69,13 @@ def test_the_fuzzer_notices_other_errors_and_readers_that_hang(tmp_path, monkeyp
     kinds = {end.partition(':')[0].rpartition('.')[2] for end in ends}
     assert kinds == {'KeyError', 'RecursionError', 'HangError'}
     assert 'one' in describe({'one': found})
+
+
+def test_a_reader_that_refuses_valid_files_is_not_fuzzed(tmp_path, monkeypatch):
+    reader = Reader(raise_by_length, (ValueError,), lambda: [b'abcdefgh'], '.x')
+    monkeypatch.setitem(READERS, 'one', reader)
+    with pytest.raises(ValueError, match='one: the valid file that is to be changed is refused'):
+        fuzz('one', range(3), tmp_path)
 
 
 def test_the_same_seed_makes_the_same_files():

@@ -63,12 +63,24 @@ def fuzz(name: str, numbers: range, folder: Path, seed: int = 0) -> Outcome:
         numbers: The numbers of the files.
         folder: The folder for the files, which are written one by one under the same name.
         seed: The common seed.
+
+    Raises:
+        ValueError: If the reader refuses a file that was not changed.
     """
     reader, outcome = READERS[name], Outcome()
     seeds = reader.seeds()
     path = folder / f'input{reader.suffix}'
     before = _megabytes()
     with _quiet():
+        for content in seeds:
+            path.write_bytes(content)
+            try:
+                reader.read(path)
+            except Exception as error:
+                raise ValueError(
+                    f'{name}: the valid file that is to be changed is refused ({error}), so that '
+                    'its changes would try nothing'
+                ) from error
         for number in numbers:
             path.write_bytes(changed_file(reader, seeds, name, number, seed))
             _try(reader, path, number, outcome)
