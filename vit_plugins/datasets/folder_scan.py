@@ -207,8 +207,8 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
     """List the images below the class folders of a folder.
 
     A class folder may hold further folders. Links are followed, once. Hidden folders and those
-    that file servers and operating systems make are skipped and counted. A folder that has not
-    changed since it was listed is not listed again, see ``_folder_tree.py``.
+    that file servers, operating systems and this package make are skipped and counted. A folder
+    that has not changed since it was listed is not listed again, see ``_folder_tree.py``.
 
     Args:
         root: The folder that holds the class folders.
@@ -329,7 +329,7 @@ def _folders(root: Path) -> list[Path]:
         inside = [Path(e.path) for e in os.scandir(root) if e.is_dir()]
     except OSError as error:
         raise FolderError(f'{root} cannot be opened: {error.strerror}') from None
-    inside = [folder for folder in inside if not is_skipped_folder(folder.name)]
+    inside = [folder for folder in inside if not is_skipped_folder(folder)]
     return sorted(inside, key=lambda folder: folder.name)
 
 

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch.distributed as torch_dist
@@ -209,6 +210,7 @@ def place_data(
     args: argparse.Namespace,
     splits: Iterable[str],
     classes: Sequence[str] | None = None,
+    trained_on: Path | None = None,
 ) -> Config:
     """Set the user's folder in the config, or check that the config's own data are there.
 
@@ -217,6 +219,7 @@ def place_data(
         args: Arguments of a tool.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
         classes: With a folder: the classes of a trained model.
+        trained_on: With a folder: the table of the photos that this model has seen.
 
     Returns:
         The new config.
@@ -241,6 +244,7 @@ def place_data(
             verify=not args.no_verify,
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
+            trained_on=trained_on,
             data=args.data,
             told=getattr(args, 'told', False),
             asked=asked | ({'balance'} & wanted.keys()),

@@ -18,6 +18,7 @@ from ...config_edits.img_size import require_patches
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import pretrained_parts, require_weights
+from ...config_edits.seen_photos import keep_seen_in_training
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.best_confusion_hook import BestConfusionHook
 from ...engine.hooks.training_forecast_hook import TrainingForecastHook
@@ -164,6 +165,8 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
+            if cfg.resume and (line := keep_seen_in_training(cfg)):
+                print_log(line)
         if weights is None and not cfg.get('resume'):
             require_weights(cfg)
     except (FileNotFoundError, ValueError) as error:
