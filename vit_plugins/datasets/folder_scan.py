@@ -39,6 +39,7 @@ __all__ = [
     'find_parts',
     'find_unlabelled',
     'list_images',
+    'log_once',
     'log_skipped',
     'scan_class_folders',
 ]
@@ -276,11 +277,16 @@ def log_skipped(scan: FolderScan) -> None:
         scan: The contents of the folder.
     """
     if scan.skipped and is_main_process():
-        _log_once(describe_skipped(scan.root, scan.skipped))
+        log_once(describe_skipped(scan.root, scan.skipped))
 
 
 @functools.cache
-def _log_once(line: str) -> None:
+def log_once(line: str) -> None:
+    """Log a line, once in a process.
+
+    Args:
+        line: The line.
+    """
     log_line(line)
 
 

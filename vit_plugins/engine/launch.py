@@ -37,6 +37,7 @@ from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import component_names, walk
 from .hooks.metric_name_hook import MetricNameHook
+from .hooks.resumed_settings_hook import ResumedSettingsHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
@@ -399,13 +400,14 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
-        ``MetricNameHook``. It writes its config when training or testing begins, see
-        ``RunRecordHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
+        ``ResumedSettingsHook`` and a ``MetricNameHook``. It writes its config when training or
+        testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
+    runner.register_hook(ResumedSettingsHook())
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
     return runner
