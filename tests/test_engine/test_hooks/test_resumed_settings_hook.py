@@ -21,7 +21,10 @@ def runner(resume=True, groups=None, **settings):
     wrapper = OptimWrapper(optimizer)
     schedules = [CosineAnnealingLR(wrapper, T_max=9), CosineAnnealingMomentum(wrapper, T_max=9)]
     return SimpleNamespace(
-        optim_wrapper=wrapper, schedules=schedules, _resume=resume, _load_from='w/epoch_1.pth'
+        optim_wrapper=wrapper,
+        param_schedulers=schedules,
+        _resume=resume,
+        _load_from='w/epoch_1.pth',
     )
 
 
@@ -33,11 +36,12 @@ def checkpoint():
         for parameter in MODEL.parameters():
             parameter.grad = torch.ones_like(parameter)
         trained.optim_wrapper.optimizer.step()
-        for schedule in trained.schedules:
+        for schedule in trained.param_schedulers:
             schedule.step()
     state = deepcopy(trained.optim_wrapper.state_dict())
     assert state['param_groups'][0]['lr'] != 0.1  # else the first test shows nothing
-    return {'optimizer': state}
+    schedules = [schedule.state_dict() for schedule in trained.param_schedulers]
+    return {'optimizer': state, 'param_schedulers': schedules}
 
 
 def test_the_same_settings_go_on(checkpoint):
