@@ -2,6 +2,7 @@
 
 import pytest
 
+from vit_plugins.datasets.folder_scan import scan_class_folders
 from vit_plugins.datasets.image_folder import ImageFolder
 from vit_plugins.datasets.trained_photos import (
     find_seen,
@@ -39,10 +40,23 @@ def test_the_table_holds_the_photos_of_the_training(folder, table):
 
 def test_another_photo_of_the_same_name_is_not_taken_for_it(folder, table):
     listed = sorted(name for name, _ in read_trained_photos(table))
-    assert find_seen(table, folder, listed) == set(range(16))
+
+    def seen():
+        scan = scan_class_folders(folder)
+        return {scan.samples[i][0] for i in find_seen(table, scan)}
+
+    assert seen() == set(listed)
     (folder / listed[3]).write_bytes(bytes(99))
     (folder / listed[5]).unlink()
-    assert find_seen(table, folder, [*listed, 'cat/new.jpg']) == set(range(16)) - {3, 5}
+    assert seen() == set(listed) - {listed[3], listed[5]}
+
+
+def test_other_photos_of_a_group_count_as_seen(folder, table):
+    scan = scan_class_folders(folder)
+    seen = find_seen(table, scan)
+    first = min(set(range(20)) - seen)
+    groups = ['a' if i in (first, min(seen)) else f'{i}' for i in range(20)]
+    assert find_seen(table, scan.grouped(groups)) == seen | {first}
 
 
 def test_photos_that_were_trained_on_are_never_held_out(folder, table):

@@ -40,7 +40,7 @@ def test_on_unseen(cfg: Config, scan: FolderScan, table: str) -> str:
             leaf.pop(key, None)
         leaf['trained_on'] = table
     count = len(scan.samples)
-    seen = len(find_seen(table, scan.root, [path for path, _ in scan.samples]))
+    seen = len(find_seen(table, scan))
     others = f'; the model was trained on the other {seen}' if seen else ''
     return f'test on {count - seen} of the {count} images in {scan.root}{others}'
 
@@ -63,7 +63,7 @@ def keep_seen_in_training(cfg: Config) -> str:
         return ''
     scan = _scan(leaves[0])
     held = scan.part('val', leaves[0].get('val_fraction', 0.2), leaves[0].get('seed', 0))
-    moved = find_seen(table, scan.root, [scan.samples[i][0] for i in held])
+    moved = find_seen(table, scan).intersection(held)
     if not moved:
         return ''
     for loader in LOADERS:

@@ -101,7 +101,7 @@ class ImageFolder(CustomDataset):
         """Move photos that an earlier training has seen to the part for training."""
         if self.trained_on is None:
             return chosen
-        seen = find_seen(self.trained_on, scan.root, [path for path, _ in scan.samples])
+        seen = find_seen(self.trained_on, scan)
         if self.part == 'train':
             return sorted(seen.union(chosen))
         return [i for i in chosen if i not in seen]

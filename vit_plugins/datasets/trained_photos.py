@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..fileio.atomic_backend import whole_file
+from .folder_scan import FolderScan
 from .unfit_data import UnfitDataError
 
 TRAINED_ON = 'trained_on.csv'
@@ -58,27 +59,31 @@ def read_trained_photos(path: str | Path) -> set[Photo]:
         ) from None
 
 
-def find_seen(path: str | Path, root: str | Path, names: Sequence[str]) -> set[int]:
+def find_seen(path: str | Path, scan: FolderScan) -> set[int]:
     """Return which photos of a folder a training has seen.
 
     Args:
         path: The table of :func:`write_trained_photos`.
-        root: The folder.
-        names: Paths of photos below it.
+        scan: The photos. If they are grouped, all photos of a group that was trained on count,
+            because they show the same object.
 
     Returns:
-        Indices of ``names``.
+        Indices of ``scan.samples``.
 
     Raises:
         UnfitDataError: If the table is absent or damaged.
     """
-    seen = read_trained_photos(path)
-    known = {name for name, _ in seen}
-    return {
+    known = read_trained_photos(path)
+    names = {name for name, _ in known}
+    seen = {
         i
-        for i, name in enumerate(names)
-        if name in known and (name, _size(os.path.join(root, name))) in seen
+        for i, (name, _) in enumerate(scan.samples)
+        if name in names and (name, _size(os.path.join(scan.root, name))) in known
     }
+    if not scan.groups:
+        return seen
+    groups = {scan.groups[i] for i in seen}
+    return {i for i, group in enumerate(scan.groups) if group in groups}
 
 
 def _size(path: str) -> int:
@@ -88,7 +93,7 @@ def _size(path: str) -> int:
         return -1  # loading it says what is wrong with it
 
 
-def _table(rows: Sequence[Photo]) -> str:
+def _table(rows: Iterable[Photo]) -> str:
     text = io.StringIO(newline='')
     csv.writer(text).writerows([COLUMNS, *rows])
     return text.getvalue()
