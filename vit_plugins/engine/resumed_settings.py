@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from numbers import Real
 
-# its members, and how it computes rather than what
-NO_SETTINGS = ('params', 'param_names', 'foreach', 'fused', 'capturable', 'differentiable')
+# members of a group, where schedules began, and how it computes rather than what
+NO_SETTINGS = ('param', 'initial_', 'foreach', 'fused', 'capturable', 'differentiable')
 
 
 def changed_settings(before: Mapping, now: Mapping) -> dict[str, tuple[object, object]]:
@@ -23,7 +23,7 @@ def changed_settings(before: Mapping, now: Mapping) -> dict[str, tuple[object, o
     >>> changed_settings({'lr': 0.01, 'initial_lr': 0.1, 'eps': 1}, {'lr': 0.2, 'eps': 1})
     {'lr': (0.1, 0.2)}
     """
-    names = [k for k in now if k in before and k not in NO_SETTINGS]
+    names = [k for k in now if k in before and not k.startswith(NO_SETTINGS)]
     if 'initial_momentum' in now:  # a schedule of the momentum changes them
         names = [k for k in names if k != 'betas']
     pairs = {

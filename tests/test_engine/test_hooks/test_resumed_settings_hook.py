@@ -56,7 +56,7 @@ def test_the_same_settings_go_on(checkpoint):
 @pytest.mark.parametrize(
     ('settings', 'told'),
     [
-        ({'lr': 0.5}, r'lr was 0\.1 and is 0\.5\. Resume with the former settings \(--lr'),
+        ({'lr': 0.5}, r'effect: lr was 0\.1 and is 0\.5\. Resume with the former settings \(--lr'),
         ({'weight_decay': 0.3}, r'epoch_1\.pth, .* weight_decay was 0\.01 and is 0\.3'),
         (
             {'groups': [{'params': [p]} for p in MODEL.parameters()]},
