@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.optim import CosineAnnealingLR, CosineAnnealingMomentum, OptimWrapper
 from torch import nn
 
@@ -23,6 +24,7 @@ def runner(resume=True, groups=None, **settings):
     return SimpleNamespace(
         optim_wrapper=wrapper,
         param_schedulers=schedules,
+        hooks=[],
         _resume=resume,
         _load_from='w/epoch_1.pth',
     )
@@ -67,3 +69,12 @@ def test_the_same_settings_go_on(checkpoint):
 def test_other_settings_are_refused(checkpoint, settings, told):
     with pytest.raises(WorkFolderError, match=told):
         ResumedSettingsHook().after_load_checkpoint(runner(**settings), checkpoint)
+
+
+def test_a_training_with_averaged_weights_keeps_its_hook(checkpoint):
+    averaged = {**checkpoint, 'ema_state_dict': {}}
+    with pytest.raises(WorkFolderError, match='with EMAHook, and this one has none'):
+        ResumedSettingsHook().after_load_checkpoint(runner(), averaged)
+    resumed = runner()
+    resumed.hooks.append(EMAHook())
+    ResumedSettingsHook().after_load_checkpoint(resumed, averaged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
@@ -34,12 +34,20 @@ class ResumedSettingsHook(Hook):
             checkpoint: The checkpoint that was read; schedules of another length are replaced.
 
         Raises:
-            WorkFolderError: If a setting differs.
+            WorkFolderError: If a setting differs, or ``EMAHook`` is not there any more.
         """
         saved = checkpoint.get('optimizer')
         wrapper = runner.optim_wrapper
         if not (runner._resume and isinstance(wrapper, OptimWrapper) and isinstance(saved, dict)):
             return
+        if 'ema_state_dict' in checkpoint and not any(
+            isinstance(h, EMAHook) for h in runner.hooks
+        ):
+            raise WorkFolderError(
+                f'{runner._load_from} is of a training with EMAHook, and this one has none: it '
+                'would train on from the averaged weights. Name the hook in custom_hooks as '
+                f'before. {_CURE}'
+            )
         before, now = saved.get('param_groups', []), wrapper.optimizer.param_groups
         if len(before) != len(now):
             raise WorkFolderError(
