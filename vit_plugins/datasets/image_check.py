@@ -122,7 +122,9 @@ def check_images(
         reports.update(zip(fresh, found, strict=True))
     if fresh:
         readable = {name: report.notes for name, report in reports.items() if not report.problem}
-        _write_cache(cache, {name: [*marks[name], *notes] for name, notes in readable.items()})
+        marked = {name: [*marks[name], *notes] for name, notes in readable.items() if marks[name]}
+        others = {name: entry for name, entry in known.items() if name not in reports}
+        _write_cache(cache, {**others, **marked})  # others: of another part of the folder
     return [(name, reports[name]) for name in names if reports[name] != ImageReport()]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from ..datasets.cached_images import uncached
 from ..datasets.colour_histogram import colour_histograms
 from ..datasets.image_folder import ImageFolder
+from ..datasets.photo_decoding import UndecodableError
+from ..datasets.photo_file import PhotoFileError
 from ..evaluation.functional.colour_baseline import colour_accuracy, majority_accuracy
 
 SECONDS = 60.0
@@ -36,7 +38,10 @@ def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str
     deadline = time.monotonic() + seconds
     rows = []
     for part in (train, test):
-        rows.append(colour_histograms(_paths(part), deadline))
+        try:
+            rows.append(colour_histograms(_paths(part), deadline))
+        except (PhotoFileError, UndecodableError) as error:
+            return {**found, COLOURS: f'not computed: {error}'}
         if rows[-1] is None:
             return {**found, COLOURS: f'not computed within {seconds:.0f} s'}
     accuracy = colour_accuracy(rows[0], labels, rows[1], truth)
