@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from ..fileio.worker_message import message_of
+from .worker_message import message_of
 
 DEBUG = '--debug'
 

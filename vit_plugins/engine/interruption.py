@@ -60,7 +60,7 @@ class StopHook(Hook):
 
     def __init__(self) -> None:
         self.asked = 0  # the number of the signal
-        self._batches_done = 0  # of this epoch
+        self._batches_done: int | None = None  # of this epoch; None before the first step
         self._agreement: _Agreement | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -95,13 +95,16 @@ class StopHook(Hook):
     def save_last_step(self, runner: Runner) -> None:
         """Save what was trained when an error has ended the loop between two steps.
 
-        Nothing is saved on several ranks, whose steps may differ, or with gradients that wait for
-        further batches.
+        Nothing is saved before the first step, on several ranks, whose steps may differ, or with
+        gradients that wait for further batches.
 
         Args:
             runner: The runner.
         """
-        if runner.iter > 0 and get_world_size() == 1 and _is_whole_step(runner):
+        if self._batches_done is None or get_world_size() > 1 or not _is_whole_step(runner):
+            return
+        whole = Path(runner.work_dir, f'epoch_{runner.epoch}.pth')
+        if self._batches_done or not whole.is_file():
             self._save(runner, runner.iter)
 
     def _save(self, runner: Runner, step: int) -> None:

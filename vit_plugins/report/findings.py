@@ -17,9 +17,9 @@ from mmpretrain.models.retrievers import BaseRetriever
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
+from ..command_line.worker_message import message_of
 from ..config_edits.walking import type_name
 from ..fileio.printable_text import printable
-from ..fileio.worker_message import message_of
 from ..inference.features import read_split
 from ..inference.loading import load_trained
 from .inside import Inside, look_inside

@@ -14,7 +14,6 @@ from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
 from ...evaluation.functional.finite import json_text
 from ...fileio.printable_text import write_any_character
-from ...fileio.worker_message import message_of
 from ...fileio.writable_folder import require_writable
 from ...inference.features import encode, read_split
 from ...inference.loading import load_trained
@@ -26,6 +25,7 @@ from ...inference.probe import (
 )
 from ...weights.index import resolve_weights
 from ...weights.newest_checkpoint import find_trained
+from ..worker_message import message_of
 
 
 def read_config(args: argparse.Namespace) -> Config:

@@ -50,13 +50,13 @@ from ...engine.work_folder import (
     planned_classes,
 )
 from ...fileio.printable_text import write_any_character
-from ...fileio.worker_message import message_of
 from ...resources import resource_root
 from ...weights.loading import CheckpointMismatchError
 from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
 from ..own_process import short_words
+from ..worker_message import message_of
 from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
