@@ -15,6 +15,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from small_work_dir import make_photos, make_work_dir
 
+from vit_plugins.datasets.image_check import inspect_image
+from vit_plugins.inference import photos as photos_module
 from vit_plugins.studies import folds
 
 ROOT = Path(__file__).parents[2]
@@ -99,11 +101,33 @@ def test_index_and_query(photos, work_dir, good, bad, tmp_path, capsys):
     assert f'{len(good)} photos, {len(good)} of them new' in told
     assert f'{len(bad)} skipped (listed in {gallery}/unreadable_photos.csv)' in told
     assert listed(gallery).keys() == bad
-    query = ['query', str(gallery), str(root / 'odd'), '--out', str(out), '--device', 'cpu']
+    query = ['query', str(gallery), str(root / 'odd'), '--out', str(out), '--top-k', '1']
     assert retrieve(query) == 0
     said = json.loads((out / 'results.json').read_text())
     assert {entry['image'] for entry in said['unreadable']} == bad
     assert len(said['queries']) == len(good) - 24
+
+
+def test_photos_that_change_while_they_are_indexed(work_dir, tmp_path, monkeypatch, capsys):
+    make_photos(tmp_path / 'photos', ['ox'], 4)
+    gone, changed = (tmp_path / 'photos/ox' / name for name in ('0.jpg', '1.jpg'))
+
+    def inspect(path, *args, **kwargs):
+        report = inspect_image(path, *args, **kwargs)
+        if Path(path) == gone:
+            gone.unlink()
+        if Path(path) == changed:
+            changed.write_bytes(changed.read_bytes() + b'more')
+        return report
+
+    monkeypatch.setattr(photos_module, 'inspect_image', inspect)
+    arguments = ['index', str(tmp_path / 'g'), str(tmp_path / 'photos'), '--device', 'cpu']
+    assert tool('retrieve')([*arguments, '--work-dir', str(work_dir)]) == 0
+    assert '2 photos, 2 of them new' in capsys.readouterr().out
+    assert listed(tmp_path / 'g') == {
+        str(gone): f'{gone} cannot be read: No such file or directory',
+        str(changed): 'it has changed, or was removed, while it was read',
+    }
 
 
 def test_probe(photos, work_dir, good, bad, capsys):
@@ -113,7 +137,8 @@ def test_probe(photos, work_dir, good, bad, capsys):
         probe(arguments)
     probe([*arguments, '--skip-unreadable'])
     told = capsys.readouterr().out
-    assert 'unreadable image(s) in' in told
+    named = {str(photos[0] / name) for name in re.findall(r'^  (odd/.*?): ', told, re.MULTILINE)}
+    assert named == bad
     train, test = re.search(r'(\d+) images to train on, (\d+) to test', told).groups()
     assert int(train) + int(test) == len(good)
 

@@ -197,9 +197,9 @@ def require_readable(
     found = check_images(root, names, **kwargs)
     bad = [(name, report.problem) for name, report in found if report.problem]
     if bad:
-        lines = [f'  {printable(name)}: {why}' for name, why in bad[:20]]
-        if len(bad) > 20:
-            lines.append(f'  and {len(bad) - 20} more')
+        lines = [f'  {printable(name)}: {why}' for name, why in bad]
+        if len(bad) > 20 and not skip:
+            lines[20:] = [f'  and {len(bad) - 20} more']
         told = f'{len(bad)} unreadable image(s) in {root}'
         if not skip:
             raise FolderError(

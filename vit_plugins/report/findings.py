@@ -152,11 +152,10 @@ def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Finding
     return replace(found, classes=_named(classes, found), images=images)
 
 
-def _told_left_out(names: Sequence[str], most: int = 10) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
+def _told_left_out(names: Sequence[str]) -> str:
     return (
         f'{len(names)} of the validation images cannot be read and are left out: '
-        f'{", ".join(map(printable, names[:most]))}{more}'
+        f'{", ".join(map(printable, names))}'
     )
 
 
