@@ -41,7 +41,7 @@ def test_the_check_and_the_loader_say_the_same(folder, files):
         problem = inspect_image(path).problem
         if not file.why:
             assert problem is None, file
-            assert load({'img_path': str(path)})['img'].shape[2] == 3
+            assert load({'img_path': path})['img'].shape[2] == 3
             continue
         assert re.search(file.why, problem), (file, problem)
         with pytest.raises((UndecodableError, PhotoFileError)) as error:

@@ -53,5 +53,10 @@ def test_the_list_of_skipped_photos(tmp_path):
     assert write_unreadable([('=x.jpg', 'empty'), ('caf\udce9.jpg', 'cut')], tmp_path).is_file()
     table = (tmp_path / 'unreadable_photos.csv').read_text(encoding='utf-8')
     assert table.splitlines() == ['file,problem', './=x.jpg,empty', 'caf\\udce9.jpg,cut']
+    (tmp_path / 'of the user').write_text('kept')
+    (tmp_path / 'unreadable_photos.csv').unlink()
+    (tmp_path / 'unreadable_photos.csv').symlink_to(tmp_path / 'of the user')
+    write_unreadable([('x.jpg', 'empty')], tmp_path)  # a stranger's gallery may hold links
+    assert (tmp_path / 'of the user').read_text() == 'kept'
     assert write_unreadable([], tmp_path) is None
     assert not (tmp_path / 'unreadable_photos.csv').exists()

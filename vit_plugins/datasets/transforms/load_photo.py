@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -97,7 +98,7 @@ class LoadPhoto(LoadImageFromFile):
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results
 
-    def _pixels(self, path: str) -> np.ndarray:
+    def _pixels(self, path: str | os.PathLike) -> np.ndarray:
         grey = self.color_type == 'grayscale'
         options = {'grey': grey, 'least_side': self.least_side, 'limits': self.limits}
         try:
@@ -106,8 +107,8 @@ class LoadPhoto(LoadImageFromFile):
             raise UndecodableError(f'{path} cannot be loaded: {error}') from error
         return pixels
 
-    def _content(self, path: str) -> bytes:
-        if self.backend_args in LOCAL and '://' not in path:
+    def _content(self, path: str | os.PathLike) -> bytes:
+        if self.backend_args in LOCAL and '://' not in os.fspath(path):
             return read_photo_file(path)
         return fileio.get(path, backend_args=self.backend_args)
 
