@@ -13,6 +13,7 @@ from .retrieval_ranking import iterate_positive_ranks
 
 RETRIEVAL_METRICS = ('Recall', 'P@1', 'MAP@R', 'R-precision', 'mAP')
 BEST_SUFFICES = ('Recall', 'P@1')
+EARLY_SUFFICES = (*BEST_SUFFICES, 'MAP@R', 'R-precision')
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def retrieval_scores(
             others.
         gallery_labels: Labels of the references, integers of shape (M,).
         topk: The K of Recall@K; they may exceed the number of references.
-        metrics: Names from ``RETRIEVAL_METRICS``. Recall and P@1 alone take less time, because
-            they only need the best positive.
+        metrics: Names from ``RETRIEVAL_METRICS``. mAP takes most time, because only it needs the
+            exact rank of every positive.
         similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
         device: Where to compute; None takes the device of the embeddings.
 
@@ -83,6 +84,7 @@ def retrieval_scores(
         gallery,
         gallery_labels,
         best_only=set(metrics) <= set(BEST_SUFFICES),
+        early_only=set(metrics) <= set(EARLY_SUFFICES),
         similarity=similarity,
         device=device,
     ):
