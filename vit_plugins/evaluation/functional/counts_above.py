@@ -74,10 +74,10 @@ class CountsAbove:
             bounds: Bounds for each row or column.
             dim: 1 if the bounds belong to rows, 0 if to columns.
         """
-        if s.device.type == 'cpu' and bounds.shape[1] > 1:
-            _in_threads(_count_few_in_tile, self, s, bounds, dim)
-        else:
+        if s.device.type != 'cpu':
             self.count(s, bounds, dim)
+        elif bounds.shape[1]:  # there is a lowest bound
+            _in_threads(_count_few_in_tile, self, s, bounds, dim)
 
     def search(self, s: Tensor, bounds: Tensor) -> None:
         """Sort each row of ``s`` (n, m), and add the number of entries above each bound (n, P).

@@ -22,6 +22,9 @@ half of the blocks suffice::
                |          | n n n P  |   c   c  |   then all bounds are known.
                +----------+----------+----------+
 
+Where only ranks below the number of positives R matter, as for MAP@R, a positive is dropped once R
+negatives were above it. So few negatives are above those that remain that they can be collected.
+
 With a gallery, and where a class is larger than a block, some queries at a time meet all
 references::
 
@@ -181,7 +184,6 @@ def _take_positives(
 ) -> Tensor:
     """Read the similarities of the positives and remove their whole class from the block.
 
-    ``s`` (n, m) has sorted classes as rows; ``starts`` counts its columns; ``own`` (n,) is the
     ``s`` (n, m) has sorted classes as rows; ``starts`` counts its columns; ``own`` (n,) is the
     column of the query itself. Gives (n, P), descending, filled up with infinity, above which
     nothing lies.
