@@ -61,7 +61,7 @@ def test_no_query_has_a_positive(labels):
     assert list(iterate_positive_ranks(embeddings, np.array(labels, int), embeddings, other)) == []
 
 
-@pytest.mark.parametrize('share', [0, 1 / 16, 1])  # count all, as usual, collect all
+@pytest.mark.parametrize('share', [0, 1 / 160, 1])  # count all, as usual, collect all
 def test_early_ranks_are_exact_and_the_others_late(share, monkeypatch):
     monkeypatch.setattr(counts_above, 'FEW_ABOVE', share)
     monkeypatch.setattr(retrieval_ranking, 'BLOCK', 24)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 FITS_A_BYTE = 255  # this number of ones can be added as bytes, which is fastest
 TILE = 1 << 18  # entries that fit into a core's cache while all bounds are compared
-FEW_ABOVE = 1 / 16  # up to this share of a tile, collecting what is above costs less
+FEW_ABOVE = 1 / 160  # up to this share of a tile for each bound, collecting costs less
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def _count_few_in_tile(
 ) -> None:
     found = values >= np.expand_dims(limits.min(axis=1), dim)
     number = np.count_nonzero(found)
-    if number > FEW_ABOVE * found.size:
+    if number > FEW_ABOVE * limits.shape[1] * found.size:
         _count_tile(above, values, limits, dim)
         return
     if number == 0:

@@ -268,16 +268,14 @@ def _ranks_by_symmetry(
         )
         bounds.append(F.pad(found, (0, 0, 0, side - len(found)), value=torch.inf))
         above[i].count(s, bounds[i])
+    count = CountsAbove.count_few if early_only else CountsAbove.count
     positives = [(found < torch.inf).sum(dim=1).numpy(force=True) for found in bounds]
     for i, j in combinations(range(len(blocks)), 2):  # above it
         multiply(i, j)
         for block, dim in ((i, 1), (j, 0)):
             if early_only:
                 _drop_late(bounds[block], above[block], positives[block])
-                above[block][:, :1].count(s, bounds[block][:, :1], dim)
-                above[block][:, 1:].count_few(s, bounds[block][:, 1:], dim)
-            else:
-                above[block].count(s, bounds[block], dim)
+            count(above[block], s, bounds[block], dim)
     filled = np.arange(side) < sizes[:, None]  # (blocks, side)
     # Samples without a positive come first; they are references only.
     lone = len(classes.references) - len(classes.queries)

@@ -78,13 +78,14 @@ def retrieval_scores(
     check_metrics(metrics, topk)
     sums: list[dict[str, float]] = [{}, {}]
     queries = 0
+    best_only = set(metrics) <= set(BEST_SUFFICES)
     for ranks in iterate_positive_ranks(
         embeddings,
         labels,
         gallery,
         gallery_labels,
-        best_only=set(metrics) <= set(BEST_SUFFICES),
-        early_only=set(metrics) <= set(EARLY_SUFFICES),
+        best_only=best_only,
+        early_only=not best_only and set(metrics) <= set(EARLY_SUFFICES),
         similarity=similarity,
         device=device,
     ):
