@@ -120,7 +120,11 @@ def training(folder, workers=0):
     """Return the command of a training of the digits that does not end by itself."""
     options = ['train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     options += ['default_hooks.checkpoint.max_keep_ckpts=3', f'work_dir={folder}']
-    options += ['default_hooks.report_page.enable=False']
+    # a plot after each epoch: the first ones take memory that then stays
+    options += [
+        'default_hooks.report_page.enable=False',
+        'default_hooks.learning_curve.min_seconds=0',
+    ]
     options += [f'train_dataloader.num_workers={workers}']
     config = str(ROOT / 'configs' / 'convit_drloc_digits.py')
     return [sys.executable, str(TOOLS / 'train.py'), config, '--cfg-options', *options]
@@ -129,12 +133,13 @@ def training(folder, workers=0):
 def train(args, record):
     """Train the digits for some hours."""
     seconds = 3600 * args.hours
+    saved = args.folder / 'digits'
+
+    def ready():
+        return any(saved.glob('epoch_[0-9][0-9].pth'))
+
     with open(args.folder / 'train.log', 'w') as talk:
-        command, ready = (
-            training(args.folder / 'digits'),
-            (args.folder / 'digits/epoch_1.pth').exists,
-        )
-        watch(command, seconds, record, talk, ready, every=min(10.0, seconds / 100))
+        watch(training(saved), seconds, record, talk, ready, every=min(10.0, seconds / 100))
 
 
 def trained(folder, recipe):
