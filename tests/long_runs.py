@@ -120,18 +120,16 @@ def training(folder, workers=0):
     """Return the command of a training of the digits that does not end by itself."""
     options = ['train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     options += ['default_hooks.checkpoint.max_keep_ckpts=3', f'work_dir={folder}']
-    # a plot after each epoch: the first ones take memory that then stays
-    options += [
-        'default_hooks.report_page.enable=False',
-        'default_hooks.learning_curve.min_seconds=0',
-    ]
+    options += ['default_hooks.report_page.enable=False']
+    # the first plots take memory that then stays: a plot after each epoch, from the beginning
+    options += ['default_hooks.learning_curve.min_seconds=0']
     options += [f'train_dataloader.num_workers={workers}']
     config = str(ROOT / 'configs' / 'convit_drloc_digits.py')
     return [sys.executable, str(TOOLS / 'train.py'), config, '--cfg-options', *options]
 
 
 def train(args, record):
-    """Train the digits for some hours."""
+    """Train the digits for some hours, after ten epochs that are not watched."""
     seconds = 3600 * args.hours
     saved = args.folder / 'digits'
 

@@ -66,6 +66,13 @@ def test_a_run_that_ended_early_says_nothing(program):
         program('long_runs').growth(samples(noisy)[:49])
 
 
+def test_a_command_that_ends_before_its_time_is_told(program):
+    module = program('long_runs')
+    command = [sys.executable, '-c', 'raise SystemExit(3)']
+    with pytest.raises(RuntimeError, match='ended with 3 before its time'):
+        module.watch(command, 60, module.Record(), subprocess.DEVNULL, lambda: True, every=0.01)
+
+
 def test_leaks_of_a_real_process_are_found(program):
     module = program('long_runs')
 
