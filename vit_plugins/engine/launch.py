@@ -36,6 +36,7 @@ from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import component_names, walk
+from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.resumed_settings_hook import ResumedSettingsHook
 from .hooks.run_record_hook import RunRecordHook
@@ -401,8 +402,8 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
 
     Returns:
         The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
-        ``ResumedSettingsHook`` and a ``MetricNameHook``. It writes its config when training or
-        testing begins, see ``RunRecordHook``.
+        ``ResumedSettingsHook``, a ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its
+        config when training or testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
@@ -410,4 +411,5 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
     runner.register_hook(ResumedSettingsHook())
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
+    runner.register_hook(BoundedHistoryHook())
     return runner
