@@ -1,7 +1,10 @@
 """Guards over all that the package registers; a new component is noticed here."""
 
 import importlib
+import inspect
+import math
 import pkgutil
+import re
 
 import mmpretrain.registry
 import numpy as np
@@ -192,6 +195,47 @@ def test_a_model_saves_tensors_only(kind, name, minimal):
     """With several ranks the host's runner broadcasts every entry."""
     state = registry_of(kind).build({'type': name, **minimal[name]}).state_dict()
     assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
+
+
+def numbers_of(component):
+    """Return the arguments of a constructor that are numbers."""
+    signature = inspect.signature(component.__init__)
+    return [
+        name
+        for name, parameter in signature.parameters.items()
+        if re.search(r'\b(int|float)\b', str(parameter.annotation))
+    ]
+
+
+NUMBERS = [
+    (*pair, number)
+    for pair in NAMES
+    if pair[0] not in RUNNERS
+    for number in numbers_of(OURS[pair])
+]
+# NaN needs no refusal of its own where it ...
+NAN_IS_SEEN = {
+    'loss_weight',  # ... makes the loss NaN in the first step, and TrainingGuardHook stops
+}
+
+
+def test_there_are_numbers():
+    assert len(NUMBERS) > 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('kind', 'name', 'number'), NUMBERS)
+def test_numbers_out_of_range_are_refused_in_words(kind, name, number, minimal):
+    for value in (math.nan, math.inf, -1, 0, -0.5):
+        with torch.device('meta' if kind == 'model' else 'cpu'):
+            try:
+                registry_of(kind).build({'type': name, **minimal[name], number: value})
+            except (ValueError, TypeError, KeyError) as refusal:
+                words = str(refusal).split()
+            else:
+                words = None
+        assert words is None or len(words) > 3, value
+        assert words or not math.isnan(value) or number in NAN_IS_SEEN
 
 
 MODULE_NAMES = [(k, n) for k, n in NAMES if issubclass(OURS[k, n], nn.Module)]

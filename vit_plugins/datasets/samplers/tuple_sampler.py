@@ -82,7 +82,7 @@ class TupleSampler(Sampler):
             )
         sizes = {'num_pairs': num_pairs, 'pool_size': pool_size, 'num_negatives': num_negatives}
         for name, value in sizes.items():
-            if value < 1:
+            if not value >= 1:
                 raise ValueError(f'{name} must be at least 1, got {value}')
         self.pairs = torch.as_tensor(dataset.pairs)
         self.images = len(dataset)

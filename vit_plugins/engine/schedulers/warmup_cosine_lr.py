@@ -80,7 +80,7 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                 f'({self.total}); for a short run also set '
                 '`--cfg-options param_scheduler.0.warmup=...`'
             )
-        if lag < 0:
+        if not lag >= 0:
             raise ValueError(f'lag ({lag}) must be at least 0')
         self.warmup, self.warmup_lr, self.eta_min, self.lag = warmup, warmup_lr, eta_min, lag
         super().__init__(optimizer, begin, end, last_step, by_epoch, verbose)

@@ -111,7 +111,7 @@ class CvT(TokenBackbone):
         self.embed_dims = dims[-1]
         self.num_extra_tokens = int(official)  # the class token
         paddings = paddings or (2 if official else 3, 1, 1)
-        if kv_stride < 1:
+        if not kv_stride >= 1:
             raise ValueError(f'kv_stride ({kv_stride}) must be at least 1.')
         self._check_settings(patch_sizes, strides, paddings)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)

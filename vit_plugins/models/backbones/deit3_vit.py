@@ -116,7 +116,7 @@ class DeiT3ViT(TokenBackbone):
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
-        if layer_scale_init_value < 0:
+        if not layer_scale_init_value >= 0:
             raise ValueError(f'layer_scale_init_value ({layer_scale_init_value}) must be >= 0.')
         if out_type == 'cls_token' and not with_cls_token:
             raise ValueError(

@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, cat
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..layers.free_size import resize_positions
+from ..layers.free_size import check_whole_patch, resize_positions
 from ..layers.token_performer import TokenPerformer
 from ._token_backbone import freeze_unused, output_layers
 
@@ -104,7 +104,12 @@ class T2TViTPerformer(T2T_ViT):
 
         Args:
             x: Images (B, C, H, W).
+
+        Raises:
+            ValueError: If the images are smaller than the first patch.
         """
+        split = self.tokens_to_token.soft_split0
+        check_whole_patch(x, split.kernel_size, split.padding)
         x, grid = self.tokens_to_token(x)  # (B, N, D)
         if self.cls_token is not None:
             x = cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)

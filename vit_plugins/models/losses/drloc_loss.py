@@ -114,8 +114,10 @@ class DRLocLoss(BaseModule):
             raise ValueError(f'preset ({preset!r}) must be one of {PRESETS}')
         if mode not in MODES:
             raise ValueError(f'mode ({mode!r}) must be one of {MODES}')
-        if num_pairs < 1:
+        if not num_pairs >= 1:
             raise ValueError(f'num_pairs ({num_pairs}) must be at least 1')
+        if not min_variance > 0:
+            raise ValueError(f'min_variance ({min_variance}) is a divisor and must be positive')
         if mode != 'l1' and grid_size is None:
             raise ValueError(
                 f'mode={mode!r} has one output per offset and needs a fixed grid: set grid_size'
