@@ -15,6 +15,7 @@ from mmengine.utils import to_2tuple
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
 from .drloc_formulas import (
     ce_loss,
     count_classes,
@@ -110,6 +111,7 @@ class DRLocLoss(BaseModule):
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
+        check_sizes(in_channels=in_channels, grid_size=grid_size, hidden_dims=hidden_dims)
         if preset not in PRESETS:
             raise ValueError(f'preset ({preset!r}) must be one of {PRESETS}')
         if mode not in MODES:
