@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch.hub
 from offline import NetworkError
+from test_configs import RECIPES
 
 TESTS = Path(__file__).parents[1]
-CONFIGS = TESTS.parent / 'configs'
 ADDRESS = '192.0.2.1'  # of no machine, RFC 5737: a connection that is let through fails, too
 BUILD_ALL = """
 import sys
@@ -26,7 +26,10 @@ register_all_modules()
 for path in sys.argv[2:]:
     cfg = Config.fromfile(path)
     cfg.model.pop('init_cfg', None)
-    with torch.device('meta'):
+    try:
+        with torch.device('meta'):
+            MODELS.build(cfg.model)
+    except RuntimeError:  # the host's ResNet and Swin read numbers out of tensors
         MODELS.build(cfg.model)
 print(len(sys.argv) - 2, 'models')
 """
@@ -67,10 +70,10 @@ def test_this_machine_is_not(host):
 @pytest.mark.slow
 def test_import_and_all_models_need_no_network(tmp_path):
     """In a process of its own, because here the package is imported already."""
-    paths = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+    paths = [str(path) for path in RECIPES]
     assert len(paths) > 50
     run = subprocess.run(
-        [sys.executable, '-c', BUILD_ALL, str(TESTS), *map(str, paths)],
+        [sys.executable, '-c', BUILD_ALL, str(TESTS), *paths],
         capture_output=True,
         text=True,
         cwd=tmp_path,
