@@ -1,4 +1,4 @@
-"""Let the schedules of a resumed training follow its new length."""
+"""Let the schedules of a resumed training follow its new length or rate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .resumed_settings import is_same
 PROGRESS = ('last_step', 'base_values', 'verbose')
 
 
-def follow_new_length(runner: Runner, checkpoint: dict) -> str:
+def follow_new_length(runner: Runner, checkpoint: dict, *, always: bool = False) -> str:
     """Set in a checkpoint how far the schedules of this training would be at its step.
 
     The host loads all of a schedule, its length too. In a training that is resumed with more
@@ -25,16 +25,18 @@ def follow_new_length(runner: Runner, checkpoint: dict) -> str:
     Args:
         runner: A runner that loads the checkpoint; its optimizer and schedules are built and have
             taken no step.
-        checkpoint: The checkpoint; schedules and scheduled values of the optimizer are replaced.
+        checkpoint: The checkpoint; schedules and settings of the optimizer are replaced.
+        always: Whether also where the schedules are those of the checkpoint, because the values
+            differ from which they start.
 
     Returns:
-        A line for the log; empty if the schedules are those of the checkpoint.
+        A line for the log; empty if nothing was replaced.
     """
-    built, saved = runner.param_schedulers, checkpoint.get('param_schedulers')
+    built, saved = runner.param_schedulers or [], checkpoint.get('param_schedulers') or []
     if not _are_schedules(built) or not isinstance(saved, list) or len(saved) != len(built):
         return ''
     states = [schedule.state_dict() for schedule in built]
-    if not any(map(_differ, saved, states)):
+    if not (always or any(map(_differ, saved, states))):
         return ''
     share = _epoch_share(runner, checkpoint)
     with warnings.catch_warnings():
@@ -47,7 +49,7 @@ def follow_new_length(runner: Runner, checkpoint: dict) -> str:
         old.update({key: value for key, value in new.items() if key != 'params'})
     now = max(group['lr'] for group in groups)
     return (
-        f'The schedules follow the new length of the training, as if it had been so from the '
+        'The schedules follow the settings of this training, as if they had been so from the '
         f'start: the highest learning rate goes on at {now:.3g}, it was {before:.3g}'
     )
 

@@ -1,5 +1,6 @@
-"""Settings of the optimizer that a resumed training would ignore are refused."""
+"""A resumed training follows the settings of the optimizer that it is given."""
 
+import logging
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -27,6 +28,9 @@ def runner(resume=True, groups=None, **settings):
         hooks=[],
         _resume=resume,
         _load_from='w/epoch_1.pth',
+        max_epochs=9,
+        max_iters=9,
+        logger=logging.getLogger('resumed'),
     )
 
 
@@ -58,17 +62,34 @@ def test_the_same_settings_go_on(checkpoint):
 @pytest.mark.parametrize(
     ('settings', 'told'),
     [
-        ({'lr': 0.5}, r'effect: lr was 0\.1 and is 0\.5\. Resume with the former settings \(--lr'),
-        ({'weight_decay': 0.3}, r'epoch_1\.pth, .* weight_decay was 0\.01 and is 0\.3'),
-        (
-            {'groups': [{'params': [p]} for p in MODEL.parameters()]},
-            'has 1 groups .* has 2: other',
-        ),
+        ({'lr': 0.5}, 'lr was 0.1 and is 0.5'),
+        ({'weight_decay': 0.3}, 'weight_decay was 0.01 and is 0.3'),
     ],
 )
-def test_other_settings_are_refused(checkpoint, settings, told):
-    with pytest.raises(WorkFolderError, match=told):
-        ResumedSettingsHook().after_load_checkpoint(runner(**settings), checkpoint)
+def test_other_settings_are_followed_as_from_the_start(checkpoint, settings, told, caplog):
+    checkpoint, resumed, expected = deepcopy(checkpoint), runner(**settings), runner(**settings)
+    expected.optim_wrapper.optimizer.step()
+    for _ in range(3):
+        for schedule in expected.param_schedulers:
+            schedule.step()
+    with caplog.at_level('INFO'):
+        ResumedSettingsHook().after_load_checkpoint(resumed, checkpoint)
+    resumed.optim_wrapper.load_state_dict(checkpoint['optimizer'])
+    group, wanted = (r.optim_wrapper.optimizer.param_groups[0] for r in (resumed, expected))
+    for name in ('lr', 'weight_decay', 'betas'):
+        assert group[name] == pytest.approx(wanted[name], rel=1e-9)
+    assert f'the new ones are used from here: {told}' in caplog.text
+    assert checkpoint['param_schedulers'] == [s.state_dict() for s in expected.param_schedulers]
+
+
+def test_settings_that_nothing_can_follow_are_refused(checkpoint):
+    resumed = runner(lr=0.5)
+    resumed.param_schedulers = resumed.param_schedulers[:1]
+    with pytest.raises(WorkFolderError, match=r'lr was 0\.1 and is 0\.5\. Resume with the former'):
+        ResumedSettingsHook().after_load_checkpoint(resumed, deepcopy(checkpoint))
+    groups = [{'params': [parameter]} for parameter in MODEL.parameters()]
+    with pytest.raises(WorkFolderError, match=r'has 1 groups .* has 2: other layers'):
+        ResumedSettingsHook().after_load_checkpoint(runner(groups=groups), checkpoint)
 
 
 def test_a_training_with_averaged_weights_keeps_its_hook(checkpoint):

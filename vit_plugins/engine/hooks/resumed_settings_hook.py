@@ -1,4 +1,4 @@
-"""Let a resumed training have its own length, and refuse other settings that it would ignore."""
+"""Let a resumed training have the length, rate and weight decay that it is given."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from ..work_folder import WorkFolderError
 
 @HOOKS.register_module()
 class ResumedSettingsHook(Hook):
-    """Stop a resumed training whose optimizer settings are not those of the checkpoint.
+    """Let a resumed training follow the settings that it is given, and log what has changed.
 
     The host loads learning rates, weight decay and betas with the state of the optimizer, so
-    other values in the config, as by ``--lr``, would have no effect. It also loads the length of
-    the schedules, so that more epochs than before would all run at the last learning rate. Here
-    schedules of another length go on as if the training had been so long from the start. The
-    tools here add this hook; for the host's own tools, name it in ``custom_hooks``.
+    other values in the config, as by ``--lr`` or by another number of ranks, would have no
+    effect. It also loads the length of the schedules, so that more epochs than before would all
+    run at the last learning rate. Here settings and schedules go on as if they had been so from
+    the start. The tools here add this hook; for the host's own tools, name it in
+    ``custom_hooks``.
     """
 
     def __repr__(self) -> str:
@@ -31,10 +32,12 @@ class ResumedSettingsHook(Hook):
 
         Args:
             runner: The runner.
-            checkpoint: The checkpoint that was read; schedules of another length are replaced.
+            checkpoint: The checkpoint that was read; settings and schedules that differ are
+                replaced.
 
         Raises:
-            WorkFolderError: If a setting differs, or ``EMAHook`` is not there any more.
+            WorkFolderError: If the optimizer has other groups of parameters, ``EMAHook`` is not
+                there any more, or a setting differs while a schedule waits for scores.
         """
         saved = checkpoint.get('optimizer')
         wrapper = runner.optim_wrapper
@@ -55,18 +58,21 @@ class ResumedSettingsHook(Hook):
                 f'and this training has {len(now)}: other layers are frozen, or have a rate of '
                 f'their own. {_CURE}'
             )
-        for old, new in zip(before, now, strict=True):
-            if changed := changed_settings(old, new):
-                told = ', '.join(f'{k} was {a} and is {b}' for k, (a, b) in changed.items())
-                raise WorkFolderError(
-                    f'A resumed training keeps the optimizer settings of {runner._load_from}, so '
-                    f'others would have no effect: {told}. {_CURE}'
-                )
-        if line := follow_new_length(runner, checkpoint):
-            runner.logger.info(line)
+        pairs = zip(before, now, strict=True)
+        changed = {k: v for old, new in pairs for k, v in changed_settings(old, new).items()}
+        told = ', '.join(f'{k} was {old} and is {new}' for k, (old, new) in changed.items())
+        line = follow_new_length(runner, checkpoint, always=bool(changed))
+        if changed and not line:
+            raise WorkFolderError(
+                f'The schedules are not those of {runner._load_from}, or wait for scores, so '
+                f'other settings would have no effect: {told}. {_CURE}'
+            )
+        for told_line in filter(None, [told and f'{_CHANGED}: {told}', line]):
+            runner.logger.info(told_line)
 
 
+_CHANGED = 'The settings are not those of the checkpoint, and the new ones are used from here'
 _CURE = (
-    'Resume with the former settings (--lr for the rate, if another --batch-size or number of '
-    'ranks changed it), or begin a new run from these weights with --cfg-options load_from=FILE'
+    'Resume with the former settings, or begin a new run from these weights with '
+    '--cfg-options load_from=FILE'
 )
