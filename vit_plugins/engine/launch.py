@@ -376,14 +376,17 @@ def count_accumulation(runner: Runner) -> None:
     Args:
         runner: A runner that is not yet training.
     """
-    settings, counts = runner.auto_scale_lr, 1
+    # a runner with a strategy leaves the learning rate to it
+    holder, name = (getattr(runner, 'strategy', runner), 'auto_scale_lr')
+    name = name if holder is runner else f'_{name}'
+    settings, counts = getattr(holder, name), 1
     if isinstance(runner.optim_wrapper, dict):
         counts = runner.optim_wrapper.get('accumulative_counts', 1)
     if settings and settings.get('enable') and counts > 1:
         runner.logger.info(f'{counts} batches make one step: the learning rate counts all of them')
         # the host divides the batch size of all ranks by it
         base = settings['base_batch_size'] / counts
-        runner.auto_scale_lr = {**settings, 'base_batch_size': base}
+        setattr(holder, name, {**settings, 'base_batch_size': base})
 
 
 def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
@@ -400,7 +403,8 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
-    runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
+    kind = cfg.get('runner_type') or ('FlexibleRunner' if cfg.get('strategy') else 'Runner')
+    runner = late_runner(kind, quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
