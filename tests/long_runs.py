@@ -73,7 +73,10 @@ def training(folder, workers=0):
     """Return the command of a training of the digits that does not end by itself."""
     options = ['train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     options += ['default_hooks.checkpoint.max_keep_ckpts=3', f'work_dir={folder}']
-    options += [f'train_dataloader.num_workers={workers}', 'default_hooks.report_page.enable=False']
+    options += [
+        f'train_dataloader.num_workers={workers}',
+        'default_hooks.report_page.enable=False',
+    ]
     tool = str(ROOT / 'tools' / 'train.py')
     return [sys.executable, tool, 'configs/convit_drloc_digits.py', '--cfg-options', *options]
 
@@ -88,7 +91,9 @@ def main():
     args = parser.parse_args()
     samples = watch(training(args.work_dir), 3600 * args.hours, args.record)
     resident, files = growth(samples)
-    print(f'{len(samples)} samples: resident memory {100 * resident:+.2f} %, open files {files:+d}')
+    print(
+        f'{len(samples)} samples: resident memory {100 * resident:+.2f} %, open files {files:+d}'
+    )
 
 
 if __name__ == '__main__':

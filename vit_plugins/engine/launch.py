@@ -403,8 +403,10 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
-    kind = cfg.get('runner_type') or ('FlexibleRunner' if cfg.get('strategy') else 'Runner')
-    runner = late_runner(kind, quiet).from_cfg(cfg)
+    if cfg.get('strategy') is not None:  # which the host's Runner would ignore
+        cfg.setdefault('runner_type', 'FlexibleRunner')
+        cfg.setdefault('env_cfg', ConfigDict())  # the host's FlexibleRunner fails without it
+    runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())

@@ -14,6 +14,7 @@ from mmengine.dist import is_distributed, is_main_process
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import STRATEGIES
 from torch import nn
+from torch.distributed.fsdp import FullOptimStateDictConfig
 from torch.distributed.fsdp import FullyShardedDataParallel as FSDP
 from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 
@@ -62,6 +63,10 @@ class PortableFSDPStrategy(FSDPStrategy):
                 'checkpoints are always whole; remove it, or take the FSDPStrategy of MMEngine'
             )
         super().__init__(model_wrapper=wrapper, state_dict_cfg='full', **kwargs)
+        # On a CPU "offloading" copies nothing, and all averages of AdamW share one buffer of torch.
+        self.optim_state_dict_config = FullOptimStateDictConfig(
+            rank0_only=True, offload_to_cpu=get_device() != 'cpu'
+        )
         if not is_distributed():
             raise ValueError(
                 'PortableFSDPStrategy splits a model over several ranks, and this is a single '
