@@ -14,7 +14,8 @@ def numbered_state(state: dict[str, Any], names: Sequence[str]) -> dict[str, Any
         names: The names of the parameters, in the order of the groups.
 
     >>> group = dict(lr=0.1, params=['head.weight'])
-    >>> numbered_state(dict(state={'head.weight': 'momentum'}, param_groups=[group]), group['params'])
+    >>> state = dict(state={'head.weight': 'momentum'}, param_groups=[group])
+    >>> numbered_state(state, group['params'])
     {'state': {0: 'momentum'}, 'param_groups': [{'lr': 0.1, 'params': [0]}]}
     """
     return _renamed(state, {name: number for number, name in enumerate(names)})

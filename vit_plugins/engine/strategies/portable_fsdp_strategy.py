@@ -63,7 +63,7 @@ class PortableFSDPStrategy(FSDPStrategy):
                 'checkpoints are always whole; remove it, or take the FSDPStrategy of MMEngine'
             )
         super().__init__(model_wrapper=wrapper, state_dict_cfg='full', **kwargs)
-        # On a CPU "offloading" copies nothing, and all averages of AdamW share one buffer of torch.
+        # On a CPU "offloading" copies nothing: all averages of AdamW would be one buffer of torch.
         self.optim_state_dict_config = FullOptimStateDictConfig(
             rank0_only=True, offload_to_cpu=get_device() != 'cpu'
         )

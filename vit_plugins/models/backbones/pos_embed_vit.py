@@ -7,7 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.free_size import resize_positions
-from ._vit_parts import build_patch_embed, free_size
+from ._vit_parts import build_patch_embed, free_size, use_plain_rates
 
 POS_EMBEDS = ('1d', '2d', 'none')
 
@@ -42,6 +42,7 @@ class PosEmbedViT(VisionTransformer):
         named = patch_cfg is not None and 'type' in patch_cfg  # the host builds only mmcv's
         super().__init__(patch_cfg={} if named else patch_cfg or {}, **kwargs)
         free_size(self.patch_embed)
+        use_plain_rates(self)
         if named:
             self._replace_patch_embed(patch_cfg)
         self.pos_embed_cls = self.pos_embed_cols = self.pos_embed_rows = None

@@ -14,6 +14,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from ..layers.free_size import resize_positions
 from ..layers.token_performer import TokenPerformer
 from ._token_backbone import freeze_unused, output_layers
+from ._vit_parts import use_plain_rates
 
 
 @MODELS.register_module()
@@ -84,6 +85,7 @@ class T2TViTPerformer(T2T_ViT):
                 scaled_dot_product_attention, scale=settings.get('qk_scale')
             )
         freeze_unused(self.encoder, self.norm, out_indices)
+        use_plain_rates(self)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
         """Set the training mode and return self; the host's method returns None."""
