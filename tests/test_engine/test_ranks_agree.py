@@ -2,7 +2,9 @@
 
 import copy
 import os
+import runpy
 import socket
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
+from mmpretrain.utils import register_all_modules
 from torch import multiprocessing as mp
 
 from vit_plugins.datasets.seeds import seed_streams, step_seed
@@ -44,6 +47,9 @@ class KeepSteps(Hook):
 
 def train_rank(rank, port, config):
     """Train as one of two ranks, with the functions of the command."""
+    torch.set_num_threads(1)
+    register_all_modules(init_default_scope=True)
+    runpy.run_path(str(Path(__file__).with_name('conftest.py')))  # registers the toy's images
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2')
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), CUDA_VISIBLE_DEVICES='')
     cfg = Config(config)
@@ -60,7 +66,9 @@ def train_on_two_ranks(config):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
-    mp.start_processes(train_rank, (port, config), nprocs=2, start_method='fork')
+    # not forked from here: torch refuses that after a backward pass
+    mp.get_context('forkserver').set_forkserver_preload(['vit_plugins', 'mmpretrain.models'])
+    mp.start_processes(train_rank, (port, config), nprocs=2, start_method='forkserver')
     files = [f'{config["work_dir"]}/rank{rank}.pt' for rank in range(2)]
     return [torch.load(file, weights_only=False) for file in files]
 
@@ -69,7 +77,8 @@ def train_in_one_process(model, wrapper, kept):
     """Repeat the steps of all ranks by hand; return each rank's losses and the norms."""
     losses, norms = [[] for _ in kept], []
     for step, of_ranks in enumerate(zip(*kept, strict=True)):
-        for rank, (batch, rate, _) in enumerate(of_ranks):
+        rate = of_ranks[0][1]
+        for rank, (batch, *_) in enumerate(of_ranks):
             seed_streams(step_seed(SEED, step, rank))
             batch = model.data_preprocessor(copy.deepcopy(batch), training=True)
             loss, _ = model.parse_losses(model(**batch, mode='loss'))
