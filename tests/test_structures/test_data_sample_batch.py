@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from vit_plugins.structures import DataSampleBatch
+from vit_plugins.structures import DataSampleBatch, data_sample_batch
 
 
 def made(count=3):
@@ -98,3 +98,18 @@ def test_messages():
         _ = batch.gt_label
     assert 'DataSampleBatch(2 samples' in repr(batch)
     assert batch[1].img_path == 'b'
+
+
+def test_compiled_code_gets_rows_that_answer_like_samples(monkeypatch):
+    batch = DataSampleBatch.from_samples(made())
+    expected = list(batch)
+    monkeypatch.setattr(data_sample_batch, '_is_compiling', lambda: True)
+    rows = batch[:]
+    assert len(rows) == len(expected)
+    for row, sample in zip(rows, expected, strict=True):
+        assert torch.equal(row.gt_label, sample.gt_label)
+        assert row.get('img_path') == row.img_path == sample.img_path
+        assert ('gt_score' in row) == ('gt_score' in sample)
+        assert row.get('absent') is None
+        with pytest.raises(AttributeError, match="no 'absent'"):
+            getattr(row, 'absent')  # noqa: B009

@@ -39,7 +39,7 @@ def cases(size: str) -> dict[str, dict[str, Any]]:
 
 
 def _name(steps: int, images: int, ranks: int) -> str:
-    return f'{steps} steps of {images} digits, start and end of the processes included, ranks: {ranks}'
+    return f'{steps} steps of {images} digits with the start of their processes, ranks: {ranks}'
 
 
 def build(setting: Setting, *, steps: int, images: int, ranks: int) -> Comparison:

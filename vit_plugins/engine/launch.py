@@ -34,7 +34,7 @@ from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
-from ..config_edits.walking import component_names, walk
+from ..config_edits.walking import component_names, type_name, walk
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -140,12 +140,20 @@ def start_ranks(cfg: Config, launcher: str) -> None:
         launcher: ``'none'`` for one process.
 
     Raises:
-        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, or the timeout is not a
-            number of seconds.
+        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, the timeout is not a
+            number of seconds, or ``model_wrapper_cfg`` shards the model, which only a
+            ``strategy`` can do.
     """
     cfg.launcher = launcher
     if launcher == 'none':
         return
+    wrapper = type_name(cfg.get('model_wrapper_cfg') or {})
+    if wrapper == 'MMFullyShardedDataParallel':
+        raise ValueError(
+            f'model_wrapper_cfg of type {wrapper}: the runner that reads it asks the first rank '
+            'alone for the weights to save, and waits for ever; set '
+            "strategy=dict(type='PortableFSDPStrategy', model_wrapper=...) instead"
+        )
     dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     if get_device() != 'cpu':
         if not torch_dist.is_initialized():
@@ -377,8 +385,8 @@ def count_accumulation(runner: Runner) -> None:
         runner: A runner that is not yet training.
     """
     # a runner with a strategy leaves the learning rate to it
-    holder, name = (getattr(runner, 'strategy', runner), 'auto_scale_lr')
-    name = name if holder is runner else f'_{name}'
+    strategy = getattr(runner, 'strategy', None)
+    holder, name = (runner, 'auto_scale_lr') if strategy is None else (strategy, '_auto_scale_lr')
     settings, counts = getattr(holder, name), 1
     if isinstance(runner.optim_wrapper, dict):
         counts = runner.optim_wrapper.get('accumulative_counts', 1)
