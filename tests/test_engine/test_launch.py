@@ -119,6 +119,14 @@ def test_launchers_without_a_cpu_form(device, launcher):
         launch.start_ranks(Config(), launcher)
 
 
+def test_a_test_needs_no_shards():
+    sharded = dict(strategy=dict(type='PortableFSDPStrategy'), runner_type='FlexibleRunner')
+    for keys, left in ((sharded, {}), (dict(runner_type='Mine'), dict(runner_type='Mine'))):
+        cfg = Config(dict(keys))
+        launch.leave_whole(cfg)
+        assert cfg.to_dict() == left
+
+
 def test_a_wrapper_that_shards_is_refused():
     cfg = Config(dict(model_wrapper_cfg=dict(type='MMFullyShardedDataParallel')))
     with pytest.raises(ValueError, match=r'MMFullyShardedDataParallel: .* set strategy=dict'):

@@ -188,6 +188,16 @@ def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
     return {'timeout': timedelta(seconds=seconds)}
 
 
+def leave_whole(cfg: Config) -> None:
+    """Leave out the sharding of a training: for a test each rank holds the whole model.
+
+    Args:
+        cfg: The config; edited.
+    """
+    if cfg.pop('strategy', None) is not None:
+        cfg.pop('runner_type', None)
+
+
 def end_ranks() -> None:
     """Leave the process group together with the other ranks; without a group, do nothing.
 
