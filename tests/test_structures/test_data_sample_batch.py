@@ -111,5 +111,8 @@ def test_compiled_code_gets_rows_that_answer_like_samples(monkeypatch):
         assert row.get('img_path') == row.img_path == sample.img_path
         assert ('gt_score' in row) == ('gt_score' in sample)
         assert row.get('absent') is None
-        with pytest.raises(AttributeError, match="no 'absent'"):
+        with pytest.raises(AttributeError, match="no attribute 'absent'"):
             getattr(row, 'absent')  # noqa: B009
+    batch = DataSampleBatch.from_samples(made())
+    batch[0].set_gt_label(7)  # what is written through a row is there for the next reader
+    assert batch[0].gt_label.item() == 7

@@ -115,8 +115,11 @@ class DataSampleBatch:
 
     def _made(self) -> list[DataSample]:
         """Make the data samples, once: their dictionaries at once, not setter by setter."""
-        if _is_compiling():
+        if self._samples is None and _is_compiling():
             return [_Row(self, index) for index in range(self._length)]
+        return self._real()
+
+    def _real(self) -> list[DataSample]:
         if self._samples is None:
             meta_names, names = tuple(self.metainfo), tuple(self.fields)
             columns = [*self.metainfo.values(), *(c.unbind() for c in self.fields.values())]
@@ -158,9 +161,9 @@ class _Row:
         return default
 
     def __getattr__(self, name: str) -> Any:
-        if name not in self:
-            raise AttributeError(f'a data sample of this batch has no {name!r}')
-        return self.get(name)
+        if name in self:
+            return self.get(name)
+        return getattr(self._batch._real()[self._index], name)  # such as a method that writes
 
 
 def _make(meta_names: tuple[str, ...], names: tuple[str, ...], row: tuple[Any, ...]) -> DataSample:
