@@ -108,6 +108,12 @@ class DataSampleBatch:
         for sample in self._samples or ():
             sample.set_metainfo({name: value})
 
+    def to_read(self) -> DataSampleBatch | list[_Row]:
+        """Return samples for code that only reads: the batch, or rows of it in compiled code."""
+        if self._samples is None and _is_compiling():
+            return [_Row(self, index) for index in range(self._length)]
+        return self
+
     def pin_memory(self) -> DataSampleBatch:
         """Return the batch in pinned memory; torch's loader calls this."""
         pinned = {name: column.pin_memory() for name, column in self.fields.items()}
@@ -115,11 +121,6 @@ class DataSampleBatch:
 
     def _made(self) -> list[DataSample]:
         """Make the data samples, once: their dictionaries at once, not setter by setter."""
-        if self._samples is None and _is_compiling():
-            return [_Row(self, index) for index in range(self._length)]
-        return self._real()
-
-    def _real(self) -> list[DataSample]:
         if self._samples is None:
             meta_names, names = tuple(self.metainfo), tuple(self.fields)
             columns = [*self.metainfo.values(), *(c.unbind() for c in self.fields.values())]
@@ -161,9 +162,9 @@ class _Row:
         return default
 
     def __getattr__(self, name: str) -> Any:
-        if name in self:
-            return self.get(name)
-        return getattr(self._batch._real()[self._index], name)  # such as a method that writes
+        if name not in self:
+            raise AttributeError(f'a data sample of this batch has no {name!r} to read')
+        return self.get(name)
 
 
 def _make(meta_names: tuple[str, ...], names: tuple[str, ...], row: tuple[Any, ...]) -> DataSample:
