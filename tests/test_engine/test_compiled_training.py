@@ -3,9 +3,19 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.structures import DataSample
 from torch._dynamo.utils import counters
 
+from vit_plugins.structures import DataSampleBatch
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        torch.__version__.startswith('2.1.'),
+        reason='torch 2.1 cannot compile the deprecation decorators of MMEngine',
+    ),
+]
 GRAPHS = []
 
 
@@ -17,11 +27,6 @@ class CountGraphs(Hook):
         GRAPHS.append(counters['stats']['unique_graphs'])
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
-    torch.__version__.startswith('2.1.'),
-    reason='torch 2.1 cannot compile the deprecation decorators of MMEngine',
-)
 def test_a_compiled_training_ends_like_an_eager_one(toy, tmp_path):
     _, eager = toy.train(settings(toy, tmp_path / 'eager'))
     torch._dynamo.reset()
@@ -45,3 +50,19 @@ def settings(toy, folder):
     found['data_preprocessor']['type'] = 'StackedDataPreprocessor'
     found['train_dataloader'] |= dict(collate_fn=dict(type='stacked_collate'), drop_last=True)
     return found
+
+
+@pytest.mark.parametrize('kind', ['ClsDataPreprocessor', 'StackedDataPreprocessor'])
+def test_mixed_labels_outlive_compiled_code(kind):
+    settings = dict(type=kind, num_classes=4, mean=[127] * 3, std=[60] * 3)
+    mixup = dict(augments=[dict(type='Mixup', alpha=0.8)])
+    preprocessor = MODELS.build(dict(batch_augments=mixup, **settings))
+    samples = [DataSample(metainfo=dict(img_shape=(8, 8))).set_gt_label(i) for i in range(4)]
+    batch = DataSampleBatch.from_samples(samples)
+    torch._dynamo.reset()
+    images = torch.randint(0, 255, (4, 3, 8, 8), dtype=torch.uint8)
+    data = torch.compile(preprocessor, backend='eager')(
+        dict(inputs=images, data_samples=batch), True
+    )
+    for sample in data['data_samples']:
+        assert sample.gt_score.sum().item() == pytest.approx(1)
