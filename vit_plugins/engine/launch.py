@@ -35,6 +35,7 @@ from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import component_names, type_name, walk
+from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -416,9 +417,9 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
-        ``MetricNameHook``. It writes its config when training or testing begins, see
-        ``RunRecordHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
+        ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its config when training or
+        testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
     if cfg.get('strategy') is not None:  # which the host's Runner would ignore
@@ -428,4 +429,5 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
+    runner.register_hook(BoundedHistoryHook())
     return runner
