@@ -8,6 +8,7 @@ import yaml
 
 from vit_plugins.benchmarks import PARTS
 from vit_plugins.benchmarks.arguments import SIZES
+from vit_plugins.benchmarks.command import run_parts
 from vit_plugins.benchmarks.comparison import check_equal_outputs
 from vit_plugins.benchmarks.setting import Setting
 from vit_plugins.resources import resource_root
@@ -54,6 +55,7 @@ def import_part(part):
 TOY_CASES = [
     pytest.param(part, name, arguments, id=name, marks=pytest.mark.slow if part in NEEDED else ())
     for part in PARTS
+    if part != 'ranks'
     for name, arguments in import_part(part).cases('toy').items()
 ]
 
@@ -72,6 +74,16 @@ def test_sides_compute_the_same(part, name, arguments):
     assert set(check_equal_outputs(comparison)) == compared
     for side in comparison.sides.values():
         side.call()
+
+
+@pytest.mark.slow
+def test_ranks_in_fresh_processes():
+    """As the command runs them: torch refuses to fork ranks after a backward pass."""
+    one, two = run_parts(['ranks'], Setting(size='toy', rounds=1, turn=0.0))
+    for row, ranks in ((one, 1), (two, 2)):
+        assert 'error' not in row, row['error']
+        assert row['case'].endswith(f'ranks: {ranks}')
+        assert row['sides']['ours']['cpu_seconds'] > 0.01  # that of the ranks
 
 
 @pytest.mark.parametrize('part', PARTS)

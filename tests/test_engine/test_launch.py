@@ -119,6 +119,20 @@ def test_launchers_without_a_cpu_form(device, launcher):
         launch.start_ranks(Config(), launcher)
 
 
+def test_a_test_needs_no_shards():
+    sharded = dict(strategy=dict(type='PortableFSDPStrategy'), runner_type='FlexibleRunner')
+    for keys, left in ((sharded, {}), (dict(runner_type='Mine'), dict(runner_type='Mine'))):
+        cfg = Config(dict(keys))
+        launch.leave_whole(cfg)
+        assert cfg.to_dict() == left
+
+
+def test_a_wrapper_that_shards_is_refused():
+    cfg = Config(dict(model_wrapper_cfg=dict(type='MMFullyShardedDataParallel')))
+    with pytest.raises(ValueError, match=r'MMFullyShardedDataParallel: .* set strategy=dict'):
+        launch.start_ranks(cfg, 'pytorch')
+
+
 def test_loaders_get_what_the_machine_can_use(device):
     cfg = Config(
         dict(train_dataloader=dict(num_workers=2), val_dataloader=dict(num_workers=0))

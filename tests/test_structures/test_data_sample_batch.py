@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmpretrain.structures import DataSample
 
-from vit_plugins.structures import DataSampleBatch
+from vit_plugins.structures import DataSampleBatch, data_sample_batch
 
 
 def made(count=3):
@@ -98,3 +98,21 @@ def test_messages():
         _ = batch.gt_label
     assert 'DataSampleBatch(2 samples' in repr(batch)
     assert batch[1].img_path == 'b'
+
+
+def test_compiled_code_reads_rows_that_answer_like_samples(monkeypatch):
+    batch, expected = DataSampleBatch.from_samples(made()), made()
+    assert batch.to_read() is batch
+    monkeypatch.setattr(data_sample_batch, '_is_compiling', lambda: True)
+    rows = batch.to_read()
+    assert len(rows) == len(expected)
+    for row, sample in zip(rows, expected, strict=True):
+        assert torch.equal(row.gt_label, sample.gt_label)
+        assert row.get('img_path') == row.img_path == sample.img_path
+        assert 'mask' in row
+        assert 'gt_score' not in row
+        assert row.get('absent') is None
+        with pytest.raises(AttributeError, match="no 'set_gt_score' to read"):
+            row.set_gt_score(torch.ones(4))
+    batch[0].set_gt_label(7)  # samples that were written into are read themselves
+    assert batch.to_read() is batch

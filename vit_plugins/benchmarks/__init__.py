@@ -17,6 +17,7 @@ PARTS = {
     'retrieval': 'exact Recall@1/10/100/1000 against faiss and others',
     'contrastive': 'the contrastive step with a memory against pytorch-metric-learning',
     'train': 'an epoch of the digits recipe against the bare steps of its model',
+    'ranks': 'training steps on one and on two ranks of a CPU, with gloo',
     'predict': "photos from files to probabilities against timm's model in a plain loop",
     'startup': 'help and import against Python and the host',
     'resume': 'checkpoints, written and read, against torch',

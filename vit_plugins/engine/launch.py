@@ -35,7 +35,7 @@ from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
-from ..config_edits.walking import component_names, walk
+from ..config_edits.walking import component_names, type_name, walk
 from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.resumed_settings_hook import ResumedSettingsHook
@@ -143,12 +143,20 @@ def start_ranks(cfg: Config, launcher: str) -> None:
         launcher: ``'none'`` for one process.
 
     Raises:
-        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, or the timeout is not a
-            number of seconds.
+        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, the timeout is not a
+            number of seconds, or ``model_wrapper_cfg`` shards the model, which only a
+            ``strategy`` can do.
     """
     cfg.launcher = launcher
     if launcher == 'none':
         return
+    wrapper = type_name(cfg.get('model_wrapper_cfg') or {})
+    if wrapper == 'MMFullyShardedDataParallel':
+        raise ValueError(
+            f'model_wrapper_cfg of type {wrapper}: the runner that reads it asks the first rank '
+            'alone for the weights to save, and waits for ever; set '
+            "strategy=dict(type='PortableFSDPStrategy', model_wrapper=...) instead"
+        )
     dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
     if get_device() != 'cpu':
         if not torch_dist.is_initialized():
@@ -181,6 +189,16 @@ def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
             'example 1800'
         )
     return {'timeout': timedelta(seconds=seconds)}
+
+
+def leave_whole(cfg: Config) -> None:
+    """Leave out the sharding of a training: for a test each rank holds the whole model.
+
+    Args:
+        cfg: The config; edited.
+    """
+    if cfg.pop('strategy', None) is not None:
+        cfg.pop('runner_type', None)
 
 
 def end_ranks() -> None:
@@ -382,14 +400,17 @@ def count_accumulation(runner: Runner) -> None:
     Args:
         runner: A runner that is not yet training.
     """
-    settings, counts = runner.auto_scale_lr, 1
+    # a runner with a strategy leaves the learning rate to it
+    strategy = getattr(runner, 'strategy', None)
+    holder, name = (runner, 'auto_scale_lr') if strategy is None else (strategy, '_auto_scale_lr')
+    settings, counts = getattr(holder, name), 1
     if isinstance(runner.optim_wrapper, dict):
         counts = runner.optim_wrapper.get('accumulative_counts', 1)
     if settings and settings.get('enable') and counts > 1:
         runner.logger.info(f'{counts} batches make one step: the learning rate counts all of them')
         # the host divides the batch size of all ranks by it
         base = settings['base_batch_size'] / counts
-        runner.auto_scale_lr = {**settings, 'base_batch_size': base}
+        setattr(holder, name, {**settings, 'base_batch_size': base})
 
 
 def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
@@ -406,6 +427,9 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         config when training or testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
+    if cfg.get('strategy') is not None:  # which the host's Runner would ignore
+        cfg.setdefault('runner_type', 'FlexibleRunner')
+        cfg.setdefault('env_cfg', ConfigDict())  # the host's FlexibleRunner fails without it
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(ResumedSettingsHook())

@@ -108,6 +108,12 @@ class DataSampleBatch:
         for sample in self._samples or ():
             sample.set_metainfo({name: value})
 
+    def to_read(self) -> DataSampleBatch | list[_Row]:
+        """Return samples for code that only reads: the batch, or rows of it in compiled code."""
+        if self._samples is None and _is_compiling():
+            return [_Row(self, index) for index in range(self._length)]
+        return self
+
     def pin_memory(self) -> DataSampleBatch:
         """Return the batch in pinned memory; torch's loader calls this."""
         pinned = {name: column.pin_memory() for name, column in self.fields.items()}
@@ -130,6 +136,35 @@ class DataSampleBatch:
         shapes = {name: tuple(column.shape) for name, column in self.fields.items()}
         meta = ', '.join(self.metainfo)
         return f'DataSampleBatch({self._length} samples, fields {shapes}, metainfo {meta})'
+
+
+# torch 2.1 and 2.2 lack it; they cannot compile the host either
+_is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
+
+
+class _Row:
+    """A data sample in code that ``torch.compile`` traces: it reads a column when it is asked.
+
+    A real data sample holds all its metadata, such as the file name. The compiled graph would
+    then be valid for these files alone, and each step would be compiled again.
+    """
+
+    def __init__(self, batch: DataSampleBatch, index: int) -> None:
+        self._batch, self._index = batch, index
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._batch.fields or name in self._batch.metainfo
+
+    def get(self, name: str, default: Any = None) -> Any:
+        for columns in (self._batch.fields, self._batch.metainfo):
+            if name in columns:
+                return columns[name][self._index]
+        return default
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(f'a data sample of this batch has no {name!r} to read')
+        return self.get(name)
 
 
 def _make(meta_names: tuple[str, ...], names: tuple[str, ...], row: tuple[Any, ...]) -> DataSample:

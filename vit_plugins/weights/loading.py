@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from .bare_model import bare_model
+from .bare_model import bare_model, model_to_load, plain_name
 from .fitted import CONSTANT
 
 # Only used in training: a test does not need them, and a training starts with its own.
@@ -44,8 +44,7 @@ def load_weights(
         CheckpointMismatchError: If anything else differs; the message names keys and shapes. The
             model then holds a mixture of both weights.
     """
-    model = bare_model(model)
-    report = load_report(model, checkpoint.get('state_dict', checkpoint))
+    report = load_report(model_to_load(model), checkpoint.get('state_dict', checkpoint))
 
     def matters(name: str) -> bool:
         spared = CONSTANT.fullmatch(name) or SPARED.fullmatch(name)
@@ -64,7 +63,7 @@ def load_weights(
     ]
     if found:
         raise CheckpointMismatchError(
-            f'{where} does not fit this {type(model).__name__}: {"; ".join(found)}'
+            f'{where} does not fit this {type(bare_model(model)).__name__}: {"; ".join(found)}'
         )
 
 
@@ -101,7 +100,7 @@ def load_report(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
 
     def note(module: nn.Module, incompatible: tuple[list[str], list[str]]) -> None:
         # called for each module; the whole model comes last
-        report.missing, report.unexpected = map(list, incompatible)
+        report.missing, report.unexpected = (list(map(plain_name, keys)) for keys in incompatible)
 
     handle = model.register_load_state_dict_post_hook(note)
     try:
@@ -109,7 +108,7 @@ def load_report(model: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
     except (AssertionError, KeyError, NotImplementedError, RuntimeError, ValueError) as error:
         for line in map(str.strip, str(error).splitlines()):
             if match := SIZE_MISMATCH.fullmatch(line):
-                report.shapes[match[1]] = (match[2], match[3])
+                report.shapes[plain_name(match[1])] = (match[2], match[3])
             elif line and not line.startswith('Error(s) in loading'):
                 report.others.append(line)
     finally:

@@ -23,6 +23,7 @@ from ...engine.launch import (
     build_runner,
     default_hooks_of,
     end_ranks,
+    leave_whole,
     place_data,
     read_config,
     set_loader_defaults,
@@ -49,6 +50,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
     cfg = read_config(args, trained=trained, splits=['test'])
+    leave_whole(cfg)
     # A separate folder: the runner writes its config there and must not replace the training's.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from mmcv.cnn.bricks.transformer import AdaptivePadding, PatchEmbed
 from mmengine.model.weight_init import trunc_normal_
@@ -103,3 +104,16 @@ def drop_path_rates(last: float, depth: int) -> list[float]:
         depth: Number of layers.
     """
     return [last * i / max(depth - 1, 1) for i in range(depth)]
+
+
+def use_plain_rates(model: nn.Module) -> None:
+    """Replace the stochastic depth rates that the host keeps as numpy's floats.
+
+    ``torch.compile`` reads those as tensors, and ``if drop_prob == 0`` breaks its graph.
+
+    Args:
+        model: A module that contains layers of the host; changed in place.
+    """
+    for module in model.modules():
+        if isinstance(getattr(module, 'drop_prob', None), np.floating):
+            module.drop_prob = float(module.drop_prob)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..layers.free_size import resize_positions
 from ._token_backbone import format_output
-from ._vit_parts import build_patch_embed, free_size
+from ._vit_parts import build_patch_embed, free_size, use_plain_rates
 
 POS_EMBEDS = ('1d', '2d', 'none')
 
@@ -43,6 +43,7 @@ class PosEmbedViT(VisionTransformer):
         named = patch_cfg is not None and 'type' in patch_cfg  # the host builds only mmcv's
         super().__init__(patch_cfg={} if named else patch_cfg or {}, **kwargs)
         free_size(self.patch_embed)
+        use_plain_rates(self)
         if named:
             self._replace_patch_embed(patch_cfg)
         self.pos_embed_cls = self.pos_embed_cols = self.pos_embed_rows = None

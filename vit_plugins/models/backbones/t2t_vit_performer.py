@@ -15,6 +15,7 @@ from .._number_checks import check_rates, check_sizes
 from ..layers.free_size import check_whole_patch, resize_positions
 from ..layers.token_performer import TokenPerformer
 from ._token_backbone import format_output, freeze_unused, output_layers
+from ._vit_parts import use_plain_rates
 
 
 @MODELS.register_module()
@@ -87,6 +88,7 @@ class T2TViTPerformer(T2T_ViT):
                 scaled_dot_product_attention, scale=settings.get('qk_scale')
             )
         freeze_unused(self.encoder, self.norm, out_indices)
+        use_plain_rates(self)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
         """Set the training mode and return self; the host's method returns None."""

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ...structures.data_sample_batch import DataSampleBatch
 from .._number_checks import check_sizes
 from ..losses.drloc_loss import DRLocLoss
 from .class_features import CLS_SOURCES, class_features
@@ -181,6 +182,8 @@ class DRLocHead(KnowsItsModel, BaseModule):
             ValueError: If the tokens have no grid, or another grid than the settings say.
         """
         drlocs = self.drlocs
+        if isinstance(data_samples, DataSampleBatch):
+            data_samples = data_samples.to_read()
         grids = self.token_grids(feats, data_samples)
         self._warn_if_frozen(grids)
         losses = self.cls_head.loss(self._cls_feats(feats), data_samples, **kwargs)

@@ -1,0 +1,3 @@
+from .portable_fsdp_strategy import PortableFSDPStrategy
+
+__all__ = ['PortableFSDPStrategy']
