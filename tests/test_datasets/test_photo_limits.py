@@ -137,7 +137,7 @@ def test_size_of_a_jpeg_file(progressive):
     assert jpeg_size(data[:place] + b'\x00\x12\xff\xff\xff' + data[place + 1 :]) == (70, 33)
     for end in (2, 20, place, 3100):
         assert jpeg_size(data[:end]) is None
-    with pytest.raises(UndecodableError, match='says no size'):
+    with pytest.raises(UndecodableError, match='header has no size'):
         decode_photo(data[:3100])
 
 

@@ -82,7 +82,11 @@ def test_number_of_models_is_compared_with_the_paper(root, monkeypatch, caplog):
         (b'qidxsq\x02]K\x00a', b'qidxsq\x02]]a', 'do not pair with|is broken'),
         (b'X\x07\x00\x00\x00cluster', b'X\x07\x00\x00\x00kluster', 'lacks cluster of'),
         (b'\x05\x00\x00\x00train', b'\x05\x00\x00\x00brain', 'lacks cids, qidxs, pidxs, cluster'),
-        (b'\x0c\x00\x00\x00ffeeddccbbaa', b'\x03\x00\x00\x00ffe', "'ffe' is no name of an image"),
+        (
+            b'\x0c\x00\x00\x00ffeeddccbbaa',
+            b'\x03\x00\x00\x00ffe',
+            "'ffe' is not the name of an image",
+        ),
     ],
 )
 def test_broken_annotation(root, old, new, message):

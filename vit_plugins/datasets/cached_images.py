@@ -225,7 +225,7 @@ def _refuse_draws(load: Callable[[], Any]) -> None:
     """Check that a pipeline is not random: each image would keep its first sample for ever."""
 
     def states() -> tuple:
-        name, keys, *rest = np.random.get_state()  # noqa: NPY002 (transforms draw from it)
+        name, keys, *rest = np.random.get_state()  # noqa: NPY002 (transforms use this stream)
         return random.getstate(), (name, keys.tobytes(), *rest), torch.get_rng_state().tolist()
 
     before = states()
