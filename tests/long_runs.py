@@ -1,8 +1,8 @@
 """Watch memory and open files of a training for hours, and see that neither grows.
 
-``python tests/long_runs.py train --hours 2 --record FILE`` trains the digits, with validation and a
-checkpoint after each epoch, and writes one line of JSON every ten seconds. Linux only: the figures
-come from /proc.
+``python tests/long_runs.py train --hours 2 --record FILE`` trains the digits, with validation and
+a checkpoint after each epoch, and writes one line of JSON every ten seconds. Linux only: the
+figures come from /proc.
 """
 
 import argparse
@@ -73,7 +73,8 @@ def training(folder, workers=0):
     """Return the command of a training of the digits that does not end by itself."""
     options = ['train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     options += ['default_hooks.checkpoint.max_keep_ckpts=3', f'work_dir={folder}']
-    options += [f'train_dataloader.num_workers={workers}', 'default_hooks.report_page.enable=False']
+    options += [f'train_dataloader.num_workers={workers}']
+    options += ['default_hooks.report_page.enable=False']
     tool = str(ROOT / 'tools' / 'train.py')
     return [sys.executable, tool, 'configs/convit_drloc_digits.py', '--cfg-options', *options]
 
@@ -88,7 +89,8 @@ def main():
     args = parser.parse_args()
     samples = watch(training(args.work_dir), 3600 * args.hours, args.record)
     resident, files = growth(samples)
-    print(f'{len(samples)} samples: resident memory {100 * resident:+.2f} %, open files {files:+d}')
+    grown = f'resident memory {100 * resident:+.2f} %, open files {files:+d}'
+    print(f'{len(samples)} samples: {grown}')
 
 
 if __name__ == '__main__':

@@ -32,7 +32,7 @@ class ImageReport:
 
     Attributes:
         problem: The reason why it cannot be read; None if it can.
-        notes: What the model does not see of it, see ``decode_photo``.
+        notes: The kinds of information that the model does not see, see ``decode_photo``.
     """
 
     problem: str | None = None
@@ -42,11 +42,11 @@ class ImageReport:
 def inspect_image(
     path: str | os.PathLike, limits: PhotoLimits = LIMITS, *, decodes_later: bool = False
 ) -> ImageReport:
-    """Return whether an image can be read, and what the model does not see of it.
+    """Return whether an image can be read, and which information the model does not see.
 
-    Pillow notices a file that ends too early, which some versions of OpenCV fill with grey; a JPEG
-    with its end mark needs no such check. The loader reads with OpenCV. Both decode a JPEG at an
-    eighth of its size, which reads the whole file in a sixth of the time.
+    The loader reads with OpenCV, of which some versions fill a file that ends too early with
+    grey. Pillow notices this. A JPEG with its end mark does not need this check. Both decode a
+    JPEG at an eighth of its size, which reads the whole file in a sixth of the time.
 
     Args:
         path: The image.
@@ -61,7 +61,7 @@ def inspect_image(
         place = zeroed_place(data) if data.startswith(JPEG_START) else None
         if place is not None:
             return ImageReport(
-                f'damaged: zeros from byte {place:,} on, in the midst of the picture'
+                f'damaged: zeros from byte {place:,} on, in the middle of the picture'
             )
         ends = data.startswith(JPEG_START) and data.endswith(JPEG_END)
         with open_within(data, limits) as image:
@@ -74,16 +74,16 @@ def inspect_image(
         if not (ends and decodes_later):
             _, notes = decode_photo(data, least_side=side, limits=limits)
     except UnidentifiedImageError:
-        return ImageReport('not an image, or of an unknown kind')
+        return ImageReport('not an image, or of an unknown type')
     except DAMAGE as error:
         return ImageReport(str(error) or type(error).__name__)
     return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
 
 
 def _content(path: str | os.PathLike) -> bytes:
-    """Read a regular file; reading a pipe could wait for ever."""
+    """Return the content of a regular file; reading a pipe could wait forever."""
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(f'{os.fspath(path)} is no file')
+        raise OSError(f'{os.fspath(path)} is not a file')
     return Path(path).read_bytes()
 
 
@@ -107,10 +107,9 @@ def check_images(
     """Read every image once, and remember those that could be read.
 
     Threads do the work: decoding releases the interpreter's lock, and a new process would need
-        five
-    seconds to import the host. Images that were read are remembered by path, size and time of
+    five seconds to import the host. Images that were read are remembered by path, size and time of
     change in the user's cache folder: the images may be on a read-only disk, and the next run, in
-    another work dir, should know them, too.
+    another work dir, should know them as well.
 
     Args:
         root: The folder.

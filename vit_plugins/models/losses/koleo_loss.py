@@ -80,8 +80,7 @@ class KoLeoLoss(nn.Module):
     It pushes each descriptor away from its nearest one in the batch, of the same class or not. The
     memory is not used. Everything is in float32, also under autocast. Exact duplicates, which come
     from images sampled twice, are no neighbours: their gradients would cancel, and each would add
-        a
-    constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
+    a constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
 
     Args:
         loss_weight: λ. Published: 0.7 for SOP, CUB and In-Shop, 4.0 for SfM-120k.
@@ -111,5 +110,5 @@ class KoLeoLoss(nn.Module):
             return self.loss_weight * koleo_loss(at_least_float32(vectors), self.min_distance)
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return f'loss_weight={self.loss_weight}, min_distance={self.min_distance}'
