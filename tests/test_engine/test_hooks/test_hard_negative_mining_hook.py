@@ -14,7 +14,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATA_SAMPLERS, HOOKS, MODELS
 from torch import nn
 
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 PACK = {'type': 'PackInputs'}

@@ -18,7 +18,9 @@ from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.downloading import is_address
-from ...inference.gallery import Gallery, Photo, Source, faiss
+from ...inference.gallery import Gallery
+from ...inference.gallery_entries import Photo, Source
+from ...inference.gallery_files import faiss
 from ...inference.indexing import IndexPlan, plan_index, within
 from ...inference.model_settings import settings_of
 from ...inference.photo_names import gather_images
