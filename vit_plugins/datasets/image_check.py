@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import UnidentifiedImageError
 
+from ..fileio.atomic_backend import whole_file
 from ..fileio.cache_folder import cache_folder
 from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
@@ -183,9 +184,8 @@ def _read_cache(path: Path) -> dict[str, list]:
 def _write_cache(path: Path, known: dict[str, list]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f'.{os.getpid()}')
-        part.write_text(json.dumps(known))
-        part.replace(path)
+        with whole_file(path) as file:
+            file.write(json.dumps(known).encode())
     except OSError:
         return  # if the home folder cannot be written, the images are only read again
 
