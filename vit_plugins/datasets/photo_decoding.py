@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from .photo_limits import (
     LIMITS,
+    PNG_START,
     PhotoLimits,
     TooLargeError,
     has_too_long_chunk,
@@ -184,7 +185,7 @@ def _is_turned_webp(image: Image.Image) -> bool:
 
 
 def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndarray:
-    if has_too_long_chunk(data):
+    if data.startswith(PNG_START) and has_too_long_chunk(data):
         raise UndecodableError('it is damaged: a part of it is longer than the file')
     turned = OPENCV_BEFORE_5 and image is not None and _is_turned_webp(image)
     try:

@@ -127,9 +127,9 @@ def has_too_long_chunk(data: bytes) -> bool:
     OpenCV would allocate memory for the whole chunk before it reads on.
 
     Args:
-        data: The content of the file. The result is False for other types of files.
+        data: The content of a PNG file.
     """
-    place = 8 if data.startswith(PNG_START) else len(data)
+    place = len(PNG_START)
     while place + 8 <= len(data):
         length = unpack_from('>I', data, place)[0]
         if length > len(data):
