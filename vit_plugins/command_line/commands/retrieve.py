@@ -109,9 +109,9 @@ def index_photos(args: argparse.Namespace) -> int:
     gallery = open_gallery(args)
     if gallery.kind == 'approximate':
         faiss()  # fails before any work if absent
-    images = find_images(args)
-    if addresses := [image for image in images if is_address(image)]:
+    if addresses := [name for name in args.images if is_address(name)]:
         raise ValueError(f'{addresses[0]} cannot be indexed: save it as a file first')
+    images = find_images(args)
     if args.sync and not any(map(os.path.exists, images)):
         named = ', '.join(map(printable, args.images))
         raise ValueError(f'--sync would empty the gallery: there is no image in {named}')
