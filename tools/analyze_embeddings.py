@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.data_arguments import add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument
 
@@ -57,6 +58,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='values of K for Recall@K; default: 1 2 4 8',
     )
     parser.add_argument('--data-root', metavar='DIR', help='folder of the images, for all models')
+    add_skip_argument(parser, '')
     add_device_argument(parser)
     args = parser.parse_args(argv)
     pairs = [model.partition('=')[::2] for model in args.models]

@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import (
     add_device_argument,
@@ -42,6 +42,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='largest distance from 0 or 1 at which a gate is pruned, below 0.5; default: 0.01',
     )
     add_data_arguments(parser)
+    add_skip_argument(parser, '')
     add_model_arguments(parser)
     add_device_argument(parser)
     args = parser.parse_args(argv)

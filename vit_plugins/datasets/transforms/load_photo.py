@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +12,13 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
+from ...fileio.printable_text import log_line
 from ..photo_decoding import UndecodableError, decode_photo
+from ..photo_file import read_photo_file
 from ..photo_limits import LIMITS, PhotoLimits
 
 COLOR_TYPES = ('color', 'grayscale')
+LOCAL = (None, {'backend': 'local'})  # where files lie on a disk of this machine
 # arguments of the host's loader that LoadPhoto has as well
 LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend_args')
 
@@ -34,7 +39,8 @@ class LoadPhoto(LoadImageFromFile):
         to_float32: Whether to return float32 instead of uint8.
         color_type: 'color' for (H, W, 3) in BGR order, 'grayscale' for (H, W).
         ignore_empty: Whether to return None, instead of an error, for an image that cannot be
-            loaded.
+            loaded, and to log its path once. In training, the host's datasets then take another
+            image at random.
         backend_args: Where the files are stored, see ``mmengine.fileio``.
         max_pixels: The largest allowed number of pixels, see ``PhotoLimits``.
         max_aspect: The largest allowed ratio of the longer side to the shorter side.
@@ -48,7 +54,8 @@ class LoadPhoto(LoadImageFromFile):
     Raises:
         ValueError: If ``color_type`` is not one of the two, or a number is below 1. When called:
             if an image cannot be decoded or is too large; the message contains its path.
-        OSError: When called, if a file cannot be read.
+        OSError: When called, if a file cannot be read. If it should be on a disk, this is a
+            ``PhotoFileError`` with its path.
     """
 
     def __init__(
@@ -83,22 +90,30 @@ class LoadPhoto(LoadImageFromFile):
         """
         if not results.get('img_path') and 'img' in results:
             return results
-        path = results['img_path']
         try:
-            data = fileio.get(path, backend_args=self.backend_args)
-            grey = self.color_type == 'grayscale'
-            pixels, _ = decode_photo(
-                data, grey=grey, least_side=self.least_side, limits=self.limits
-            )
+            pixels = self._pixels(results['img_path'])
         except (OSError, UndecodableError) as error:
-            if self.ignore_empty:
-                return None
-            if isinstance(error, UndecodableError):
-                raise UndecodableError(f'{path} cannot be loaded: {error}') from error
-            raise
+            if not self.ignore_empty:
+                raise
+            _log_once(f'{error} (ignore_empty leaves it out)')
+            return None
         results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results
+
+    def _pixels(self, path: str | os.PathLike) -> np.ndarray:
+        grey = self.color_type == 'grayscale'
+        options = {'grey': grey, 'least_side': self.least_side, 'limits': self.limits}
+        try:
+            pixels, _ = decode_photo(self._content(path), **options)
+        except UndecodableError as error:
+            raise UndecodableError(f'{path} cannot be loaded: {error}') from error
+        return pixels
+
+    def _content(self, path: str | os.PathLike) -> bytes:
+        if self.backend_args in LOCAL and '://' not in os.fspath(path):
+            return read_photo_file(path)
+        return fileio.get(path, backend_args=self.backend_args)
 
     def __repr__(self) -> str:
         return (
@@ -107,6 +122,11 @@ class LoadPhoto(LoadImageFromFile):
             f'max_pixels={self.limits.max_pixels:g}, max_aspect={self.limits.max_aspect:g}, '
             f'least_side={self.least_side})'
         )
+
+
+@functools.cache
+def _log_once(line: str) -> None:
+    log_line(line)
 
 
 def use_load_photo(pipeline: Sequence) -> list:
