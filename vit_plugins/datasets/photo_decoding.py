@@ -146,7 +146,7 @@ def _require_whole_jpeg(data: bytes, limits: PhotoLimits) -> None:
     place = zeroed_place(data)
     if place is not None:
         raise UndecodableError(
-            f'it is damaged: zeros from byte {place:,} on, in the midst of the picture'
+            f'it is damaged: zeros from byte {place:,} on, in the middle of the picture'
         )
     if not has_end(data):  # rare: Pillow finds out whether picture is missing, not only the mark
         with open_within(data, limits) as image:
