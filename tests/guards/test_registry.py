@@ -139,6 +139,7 @@ def minimal(tmp_path):
         'SimpleRandomCrop': {'crop_size': 32},
         'MetricNameHook': {},
         'RunRecordHook': {},
+        'ResumedSettingsHook': {},
         'StrictLoadHook': {},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
