@@ -1,10 +1,10 @@
-r"""Compare the descriptors of several models on one set of images with classes.
+r"""Compare the descriptors of several models on one dataset with classes.
 
 python tools/analyze_embeddings.py untrained=configs/retrieval_digits.py \
     trained=work_dirs/retrieval_digits --pca 32 16 --out analysis
 
-Writes table.md, statistics.json, energy.png (share of the variance in the first k principal
-components) and similarities.png (cosines of positive and negative pairs).
+The results are table.md, statistics.json, energy.png (the share of the variance in the first k
+principal components) and similarities.png (the cosines of positive and negative pairs).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.data_arguments import add_skip_argument
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import add_device_argument
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,12 +31,15 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'models',
         nargs='+',
         metavar='NAME=WHERE',
-        help='a work dir; or CONFIG,CHECKPOINT; or a config alone, for the weights that its '
-        'training starts from: random, or pretrained if it names some',
+        help='a name, and a work dir, or CONFIG,CHECKPOINT, or only a config, for the weights '
+        'that its training starts from: random, or pretrained if the config names some',
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder for table and pictures')
+    parser.add_argument('--out', type=Path, required=True, help='folder for table and plots')
     parser.add_argument(
-        '--split', choices=['test', 'val', 'train'], default='test', help='which images'
+        '--split',
+        choices=['test', 'val', 'train'],
+        default='test',
+        help='split of the dataset; default: test',
     )
     parser.add_argument(
         '--pca',
@@ -46,16 +50,21 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='also search with K principal components, fitted on the training images',
     )
     parser.add_argument(
-        '--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K', help='K of Recall@K'
+        '--topk',
+        nargs='+',
+        type=int,
+        default=[1, 2, 4, 8],
+        metavar='K',
+        help='values of K for Recall@K; default: 1 2 4 8',
     )
     parser.add_argument('--data-root', metavar='DIR', help='folder of the images, for all models')
     add_skip_argument(parser, '')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    add_device_argument(parser)
     args = parser.parse_args(argv)
     pairs = [model.partition('=')[::2] for model in args.models]
     if not all(name and where for name, where in pairs) or len(dict(pairs)) < len(pairs):
         parser.error(
-            f'each model is NAME=WHERE, with different names, got {" ".join(args.models)}'
+            f'each model must be NAME=WHERE, with different names, got {" ".join(args.models)}'
         )
     if min(args.topk + args.pca) < 1:
         parser.error('--topk and --pca must be 1 or more')

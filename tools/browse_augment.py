@@ -1,11 +1,12 @@
-"""Show what the augmentation of a config does to images.
+"""Plot what the augmentation of a config does to images.
 
 python tools/browse_augment.py CONFIG
 python tools/browse_augment.py CONFIG --show crops --image photo.jpg --out crops.png
 
-A PNG: for each image the original, each member of 3-Augment on its own (where the config has
-it), and draws of the whole training pipeline, with the parameters written below. With
---show crops: the boxes that RandomResizedCrop and SimpleRandomCrop cut from each image.
+The result is a PNG file. For each image it shows the original, each member of 3-Augment on its
+own (if the config has 3-Augment), and samples of the whole training pipeline with their
+parameters. With --show crops it shows the boxes that RandomResizedCrop and SimpleRandomCrop crop
+from each image.
 """
 
 import argparse
@@ -24,7 +25,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--show', choices=['augment', 'crops'], default='augment', help='default: augment'
+        '--show',
+        choices=['augment', 'crops'],
+        default='augment',
+        help='augmented images, or the boxes of crops; default: augment',
     )
     parser.add_argument(
         '--out', type=Path, help='FILE.png; default: CONFIG_augment.png or CONFIG_crops.png'
@@ -34,25 +38,30 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         metavar='FILE',
         default=[],
-        help="show these instead of the config's dataset; sample:china and sample:flower are "
-        'the photos that come with scikit-learn',
+        help="images in place of the config's dataset; sample:china and sample:flower are the "
+        'photos that come with scikit-learn',
     )
     add_data_arguments(parser)
     parser.add_argument(
-        '--num-images', type=int, default=4, help='images of the dataset; default: 4'
+        '--num-images', type=int, default=4, help='number of images of the dataset; default: 4'
     )
     parser.add_argument(
-        '--num-draws', type=int, default=4, help='samples of each image; default: 4'
+        '--num-draws', type=int, default=4, help='number of samples of each image; default: 4'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of images and samples')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the choice of images and of the samples'
+    )
     parser.add_argument(
         '--cell', type=int, default=128, help='side of a picture in pixels; default: 128'
     )
     parser.add_argument(
-        '--palette', action='store_true', help='256 colours: a file a third as large'
+        '--palette', action='store_true', help='write 256 colours: the file is a third as large'
     )
     parser.add_argument(
-        '--cfg-options', nargs='+', action=ConfigOptions, help='as in tools/train.py'
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        help='settings that replace those of the config, as for tools/train.py',
     )
     args = parser.parse_args(argv)
     if args.out and args.out.suffix != '.png':

@@ -12,17 +12,19 @@ ARCH_NAMES = ['convit', 'cvt', 'deit', 'deit3', 'hybrid-vit', 't2t', 'vit', 'kee
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Write the weights of an official or timm checkpoint under the names of an '
-        'MMPretrain classifier. Foreign objects in the file are left out, never run. Files of '
-        'google-research/vision_transformer are .npz: --arch vit or --arch hybrid-vit.'
+        description='Write the weights of an official or timm checkpoint with the names of an '
+        'MMPretrain classifier. Objects in the file that are not data are left out; their code is '
+        'never run. The .npz files of google-research/vision_transformer need --arch vit or '
+        '--arch hybrid-vit.'
     )
-    parser.add_argument('src', help='.pth, .safetensors or .npz file to read')
-    parser.add_argument('dst', help='.pth file to write')
+    parser.add_argument('src', help='the .pth, .safetensors or .npz file to read')
+    parser.add_argument('dst', help='the .pth file to write')
     parser.add_argument(
         '--arch',
         choices=ARCH_NAMES,
         default='convit',
-        help='model whose names the file has; "keep" only removes foreign objects (convit)',
+        help='the model of the weights; with keep the names do not change, and only objects that '
+        'are not data are left out; default: convit',
     )
     return parser.parse_args(argv)
 

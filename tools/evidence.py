@@ -7,16 +7,22 @@ from pathlib import Path
 from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
-Fill the tables of pages from the records of the studies that they name and from the published
-results of configs/published.yml, write their plots, and say what changed.
+Fill the tables of pages from the records of studies, from the published results of
+configs/published.yml and from measured times; write the plots; and print what changed.
 
-A table's place is <!-- settings of STUDY.yaml -->, <!-- grid of STUDY.yaml by AXIS --> or, of a
-study of frozen features, <!-- table NAME of STUDY.yaml -->, of published results <!-- published
-grid of GROUP --> or <!-- published rows -->, of claims and their verdicts <!-- claims of
-docs/claims.yml -->, a plot's <!-- plot of STUDY.yaml -->, up to <!-- end -->. Records are
-docs/evidence/NAME.json, which --records of tools/study.py and tools/frozen_features.py writes.
-What `vit-plugins bench --json FILE.json` measured is shown at <!-- bench of FILE.json --> or
-<!-- growth of FILE.json -->, the targets of speed at <!-- targets of FILE.yml -->.
+A page says with a comment where a table or plot is inserted, and with <!-- end --> where it ends:
+  <!-- settings of STUDY.yaml -->        the settings of a study
+  <!-- grid of STUDY.yaml by AXIS -->    its results
+  <!-- plot of STUDY.yaml -->            its plot
+  <!-- table NAME of STUDY.yaml -->      a table of a study of frozen features
+  <!-- published grid of GROUP -->       published results
+  <!-- published rows -->                published results of the recipes of this page
+  <!-- claims of docs/claims.yml -->     claims and their verdicts
+  <!-- bench of FILE.json -->            times from `vit-plugins bench --json FILE.json`
+  <!-- growth of FILE.json -->           how these times grow with the size
+  <!-- targets of FILE.yml -->           the targets of speed
+The records are docs/evidence/NAME.json; --records of tools/study.py and tools/frozen_features.py
+writes them.
 """
 
 
@@ -30,11 +36,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='*',
         type=Path,
         metavar='PAGE',
-        help='docs/evidence*.md, own_photos.md, performance.md and scaling.md of docs, and '
-        'configs/*/README.md if '
-        'no page is given',
+        help='default: docs/evidence*.md, own_photos.md, performance.md and scaling.md of docs, '
+        'and configs/*/README.md',
     )
-    parser.add_argument('--check', action='store_true', help='write nothing; fail if out of date')
+    parser.add_argument(
+        '--check', action='store_true', help='write nothing; fail if a page is out of date'
+    )
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""Write a trained model to a file for other programs, checked at once against the model.
+"""Write a trained model to a file for other programs, and compare the file with the model.
 
 python tools/export.py work_dirs/convit_drloc_folder --format onnx
 python tools/export.py work_dirs/convit_drloc_folder --format torch --dynamic-size --images photos
@@ -13,6 +13,11 @@ import sys
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import (
+    add_model_arguments,
+    add_work_dir_argument,
+    require_work_dir,
+)
 
 FORMATS = {'onnx': '.onnx', 'torch': '.pt2', 'safetensors': '.safetensors'}
 
@@ -26,31 +31,29 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('work_dir', type=Path, help='the work dir of a training run')
+    add_work_dir_argument(parser)
     parser.add_argument('--format', choices=FORMATS, default='onnx', help='default: onnx')
     parser.add_argument(
         '--dynamic-size',
         action='store_true',
-        help='height and width are free, too, as the batch size always is',
+        help='allow any height and width, as any batch size is always allowed',
     )
-    parser.add_argument('--half', action='store_true', help='weights and arithmetic in float16')
+    parser.add_argument('--half', action='store_true', help='use float16 for weights and results')
     parser.add_argument(
         '--features',
         action='store_true',
-        help="export only the backbone's maps, for dense prediction",
+        help='export only the feature maps of the backbone, for dense prediction',
     )
     parser.add_argument('--out', type=Path, help='the file; default: WORK_DIR/export/model.*')
     parser.add_argument(
         '--images',
         nargs='+',
         metavar='IMAGE',
-        help='image files or folders to check the file on; default: 8 of the test images',
+        help='image files or folders for the comparison; default: 8 of the test images',
     )
-    parser.add_argument('--config', type=Path, help='default: the one in the work dir')
-    parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
+    add_model_arguments(parser)
     args = parser.parse_args(argv)
-    if not args.work_dir.is_dir():
-        parser.error(f'{args.work_dir} is not a folder: give the work dir of a training run')
+    require_work_dir(parser, args.work_dir)
     suffix = FORMATS[args.format]
     if args.out is not None and args.out.suffix != suffix:
         parser.error(f'--out must end in {suffix} for --format {args.format}, got {args.out}')
@@ -59,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Export a model and print how it was checked."""
+    """Export a model and print how the file compares with it."""
     return run_command('export', parse_args(argv))
 
 

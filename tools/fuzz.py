@@ -7,21 +7,24 @@ from collections.abc import Sequence
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Change valid files at random and see that every reader raises what it '
-        'documents, in bounded time and memory. The same seed makes the same files.'
+        description='Change valid files at random, and check that every reader raises only the '
+        'errors that it documents, within limits of time and memory. The same seed makes the '
+        'same files.'
     )
-    parser.add_argument('--inputs', type=int, default=20_000, help='files in all; default: 20,000')
-    parser.add_argument('--reader', help='one reader only, as: photo')
+    parser.add_argument(
+        '--inputs', type=int, default=20_000, help='number of files; default: 20,000'
+    )
+    parser.add_argument('--reader', help='check only this reader, for example photo')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--keep', metavar='DIR', help='folder for files that cause a fault')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Fuzz and print a table.
+    """Check the readers and print a table.
 
     Raises:
-        SystemExit: If a reader ended in anything that it does not document.
+        SystemExit: If a reader raised an error that it does not document.
     """
     args = parse_args(argv)
     from vit_plugins import register

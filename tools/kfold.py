@@ -9,12 +9,12 @@ from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip
 from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
-Cut the training images into K folds, train K times, each time validating on the fold left out,
-and print mean and standard deviation. Images that the config validates or tests on (with
---data-root those of val/ and test/) are not used.
+Split the training images into K folds, train K times, each time with another fold held out for
+validation, and print mean and standard deviation. Images that the config validates or tests on
+(with --data-root those of val/ and test/) are not used.
 
-Started again, it goes on: folds that are done stay, one that was cut off resumes. All options that
-are not named below go to tools/train.py, such as --amp.
+If the command is started again, finished folds are kept and an interrupted fold is resumed.
+Options that are not listed below are passed to tools/train.py, for example --amp.
 """
 
 
@@ -25,19 +25,24 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--num-splits', type=int, default=5, metavar='K', help='number of folds; 5'
+        '--num-splits', type=int, default=5, metavar='K', help='number of folds; default: 5'
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of the split; 0')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split; default: 0')
     parser.add_argument(
-        '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
+        '--work-dir', type=Path, help='folder for the folds; default: work_dirs/kfold/CONFIG'
     )
     add_data_arguments(parser)
     add_skip_argument(parser)
     parser.add_argument(
-        '--img-size', type=int, metavar='N', help='images of N pixels, as for tools/train.py'
+        '--img-size',
+        type=int,
+        metavar='PIXELS',
+        help='height and width of the images, as for tools/train.py',
     )
     parser.add_argument(
-        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
+        '--no-verify',
+        action='store_true',
+        help='with --data-root: do not check first that every image can be opened',
     )
     parser.add_argument(
         '--cfg-options',
@@ -50,7 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the folds that are not done and print what all of them say."""
+    """Run the folds that are not finished, and print the result of all folds."""
     args, options = parse_args(argv)
     run_command('kfold', args, options)
 

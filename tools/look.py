@@ -1,4 +1,4 @@
-r"""Plot the inside of a model: pictures (PNG) and the arrays behind them (.npz).
+r"""Plot the inside of a model, as pictures (PNG) with the arrays that they show (.npz).
 
 python tools/look.py work_dirs/convit_drloc_digits
 python tools/look.py work_dirs/convit_drloc_folder photo.jpg --what attention --query 3,5
@@ -8,16 +8,16 @@ python tools/look.py convit-small_8xb128_in1k --what nonlocality --mode official
 python tools/look.py work_dirs/photos "photos/**/*.jpg" --what embedding --number 300
 python tools/look.py work_dirs/convit --what history --beside work_dirs/vit
 
-gates        the share of position in each head of ConViT's GPSA layers
-nonlocality  how far each head looks: Eq. 8 of ConViT, and pixels as ViT reports them
+gates        the share of positional attention in each head of ConViT's GPSA layers
+nonlocality  how far each head attends: Eq. 8 of ConViT, and in pixels as in the ViT paper
 attention    what one token attends to, in each layer and head
-rollout      of which patches the class token is made, through all layers
-cam          GradCAM: where a classifier sees a class
-offsets      offsets between patches as a DRLoc head predicts them, against the true ones
-positions    how alike the position embeddings are
-filters      principal components of the patch embedding's filters
+rollout      how much each patch contributes to the class token, through all layers
+cam          GradCAM: the regions by which a classifier recognises a class
+offsets      offsets between patches as a DRLoc head predicts them, and the true offsets
+positions    how similar the position embeddings are to each other
+filters      principal components of the filters of the patch embedding
 embedding    photos at the points of their embeddings, by PCA and t-SNE
-history      what GateHook, LocalityHook and OffsetErrorHook measured in the training
+history      the values of GateHook, LocalityHook and OffsetErrorHook during the training
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import add_device_argument, add_model_arguments
 
 WHAT = (
     *('gates', 'nonlocality', 'attention', 'rollout', 'cam'),
@@ -36,14 +37,14 @@ WHAT = (
 
 
 def query(text: str) -> str | tuple[int, int]:
-    """Read which token attends.
+    """Return the token whose attention is shown.
 
     Args:
         text: ``centre``, ``class``, or ROW,COLUMN.
     """
     if text in ('centre', 'class'):
         return text
-    row, column = (int(number) for number in text.split(','))  # ValueError: argparse tells
+    row, column = (int(number) for number in text.split(','))  # argparse reports a ValueError
     return row, column
 
 
@@ -72,38 +73,50 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--what',
         nargs='+',
         choices=WHAT,
-        help='default: everything that the model has',
+        help='what to plot; default: everything that the model has',
         metavar='WHAT',
     )
     parser.add_argument(
-        '--out', type=Path, help='folder; default: WORK_DIR/look, or look/NAME where there is none'
+        '--out',
+        type=Path,
+        help='folder for the results; default: WORK_DIR/look, or look/NAME without a work dir',
     )
-    parser.add_argument('--layer', type=int, metavar='N', help='from 1; default: all, of cam last')
-    parser.add_argument('--head', type=int, metavar='N', help='from 1; default: all')
+    parser.add_argument(
+        '--layer',
+        type=int,
+        metavar='N',
+        help='a single layer, counted from 1; default: all layers, for cam the last one',
+    )
+    parser.add_argument(
+        '--head', type=int, metavar='N', help='a single head, counted from 1; default: all heads'
+    )
     parser.add_argument(
         '--query',
         type=query,
         default='centre',
         metavar='centre|class|ROW,COLUMN',
-        help='which token attends: the patch in the centre (default), the class token, or a patch '
-        'of the first grid, from 0,0',
+        help='the token whose attention is shown: the patch in the centre (default), the class '
+        'token, or a patch of the first grid, counted from 0,0',
     )
     parser.add_argument(
         '--mode',
         choices=['propagated', 'official'],
         default='propagated',
-        help='of nonlocality: what the layers before leave (default), or the patch embedding for '
-        "every layer, as in ConViT's released code",
+        help='for nonlocality, the input of a layer: the output of the layer before (default), or '
+        "the patch embedding for every layer, as in ConViT's released code",
     )
     parser.add_argument(
-        '--class', dest='target', metavar='NAME', help='class of cam; default: the predicted one'
+        '--class',
+        dest='target',
+        metavar='NAME',
+        help='for cam, the class; default: the predicted class',
     )
     parser.add_argument(
         '--number',
         type=int,
         metavar='N',
-        help='the most images; default: 4 of attention, rollout and cam, 16 of nonlocality '
-        'and offsets, 150 of embedding',
+        help='largest number of images; default: 4 for attention, rollout and cam, 16 for '
+        'nonlocality and offsets, 150 for embedding',
     )
     parser.add_argument(
         '--beside',
@@ -111,12 +124,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         type=Path,
         default=[],
         metavar='WORK_DIR',
-        help='of history: other trainings, whose non-locality is shown side by side',
+        help='for history, other trainings whose non-locality is shown side by side',
     )
-    parser.add_argument('--seed', type=int, default=0, help='seed of pairs and of t-SNE; 0')
-    parser.add_argument('--config', type=Path, help='default: the one in the work dir')
-    parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='seed of the pairs of offsets and of t-SNE; default: 0'
+    )
+    add_model_arguments(parser)
+    add_device_argument(parser)
     args = parser.parse_args(argv)
     if args.number is not None and args.number < 1:
         parser.error(f'--number must be 1 or more, got {args.number}')
@@ -124,7 +138,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write pictures of the inside of a model; the exit code is 1 if there was none."""
+    """Plot the inside of a model; the exit code is 1 if there was nothing to plot."""
     return run_command('look', parse_args(argv))
 
 

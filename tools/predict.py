@@ -1,4 +1,4 @@
-"""Name what is on images, with the model of a training run.
+"""Predict the classes of images with a trained model.
 
 python tools/predict.py work_dirs/convit_drloc_folder photo.jpg more_photos --out classes.csv
 python tools/predict.py work_dirs/photos/epoch_9.pth "photos/**/*.jpg" https://example.org/a.jpg
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import add_device_argument, add_model_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,22 +34,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'images',
         nargs='+',
         metavar='IMAGES',
-        help='image files, folders, globs in quotes, addresses (http, https, file); - reads such '
-        'names from standard input, one a line, as they come',
+        help='image files, folders, globs in quotes, addresses (http, https, file); with - they '
+        'are read from standard input, one per line, as they arrive',
     )
     parser.add_argument(
         '--out',
         type=Path,
-        help='FILE.csv, FILE.json or FILE.jsonl (a line of JSON for each image); default: a table',
+        help='FILE.csv, FILE.json or FILE.jsonl (a line of JSON for each image); default: a table '
+        'on the terminal',
     )
-    parser.add_argument('--top-k', type=int, default=5, help='classes per image')
-    parser.add_argument('--config', type=Path, help='default: the one in the work dir')
-    parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
     parser.add_argument(
-        '--batch-size', type=int, default=32, help='with -, 1 answers each name at once'
+        '--top-k', type=int, default=5, help='number of classes for each image; default: 5'
     )
-    parser.add_argument('--workers', type=int, help='processes that read photos')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    add_model_arguments(parser)
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=32,
+        help='images that are computed at once; with 1, - answers each name at once; default: 32',
+    )
+    parser.add_argument('--workers', type=int, help='number of processes that load photos')
+    add_device_argument(parser)
     args = parser.parse_args(argv)
     if not args.work_dir.exists():
         parser.error(

@@ -1,4 +1,4 @@
-"""Write slim weights of a training with a model card, its config and a model index.
+"""Write the weights of a training for publication, with model card, config and model index.
 
 python tools/publish.py work_dirs/convit_drloc_folder published/flowers --license CC-BY-4.0
 """
@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import (
+    add_model_arguments,
+    add_work_dir_argument,
+    require_work_dir,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,27 +26,27 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('work_dir', type=Path, help='the work dir of a training run')
-    parser.add_argument('out_dir', type=Path, help='an empty folder; made if absent')
-    parser.add_argument('--name', help='name of the model; default: name of its config')
+    add_work_dir_argument(parser)
     parser.add_argument(
-        '--license', default='not stated', help='licence of the weights, such as Apache-2.0'
+        'out_dir', type=Path, help='an empty folder for the files; it is created if necessary'
+    )
+    parser.add_argument('--name', help='name of the model; default: the name of its config')
+    parser.add_argument(
+        '--license', default='not stated', help='licence of the weights, for example Apache-2.0'
     )
     parser.add_argument(
         '--raw',
         action='store_true',
-        help='the weights of the last step, where the training averaged them (EMA)',
+        help='publish the weights of the last step instead of their average (EMA)',
     )
-    parser.add_argument('--config', type=Path, help='default: the one in the work dir')
-    parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
+    add_model_arguments(parser)
     args = parser.parse_args(argv)
-    if not args.work_dir.is_dir():
-        parser.error(f'{args.work_dir} is not a folder: give the work dir of a training run')
+    require_work_dir(parser, args.work_dir)
     return args
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Publish a model and print what was written."""
+    """Publish a model and print which files were written."""
     return run_command('publish', parse_args(argv))
 
 

@@ -1,11 +1,12 @@
-"""Write what came out of a training as one page, to be sent to a colleague.
+"""Write the results of a training as one page that can be sent to a colleague.
 
 python tools/report.py work_dirs/photos
 python tools/report.py work_dirs/photos work_dirs/photos_2 --out photos.html
 
-The page needs no other file and no network: curves, final numbers beside baselines, each class,
-the confusion matrix with its photos, the surest mistakes, likely wrong labels, the config. Of
-several trainings it shows them side by side. docs/report.md shows one.
+The page needs no other file and no network. It shows the curves, the final numbers next to
+baselines, each class, the confusion matrix with photos, the mistakes with the highest confidence,
+labels that are likely wrong, and the config. Several trainings are shown side by side. An example
+is in docs/report.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ import sys
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.model_arguments import (
+    add_device_argument,
+    add_model_arguments,
+    require_work_dir,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,28 +37,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         metavar='WORK_DIR',
         type=Path,
-        help='the work dir of a training run; differences are told against the first one',
+        help='the work dir of a training run; differences are those to the first one',
     )
     parser.add_argument(
         '--out',
         type=Path,
         metavar='FILE.html',
-        help='default: WORK_DIR/report.html, of several ./report.html',
+        help='default: WORK_DIR/report.html, for several trainings ./report.html',
     )
     parser.add_argument(
         '--no-baselines',
         action='store_true',
-        help='do not compute what colours alone tell, which takes a minute at most',
+        help='do not compute the accuracy from colours alone, which takes up to a minute',
     )
-    parser.add_argument('--config', type=Path, help='default: the one in the work dir')
-    parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
+    add_model_arguments(parser)
+    add_device_argument(parser)
     args = parser.parse_args(argv)
     for folder in args.work_dirs:
-        if not folder.is_dir():
-            parser.error(f'{folder} is not a folder: give the work dir of a training run')
+        require_work_dir(parser, folder)
     if len(args.work_dirs) > 1 and (args.config or args.checkpoint):
-        parser.error('--config and --checkpoint go with one WORK_DIR')
+        parser.error('--config and --checkpoint need a single WORK_DIR')
     if args.out is not None and args.out.suffix.lower() not in ('.html', '.htm'):
         parser.error(f'--out must end in .html, got {args.out}')
     alone = len(args.work_dirs) == 1
@@ -61,7 +65,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Write the page and print where it lies."""
+    """Write the page and print its path."""
     return run_command('report', parse_args(argv))
 
 

@@ -8,43 +8,48 @@ from vit_plugins.command_line.data_arguments import add_data_arguments
 from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
-Run a grid of trainings, each in a process and a folder of its own, and compare them.
+Run a grid of trainings, each in its own process and folder, and compare them.
 
-Started again, it goes on: finished cells stay, one that was cut off resumes from its checkpoint.
-A cell whose config is no longer that of its results is never mixed in: see --force. --records
-keeps what the cells found in one small file, from which --collect makes the report anywhere.
+If the command is started again, finished cells are kept and an interrupted cell is resumed from
+its checkpoint. If the config of a finished cell has changed since, its results are not used, see
+--force. With --records the results of the cells are stored in one small file, from which
+--collect writes the report on any machine.
 
-At the end, or by --collect, report.md in the work dir has a table of the settings (metrics over
-the seeds, parameters, 10^9 multiplications for one prediction, time, memory), one of the
-differences paired by seed, and pictures: learning curves, the metric against an axis (plot) and,
-where settings differ in it, against the multiplications. The tables are there as .csv, too.
+At the end, or with --collect, report.md is written to the work dir. It has a table of the
+settings (metrics over the seeds, parameters, 10^9 multiplications for one prediction, time,
+memory), a table of the differences paired by seed, and plots: learning curves, the metric against
+an axis (plot), and against the multiplications if settings differ in them. The tables are also
+written as .csv files.
 """
 
 STUDY_FILE = """\
 the study file (YAML):
-  inherit: other.yaml     start from that file: mappings merge, null removes, the rest replaces
-  name, about             of the report; the name is that of the file if not given
-  define                  anything: a place for YAML anchors
-  base: config.py         what the cells vary; relative to the study file
+  inherit: other.yaml     start from that file: mappings are merged, null removes an entry, other
+                          values are replaced
+  name, about             title and description of the report; default name: that of the file
+  define                  any content, for YAML anchors
+  base: config.py         the config that the cells vary; the path is relative to the study file
   data: NAME              as --data
   data_root: DIR          as --data-root
   options                 settings of every cell: {deep.path.of.setting: value}
   axes                    {axis: {level: settings}}: every combination is a cell. A level may have
                             _base_: other.py       another base config
                             _data_: svhn           another dataset
-                            _stages_: [settings]   trainings that start from the weights of the
-                                                   one before; the last one is measured
+                            _stages_: [settings]   several trainings, each from the weights of
+                                                   the one before; the last one is measured
                             _scale_epochs_: 0.1    epochs / 0.1, for a tenth of the images
                             _x_: 5.7               its number on the x axis
-  cells: [{axis: level or [levels]}]    only these combinations (an axis left out: all levels)
-  exclude: [{axis: level or [levels]}]  not these
+  cells: [{axis: level or [levels]}]    only these combinations; an axis that is not named has
+                                        all its levels
+  exclude: [{axis: level or [levels]}]  all combinations except these
   tuned: [{where: {axis: level or [levels]}, set: settings}]
-                          what a search chose for certain cells, as a learning rate
-  seeds: [0, 1, 2]        of each cell
-  seed_keys               settings that take the seed; [randomness.seed] if not given
-  measure: test           tools/test.py once, on the last weights; or val: the last validation
+                          settings of certain cells that a search chose, such as a learning rate
+  seeds: [0, 1, 2]        the seeds of each cell
+  seed_keys               settings that are set to the seed; default: [randomness.seed]
+  measure: test           run tools/test.py once, on the last weights; or val: take the last
+                          validation
   tests: {name: settings} several tests of the same weights; their metrics are name:metric
-  metric: accuracy/top1   or a list
+  metric: accuracy/top1   a metric, or a list of metrics
   compare                 {axis: , baseline: , levels: } or a list: differences paired by seed
   plot: {x: axis, label: of the x axis}   the metric against the number of a level
   train_args, test_args   lists of further arguments of tools/train.py and tools/test.py
@@ -60,39 +65,51 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('study', help='study file')
     parser.add_argument(
-        '--work-dir', type=Path, help='folder of cells and report; work_dirs/studies/NAME'
+        '--work-dir',
+        type=Path,
+        help='folder for cells and report; default: work_dirs/studies/NAME',
     )
     add_data_arguments(parser)
-    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='cells at a time')
+    parser.add_argument(
+        '--jobs', type=int, default=1, metavar='N', help='number of cells that run at once'
+    )
     parser.add_argument('--threads', type=int, metavar='N', help='OMP_NUM_THREADS of each cell')
     parser.add_argument(
         '--only',
         metavar='PATTERN',
-        help='cells whose name matches, or contains this; as in "three-augment/*"',
+        help='run only cells whose name matches or contains this, for example "three-augment/*"',
     )
     parser.add_argument(
         '--records',
         type=Path,
         metavar='FILE',
-        help='small JSON file that finished cells are also written to; those in it are done',
+        help='small JSON file to which finished cells are also written; cells in it are not run '
+        'again',
     )
     parser.add_argument(
-        '--force', action='store_true', help='delete and run again the cells that changed'
+        '--force',
+        action='store_true',
+        help='delete the cells whose config changed, and run them again',
     )
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument('--dry-run', action='store_true', help='list the cells and their state')
     mode.add_argument(
-        '--collect', action='store_true', help='only write the report of what is finished'
+        '--collect', action='store_true', help='only write the report of the finished cells'
     )
     args = parser.parse_args(argv)
     if args.jobs < 1 or (args.threads is not None and args.threads < 1):
         parser.error(f'--jobs and --threads must be at least 1, got {args.jobs}, {args.threads}')
     if args.force and (args.collect or args.dry_run):
-        parser.error('--force deletes cells to run them again: not with --collect or --dry-run')
+        parser.error(
+            '--force deletes cells and runs them again: do not give --collect or --dry-run with it'
+        )
     if args.force and args.records:
-        parser.error('--force would run what --records holds again: move that file away first')
+        parser.error(
+            '--force would run the cells of --records again: first move that file to another '
+            'folder'
+        )
     if args.only and args.collect:
-        parser.error('--collect reports all cells that are finished: not with --only')
+        parser.error('--collect reports all finished cells: do not give --only with it')
     return args
 
 

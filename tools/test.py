@@ -18,8 +18,8 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'checkpoint',
         nargs='?',
-        help='checkpoint file, or a name of the model index; may be left out if a work dir is '
-        'given: the best one there, or else the newest',
+        help='checkpoint file, or a name of the model index; default: the best checkpoint of the '
+        'work dir, or the newest if none is marked as best',
     )
     add_shared_arguments(parser)
     add_folder_arguments(parser)
@@ -27,23 +27,29 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--out-item',
         choices=['metrics', 'pred'],
-        help='what --out holds; the predictions if not said',
+        help='content of --out; default: the predictions',
     )
     parser.add_argument(
         '--crop-ratio',
         type=float,
         metavar='R',
-        help='share of the short side that the centre crop shows, within (0, 1]: images are '
-        'resized to the input size over R first',
+        help='the fraction of the short side that the centre crop shows, within (0, 1]: images '
+        'are first resized to the input size divided by R',
     )
-    parser.add_argument('--tta', action='store_true', help='average over flipped images too')
+    parser.add_argument(
+        '--tta', action='store_true', help='average the predictions of each image and its flip'
+    )
     parser.add_argument('--show-dir', help='folder for pictures of the predictions')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='plot every N-th image')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
+    parser.add_argument(
+        '--interval', type=int, default=1, help='plot every N-th image; default: 1'
+    )
+    parser.add_argument(
+        '--wait-time', type=float, default=2, help='seconds that a window is shown; default: 2'
+    )
     args = parser.parse_args(argv)
     if args.out is None and args.out_item is not None:
-        parser.error('--out-item says what --out FILE holds: give --out too')
+        parser.error('--out-item sets the content of --out FILE: give --out as well')
     if args.out is not None:
         check_out(parser, args.out, args.out_item or 'pred')
     if args.checkpoint is None and not Path(args.config).is_dir():

@@ -20,7 +20,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='CHECKPOINT',
-        help='go on from this checkpoint, or, without a name, from the newest whole one of the '
+        help='continue from this checkpoint; without a name, from the newest complete one of the '
         'work dir',
     )
     parser.add_argument(
@@ -33,31 +33,35 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--fraction',
         type=float,
         metavar='F',
-        help='train on this part of each class, in 1 / F as many epochs: 0.05 is the twentieth '
-        'of the images of ConViT, Table 2',
+        help='train on this fraction of the images of each class, with 1 / F times as many '
+        'epochs; 0.05 is the smallest fraction in Table 2 of ConViT',
     )
     parser.add_argument(
         '--subset',
         choices=SUBSETS,
         default='first',
-        help='which images --fraction keeps: the first in the order of names (as ConViT), or some '
-        'at random; default: first',
+        help='which images --fraction keeps: the first ones by name (as ConViT does), or random '
+        'ones; default: first',
     )
     parser.add_argument(
-        '--check', action='store_true', help='build all, train one step, validate a batch, stop'
+        '--check',
+        action='store_true',
+        help='only build everything, train one step and validate one batch',
     )
     parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate, and hold no image out for it'
+        '--no-validate',
+        action='store_true',
+        help='train on all images, without validation',
     )
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate by the true batch size over the one of the config',
+        help='scale the learning rate in proportion to the batch size of all devices together',
     )
     parser.add_argument(
         '--no-persistent-workers',
         action='store_true',
-        help='dataloader workers start anew each epoch',
+        help='start the workers of the dataloaders again in each epoch',
     )
     add_training_arguments(parser)
     add_folder_arguments(parser)
@@ -65,7 +69,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train, or check that one could."""
+    """Train a model, or check that the training can start."""
     run_command('train', parse_args(argv))
 
 

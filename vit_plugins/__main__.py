@@ -19,10 +19,10 @@ TOOLS = {
     'predict': 'classify images: predict WORK_DIR IMAGES...',
     'report': 'write a training, or several, as one HTML page: report WORK_DIR...',
     'retrieve': 'search photos: retrieve index|query GALLERY IMAGES...',
-    'look': 'plot what a model looks at: look WORK_DIR [IMAGES...]',
-    'prune': 'skip what the gates of a ConViT have closed: prune WORK_DIR',
+    'look': 'plot the inside of a model: look WORK_DIR [IMAGES...]',
+    'prune': 'prune a ConViT by its gates: prune WORK_DIR',
     'export': 'write a model for ONNX Runtime or torch: export WORK_DIR',
-    'publish': 'write slim weights with a model card: publish WORK_DIR OUT_DIR',
+    'publish': 'write weights and model card for publication: publish WORK_DIR OUT_DIR',
     'study': 'run a grid of trainings: study STUDY.yaml',
     'kfold': 'cross-validate: kfold CONFIG',
     'probe': 'score frozen features: probe WORK_DIR, or probe CONFIG CHECKPOINT',
@@ -81,10 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser('list', help='show models and configs: list [PATTERN]')
     listing.add_argument('pattern', nargs='?', default='', help='a part of the name, or a glob')
     copying = commands.add_parser(
-        'copy-config', help='copy a config to edit: copy-config NAME DIR'
+        'copy-config', help='copy a config so that it can be edited: copy-config NAME DIR'
     )
-    copying.add_argument('name', help='a config or model as `list` shows it')
-    copying.add_argument('folder', metavar='DIR', help='where to; made if absent')
+    copying.add_argument('name', help='name of a config or model, as `list` shows it')
+    copying.add_argument(
+        'folder', metavar='DIR', help='folder for the copy; it is created if necessary'
+    )
     copying.add_argument('--force', action='store_true', help='replace files that differ')
     copying.add_argument(
         '--data',

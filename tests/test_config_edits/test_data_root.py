@@ -14,7 +14,7 @@ from vit_plugins.config_edits.data_root import apply_data_root, hold_nothing_out
 from vit_plugins.config_edits.dataset_by_name import apply_data
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 
 HOST_CONFIGS = Path(mmpretrain.__file__).parent / '.mim/configs'
 OUR_CONFIGS = Path(__file__).parents[2] / 'configs'

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from vit_plugins.config_edits.folder_reading import on_all_ranks, read_folder
 from vit_plugins.datasets.folder_scan import FolderError, scan_class_folders
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 
 
 def test_one_process_just_reads():

@@ -75,7 +75,7 @@ def test_unreadable_images_are_left_out_where_asked(photos):
     cfg = apply_data_root(Config.fromfile(FOLDER), root, skip_unreadable=True)
     assert all(leaf.left_out == ['blue/00.png'] for leaf in all_leaf_datasets(cfg))
     table = write_left_out(cfg, root)
-    reason = 'not an image, or of an unknown kind'
+    reason = 'not an image, or of an unknown type'
     assert table.read_text().splitlines()[1:] == [f'{root}/blue/00.png,"{reason}"']
     (root / 'blue/00.png').unlink()
     (root / 'blue/01.png').write_text('text')

@@ -27,9 +27,9 @@ def test_rows_are_numbered_as_an_editor_does(tmp_path):
         (b'name id\na 1\nb\n', r'list.txt, line 3: 2 columns are expected \(name, id\), got 1'),
         (b'name id\na 1 2\n', r"list.txt, line 2: .* got 3 in 'a 1 2'"),
         (b'id name\na 1\n', "list.txt, line 1: the header 'name id' is expected, got 'id name'"),
-        (b'name id\n', 'list.txt lists nothing'),
-        (b'', 'list.txt lists nothing'),
-        (b'name id\na \xff\n', r"list.txt is no text \('utf-8' codec"),
+        (b'name id\n', 'list.txt lists no images'),
+        (b'', 'list.txt lists no images'),
+        (b'name id\na \xff\n', r"list.txt is not a text file \('utf-8' codec"),
     ],
 )
 def test_broken_table(tmp_path, content, message):
@@ -45,7 +45,7 @@ def test_missing_file_is_named(tmp_path):
 
 
 def test_no_number(tmp_path):
-    with pytest.raises(AnnotationError, match=r"list\.txt, line 7: '1O' is no number"):
+    with pytest.raises(AnnotationError, match=r"list\.txt, line 7: '1O' is not a number"):
         read_number('1O', tmp_path / 'list.txt', 7)
 
 

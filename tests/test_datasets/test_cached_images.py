@@ -194,7 +194,7 @@ def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch):
     kept = cached(folder(photos), cache_dir=tmp_path / 'cache')
     assert torch.equal(kept.pixels, cached(folder(photos)).pixels)
     (line,) = said
-    assert 'cannot be locked (No locks available): processes that want the same images' in line
+    assert 'cannot be locked (No locks available): each process that needs these' in line
 
 
 @pytest.mark.parametrize('wrapper', [None, 'ClassSubset', 'RepeatDataset'])

@@ -157,8 +157,8 @@ def test_samplers_draw_from_the_part_only(kind):
         ({'fraction': 0.5, 'allow_fewer': True}, 'allow_fewer has no effect on a fraction'),
         ({'fraction': 0.5, 'mode': 'last'}, "first, random, got 'last'"),
         ({'fraction': 0.5, 'seed': 1}, "seed=1 has no effect with mode='first'"),
-        ({'fraction': 0.05}, 'class 0 has 12 images, fraction=0.05 would keep 0: ask for more'),
-        ({'num_per_class': 13}, 'class 0 has 12 images, num_per_class=13 would keep 13: ask for'),
+        ({'fraction': 0.05}, 'class 0 has 12 images, fraction=0.05 would keep 0: choose a larger'),
+        ({'num_per_class': 13}, 'class 0 has 12 images, num_per_class=13 would keep 13: choose'),
     ],
 )
 def test_errors(kwargs, message):

@@ -63,12 +63,12 @@ def test_numbers_are_those_of_the_paper(root):
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
-        ('image_class_labels.txt', b'1 1\n2 x\n', r"labels.txt, line 2: 'x' is no number"),
-        ('image_class_labels.txt', b'1 1\n2 201\n', 'list different images: 3 stand in one only'),
+        ('image_class_labels.txt', b'1 1\n2 x\n', r"labels.txt, line 2: 'x' is not a number"),
+        ('image_class_labels.txt', b'1 1\n2 201\n', 'list different images: 3 are only in one'),
         ('image_class_labels.txt', LABELS.replace(b'101', b'201'), 'line 4: classes go from 1 to'),
-        ('image_class_labels.txt', b'1 1\n1 2\n', 'line 2: image 1 stands here again'),
+        ('image_class_labels.txt', b'1 1\n1 2\n', 'line 2: image 1 is listed a second time'),
         ('images.txt', IMAGES + b'11789\n', 'images.txt, line 6: 2 columns are expected'),
-        ('images.txt', IMAGES + b'one a.jpg\n', "images.txt, line 6: 'one' is no number"),
+        ('images.txt', IMAGES + b'one a.jpg\n', "images.txt, line 6: 'one' is not a number"),
     ],
 )
 def test_broken_list(root, name, content, message):

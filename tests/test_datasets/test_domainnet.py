@@ -63,7 +63,7 @@ def test_numbers_are_those_of_the_paper(root):
         ),
         (b'000007.jpg 2', b'000007.jpg 3', "'alarm_clock' two labels, 2 and 3"),
         (b'000007.jpg 2', b'000007.jpg 9', "3 was expected, got 9 for 'alarm_clock'"),
-        (b'000007.jpg 2', b'000007.jpg two', "line 3: 'two' is no number"),
+        (b'000007.jpg 2', b'000007.jpg two', "line 3: 'two' is not a number"),
         (b'000007.jpg 2', b'000007.jpg', 'line 3: 2 columns are expected'),
         (b'000002.jpg', b'000004.jpg', r'1 of the 3 images .*painting_001_000004\.jpg'),
     ],

@@ -56,7 +56,7 @@ def test_truncated(tmp_path, suffix):
 def test_other_reasons(tmp_path):
     (tmp_path / 'text.jpg').write_text('no image')
     (tmp_path / 'empty.jpg').touch()
-    assert image_problem(tmp_path / 'text.jpg') == 'not an image, or of an unknown kind'
+    assert image_problem(tmp_path / 'text.jpg') == 'not an image, or of an unknown type'
     assert image_problem(tmp_path / 'empty.jpg') == 'the file is empty'
     assert 'No such file' in image_problem(tmp_path / 'absent.jpg')
 

@@ -64,7 +64,7 @@ def test_flat_validation_part_with_its_list(root):
     with pytest.raises(AnnotationError, match='1 of the 2 images'):
         build(root, split='val')
     (root / 'meta/val.txt').write_bytes(META.replace(b'994', b'n13040303'))
-    with pytest.raises(AnnotationError, match="line 2: 'n13040303' is no number"):
+    with pytest.raises(AnnotationError, match="line 2: 'n13040303' is not a number"):
         build(root, split='val')
 
 

@@ -68,8 +68,8 @@ def test_numbers_are_those_of_the_paper(root):
 @pytest.mark.parametrize(
     ('old', 'new', 'message'),
     [
-        (b'6\n', b'52712\n', 'line 1: 52,712 images are stated, 6 rows follow'),
-        (b'6\n', b'six\n', "line 1: 'six' is no number"),
+        (b'6\n', b'52712\n', 'line 1: 52,712 images are announced, but 6 rows follow'),
+        (b'6\n', b'six\n', "line 1: 'six' is not a number"),
         (b'  gallery\n', b'  val\n', 'line 6: the status must be one of train, query, gallery'),
         (b'   id_00000080    query', b' query', 'line 7: 3 columns are expected'),
         (b'item_id', b'itemid_', 'line 2: the header'),

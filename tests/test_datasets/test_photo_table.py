@@ -33,7 +33,10 @@ def test_a_split_that_the_table_names_is_not_passed_over_in_silence(table, tmp_p
 @pytest.mark.parametrize(
     ('text', 'told'),
     [
-        ('name,kind\na.jpg,cat\n', r'has the columns name, kind: its first line must name file'),
+        (
+            'name,kind\na.jpg,cat\n',
+            r'has the columns name, kind: its first line must contain file',
+        ),
         ('', r'has the columns \(none\)'),
         ('file,class\na.jpg,\n', r'line 2: .* lacks file or class'),
         ('file,class\na.jpg,cat\na.jpg,dog\n', r'several labels, as a.jpg \(cat and dog\)'),

@@ -66,7 +66,7 @@ def test_other_globals_are_refused_by_name(load, content, name):
 
 @pytest.mark.parametrize('content', [b'', ARRAY[:90], b'<html>404</html>', b'\x80\x02}.junk'[:2]])
 def test_damaged(load, content):
-    with pytest.raises(pickle.UnpicklingError, match=r'gnd\.pkl is no whole pickle'):
+    with pytest.raises(pickle.UnpicklingError, match=r'gnd\.pkl is not a complete pickle'):
         load(content)
 
 

@@ -87,7 +87,7 @@ def test_a_folder_for_validation(folder):
 
 def test_shared_class_is_refused(folder):
     root = folder(train=ANIMALS[:4], test=ANIMALS[3:])
-    with pytest.raises(FolderError, match=r"class 'dog' is in .*leave it in one of them"):
+    with pytest.raises(FolderError, match=r"class 'dog' is in .*remove it from one of them"):
         build(root)
 
 

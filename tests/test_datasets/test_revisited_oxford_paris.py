@@ -121,8 +121,8 @@ def test_numbers_are_those_of_the_paper(root):
         (b'G?\xf8', b'G@\x59', "'bbx' must be x1 < x2, y1 < y2, got \\[10"),
         (b'qimlist', b'_imlist', 'lacks qimlist'),
         (b'gnd]}', b'gnd]]a}', "1 'qimlist' but 2 'gnd'"),
-        (b'easy]K\x01a', b'easy]}a', r'is broken \(.*dict'),
-        (b'easy]K\x01a', b'easyN', r'is broken \(.*None'),
+        (b'easy]K\x01a', b'easy]}a', r'is damaged \(.*dict'),
+        (b'easy]K\x01a', b'easyN', r'is damaged \(.*None'),
     ],
 )
 def test_broken_annotation(root, old, new, message):

@@ -75,14 +75,22 @@ def test_number_of_models_is_compared_with_the_paper(root, monkeypatch, caplog):
         (
             b'pidxsq\x03]K\x01a',
             b'pidxsq\x03]K\x03a',
-            r'pair 0 is \(0, 3\), but there are 3',
+            r'pair 0 is \(0, 3\), but there are only 3',
         ),
         (b'K\x07K\x07K\x03e', b'K\x07K\x03e', "'train' has 3 'cids' but 2 'cluster'"),
-        (b'K\x07K\x07K\x03e', b'K\x07NK\x03e', r'is broken \(TypeError: int\(\) .* not .NoneType'),
-        (b'qidxsq\x02]K\x00a', b'qidxsq\x02]]a', 'do not pair with|is broken'),
+        (
+            b'K\x07K\x07K\x03e',
+            b'K\x07NK\x03e',
+            r'is damaged \(TypeError: int\(\) .* not .NoneType',
+        ),
+        (b'qidxsq\x02]K\x00a', b'qidxsq\x02]]a', 'do not pair with|is damaged'),
         (b'X\x07\x00\x00\x00cluster', b'X\x07\x00\x00\x00kluster', 'lacks cluster of'),
         (b'\x05\x00\x00\x00train', b'\x05\x00\x00\x00brain', 'lacks cids, qidxs, pidxs, cluster'),
-        (b'\x0c\x00\x00\x00ffeeddccbbaa', b'\x03\x00\x00\x00ffe', "'ffe' is no name of an image"),
+        (
+            b'\x0c\x00\x00\x00ffeeddccbbaa',
+            b'\x03\x00\x00\x00ffe',
+            "'ffe' is not the name of an image",
+        ),
     ],
 )
 def test_broken_annotation(root, old, new, message):

@@ -75,7 +75,7 @@ def test_share_out_of_range(share, message):
 
 
 def test_too_few_classes():
-    with pytest.raises(ValueError, match=r'one of 1 class\(es\) cannot be held out'):
+    with pytest.raises(ValueError, match=r'at least 2 classes are needed .* got 1'):
         hold_out_classes(['a'], 0.5)
 
 

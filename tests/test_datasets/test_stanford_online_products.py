@@ -59,7 +59,7 @@ def test_missing_image_is_named(root):
 
 def test_broken_row_is_named(root):
     (root / 'Ebay_train.txt').write_bytes(TRAIN.replace(b'3 4 12', b'3 four 12'))
-    with pytest.raises(AnnotationError, match=r"Ebay_train.txt, line 4: 'four' is no number"):
+    with pytest.raises(AnnotationError, match=r"Ebay_train.txt, line 4: 'four' is not a number"):
         build(root)
 
 

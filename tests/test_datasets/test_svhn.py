@@ -79,9 +79,9 @@ def test_only_the_published_file(root):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (FILE[:-60], 'not a whole MAT-file of version 5 with X and y'),
-        (b'<html>', 'not a whole MAT-file of version 5'),
-        (HEADER + X, "not a whole MAT-file of version 5 with X and y .KeyError: 'y'"),
+        (FILE[:-60], 'not a complete MAT-file of version 5 with X and y'),
+        (b'<html>', 'not a complete MAT-file of version 5'),
+        (HEADER + X, "not a complete MAT-file of version 5 with X and y .KeyError: 'y'"),
         (FILE.replace(b'\x0a\x01\x09', b'\x0a\x01\x0b'), r'labels must lie within 1..10, got .11'),
         (FILE.replace(b'\x0a\x01\x09', b'\x00\x01\x09'), r'labels must lie within 1..10, got .0'),
         (

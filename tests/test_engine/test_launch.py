@@ -12,7 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from vit_plugins.engine import launch
+from vit_plugins.engine import launch, ranks, run_defaults
 from vit_plugins.engine.hooks import TrainingGuardHook
 from vit_plugins.engine.optim_wrappers import AutocastOptimWrapper
 from vit_plugins.resources import resource_root
@@ -21,7 +21,8 @@ from vit_plugins.resources import resource_root
 @pytest.fixture
 def device(monkeypatch):
     def pretend(name: str) -> None:
-        monkeypatch.setattr(launch, 'get_device', lambda: name)
+        for module in (ranks, run_defaults):
+            monkeypatch.setattr(module, 'get_device', lambda: name)
 
     return pretend
 
@@ -30,10 +31,10 @@ def test_gloo_and_a_wrapper_without_devices_on_a_cpu(device, monkeypatch):
     device('cpu')
     started = []
     monkeypatch.setattr(
-        launch.torch_dist, 'init_process_group', lambda *args, **kw: started.append((args, kw))
+        ranks.torch_dist, 'init_process_group', lambda *args, **kw: started.append((args, kw))
     )
     cfg = Config(dict(find_unused_parameters=True))
-    launch.start_ranks(cfg, 'pytorch')
+    ranks.start_ranks(cfg, 'pytorch')
     assert started == [(('gloo',), {})]
     assert cfg.model_wrapper_cfg == dict(
         type='MMDistributedDataParallel',
@@ -46,9 +47,9 @@ def test_gloo_and_a_wrapper_without_devices_on_a_cpu(device, monkeypatch):
 def test_the_config_chooses_the_backend_on_gpus(device, monkeypatch):
     device('cuda')
     started = {}
-    monkeypatch.setattr(launch, 'init_dist', lambda launcher, **kw: started.update({launcher: kw}))
+    monkeypatch.setattr(ranks, 'init_dist', lambda launcher, **kw: started.update({launcher: kw}))
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=60))))
-    launch.start_ranks(cfg, 'slurm')
+    ranks.start_ranks(cfg, 'slurm')
     assert started == {'slurm': dict(backend='nccl', timeout=60)}
     assert 'model_wrapper_cfg' not in cfg
 
@@ -58,10 +59,10 @@ def test_the_config_chooses_the_timeout_on_a_cpu(device, monkeypatch, seconds):
     device('cpu')
     started = {}
     monkeypatch.setattr(
-        launch.torch_dist, 'init_process_group', lambda backend, **kw: started.update(kw)
+        ranks.torch_dist, 'init_process_group', lambda backend, **kw: started.update(kw)
     )
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl', timeout=seconds))))
-    launch.start_ranks(cfg, 'pytorch')
+    ranks.start_ranks(cfg, 'pytorch')
     assert started == dict(timeout=timedelta(seconds=seconds))
 
 
@@ -70,14 +71,14 @@ def test_a_timeout_is_a_number_of_seconds(device, seconds):
     device('cpu')
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=seconds))))
     with pytest.raises(ValueError, match=r'env_cfg\.dist_cfg\.timeout \(.*\) must be a positive'):
-        launch.start_ranks(cfg, 'pytorch')
+        ranks.start_ranks(cfg, 'pytorch')
 
 
 WAIT = """
 import sys, time
 import torch.distributed as dist
 from mmengine.config import Config
-from vit_plugins.engine.launch import start_ranks
+from vit_plugins.engine.ranks import start_ranks
 start_ranks(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=8)))), 'pytorch')
 dist.barrier()
 if dist.get_rank() == 1:
@@ -116,7 +117,7 @@ def test_a_rank_that_waits_on_a_cpu_gives_up_after_the_timeout():
 def test_launchers_without_a_cpu_form(device, launcher):
     device('cpu')
     with pytest.raises(ValueError, match=f'--launcher {launcher} needs GPUs'):
-        launch.start_ranks(Config(), launcher)
+        ranks.start_ranks(Config(), launcher)
 
 
 def test_a_test_needs_no_shards():
@@ -139,7 +140,7 @@ def test_loaders_get_what_the_machine_can_use(device):
         | dict(test_dataloader=dict(num_workers=2, pin_memory=False, collate_fn='mine'))
     )
     device('cuda')
-    launch.set_loader_defaults(cfg, ['train', 'val', 'test'])
+    run_defaults.set_loader_defaults(cfg, ['train', 'val', 'test'])
     assert (cfg.train_dataloader.pin_memory, cfg.train_dataloader.persistent_workers) == (
         True,
     ) * 2
@@ -149,7 +150,7 @@ def test_loaders_get_what_the_machine_can_use(device):
     assert cfg.test_dataloader.collate_fn == 'mine'
     cfg = Config(dict(train_dataloader=dict(num_workers=2)))
     device('cpu')
-    launch.set_loader_defaults(cfg, ['train', 'val'], persistent_workers=False)
+    run_defaults.set_loader_defaults(cfg, ['train', 'val'], persistent_workers=False)
     assert not cfg.train_dataloader.pin_memory
     assert not cfg.train_dataloader.persistent_workers
 
@@ -161,19 +162,19 @@ def test_images_on_a_gpu_below_wrappers_are_not_pinned(device, kept_on):
     dataset = dict(type='RepeatDataset', times=2, dataset=concat)
     cfg = Config(dict(train_dataloader=dict(num_workers=0, dataset=dataset)))
     device('cuda')
-    launch.set_loader_defaults(cfg, ['train'])
+    run_defaults.set_loader_defaults(cfg, ['train'])
     assert cfg.train_dataloader.pin_memory == (kept_on == 'cpu')
 
 
 def test_amp_takes_the_wrapper_of_the_device(device):
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', dtype='bfloat16')))
     device('cuda')
-    launch.use_amp(cfg)
+    run_defaults.use_amp(cfg)
     assert cfg.optim_wrapper == dict(
         type='AmpOptimWrapper', loss_scale='dynamic', dtype='bfloat16'
     )
     device('cpu')
-    launch.use_amp(cfg)
+    run_defaults.use_amp(cfg)
     assert cfg.optim_wrapper == dict(type='AutocastOptimWrapper')
 
 
@@ -197,32 +198,34 @@ def test_autocast_wrapper_refuses_fp16():
 
 def test_a_config_based_on_others_gets_the_hooks_of_ours():
     cfg = Config(dict(default_hooks=dict(timer=dict(type='IterTimerHook'))))
-    launch.add_own_hooks(cfg)
-    assert {'timer', *launch.OWN_HOOKS} == set(cfg.default_hooks)
+    run_defaults.add_own_hooks(cfg)
+    assert {'timer', *run_defaults.OWN_HOOKS} == set(cfg.default_hooks)
     assert cfg.default_hooks.seeded_draws == dict(type='SeededDrawsHook')
 
 
 def test_hooks_that_a_config_names_stay_as_they_are():
-    cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in launch.OWN_HOOKS.values()]))
-    launch.add_own_hooks(cfg)
+    cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in run_defaults.OWN_HOOKS.values()]))
+    run_defaults.add_own_hooks(cfg)
     assert cfg.default_hooks == {}
     # by scope, and as a class
     kinds = ['mmpretrain.SeededDrawsHook', TrainingGuardHook]
     cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in kinds]))
-    launch.add_own_hooks(cfg)
+    run_defaults.add_own_hooks(cfg)
     assert cfg.default_hooks == {}
     cfg = Config.fromfile('configs/_base_/default_runtime.py')
     before = copy.deepcopy(cfg.default_hooks)
-    launch.add_own_hooks(cfg)
+    run_defaults.add_own_hooks(cfg)
     assert cfg.default_hooks == before
 
 
-@pytest.mark.parametrize('off', [list(launch.OWN_HOOKS), ['seeded_draws', 'timer', 'progress']])
+@pytest.mark.parametrize(
+    'off', [list(run_defaults.OWN_HOOKS), ['seeded_draws', 'timer', 'progress']]
+)
 def test_a_hook_that_is_none_is_off(toy, tmp_path, off):
     settings = toy.settings(tmp_path)
     settings['default_hooks'] |= dict.fromkeys(off)
     cfg = Config(settings)
-    launch.add_own_hooks(cfg)
+    run_defaults.add_own_hooks(cfg)
     runner = launch.build_runner(cfg)
     kinds = {type(hook).__name__ for hook in runner.hooks}
     assert 'SeededDrawsHook' not in kinds
@@ -232,8 +235,8 @@ def test_a_hook_that_is_none_is_off(toy, tmp_path, off):
 
 def test_hooks_without_any_default_one():
     cfg = Config(dict(default_hooks=None))
-    launch.add_own_hooks(cfg)
-    assert set(cfg.default_hooks) == set(launch.OWN_HOOKS)
+    run_defaults.add_own_hooks(cfg)
+    assert set(cfg.default_hooks) == set(run_defaults.OWN_HOOKS)
 
 
 CONFIGS = resource_root() / 'configs'

@@ -13,7 +13,7 @@ from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 
 from vit_plugins.engine.hooks.loss_weight_hook import scheduled_weight
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 
 HEAD = dict(
     type='DRLocHead',

@@ -10,7 +10,7 @@ from mmpretrain.evaluation import MultiTasksMetric
 from mmpretrain.registry import METRICS
 
 from vit_plugins.engine.hooks.metric_name_hook import MetricNameHook
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.engine.sample_validation import (
     UnscoredSampleError,
     evaluate_sample,

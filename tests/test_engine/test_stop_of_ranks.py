@@ -20,7 +20,7 @@ from vit_plugins.engine.interruption import (
     exit_code,
     stopping_between_steps,
 )
-from vit_plugins.engine.launch import end_ranks, start_ranks
+from vit_plugins.engine.ranks import end_ranks, start_ranks
 from vit_plugins.weights.newest_checkpoint import newest_whole_checkpoint
 
 

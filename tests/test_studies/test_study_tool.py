@@ -177,7 +177,7 @@ def test_a_killed_study_loses_no_cell(tmp_path):
     [
         (['--force', '--dry-run'], '--force deletes cells'),
         (['--force', '--collect'], '--force deletes cells'),
-        (['--only', '*', '--collect'], '--collect reports all cells'),
+        (['--only', '*', '--collect'], '--collect reports all finished'),
         (['--jobs', '0'], 'must be at least 1, got 0'),
     ],
 )

@@ -128,8 +128,8 @@ def test_a_config_with_a_checkpoint_and_another_split(recipe, analyze_tool, tmp_
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['a.py'], 'each model is NAME=WHERE, with different names, got a.py'),
-        (['a='], 'each model is NAME=WHERE'),
+        (['a.py'], 'each model must be NAME=WHERE, with different names, got a.py'),
+        (['a='], 'each model must be NAME=WHERE'),
         (['a=x.py', 'a=y.py'], 'with different names, got a=x.py a=y.py'),
         (['a=x.py', '--pca', '0'], '--topk and --pca must be 1 or more'),
         (['a=x.py', '--topk', '-1'], '--topk and --pca must be 1 or more'),

@@ -15,7 +15,7 @@ MAIN = runpy.run_path(str(Path(__file__).parents[2] / 'tools/report.py'))['main'
     [
         (['nowhere'], 'nowhere is not a folder: give the work dir of a training run'),
         (['.', '--out', 'page.pdf'], r'--out must end in \.html, got page\.pdf'),
-        (['.', '.', '--checkpoint', 'a.pth'], '--config and --checkpoint go with one WORK_DIR'),
+        (['.', '.', '--checkpoint', 'a.pth'], '--config and --checkpoint need a single WORK_DIR'),
     ],
 )
 def test_wrong_arguments_are_told(words, told, capsys):

@@ -19,7 +19,7 @@ from vit_plugins.command_line.commands import retrieve as retrieve_command
 from vit_plugins.fileio import progress_bar
 from vit_plugins.inference.classify import Classifier
 from vit_plugins.inference.gallery import Gallery
-from vit_plugins.weights.safe_reading import cached_download
+from vit_plugins.weights.download import cached_download
 
 RECIPE = """
 default_scope = 'mmpretrain'

@@ -133,7 +133,7 @@ def test_classes_of_a_folder_must_be_those_of_the_training(work_dir, job, test_t
     ('arguments', 'message'),
     [
         (['config.py'], 'give a checkpoint, or a work dir'),
-        (['config.py', 'a.pth', '--out-item', 'pred'], 'give --out too'),
+        (['config.py', 'a.pth', '--out-item', 'pred'], 'give --out as well'),
     ],
 )
 def test_arguments_that_do_not_suffice(arguments, message, test_tool, capsys):

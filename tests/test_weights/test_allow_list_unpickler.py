@@ -7,7 +7,7 @@ import pytest
 from mmengine.logging import HistoryBuffer
 
 from vit_plugins.datasets import _restricted_pickle as restricted_pickle
-from vit_plugins.weights import safe_reading as checkpoints
+from vit_plugins.weights import torch_allow_list
 from vit_plugins.weights.allow_list_unpickler import AllowListUnpickler
 
 HISTORY = b'cmmengine.logging.history_buffer\nHistoryBuffer\n'
@@ -16,7 +16,7 @@ STATES = {'dict': ATTRIBUTES, 'attributes': b'(N' + ATTRIBUTES + b't', 'anything
 
 
 def read(content):
-    return checkpoints._CheckpointUnpickler(io.BytesIO(content)).load()
+    return torch_allow_list._CheckpointUnpickler(io.BytesIO(content)).load()
 
 
 def read_annotation(content):
@@ -26,7 +26,7 @@ def read_annotation(content):
 @pytest.mark.parametrize('state', STATES)
 @pytest.mark.parametrize(
     ('reader', 'names'),
-    [(read, checkpoints._known_globals()), (read_annotation, restricted_pickle._GLOBALS)],
+    [(read, torch_allow_list._known_globals()), (read_annotation, restricted_pickle._GLOBALS)],
     ids=['checkpoint', 'annotation'],
 )
 def test_no_name_of_a_list_takes_a_state(reader, names, state):

@@ -9,6 +9,7 @@ import yaml
 from mmpretrain import ModelHub
 
 from vit_plugins.resources import resource_root
+from vit_plugins.weights import download
 from vit_plugins.weights import safe_reading as checkpoints
 from vit_plugins.weights.index import published_digests, register_models, resolve_weights
 
@@ -103,7 +104,7 @@ def test_wrong_digest_is_refused(cache, monkeypatch):
 def test_missing_digest_is_said_once(url, count, cache, monkeypatch):
     lines = []
     monkeypatch.setitem(published_digests(), URL, None)
-    monkeypatch.setattr(checkpoints, 'print_log', lambda text, **_: lines.append(text))
+    monkeypatch.setattr(download, 'print_log', lambda text, **_: lines.append(text))
     checkpoints.load_from_http(url)
     checkpoints.load_from_http(url)
     assert len([line for line in lines if 'not verified' in line]) == count

@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer
 
 from vit_plugins.datasets import _restricted_pickle as restricted_pickle
 from vit_plugins.datasets._restricted_pickle import load_restricted_pickle
-from vit_plugins.weights import safe_reading as checkpoints
+from vit_plugins.weights import torch_allow_list
 from vit_plugins.weights.newest_checkpoint import trained_classes
 from vit_plugins.weights.plain_arrays import ARRAY_GLOBALS
 from vit_plugins.weights.safe_reading import load_checkpoint_file
@@ -113,9 +113,9 @@ def read(request, tmp_path, monkeypatch):
         torch.save(content, tmp_path / 'epoch_1.pth')
         return load_checkpoint_file(tmp_path / 'epoch_1.pth')
 
-    if request.param == 'checkpoint' and not checkpoints.RESTRICTED:
+    if request.param == 'checkpoint' and not torch_allow_list.RESTRICTED:
         pytest.skip('torch has no allow-list')
-    monkeypatch.setattr(checkpoints, 'RESTRICTED', request.param == 'checkpoint')
+    monkeypatch.setattr(torch_allow_list, 'RESTRICTED', request.param == 'checkpoint')
     return annotation if request.param == 'annotation' else checkpoint
 
 
@@ -149,7 +149,9 @@ def test_every_name_has_crafted_files():
         '_codecs.encode',
         'builtins.set',
     }
-    ours = {item[1] if isinstance(item, tuple) else item for item in checkpoints._safe_globals()}
+    ours = {
+        item[1] if isinstance(item, tuple) else item for item in torch_allow_list._safe_globals()
+    }
     assert ours - ARRAY_GLOBALS.keys() == {HistoryBuffer, 'builtins.getattr'}
 
 
@@ -244,7 +246,7 @@ def test_what_would_never_end_is_refused(read, name, tmp_path):
         read(ring if name == 'ring' else ENDLESS[name])
 
 
-@pytest.mark.skipif(not checkpoints.RESTRICTED, reason='torch has no allow-list')
+@pytest.mark.skipif(not torch_allow_list.RESTRICTED, reason='torch has no allow-list')
 class TestOtherReaders:
     """``torch.load`` of others has the stand-ins: arrays that are written as arrays again."""
 

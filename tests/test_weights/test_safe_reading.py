@@ -21,11 +21,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from vit_plugins.weights import safe_reading as checkpoints
+from vit_plugins.weights import torch_allow_list
 from vit_plugins.weights.converting import load_inert
 from vit_plugins.weights.safe_reading import is_whole_checkpoint, load_checkpoint_file
 
 new_torch = pytest.mark.skipif(
-    not checkpoints.RESTRICTED, reason='torch.load itself has the allow-list from 2.6 on'
+    not torch_allow_list.RESTRICTED, reason='torch.load itself has the allow-list from 2.6 on'
 )
 
 
@@ -99,7 +100,7 @@ LOADERS = {
 @pytest.mark.parametrize('as_zip', [True, False])
 @pytest.mark.parametrize('loader', LOADERS)
 def test_the_environment_cannot_make_torch_run_a_file(loader, as_zip, tmp_path, monkeypatch):
-    if loader == 'converter' and not checkpoints.RESTRICTED:
+    if loader == 'converter' and not torch_allow_list.RESTRICTED:
         pytest.skip('refuses to read anything')
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     path, ran = tmp_path / 'poisoned.pth', tmp_path / 'ran'
@@ -108,7 +109,7 @@ def test_the_environment_cannot_make_torch_run_a_file(loader, as_zip, tmp_path, 
     with pytest.raises(pickle.UnpicklingError):
         LOADERS[loader](path)
     assert not ran.exists()
-    if checkpoints.RESTRICTED:  # what it would do
+    if torch_allow_list.RESTRICTED:  # what it would do
         with pytest.warns(UserWarning, match='forcing weights_only=False'):
             torch.load(path)
         assert ran.exists()
@@ -116,10 +117,12 @@ def test_the_environment_cannot_make_torch_run_a_file(loader, as_zip, tmp_path, 
 
 def test_only_four_methods_are_readable():
     for name in ('min', 'max', 'mean', 'current'):
-        assert checkpoints._history_getattr(HistoryBuffer, name) is getattr(HistoryBuffer, name)
+        assert torch_allow_list._history_getattr(HistoryBuffer, name) is getattr(
+            HistoryBuffer, name
+        )
     for name in ('update', '__init__', '__class__', 'register_statistics'):
         with pytest.raises(pickle.UnpicklingError, match='refused'):
-            checkpoints._history_getattr(HistoryBuffer, name)
+            torch_allow_list._history_getattr(HistoryBuffer, name)
 
 
 @pytest.mark.parametrize('as_zip', [True, False])
@@ -198,7 +201,7 @@ def test_truncated_file_is_named(as_zip, share, tmp_path):
 def test_file_of_another_kind_is_named(content, tmp_path):
     path = tmp_path / 'epoch_2.pth'
     path.write_bytes(content)
-    with pytest.raises(RuntimeError, match='file of another kind'):
+    with pytest.raises(RuntimeError, match='a file of another type'):
         load_checkpoint_file(path)
 
 
@@ -292,10 +295,10 @@ def test_nameless_downloads_do_not_share_a_place(offline_hub, tmp_path):
 @pytest.mark.parametrize(('restricted', 'count'), [(True, 0), (False, 1)])
 def test_one_warning_below_torch_2_6(restricted, count, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(checkpoints, 'RESTRICTED', restricted)
-    monkeypatch.setattr(checkpoints, 'print_log', lambda text, **_: lines.append(text))
+    monkeypatch.setattr(torch_allow_list, 'RESTRICTED', restricted)
+    monkeypatch.setattr(torch_allow_list, 'print_log', lambda text, **_: lines.append(text))
     monkeypatch.setattr(torch, 'load', lambda *args, **kwargs: {})
-    checkpoints._warn_trusting.cache_clear()
+    torch_allow_list._warn_trusting.cache_clear()
     torch.save({}, tmp_path / 'a.pth')
     for _ in range(2):
         load_checkpoint_file(tmp_path / 'a.pth')

@@ -19,18 +19,22 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('parts', nargs='+', choices=[*PARTS], metavar='PART', help='see below')
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
-    parser.add_argument(
-        '--dtype', choices=[*DTYPES], help='bf16 on a GPU and fp32 on a CPU if not given'
-    )
+    parser.add_argument('--dtype', choices=[*DTYPES], help='default: bf16 on a GPU, fp32 on a CPU')
     parser.add_argument(
         '--size',
         choices=SIZES,
         help='toy takes seconds, scaling shows how cost grows; by default the one that suits '
         'the device',
     )
-    parser.add_argument('--rounds', type=int, default=5, help='turns of each side; 5')
-    parser.add_argument('--turn', type=float, default=2.0, help='seconds of a turn; 2')
-    parser.add_argument('--threads', type=int, default=1, help='threads on the CPU; 1')
+    parser.add_argument(
+        '--rounds', type=int, default=5, help='number of turns of each side; default: 5'
+    )
+    parser.add_argument(
+        '--turn', type=float, default=2.0, help='seconds that a turn takes; default: 2'
+    )
+    parser.add_argument(
+        '--threads', type=int, default=1, help='number of threads on the CPU; default: 1'
+    )
     parser.add_argument('--compile', action='store_true', help='torch.compile the modules')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
     return parser

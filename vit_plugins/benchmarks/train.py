@@ -12,7 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..config_edits.reading import read_config_file
-from ..engine.launch import build_trainer, set_loader_defaults
+from ..engine.launch import build_trainer
+from ..engine.run_defaults import set_loader_defaults
 from ..resources import resource_root
 from .comparison import Comparison, Side
 from .setting import Setting

@@ -33,17 +33,21 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a tool.
     """
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     add_data_arguments(parser)
     parser.add_argument(
-        '--no-verify', action='store_true', help='with --data-root: do not open every image first'
+        '--no-verify',
+        action='store_true',
+        help='with --data-root: do not check first that every image can be opened',
     )
     parser.add_argument(
         '--amp', action='store_true', help='mixed precision: fp16 on a GPU, bf16 on a CPU'
     )
-    parser.add_argument('--device', choices=DEVICES, help='default: the first GPU, else the CPU')
     parser.add_argument(
-        '--no-pin-memory', action='store_true', help='dataloaders do not pin memory'
+        '--device', choices=DEVICES, help='default: the first GPU, or the CPU if there is none'
+    )
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='do not pin the memory of dataloaders'
     )
     parser.add_argument(
         '--cfg-options',
@@ -52,14 +56,12 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         help='settings that replace those of the config, as key.of.setting=value; '
         'a list as key="[a,b]" or key=a,b',
     )
-    parser.add_argument(
-        '--debug', action='store_true', help='show where an error occurred, as a traceback'
-    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what started the ranks',
+        help='the program that started the ranks of a distributed run',
     )
     # torch.distributed.launch uses both spellings.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)

@@ -19,16 +19,16 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data',
         metavar='NAME|FILE',
-        help="a dataset in the place of the config's: a name of configs/_base_/datasets as "
-        'svhn, cifar100 or domainnet-sketch (its image size follows the config), or a config '
-        'file with loaders',
+        help="a dataset in place of the config's: a name from configs/_base_/datasets, such as "
+        'svhn, cifar100 or domainnet-sketch (the image size is that of the config), or a config '
+        'file with dataloaders',
     )
     parser.add_argument(
         '--data-root',
         metavar='DIR',
-        help="your own images, one folder per class, or where the files of the config's dataset "
-        'or of --data lie; of class folders the classes, their number and a validation part are '
-        'found',
+        help='folder of your own images, with one folder per class, or of the files of the '
+        "config's dataset or of --data; for class folders, the classes and their number are set "
+        'in the config, and validation images are held out if there are none',
     )
 
 
@@ -42,14 +42,15 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--group-by',
         metavar='REGEX|FILE.csv',
-        help='with --data-root: photos of one group (object, patient, day) are all trained on or '
-        'all held out; what the expression, or its first bracket, matches of a path below the '
-        'folder, or a table with the columns file and group',
+        help='with --data-root: photos of one group (object, patient, day) are all used for '
+        'training or all held out; the group is what the expression, or its first pair of '
+        'brackets, matches in the path below the folder, or it is in a table with the columns '
+        'file and group',
     )
     parser.add_argument(
         '--labels',
         metavar='FILE.csv',
-        help='with --data-root: a table with the columns file and class, in the place of class '
+        help='with --data-root: a table with the columns file and class, in place of class '
         'folders',
     )
 

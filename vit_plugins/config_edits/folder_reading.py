@@ -136,7 +136,7 @@ def on_all_ranks(read: Callable[[], T]) -> T:
         found, message = _attempt(read)
     messages = [None] * torch_dist.get_world_size()
     torch_dist.all_gather_object(messages, message, group=group)
-    # The group stays until the ranks end: see end_ranks in engine/launch.py.
+    # The group stays until the ranks end: see end_ranks in engine/ranks.py.
     if message := next((m for m in messages if m), None):
         raise FolderError(message)
     return found

@@ -1,4 +1,4 @@
-"""Read the lists of published datasets, and report where a list is broken."""
+"""Load the lists of published datasets, and report where a list is damaged."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def naming(path: Path) -> Iterator[None]:
     """
 
     def told(text: str) -> AnnotationError:
-        return AnnotationError(f'{path} is broken ({text}): fetch it again')
+        return AnnotationError(f'{path} is damaged ({text}): download it again')
 
     with documented_errors(AnnotationError, otherwise=told):
         yield
@@ -75,7 +75,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding='utf-8-sig')
     except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path} is no text ({error}): fetch it again') from None
+        raise AnnotationError(f'{path} is not a text file ({error}): download it again') from None
 
 
 def read_rows(
@@ -94,8 +94,8 @@ def read_rows(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If the file has no text or no row, a row with more or fewer columns, or
-            another header.
+        AnnotationError: If the file is not a text file, has no row or another header, or has a
+            row with more or fewer columns.
     """
     lines = [
         (number, line)
@@ -103,15 +103,17 @@ def read_rows(
         if line.strip()
     ]
     if len(lines) <= skip + header:
-        raise AnnotationError(f'{path} lists nothing, it has {len(lines)} line(s): fetch it again')
-    for place, (number, line) in enumerate(lines[skip:]):
+        raise AnnotationError(
+            f'{path} lists no images, it has {len(lines)} line(s): download it again'
+        )
+    for row, (number, line) in enumerate(lines[skip:]):
         fields = line.split()
         if len(fields) != len(columns):
             raise AnnotationError(
                 f'{path}, line {number}: {len(columns)} columns are expected '
                 f'({", ".join(columns)}), got {len(fields)} in {line!r}'
             )
-        if not header or place > 0:
+        if not header or row > 0:
             yield number, fields
         elif fields != list(columns):
             raise AnnotationError(
@@ -129,12 +131,12 @@ def read_number(text: str, path: Path, line: int) -> int:
         line: The number of the line, for the message.
 
     Raises:
-        AnnotationError: If it is no number.
+        AnnotationError: If it is not a number.
     """
     try:
         return int(text)
     except ValueError:
-        raise AnnotationError(f'{path}, line {line}: {text!r} is no number') from None
+        raise AnnotationError(f'{path}, line {line}: {text!r} is not a number') from None
 
 
 def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str, int]) -> None:
@@ -155,8 +157,8 @@ def require_counts(path: Path, found: Mapping[str, int], published: Mapping[str,
     ]
     if wrong:
         raise AnnotationError(
-            f'{path} lists {" and ".join(wrong)}, so it is not the published file: fetch it '
-            'again, or say check_counts=False if it is a part that you chose'
+            f'{path} lists {" and ".join(wrong)}, so it is not the published file: download it '
+            'again, or set check_counts=False if it is your own selection'
         )
 
 
@@ -170,7 +172,7 @@ def place_images(
         names: The images, as they are in the list.
         source: The list, for the message.
         root: The folder that must contain all images; ``..``, absolute paths and links may not
-            lead out of it. None allows any place.
+            lead out of it. None allows any folder.
         most: How many missing images to name.
 
     Raises:
@@ -192,7 +194,7 @@ def place_images(
         raise AnnotationError(
             f'{len(missing):,} of the {len(paths):,} images that {source} lists are missing, as '
             f'{shown}{" and more" if len(missing) > most else ""}: the download or its unpacking '
-            'was cut short, or the images lie elsewhere'
+            'was interrupted, or the images are in another folder'
         )
     return paths
 
@@ -222,8 +224,8 @@ class Inside:
         self,
         root: str | Path,
         source: str | Path,
-        remedy: str = 'as where the images lie on another disk, say allow_outside=True in the '
-        'dataset',
+        remedy: str = 'for example because the images are on another disk, set '
+        'allow_outside=True in the dataset',
     ) -> None:
         self.root = os.path.realpath(root)
         self.source = source
@@ -249,11 +251,11 @@ class Inside:
             self._known.add(folder)
 
     def _require(self, path: str, name: str) -> None:
-        place = os.path.realpath(path)
-        if not f'{place}{os.sep}'.startswith(f'{self.root.rstrip(os.sep)}{os.sep}'):
+        real = os.path.realpath(path)
+        if not f'{real}{os.sep}'.startswith(f'{self.root.rstrip(os.sep)}{os.sep}'):
             raise AnnotationError(
                 f'{self.source} lists {printable(name)!r}, which leads out of {self.root} to '
-                f'{printable(place)}. If that is meant, {self.remedy}'
+                f'{printable(real)}. If this is intended, {self.remedy}'
             )
 
 

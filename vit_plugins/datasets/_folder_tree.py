@@ -2,9 +2,8 @@
 
 One run needs the listing of the same folder several times: to describe it, and for each dataset
 that reads some of it. On a network disk a listing of a million files takes minutes. Therefore it
-is
-kept as long as the process runs, and checked by one ``stat`` for each folder. It is kept in a few
-large strings, because datasets have lists of their own.
+is kept as long as the process runs, and checked by one ``stat`` for each folder. It is kept in a
+few large strings, because datasets have lists of their own.
 """
 
 from __future__ import annotations

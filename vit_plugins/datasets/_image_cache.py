@@ -1,4 +1,4 @@
-"""Decode a set of images once, into memory and into a file for the next run."""
+"""Decode images once, into memory and into a file for the next run."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from ..fileio.file_lock import acquire
 def decode_once(decode: Callable[[int], Tensor], count: int, file: Path | None) -> Tensor:
     """Return all images as one tensor, from the cache if they are there.
 
-    If processes need the same images at once, the first one decodes, and the others wait; they
-    share the memory of the cache file. A process that writes to the tensor writes to memory of its
-    own.
+    If several processes need the same images, the first one decodes them and the others wait.
+    They share the memory of the cache file. What a process writes to the tensor is not seen by
+    the others.
 
     Args:
-        decode: Returns an image (C, H, W), uint8.
+        decode: A function that returns the image (C, H, W), uint8, of an index.
         count: N.
-        file: A ``.npy`` file for the decoded images; other images need another file. None keeps no
-            file.
+        file: A ``.npy`` file for the decoded images. Other images need another file. With None no
+            file is written.
 
     Returns:
         The images, shape (N, C, H, W), uint8.
@@ -59,10 +59,10 @@ def _read(file: Path, count: int) -> Tensor | None:
     try:
         pixels = np.load(file, mmap_mode='c', allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        print_log(f'{file} is damaged ({error}) and is made again', 'current')
+        print_log(f'{file} is damaged ({error}); it is written again', 'current')
         return None
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != count:
-        print_log(f'{file} holds something else and is made again', 'current')
+        print_log(f'{file} contains other images; it is written again', 'current')
         return None
     return torch.from_numpy(pixels)
 
@@ -70,7 +70,7 @@ def _read(file: Path, count: int) -> Tensor | None:
 @contextmanager
 def _locked(file: Path) -> Iterator[None]:
     with file.open('w') as stream:
-        advice = 'processes that want the same images each decode them'
+        advice = 'each process that needs these images decodes them itself'
         acquire(stream.fileno(), str(file), wait=True, inherited=True, advice=advice)
         yield
 
@@ -106,10 +106,10 @@ def _require_memory(image: Tensor, count: int) -> None:
     try:
         there = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     except (AttributeError, ValueError, OSError):
-        return  # an unknown size: torch raises an error if it is too much
+        return  # the size is unknown; torch raises an error if the memory does not suffice
     if needed > there // 2:
         raise ValueError(
             f'{count} images of {tuple(image.shape)} take {needed / 2**30:.1f} GiB, more than '
             f'half of the {there / 2**30:.1f} GiB of memory: make them smaller in the pipeline, '
-            'or do without CachedImages.'
+            'or do not use CachedImages.'
         )

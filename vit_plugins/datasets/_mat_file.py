@@ -1,4 +1,4 @@
-"""Read arrays of numbers from MAT-files of version 5, within the size of the file.
+"""Load arrays of numbers from MAT-files of version 5, with limited memory.
 
 Source: MAT-File Format, The MathWorks, chapter 1.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
-# How the numbers of an array are stored, and their types.
+# The number types of the format, and those of NumPy.
 STORED = {
     1: 'i1',
     2: 'u1',
@@ -30,16 +30,16 @@ STORED = {
 }
 CLASSES = dict(enumerate(('f8', 'f4', 'i1', 'u1', 'i2', 'u2', 'i4', 'u4', 'i8', 'u8'), 6))
 COMPLEX = 0x800
-MOST_RATIO = 64  # ratio of an array in memory to the file; pictures shrink by less than 3
+MOST_RATIO = 64  # largest ratio of array to file; pictures are compressed by less than 3
 SPARE = 1 << 20
 
 
 def read_mat_file(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read arrays of numbers.
+    """Load arrays of numbers.
 
     Args:
         path: The file.
-        names: The arrays; other arrays in the file are skipped.
+        names: The names of the arrays. Other arrays in the file are skipped.
 
     Raises:
         ValueError: If the file has another version, or if an array is compressed too much, has
@@ -51,7 +51,7 @@ def read_mat_file(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     content = memoryview(path.read_bytes())
     order = {b'IM': '<', b'MI': '>'}.get(bytes(content[126:128]))
     if order is None or struct.unpack_from(f'{order}H', content, 124)[0] != 0x0100:
-        raise ValueError('it has no head of version 5')
+        raise ValueError('it has no header of version 5')
     most = MOST_RATIO * len(content) + SPARE
     found = {}
     for kind, element in _elements(content[HEADER:], order):
@@ -75,7 +75,7 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
             kind, size = kind & 0xFFFF, kind >> 16
             start, end = place + 4, place + 4 + min(size, 4)
         if end > len(content):
-            raise ValueError(f'an element of {size:,} bytes is cut short')
+            raise ValueError(f'an element of {size:,} bytes is incomplete')
         yield kind, content[start:end]
         place = end if kind == COMPRESSED else end + -end % 8
 
@@ -83,7 +83,7 @@ def _elements(content: memoryview, order: str) -> Iterator[tuple[int, memoryview
 def _unpacked(packed: memoryview, order: str, most: int) -> tuple[int, memoryview]:
     content = zlib.decompressobj().decompress(packed, most + 1)
     if len(content) > most:
-        raise ValueError(f'an array is packed more than {MOST_RATIO} times')
+        raise ValueError(f'an array is compressed more than {MOST_RATIO} times')
     return next(_elements(memoryview(content), order))
 
 
@@ -91,12 +91,12 @@ def _array(parts: list[tuple[int, memoryview]], order: str, most: int) -> np.nda
     (_, flags), (_, dims), _, (stored, numbers) = parts[:4]
     (flags,) = struct.unpack_from(f'{order}I', flags)
     if flags & 0xFF not in CLASSES or flags & COMPLEX or stored not in STORED:
-        raise ValueError('an array holds other things than real numbers')
+        raise ValueError('an array contains values that are not real numbers')
     shape = np.frombuffer(dims, f'{order}i4').tolist()
     values = np.frombuffer(numbers, order + STORED[stored])
     if min(shape, default=-1) < 0 or math.prod(shape) != len(values):
         raise ValueError(f'{len(values):,} numbers do not fill the shape {tuple(shape)}')
     dtype = np.dtype(CLASSES[flags & 0xFF])
     if len(values) * dtype.itemsize > most:  # may be stored in fewer bytes than its class has
-        raise ValueError(f'an array of {len(values):,} {dtype} is packed too tightly')
+        raise ValueError(f'an array of {len(values):,} {dtype} is compressed too much')
     return values.astype(dtype, copy=False).reshape(shape, order='F')

@@ -1,4 +1,4 @@
-"""A dataset in the form in which its authors publish it."""
+"""Base class of datasets that are read as their authors publish them."""
 
 from typing import Any, ClassVar
 

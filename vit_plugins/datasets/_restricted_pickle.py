@@ -1,4 +1,4 @@
-"""Read pickled annotations without running the functions that a pickle names."""
+"""Load pickled annotations without running the functions that a pickle names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GLOBALS = {**ARRAY_GLOBALS, '_codecs.encode': latin1, 'builtins.set': _plain_se
 
 
 def load_restricted_pickle(path: str | Path) -> Any:
-    """Read a pickle of plain containers, numbers, strings and numpy arrays.
+    """Load a pickle of plain containers, numbers, strings and NumPy arrays.
 
     ``pickle.load`` calls any function that the file names. Here only the functions that rebuild an
     array are allowed; lists, dicts, strings and numbers need no function.
@@ -57,8 +57,8 @@ def load_restricted_pickle(path: str | Path) -> Any:
             raise _damaged(path, error) from error
         what = str(error).removeprefix('refused GLOBAL ')
         raise pickle.UnpicklingError(
-            f'{path} names {what}, which annotations do not need: it is not read, since a pickle '
-            'can run code; fetch the file from its publisher'
+            f'{path} names {what}, which annotations do not need. It is not loaded, because a '
+            'pickle can run code: download the file from its publisher'
         ) from error
     except Exception as error:  # numpy raises many types of errors at damaged arrays
         raise _damaged(path, error) from error
@@ -77,5 +77,5 @@ class _Restricted(AllowListUnpickler):
 
 def _damaged(path: str | Path, error: Exception) -> pickle.UnpicklingError:
     return pickle.UnpicklingError(
-        f'{path} is no whole pickle ({type(error).__name__}: {error}): fetch the file again'
+        f'{path} is not a complete pickle ({type(error).__name__}: {error}): download it again'
     )

@@ -27,10 +27,10 @@ class CachedImages(DatasetWrapper):
     """Keep the output images of a dataset's pipeline, uint8, in memory or on a GPU.
 
     It is meant for small datasets: 50,000 images of 32 px take 154 MB. The inner pipeline loads
-        and
-    resizes, and must not be random. Random transforms come later, for the whole batch at once, as
-    ``batch_transforms`` of :class:`StackedDataPreprocessor`. With ``collate_fn`` 'stacked_collate'
-    a batch costs one indexing of a tensor, in the main process (``num_workers=0``) or in workers.
+    and resizes, and must not be random. Random transforms come later, for the whole batch at once,
+    as ``batch_transforms`` of :class:`StackedDataPreprocessor`. With ``collate_fn``
+    'stacked_collate' a batch costs one indexing of a tensor, in the main process
+    (``num_workers=0``) or in workers.
 
     A batch also contains ``draw_seeds``, one for each image, from which batch transforms sample.
     They come from ``SeededDrawsHook``, or from numpy's stream if there is no such hook.
@@ -225,7 +225,7 @@ def _refuse_draws(load: Callable[[], Any]) -> None:
     """Check that a pipeline is not random: each image would keep its first sample for ever."""
 
     def states() -> tuple:
-        name, keys, *rest = np.random.get_state()  # noqa: NPY002 (transforms draw from it)
+        name, keys, *rest = np.random.get_state()  # noqa: NPY002 (transforms use this stream)
         return random.getstate(), (name, keys.tobytes(), *rest), torch.get_rng_state().tolist()
 
     before = states()

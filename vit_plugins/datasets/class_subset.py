@@ -24,7 +24,7 @@ def kept_count(
 
     Args:
         count: The images of the class.
-        fraction: The part to keep, or None.
+        fraction: The fraction to keep, or None.
         num_per_class: The number to keep, or None.
         allow_fewer: Whether a smaller class keeps all of its images.
 
@@ -47,25 +47,25 @@ def choose_per_class(
 ) -> list[int]:
     """Return some images of each class.
 
-    Within a class the images are sorted by name (by position where names are equal or absent).
+    Within a class the images are sorted by name, or by position if names are equal or absent.
     'first' takes the first of them, as the official ConViT code does. 'random' ranks them by a
-    hash of seed, class and place in that order: the same on every machine, and a smaller subset
-    lies within a larger one.
+    hash of seed, class and position in that order. The result is the same on every machine, and a
+    smaller subset is part of a larger one.
 
     Args:
         labels: The class of each of N images.
-        names: The name of each, such as its path.
+        names: The name of each image, such as its path.
         fraction: The fraction of each class to keep, rounded down.
         num_per_class: The number to keep, in place of the fraction.
         mode: 'first' or 'random'.
         seed: The seed of 'random'.
-        allow_fewer: Whether classes with fewer than ``num_per_class`` keep all of theirs.
+        allow_fewer: Whether classes with fewer than ``num_per_class`` images keep all of them.
 
     Returns:
-        Sorted indices of the images that stay.
+        Sorted indices of the images that are kept.
 
     Raises:
-        ValueError: If a class would be left empty, or has fewer images than asked for.
+        ValueError: If a class would be empty, or has fewer images than requested.
     """
     classes: dict[int, list[int]] = {}
     for index in sorted(range(len(labels)), key=lambda i: (names[i], i)):
@@ -78,15 +78,15 @@ def choose_per_class(
             raise ValueError(
                 f'class {label} has {len(members)} images, {asked} would keep {count}: '
                 + (
-                    'ask for fewer, or say allow_fewer=True'
+                    'choose a smaller number, or set allow_fewer=True'
                     if count
-                    else 'ask for more, or no image of it is left'
+                    else 'choose a larger fraction, so that an image is left'
                 )
             )
         if mode == 'random':
             rank = {
-                index: sha256(f'{seed}/{label}/{place}'.encode()).digest()
-                for place, index in enumerate(members)
+                index: sha256(f'{seed}/{label}/{position}'.encode()).digest()
+                for position, index in enumerate(members)
             }
             members = sorted(members, key=rank.__getitem__)
         kept += members[:count]
@@ -108,14 +108,14 @@ class ClassSubset(DatasetWrapper):
         fraction: The fraction of each class to keep, within (0, 1], rounded down.
         num_per_class: The number of images to keep of each class, in place of ``fraction``.
         mode: 'first' in the order of file names, or 'random'.
-        seed: The seed of 'random'; 'first' has none and refuses another than 0.
-        lazy_init: Whether to choose only when first used.
-        allow_fewer: Whether classes with fewer than ``num_per_class`` keep all of theirs.
+        seed: The seed of 'random'. It must be 0 with 'first', which uses no seed.
+        lazy_init: Whether to select the images only when they are first used.
+        allow_fewer: Whether classes with fewer than ``num_per_class`` images keep all of them.
 
     Raises:
         ValueError: If not exactly one of ``fraction`` and ``num_per_class`` is given or it is out
-            of range, ``mode`` is unknown, ``seed`` or ``allow_fewer`` has no effect, or (once the
-            data are read) a class would be left empty or holds fewer images than asked for.
+            of range, ``mode`` is unknown, or ``seed`` or ``allow_fewer`` has no effect. Once the
+            data are read: if a class would be empty or has fewer images than requested.
     """
 
     def __init__(
@@ -165,7 +165,9 @@ class ClassSubset(DatasetWrapper):
         infos = (self.dataset.get_data_info(i) for i in range(len(self.dataset)))
         marks = [(info['gt_label'], info.get('img_path', '')) for info in infos]
         if any(np.ndim(label) for label, _ in marks):
-            raise ValueError('ClassSubset needs one class per image, the dataset has several')
+            raise ValueError(
+                'ClassSubset needs one class per image, but images of this dataset have several'
+            )
         labels, names = zip(*marks, strict=True) if marks else ((), ())
         self.indices = choose_per_class(
             labels,

@@ -26,8 +26,8 @@ class CUBRetrieval(PublishedDataset):
     """11,788 photos of 200 birds: classes 1 to 100 for training, 101 to 200 for the test.
 
     ``train_test_split.txt``, which the host's ``CUB`` uses, splits the images of each class for
-    classification and is not read. The test split is searched for each of its own images
-    (leave-one-out). On the disk, as published::
+    classification and is not read. Each test image is searched among the other test images. The
+    files are placed as they are published::
 
         CUB_200_2011/                 data_root
             images.txt                image_id path
@@ -37,14 +37,14 @@ class CUBRetrieval(PublishedDataset):
     Source: C. Wah et al., The Caltech-UCSD Birds-200-2011 Dataset, 2011.
 
     Args:
-        data_root: The folder that holds the lists.
+        data_root: The folder that contains the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is neither.
-        AnnotationError: If a list is broken or images are missing.
+        ValueError: If ``split`` is not one of the two.
+        AnnotationError: If a list is damaged or images are missing.
     """
 
     SPLITS = tuple(CLASSES)
@@ -73,8 +73,8 @@ class CUBRetrieval(PublishedDataset):
         if names.keys() != classes.keys():
             lone = sorted(names.keys() ^ classes.keys(), key=int)
             raise AnnotationError(
-                f'{images_file} and {labels_file} list different images: {len(lone)} stand in '
-                f'one only, the first is {lone[0]}; fetch both again'
+                f'{images_file} and {labels_file} list different images: {len(lone)} are only in '
+                f'one of them, the first is {lone[0]}; download both again'
             )
         for line, class_id in classes.values():
             if not 1 <= class_id <= 200:
@@ -98,7 +98,7 @@ class CUBRetrieval(PublishedDataset):
         ]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 
@@ -108,6 +108,6 @@ def _by_image(path: Path, column: str) -> dict[str, tuple[int, str]]:
     for line, (image, value) in read_rows(path, ('image_id', column)):
         read_number(image, path, line)
         if image in table:
-            raise AnnotationError(f'{path}, line {line}: image {image} stands here again')
+            raise AnnotationError(f'{path}, line {line}: image {image} is listed a second time')
         table[image] = (line, value)
     return table

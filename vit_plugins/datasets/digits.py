@@ -52,7 +52,7 @@ class Digits(BaseDataset):
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the four.
+        ValueError: If ``split`` is not one of the four.
     """
 
     METAINFO = {'classes': tuple('0123456789')}
@@ -74,7 +74,7 @@ class Digits(BaseDataset):
         ]
 
     def extra_repr(self) -> list[str]:
-        """Return the split, to print."""
+        """Return the lines that describe the split."""
         return [f'Split: \t{self.split} (seed {self.seed})']
 
 

@@ -33,7 +33,7 @@ PUBLISHED = {  # numbers of training and test images
 class DomainNet(PublishedDataset):
     """One of six domains with the same 345 classes, and its official lists.
 
-    On the disk, as published::
+    The files are placed as they are published::
 
         domainnet/                data_root
             clipart_train.txt     clipart/aircraft_carrier/clipart_001_000018.jpg 0
@@ -47,16 +47,16 @@ class DomainNet(PublishedDataset):
     Source: X. Peng et al., Moment Matching for Multi-Source Domain Adaptation, ICCV 2019.
 
     Args:
-        data_root: The folder that holds the lists and the folders of the domains.
+        data_root: The folder that contains the lists and the folders of the domains.
         domain: 'clipart', 'infograph', 'painting', 'quickdraw', 'real' or 'sketch'.
         split: 'train' or 'test'.
-        check_counts: Whether the number of images must be the published one and the classes
-            number 345.
+        check_counts: Whether the number of images must be the published one, and the number of
+            classes 345.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
         ValueError: If there is no such domain or split.
-        AnnotationError: If a list is broken or images are missing.
+        AnnotationError: If a list is damaged or images are missing.
     """
 
     SPLITS = SPLITS
@@ -109,7 +109,7 @@ class DomainNet(PublishedDataset):
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Return folder, domain and split, to print."""
+        """Return the lines that describe folder, domain and split."""
         return [
             f'Folder: \t{self.data_root}',
             f'Domain: \t{self.domain}',
@@ -124,7 +124,7 @@ def read_list(path: Path) -> list[tuple[str, int]]:
         path: The list.
 
     Raises:
-        AnnotationError: If it is broken.
+        AnnotationError: If it is damaged.
     """
     return [(image, read_number(y, path, line)) for line, (image, y) in read_rows(path, COLUMNS)]
 
@@ -137,7 +137,7 @@ def class_names(rows: Sequence[tuple[str, int]], source: Path) -> tuple[str, ...
         source: The list, for the message.
 
     Returns:
-        The names in the order of their labels, which must go from 0 on without a gap.
+        The names in the order of their labels. The labels must be 0, 1, 2, ... without a gap.
 
     Raises:
         AnnotationError: If folders and labels do not match one to one, or a label is missing.

@@ -46,7 +46,7 @@ __all__ = [
 
 
 class FolderError(UnfitDataError):
-    """A folder of images is not as it should be; the message names what and where."""
+    """A folder of images cannot be used; the message says what is wrong and where."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class FolderScan:
         return replace(self, samples=samples, groups=groups, splits={}, left_out=found)
 
     def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
-        """Return the images of a part; the folder is split once for all datasets.
+        """Return the images of a part. The split is computed once for all datasets.
 
         Args:
             name: 'all', 'train' or 'val'.
@@ -148,11 +148,11 @@ class FolderScan:
 
 
 def find_parts(root: Path) -> dict[str, Path]:
-    """Return which folder holds the images for training, validation and test.
+    """Return the folders with the images for training, validation and test.
 
-    ``root`` either holds the class folders itself, or ``train`` with class folders inside and
-    perhaps ``val`` and ``test`` beside it (upper case and longer spellings are understood). A
-    ``val`` or ``test`` without class folders has no labels: see :func:`find_unlabelled`.
+    ``root`` contains either the class folders themselves, or ``train`` with class folders inside
+    and possibly ``val`` and ``test`` beside it (upper case and longer names are accepted). A
+    ``val`` or ``test`` without class folders has no labels, see :func:`find_unlabelled`.
 
     Args:
         root: The folder that the user names.

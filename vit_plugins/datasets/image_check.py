@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL import UnidentifiedImageError
 
+from ..fileio.atomic_backend import whole_file
 from ..fileio.cache_folder import cache_folder
 from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
@@ -30,7 +31,7 @@ class ImageReport:
 
     Attributes:
         problem: The reason why it cannot be read; None if it can.
-        notes: What the model does not see of it, see ``decode_photo``.
+        notes: The kinds of information that the model does not see, see ``decode_photo``.
     """
 
     problem: str | None = None
@@ -40,10 +41,10 @@ class ImageReport:
 def inspect_image(
     path: str | os.PathLike, limits: PhotoLimits = LIMITS, *, decodes_later: bool = False
 ) -> ImageReport:
-    """Return whether an image can be read, and what the model does not see of it.
+    """Return whether an image can be read, and which information the model does not see.
 
     A JPEG is decoded at an eighth of its size, which reads the whole file in a sixth of the time.
-    Other files are decoded by Pillow, too, which notices some that end too early.
+    Other files are also decoded by Pillow, which notices some that end too early.
 
     Args:
         path: The image.
@@ -65,7 +66,7 @@ def inspect_image(
         if not (is_jpeg and decodes_later):
             _, notes = decode_photo(data, least_side=side, limits=limits)
     except UnidentifiedImageError:
-        return ImageReport('not an image, or of an unknown kind')
+        return ImageReport('not an image, or of an unknown type')
     except DAMAGE as error:
         return ImageReport(str(error) or type(error).__name__)
     return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
@@ -91,10 +92,9 @@ def check_images(
     """Read every image once, and remember those that could be read.
 
     Threads do the work: decoding releases the interpreter's lock, and a new process would need
-        five
-    seconds to import the host. Images that were read are remembered by path, size and time of
+    five seconds to import the host. Images that were read are remembered by path, size and time of
     change in the user's cache folder: the images may be on a read-only disk, and the next run, in
-    another work dir, should know them, too.
+    another work dir, should know them as well.
 
     Args:
         root: The folder.
@@ -170,9 +170,8 @@ def _read_cache(path: Path) -> dict[str, list]:
 def _write_cache(path: Path, known: dict[str, list]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f'.{os.getpid()}')
-        part.write_text(json.dumps(known))
-        part.replace(path)
+        with whole_file(path) as file:
+            file.write(json.dumps(known).encode())
     except OSError:
         return  # if the home folder cannot be written, the images are only read again
 

@@ -1,4 +1,4 @@
-"""A dataset of class folders that splits off its own validation images."""
+"""A dataset of class folders that can hold out its own validation images."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ class ImageFolder(CustomDataset):
 
     In addition to the host's ``CustomDataset`` it has a fixed stratified split for validation. It
     compares classes by name, not by number, and an empty class is an error in training. It
-    supports
-    more types of images: ``LoadPhoto`` loads them if the pipeline names the host's loader.
+    supports more types of images: ``LoadPhoto`` loads them if the pipeline names the host's
+    loader.
 
     Args:
-        data_root: The folder that holds the class folders.
+        data_root: The folder that contains the class folders.
         part: 'all' images, or one of 'train' and 'val', which share the folder.
-        val_fraction: How much of each class is for validation, if there are parts; with 0 the
-            part 'train' is all images, and 'val' is refused.
+        val_fraction: The fraction of each class that is held out for validation. With 0 the part
+            'train' has all images, and the part 'val' is an error.
         seed: The seed of the split.
         left_out: Images that are not used, as paths below ``data_root``.
         group_by: A regular expression, or a CSV file with the columns file and group: images of
-            one group are not split, see ``find_groups``.
+            one group are in the same part, see ``find_groups``.
         labels: A CSV file with the columns file and class, instead of class folders.
         trained_on: The table of the photos that an earlier training has seen, see
             ``write_trained_photos``: none of them is held out. They are in the part 'train' and
             in no other part.
-        metainfo: If it holds ``classes``, the class folders must have these names; with
-            ``test_mode=True`` some of them are enough.
+        metainfo: If it contains ``classes``, the class folders must have these names. With
+            ``test_mode=True`` some of the folders may be missing.
         **kwargs: Further arguments of ``CustomDataset``.
 
     Raises:
-        ValueError: If ``part`` is none of the three, none is held out for 'val', or the folders
-            are not as they should be.
+        ValueError: If ``part`` is not one of the three, no image is held out for 'val', or the
+            folder does not contain class folders with images.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ImageFolder(CustomDataset):
         super().__init__(data_root=data_root, **kwargs)
 
     def _find_samples(self) -> list[tuple[str, int]]:
-        """Return path and class of the images, the host's hook for where they come from."""
+        """Return path and class of the images; the host's class calls this method."""
         complete = self.CLASSES is None or not self.test_mode
         scan = scan_photos(
             Path(self.img_prefix), complete=complete, labels=self.labels, group_by=self.group_by
@@ -107,7 +107,7 @@ class ImageFolder(CustomDataset):
         return [i for i in chosen if i not in seen]
 
     def extra_repr(self) -> list[str]:
-        """Return the part, to print."""
+        """Return the lines that describe the part."""
         return [
             f'Folder: \t{self.img_prefix}',
             f'Part: \t{self.part} (val_fraction {self.val_fraction}, seed {self.seed})',

@@ -44,9 +44,9 @@ PUBLISHED = {'train': 126_689, 'val': 5_000}
 
 @DATASETS.register_module()
 class ImageNet100(PublishedDataset):
-    """126,689 images to train and 5,000 to test of a hundred classes, out of ImageNet-1k.
+    """126,689 training and 5,000 test images of a hundred classes of ImageNet-1k.
 
-    It reads the folder of the host's ``ImageNet``, which may hold the other classes, too::
+    It reads the folder of the host's ``ImageNet``, which may contain the other classes as well::
 
         imagenet/                              data_root
             train/n01558993/n01558993_4.JPEG
@@ -54,20 +54,20 @@ class ImageNet100(PublishedDataset):
             meta/val.txt                       if val/ has no class folders:
                                                ILSVRC2012_val_00001598.JPEG 15
 
-    As for the host, a list in ``meta`` goes before the class folders; its labels are those of
-    ImageNet-1k. The label here is the place among the sorted WordNet ids.
+    As in the host, a list in ``meta`` is preferred to the class folders; its labels are those of
+    ImageNet-1k. The label in this dataset is the position among the sorted WordNet ids.
 
     Source: Y. Tian et al., Contrastive Multiview Coding, ECCV 2020, whose list DRLoc uses.
 
     Args:
-        data_root: The folder that holds ``train`` and ``val``.
+        data_root: The folder that contains ``train`` and ``val``.
         split: 'train' or 'val'.
         check_counts: Whether the number of images must be the published one.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is neither.
-        AnnotationError: If a class has no folder, or a list is broken or images are missing.
+        ValueError: If ``split`` is not one of the two.
+        AnnotationError: If a class has no folder, or a list is damaged or images are missing.
     """
 
     SPLITS = tuple(PUBLISHED)
@@ -104,7 +104,7 @@ class ImageNet100(PublishedDataset):
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 
@@ -112,7 +112,7 @@ def read_class_folders(folder: Path) -> list[tuple[str, int]]:
     """List the images in the folders of the hundred classes.
 
     Args:
-        folder: What holds the class folders.
+        folder: The folder that contains the class folders.
 
     Returns:
         Path below the folder and label of every image.
@@ -123,8 +123,8 @@ def read_class_folders(folder: Path) -> list[tuple[str, int]]:
     missing = [name for name in WORDNET_IDS if not (folder / name).is_dir()]
     if missing:
         raise AnnotationError(
-            f'{folder} lacks the folders of {len(missing)} of the 100 classes, as '
-            f'{", ".join(missing[:5])}: unpack ImageNet there, one folder per class'
+            f'{folder} lacks the folders of {len(missing)} of the 100 classes, such as '
+            f'{", ".join(missing[:5])}: unpack ImageNet there, with one folder per class'
         )
     return [
         (f'{name}/{image}', label)
@@ -143,9 +143,9 @@ def read_meta(path: Path) -> list[tuple[str, int]]:
         Path and label within 0..99 of every image of the hundred classes.
 
     Raises:
-        AnnotationError: If the list is broken.
+        AnnotationError: If the list is damaged.
     """
-    order = {label: place for place, label in enumerate(IMAGENET_LABELS)}
+    order = {label: position for position, label in enumerate(IMAGENET_LABELS)}
     rows = read_rows(path, ('path', 'label'))
     numbered = [(name, read_number(label, path, line)) for line, (name, label) in rows]
     return [(name, order[label]) for name, label in numbered if label in order]

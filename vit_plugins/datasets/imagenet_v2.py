@@ -17,9 +17,9 @@ PUBLISHED = {'images': 10_000, 'classes': 1_000}
 
 @DATASETS.register_module()
 class ImageNetV2(BaseDataset):
-    """10,000 new images to test classifiers of ImageNet-1k with, ten of each class.
+    """10,000 new test images for classifiers of ImageNet-1k, ten of each class.
 
-    On the disk, as published::
+    The files are placed as they are published::
 
         imagenetv2-matched-frequency-format-val/    data_root
             0/                                      the label itself
@@ -32,7 +32,7 @@ class ImageNetV2(BaseDataset):
     Source: B. Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019.
 
     Args:
-        data_root: The folder that holds the folders 0 to 999.
+        data_root: The folder that contains the folders 0 to 999.
         check_counts: Whether the numbers of images and classes must be the published ones.
         **kwargs: Further arguments of ``BaseDataset``.
 
@@ -55,7 +55,7 @@ class ImageNetV2(BaseDataset):
 
     @staticmethod
     def annotation_files(data_root: str) -> list[Path]:
-        """Return what must exist: the folder of the first class.
+        """Return the folder of the first class, which must exist.
 
         Args:
             data_root: The folder.
@@ -77,7 +77,7 @@ class ImageNetV2(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Return the folder, to print."""
+        """Return the lines that describe the folder."""
         return [f'Folder: \t{self.data_root}']
 
 
@@ -94,6 +94,6 @@ def read_label(folder: Path) -> int:
     if folder.name not in map(str, range(len(IMAGENET_CATEGORIES))):
         raise AnnotationError(
             f'{folder}: the folders of ImageNet-V2 are named 0 to 999 by class number, got '
-            f'{folder.name!r}: give the folder that holds these, and nothing else'
+            f'{folder.name!r}: give the folder that contains these folders only'
         )
     return int(folder.name)

@@ -31,11 +31,11 @@ PUBLISHED = {
 
 @DATASETS.register_module()
 class InShopRetrieval(PublishedDataset):
-    """52,712 photos of 7,982 pieces; queries are searched for in a gallery of the same pieces.
+    """52,712 photos of 7,982 pieces. Queries are searched in a gallery of the same pieces.
 
     The host's ``InShop`` labels a query with a list of positions in the gallery, for score
     matrices. Here query and gallery are one dataset with class labels and roles, for metrics that
-    read embeddings. On the disk, as published::
+    read embeddings. The files are placed as they are published::
 
         In-shop Clothes Retrieval Benchmark/    data_root
             Eval/list_eval_partition.txt        or beside Img
@@ -51,8 +51,8 @@ class InShopRetrieval(PublishedDataset):
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the four.
-        AnnotationError: If the list is broken or images are missing.
+        ValueError: If ``split`` is not one of the four.
+        AnnotationError: If the list is damaged or images are missing.
     """
 
     SPLITS = tuple(PARTS)
@@ -81,8 +81,8 @@ class InShopRetrieval(PublishedDataset):
         Args:
             data_root: The folder.
         """
-        places = [Path(data_root, folder, 'list_eval_partition.txt') for folder in ('Eval', '')]
-        return [next((place for place in places if place.is_file()), places[0])]
+        paths = [Path(data_root, folder, 'list_eval_partition.txt') for folder in ('Eval', '')]
+        return [next((path for path in paths if path.is_file()), paths[0])]
 
     def load_data_list(self) -> list[dict]:
         """List the images of the split with labels from 0, and the roles of test images."""
@@ -109,8 +109,8 @@ class InShopRetrieval(PublishedDataset):
         table = list(read_rows(path, COLUMNS, header=True, skip=1))
         if len(table) != stated:
             raise AnnotationError(
-                f'{path}, line 1: {stated:,} images are stated, {len(table):,} rows follow: '
-                'fetch the file again'
+                f'{path}, line 1: {stated:,} images are announced, but {len(table):,} rows '
+                'follow: download the file again'
             )
         for line, (_, _, status) in table:
             if status not in STATUSES:
@@ -121,7 +121,7 @@ class InShopRetrieval(PublishedDataset):
         return [fields for _, fields in table]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from .photo_limits import (
     LIMITS,
+    PNG_START,
     PhotoLimits,
     TooLargeError,
     has_too_long_chunk,
@@ -28,15 +29,15 @@ EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
 BIT_DEPTHS = (8, 10, 12, 14, 16)  # bit depths that cameras and scanners write into 16-bit files
 OPENCV_BEFORE_5 = int(cv2.__version__.split('.')[0]) < 5  # OpenCV does not turn WebP files upright
 ORIENTATION = 0x0112  # the EXIF entry
-# How many times smaller to its flags: of a colour image, of a grey one.
+# For each factor by which OpenCV can shrink: the flags for a colour image and for a grey image.
 REDUCED = {
     8: (cv2.IMREAD_REDUCED_COLOR_8, cv2.IMREAD_REDUCED_GRAYSCALE_8),
     4: (cv2.IMREAD_REDUCED_COLOR_4, cv2.IMREAD_REDUCED_GRAYSCALE_4),
     2: (cv2.IMREAD_REDUCED_COLOR_2, cv2.IMREAD_REDUCED_GRAYSCALE_2),
 }
-FAINT = 16  # mean distance from white, of 255, below which a shape on white is not seen
+FAINT = 16  # mean distance from white, of 255, below which a shape on white cannot be seen
 
-# The errors of Pillow and OpenCV at damaged files, most of them undocumented.
+# The errors that Pillow and OpenCV raise for damaged files, most of them undocumented.
 DAMAGE = (
     OSError,
     EOFError,
@@ -52,13 +53,13 @@ DAMAGE = (
     cv2.error,
 )
 UNKNOWN = (
-    'it is damaged, or no picture of a known kind: Pillow cannot open it, and its size, without '
-    'which OpenCV is not asked, cannot be told. Save it as PNG or JPEG'
+    'it is damaged or of an unknown type: Pillow cannot open it, and its header has no size that '
+    'can be checked before OpenCV decodes it. Save it as PNG or JPEG'
 )
 
 
 class UndecodableError(ValueError):
-    """An image that cannot be turned into 8-bit pixels; the message says why."""
+    """An image that cannot be converted to 8-bit pixels; the message says why."""
 
 
 def decode_photo(
@@ -89,7 +90,7 @@ def decode_photo(
 
     Returns:
         The pixels, (H, W, 3) in BGR order or (H, W), uint8; and a note for each kind of
-        information that was lost, the same words for the same kind.
+        information that was lost. Notes of one kind have the same words.
 
     Raises:
         UndecodableError: If the image cannot be decoded, whatever the decoder raised.
@@ -107,10 +108,10 @@ def decode_photo(
 def _decode_with_notes(
     data: bytes, grey: bool, least_side: int | None, limits: PhotoLimits
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    if data.startswith(JPEG_START):  # always 8 bits and opaque: Pillow need not look
+    if data.startswith(JPEG_START):  # always 8 bits and opaque, so Pillow is not needed
         size = jpeg_size(data)
         if size is None:
-            raise UndecodableError('it is damaged: a JPEG file that says no size')
+            raise UndecodableError('it is damaged: a JPEG file whose header has no size')
         limits.require(size)
         _require_whole_jpeg(data, limits)
         return _decode(data, _jpeg_flag(min(size), least_side, grey)), ()
@@ -118,10 +119,10 @@ def _decode_with_notes(
         image = open_within(data, limits)
     except TooLargeError:
         raise
-    except DAMAGE:  # of a kind that Pillow does not know, or damaged in its eyes
+    except DAMAGE:  # a type that Pillow does not know, or a file that it takes for damaged
         return _decode_by_opencv(data, grey, limits), ()
     if image.format == 'PPM' and size_without_pillow(data) != image.size:
-        raise UndecodableError('it is damaged: its head can be read in two ways')
+        raise UndecodableError('it is damaged: its header can be read in two ways')
     with image:
         notes = ['several frames or pages: only the first one is shown'] * _has_frames(image)
         deep, alpha = _is_deep(image, data), _has_alpha(image)
@@ -145,7 +146,7 @@ def _require_whole_jpeg(data: bytes, limits: PhotoLimits) -> None:
     place = zeroed_place(data)
     if place is not None:
         raise UndecodableError(
-            f'it is damaged: zeros from byte {place:,} on, in the midst of the picture'
+            f'it is damaged: zeros from byte {place:,} on, in the middle of the picture'
         )
     if not has_end(data):  # rare: Pillow finds out whether picture is missing, not only the mark
         with open_within(data, limits) as image:
@@ -162,24 +163,24 @@ def _decode_by_opencv(data: bytes, grey: bool, limits: PhotoLimits) -> np.ndarra
 
 
 def open_within(data: bytes, limits: PhotoLimits = LIMITS) -> Image.Image:
-    """Open an image by Pillow, whose pixels are not decoded yet.
+    """Return an image opened with Pillow, whose pixels are not decoded yet.
 
     Args:
-        data: The file.
-        limits: How large the picture may be.
+        data: The content of the file.
+        limits: How large the picture may be. Pillow's own limit, 179 million pixels, is raised if
+            these limits allow more.
 
     Raises:
-        TooLargeError: If it is larger; Pillow's own limit, of 179 million pixels, then does not
-            come into it.
-        Exception: The errors of Pillow at files that it cannot open, see ``DAMAGE``.
+        TooLargeError: If the picture is larger.
+        Exception: An error of Pillow if it cannot open the file, see ``DAMAGE``.
     """
-    most = Image.MAX_IMAGE_PIXELS  # twice as many are an error of Pillow
+    most = Image.MAX_IMAGE_PIXELS  # Pillow raises an error for more than twice as many
     if most is not None and 2 * most < limits.max_pixels:
         Image.MAX_IMAGE_PIXELS = int(limits.max_pixels)
     try:
         image = Image.open(BytesIO(data))
     except Image.DecompressionBombError as error:
-        raise TooLargeError(f'{error}: make it smaller, or allow it by max_pixels') from None
+        raise TooLargeError(f'{error}: make it smaller, or raise max_pixels') from None
     limits.require(image.size)
     return image
 
@@ -201,14 +202,14 @@ def _is_turned_webp(image: Image.Image) -> bool:
 
 
 def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndarray:
-    if has_too_long_chunk(data):
+    if data.startswith(PNG_START) and has_too_long_chunk(data):
         raise UndecodableError('it is damaged: a part of it is longer than the file')
     turned = OPENCV_BEFORE_5 and image is not None and _is_turned_webp(image)
     try:
         pixels = None if turned else cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:
         raise UndecodableError(f'OpenCV cannot decode it: {error}') from None
-    if pixels is None and image is not None:  # GIF, for one, came late to OpenCV
+    if pixels is None and image is not None:  # for example GIF, which older OpenCV cannot decode
         pixels = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
         pixels = np.ascontiguousarray(pixels)
         if flag == cv2.IMREAD_GRAYSCALE:
@@ -219,7 +220,8 @@ def _decode(data: bytes, flag: int, image: Image.Image | None = None) -> np.ndar
 
 
 def _has_frames(image: Image.Image) -> bool:
-    return image.format != 'MPO' and getattr(image, 'n_frames', 1) > 1  # MPO: a preview
+    # the other frame of an MPO file is a preview
+    return image.format != 'MPO' and getattr(image, 'n_frames', 1) > 1
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -227,7 +229,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _is_deep(image: Image.Image, data: bytes) -> bool:
-    """Return whether a channel has more than 8 bits, which Pillow's mode may not show."""
+    """Return whether a channel has more than 8 bits; Pillow's mode does not always show it."""
     if image.format == 'PNG':
         return data[24] > 8  # bit depth of IHDR, which is always the first chunk
     if image.format == 'TIFF':
@@ -243,13 +245,13 @@ def _decode_deep(data: bytes, image: Image.Image) -> tuple[np.ndarray, np.ndarra
     pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if known else None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise UndecodableError(
-            'more than 16 bits, decimal or signed numbers a channel, and nothing says which '
-            'values are black and white: save it with 8 or 16 bits'
+            'it has more than 16 bits, decimal or signed numbers per channel, and nothing in the '
+            'file says which values are black and white: save it with 8 or 16 bits'
         )
     if image.mode not in ('RGBA', 'LA'):
         return pixels, None
     opacity = np.asarray(ImageOps.exif_transpose(image).getchannel('A'))
-    most = int(opacity.max())  # below 255 if the alpha channel has 12 bits, too
+    most = int(opacity.max())  # below 255 if the alpha channel also has 12 bits
     return pixels, np.uint8(np.rint(opacity * (255 / most))) if most else opacity
 
 

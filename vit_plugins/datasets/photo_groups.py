@@ -1,4 +1,4 @@
-"""The groups of photos that a dataset keeps together."""
+"""The groups of photos that a split of a dataset keeps on one side."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from .photo_table import find_groups
 
 
 def groups_of(dataset: Dataset) -> list[str] | None:
-    """Return the group of each photo of an ``ImageFolder`` that has some, also in wrappers.
+    """Return the group of each photo of an ``ImageFolder``, which may be inside wrappers.
 
     Args:
-        dataset: The dataset; None is returned where it has no groups.
+        dataset: The dataset.
+
+    Returns:
+        A group for each photo, or None if the dataset has no groups.
     """
     folder = dataset
     while not isinstance(folder, ImageFolder) and hasattr(folder, 'dataset'):

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from struct import unpack_from
 
-# Markers of JPEG that begin a frame, whose head holds the size: SOF0 to SOF15, but not DHT, JPG
-# and DAC, which stand among them.
+# The JPEG markers that begin a frame, whose header holds the size: SOF0 to SOF15. DHT, JPG and
+# DAC have numbers in this range but begin no frame.
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 JPEG_FILLING = frozenset({0x00, 0xFF})
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
@@ -37,10 +37,10 @@ class PhotoLimits:
 
     Args:
         max_pixels: The maximum number of pixels. The largest cameras for sale have 151 million.
-        max_aspect: How many times as long as the shorter side the longer one may be.
+        max_aspect: The maximum ratio of the longer side to the shorter side.
 
     Raises:
-        ValueError: If one is below 1.
+        ValueError: If one of them is below 1.
     """
 
     max_pixels: float = 160e6
@@ -59,7 +59,7 @@ class PhotoLimits:
             size: Width and height; None if they are not known.
 
         Raises:
-            TooLargeError: If it is; the message names the argument that would allow it.
+            TooLargeError: If it is too large; the message names the argument that allows it.
         """
         if size is None:
             return
@@ -67,12 +67,12 @@ class PhotoLimits:
         if width * height > self.max_pixels:
             raise TooLargeError(
                 f'it has {width} x {height} pixels, more than {self.max_pixels / 1e6:g} million: '
-                'make it smaller, or allow it by max_pixels of LoadPhoto'
+                'make it smaller, or raise max_pixels of LoadPhoto'
             )
         if max(size) > self.max_aspect * max(min(size), 1):
             raise TooLargeError(
                 f'it has {width} x {height} pixels, one side more than {self.max_aspect:g} times '
-                'as long as the other: cut it, or allow it by max_aspect of LoadPhoto'
+                'as long as the other: crop it, or raise max_aspect of LoadPhoto'
             )
 
 
@@ -80,13 +80,13 @@ LIMITS = PhotoLimits()
 
 
 def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a JPEG file without a decoder, in microseconds.
+    """Return width and height of a JPEG file from its header, which takes microseconds.
 
     Args:
-        data: The file.
+        data: The content of the file.
 
     Returns:
-        None if no frame is found.
+        Width and height, or None if no frame is found.
     """
     place = 2
     while place + 9 <= len(data):
@@ -109,13 +109,13 @@ def jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def radiance_size(data: bytes) -> tuple[int, int] | None:
-    """Return the sides of a Radiance file (.hdr), which OpenCV decodes and Pillow does not know.
+    """Return the sides of a Radiance file (.hdr), which OpenCV can decode but Pillow cannot.
 
     Args:
-        data: The file.
+        data: The content of the file.
 
     Returns:
-        None if it is no such file.
+        The two sides, or None if it is not a Radiance file.
     """
     found = RADIANCE.search(data, 0, HEAD) if data.startswith(RADIANCE_START) else None
     return found and (int(found[1]), int(found[2]))
@@ -124,12 +124,12 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
 def has_too_long_chunk(data: bytes) -> bool:
     """Return whether a PNG file has a chunk that claims to be longer than the file.
 
-    OpenCV allocates memory for it before it reads on.
+    OpenCV would allocate memory for the whole chunk before it reads on.
 
     Args:
-        data: The file; the result is False for other types of files.
+        data: The content of a PNG file.
     """
-    place = 8 if data.startswith(PNG_START) else len(data)
+    place = len(PNG_START)
     while place + 8 <= len(data):
         length = unpack_from('>I', data, place)[0]
         if length > len(data):
@@ -139,16 +139,16 @@ def has_too_long_chunk(data: bytes) -> bool:
 
 
 def size_without_pillow(data: bytes) -> tuple[int, int] | None:
-    """Return the sides of a file that OpenCV decodes though Pillow refuses it.
+    """Return the sides of a file that OpenCV can decode although Pillow refuses it.
 
-    These are PNG files that are damaged beside the picture, portable maps (PNM, PFM and PAM) and
+    These are PNG files with damage outside the picture, portable maps (PNM, PFM and PAM) and
     Radiance files.
 
     Args:
-        data: The file.
+        data: The content of the file.
 
     Returns:
-        None if it is none of these.
+        The two sides, or None if it is not one of these files.
     """
     if found := PNG.match(data):
         return unpack_from('>II', found[1])

@@ -26,14 +26,15 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
     """Read a CSV file with a line for each photo.
 
     Args:
-        path: The file; its first line names the columns, ``file`` among them.
-        columns: Names that the other column may have.
+        path: The file. Its first line contains the names of the columns, one of which is
+            ``file``.
+        columns: The names that the other column may have.
 
     Returns:
         File and value of each line.
 
     Raises:
-        FolderError: If the file cannot be read, or lacks a column or a value.
+        FolderError: If the file cannot be read, or if a column or a value is missing.
     """
     try:
         with Path(path).open(newline='', encoding='utf-8-sig') as file:
@@ -45,7 +46,7 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
     if 'file' not in names or value is None:
         raise FolderError(
             f'{path} has the columns {", ".join(map(str, names)) or "(none)"}: its first line '
-            f'must name file and {columns[0]}, as in file,{columns[0]}'
+            f'must contain file and {columns[0]}, as in file,{columns[0]}'
         )
     for number, row in enumerate(rows, 2):
         if not row['file'] or not row[value]:
@@ -73,8 +74,8 @@ def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> Folde
         complete: Whether there must be two classes, as for training.
 
     Raises:
-        FolderError: If a file is not there, comes twice or lies outside of the folder, a photo has
-            several labels, or there are too few classes.
+        FolderError: If a file does not exist, is listed twice or lies outside of the folder, if a
+            photo has several labels, or if there are too few classes.
     """
     rows = read_table(table, CLASS_COLUMNS)
     several = [(file, label) for file, label in rows if SEVERAL.search(label)]
@@ -140,8 +141,8 @@ def find_groups(names: Sequence[str], group_by: str) -> list[str]:
 
     Args:
         names: The photos, as paths below their folder.
-        group_by: A CSV file with the columns file and group; or a regular expression, whose first
-            bracket, or else all that it matches, is the group.
+        group_by: A CSV file with the columns file and group, or a regular expression. The group
+            is what its first pair of brackets matches, or without brackets the whole match.
 
     Raises:
         FolderError: If a photo has no group, the expression is invalid, or all are in one group.

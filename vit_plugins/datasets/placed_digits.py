@@ -1,4 +1,4 @@
-"""Handwritten digits at random places of a larger picture: a test of locality and translation."""
+"""Handwritten digits at random positions of a larger picture, a test of locality."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class PlacedDigits(BaseDataset):
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the four, or ``canvas_size`` or ``copies`` is too
+        ValueError: If ``split`` is not one of the four, or ``canvas_size`` or ``copies`` is too
             small.
     """
 

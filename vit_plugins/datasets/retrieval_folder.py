@@ -22,25 +22,27 @@ SPLITS = ('train', 'val', 'trainval', 'test')
 class RetrievalFolder(BaseDataset):
     """Images in class folders, split by class.
 
-    The folder holds the class folders, and those to test with are chosen by a seed; or it holds
-    ``train`` and ``test`` (and perhaps ``val``) with different class folders in each. Validation
-    classes are taken from those of training in the same way, so that settings can be chosen
-    without a look at a test class. A part is searched for each of its own images. Where the
-    pipeline names the host's loader, ``LoadPhoto`` loads.
+    The folder contains the class folders, from which a seed selects the test classes. Or it
+    contains ``train`` and ``test`` (and possibly ``val``), each with different class folders.
+    Validation classes are selected from the training classes in the same way, so that settings
+    can be chosen without a look at a test class. Each image of a split is a query that is
+    searched in the same split. ``LoadPhoto`` replaces the host's loader in the pipeline.
 
     Args:
         data_root: The folder.
-        split: 'trainval' is all training images, split again into 'train' and 'val'; or 'test'.
-        test_classes: The test classes, a fraction or a number, where there is no
+        split: 'trainval' for all training images, 'train' and 'val' for its two halves, or
+            'test'.
+        test_classes: The fraction, or the number, of classes to test with if there is no
             ``test`` folder.
-        val_classes: How many of the others to validate with, where there is no ``val`` folder.
-        seed: The seed of both choices.
+        val_classes: The fraction, or the number, of the other classes to validate with if there
+            is no ``val`` folder.
+        seed: The seed of both selections.
         left_out: Images that are not used, as paths below ``data_root``.
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the four, or a part would have no class.
-        FolderError: If folders are not as they should be, or parts share a class.
+        ValueError: If ``split`` is not one of the four, or a split would have no class.
+        FolderError: If the folders do not have this structure, or two splits share a class.
     """
 
     SOURCE = 'images of your own: DIR/CLASS/*.jpg, or DIR/train/CLASS/*.jpg and DIR/test/...'
@@ -79,7 +81,7 @@ class RetrievalFolder(BaseDataset):
         ]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split} (seed {self.seed})']
 
 
@@ -90,20 +92,23 @@ def split_class_folders(
     seed: int,
     left_out: Sequence[str] = (),
 ) -> dict[str, dict[str, list[str]]]:
-    """Find which classes, with which images, make up each part.
+    """Return the images of each class, for each split.
 
     Args:
         root: The folder.
-        test_classes: The test classes, where there is no ``test`` folder.
-        val_classes: How many of the others to validate with, where there is no ``val`` folder.
-        seed: The seed of both choices.
+        test_classes: The fraction, or the number, of classes to test with if there is no
+            ``test`` folder.
+        val_classes: The fraction, or the number, of the other classes to validate with if there
+            is no ``val`` folder.
+        seed: The seed of both selections.
         left_out: Images that are not used, as paths below ``root``.
 
     Returns:
         For each of 'train', 'val', 'trainval' and 'test', the images of each class, sorted.
 
     Raises:
-        FolderError: If folders are not as they should be, or parts share a class.
+        FolderError: If the folders do not have the structure of :class:`RetrievalFolder`, or two
+            splits share a class.
     """
     gone = {os.path.join(root, name) for name in left_out}
     parts = {part: _images_by_class(folder, gone) for part, folder in find_parts(root).items()}
@@ -118,7 +123,7 @@ def split_class_folders(
             if name in seen:
                 raise FolderError(
                     f'class {name!r} is in {part} and in {seen[name]} of {root}: retrieval is '
-                    'tested on classes that training does not see, so leave it in one of them'
+                    'tested on classes that training does not see, so remove it from one of them'
                 )
             seen[name] = part
     parts['trainval'] = dict(sorted({**parts['train'], **parts['val']}.items()))

@@ -1,4 +1,4 @@
-"""Revisited Oxford and Paris: landmarks to find, with boxes, grades of difficulty and junk."""
+"""Revisited Oxford and Paris: retrieval of landmarks, with boxes and grades of difficulty."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ GRADES = ('easy', 'hard', 'junk')
 
 @DATASETS.register_module()
 class RevisitedOxfordParis(ListedImages):
-    """70 queries, each cropped to a box, and the photos to search.
+    """70 queries, each with a box, and the photos in which they are searched.
 
-    A sample has a ``role``, 'query' or 'gallery', and ``image_idx``, its place in the list of its
-    role; a query has ``crop_box`` for the transform ``CropToBox``, which must come before any
-    resizing. ``metainfo['revisited_gnd']`` lists for each query the places of its ``easy``,
-    ``hard`` and ``junk`` photos. On the disk, as published and as the authors' code of SfM-120k
-    unpacks it::
+    A sample has a ``role``, 'query' or 'gallery', and ``image_idx``, its index in the list of its
+    role. A query also has ``crop_box`` for the transform ``CropToBox``, which must stand before
+    any resizing. ``metainfo['revisited_gnd']`` lists for each query the indices of its ``easy``,
+    ``hard`` and ``junk`` photos. The files are placed as they are published, and as the authors'
+    code for SfM-120k unpacks them::
 
         data_root
             test/roxford5k/gnd_roxford5k.pkl
             test/roxford5k/jpg/all_souls_000013.jpg
-            test/rparis6k/...                        alike
+            test/rparis6k/...                        likewise
             test/revisitop1m/revisitop1m.txt         only with distractors
             test/revisitop1m/jpg/...
 
@@ -47,16 +47,16 @@ class RevisitedOxfordParis(ListedImages):
     Benchmarking, CVPR 2018.
 
     Args:
-        data_root: The folder that holds ``test``.
+        data_root: The folder that contains ``test``.
         name: 'roxford5k' or 'rparis6k'.
         distractors: Whether to add the million photos of ``revisitop1m`` to the gallery.
         check_counts: Whether the numbers of images and queries must be the published ones.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``name`` is neither.
-        AnnotationError: If the annotation is broken or images are missing.
-        pickle.UnpicklingError: If the annotation holds what no annotation needs.
+        ValueError: If ``name`` is not one of the two.
+        AnnotationError: If the annotation is damaged or images are missing.
+        pickle.UnpicklingError: If the annotation contains other objects than plain values.
     """
 
     SOURCE = (
@@ -91,7 +91,7 @@ class RevisitedOxfordParis(ListedImages):
         Args:
             data_root: The folder.
             name: 'roxford5k' or 'rparis6k'.
-            distractors: Whether the list of the million is one of them.
+            distractors: Whether the list of the million distractors is read as well.
         """
         files = [Path(data_root, 'test', name, f'gnd_{name}.pkl')]
         if distractors:
@@ -124,24 +124,24 @@ class RevisitedOxfordParis(ListedImages):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Return which of the sets it is, to print."""
+        """Return the lines that describe folder and set."""
         added = f' with {DISTRACTORS}' if self.distractors else ''
         return [f'Folder: \t{self.data_root}', f'Set: \t{self.name}{added}']
 
 
 def read_ground_truth(path: Path) -> tuple[list[str], list[str], list[dict]]:
-    """Read and check a ``gnd_*.pkl``.
+    """Load and check the annotation in a ``gnd_*.pkl`` file.
 
     Args:
         path: The file.
 
     Returns:
-        The names of the photos; those of the queries; and for each query its box ``bbx``
-        (x1, y1, x2, y2) and the places ``easy``, ``hard`` and ``junk`` in the list of photos.
+        The names of the photos, the names of the queries, and for each query its box ``bbx``
+        (x1, y1, x2, y2) and its ``easy``, ``hard`` and ``junk`` photos as indices.
 
     Raises:
         AnnotationError: If something is missing, out of range, or of another length.
-        pickle.UnpicklingError: If the file holds what no annotation needs.
+        pickle.UnpicklingError: If the file contains other objects than plain values.
     """
     content = load_restricted_pickle(path)
     with naming(path):
@@ -179,11 +179,11 @@ def _check_entry(entry: dict, count: int, where: str) -> dict:
         wrong = [index for index in checked[grade] if not 0 <= index < count]
         if wrong:
             raise AnnotationError(
-                f'{where}: {grade!r} names photo {wrong[0]}, but there are {count}'
+                f'{where}: {grade!r} names photo {wrong[0]}, but there are {count} photos'
             )
     return checked
 
 
 def _numbers(values: Sequence, kind: type) -> list:
-    """Read a list or an array of any shape; an empty one may be of any kind."""
+    """Return the numbers of a list or array of any shape; if it is empty, its type is ignored."""
     return [kind(value) for value in np.ravel(values).tolist()]

@@ -1,4 +1,4 @@
-"""Turned handwritten digits: a class-disjoint retrieval set that is already on the disk."""
+"""Rotated handwritten digits: a retrieval dataset that needs no download."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ VAL_CLASSES = 8
 
 @DATASETS.register_module()
 class RotatedDigits(BaseDataset):
-    """Scikit-learn's digits, each at four angles: 40 classes, digit x angle.
+    """Scikit-learn's digits, each at four angles: 40 classes, one for each digit and angle.
 
-    24 classes are to train with and 16 others to test with: those of ``trainval`` are parted
-    again into 16 for ``train`` and 8 for ``val``, so that settings can be chosen without a look
-    at a test class. Images are parted too, as by :class:`Digits`: no scribble is in training at
-    one angle and in the test at another. Upright digits alone would be too easy, neighbours by
-    raw pixels being right for 99 of 100 unseen ones. Some classes look alike (0, 1 and 8 turned
-    by half; 6 and 9): no method reaches 100 %.
+    24 classes are for training and 16 others for the test. The 24 classes of ``trainval`` are
+    split again into 16 for ``train`` and 8 for ``val``, so that settings can be chosen without a
+    look at a test class. The images are split as well, as in :class:`Digits`: no digit is in
+    training at one angle and in the test at another. Upright digits alone would be too easy,
+    because the nearest neighbour of raw pixels is right for 99 of 100 unseen digits. Some classes
+    look alike (0, 1 and 8 turned by 180 degrees; 6 and 9), so no method reaches 100 %.
 
     Args:
         split: 'train', 'val', 'trainval' or 'test'.
@@ -36,7 +36,7 @@ class RotatedDigits(BaseDataset):
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the four.
+        ValueError: If ``split`` is not one of the four.
     """
 
     def __init__(self, split: str = 'trainval', seed: int = 0, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class RotatedDigits(BaseDataset):
         super().__init__(**kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """List the turned images (8, 8, 3), uint8, with labels from 0."""
+        """List the rotated images (8, 8, 3), uint8, with labels from 0."""
         images, digits = load_digits()
         classes = split_classes(self.seed)[self.split]
         self._metainfo['classes'] = tuple(classes)
@@ -63,7 +63,7 @@ class RotatedDigits(BaseDataset):
         return data
 
     def extra_repr(self) -> list[str]:
-        """Return the split, to print."""
+        """Return the line that describes the split."""
         return [f'Split: \t{self.split} (seed {self.seed})']
 
 

@@ -1,10 +1,10 @@
 """Compute random seeds that depend on their purpose, never on earlier random numbers.
 
-The draws of an image depend on (seed, epoch, index) alone, those of a step on (seed, step, rank).
-Neither the number of workers nor a restart then changes a run. What draws, transforms of images
-and of batches, dropout, losses, needs no random stream of its own: the global ones of Python,
-numpy and torch are set before each image and each step. Transforms of whole batches need not even
-these: their numbers are hashes of the seed of each image and of a counter.
+The random numbers of an image depend only on (seed, epoch, index), those of a step only on (seed,
+step, rank). Neither the number of workers nor a restart therefore changes a run. Transforms,
+dropout and losses need no random streams of their own, because the global streams of Python,
+NumPy and torch are set before each image and each step. Transforms of whole batches do not use
+these streams: their numbers are hashes of the seed of each image and of a counter.
 """
 
 import random
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 
-# the odd number nearest to 2^64 divided by the golden ratio, the step of SplitMix64
+# the step of SplitMix64: the odd number nearest to 2^64 divided by the golden ratio
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -27,7 +27,7 @@ def hash64(numbers: np.ndarray) -> np.ndarray:
     6457827717110365317
 
     Args:
-        numbers: uint64 of any shape but ().
+        numbers: uint64 of any shape except ().
     """
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -40,14 +40,14 @@ def image_seeds(
     indices: int | np.ndarray,
     copies: int | np.ndarray = 0,
 ) -> np.ndarray:
-    """Return the seed of all that is drawn for each image of a batch.
+    """Return the seed of all random numbers of each image of a batch.
 
     Args:
         seed: The seed of the run.
-        epochs: The epoch of each image, or of all, from 0. Where the sampler never ends: the place
-            of the image in what it gives.
+        epochs: The epoch of each image, or of all images, from 0. If the sampler never ends, the
+            position of the image in its sequence.
         indices: The index of each image in its dataset, shape (B,).
-        copies: Which time each image comes in this epoch, from 0.
+        copies: How often each image came before in this epoch.
 
     Returns:
         uint64 of shape (B,), below 2^63 so that it fits a signed integer as well.
@@ -61,7 +61,7 @@ def uniforms(seeds: np.ndarray, position: int, count: int) -> np.ndarray:
 
     Args:
         seeds: The seed of each image, see :func:`image_seeds`, integers of shape (B,).
-        position: The place of the transform in its pipeline, from 0.
+        position: The position of the transform in its pipeline, from 0.
         count: How many numbers each image needs, K.
 
     Returns:
@@ -78,7 +78,7 @@ def _unsigned(numbers: np.ndarray) -> np.ndarray:
 
 
 def _folded(parts: list[np.ndarray]) -> np.ndarray:
-    """Hash arrays of numbers, one after the other, to one number for each row."""
+    """Compute one hash for each row from arrays of numbers, one array after the other."""
     state = np.zeros(1, np.uint64)
     for part in parts:
         state = hash64((state ^ part) + STEP)
@@ -86,32 +86,32 @@ def _folded(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def step_seed(seed: int, step: int, rank: int = 0, moment: str = 'step') -> int:
-    """Return the seed of all that a rank draws in a step of the training.
+    """Return the seed of all random numbers of a rank in a step of the training.
 
     Args:
         seed: The seed of the run.
-        step: The steps done before.
+        step: How many steps were done before.
         rank: The rank.
-        moment: What else than the step itself draws then, such as a validation.
+        moment: The purpose of the numbers: the step itself, or for example a validation then.
 
     Returns:
         A seed of 63 bits.
     """
-    # Python's own hash of a string differs in each process; a checksum is no small number, as the
-    # copies of an image are, so that no step shares its seed with an image.
+    # Python's own hash of a string differs between processes. A checksum is a large number and
+    # the number of copies of an image a small one, so no step has the same seed as an image.
     parts = (seed, step, rank, crc32(moment.encode()))
     return int(_folded([_unsigned(np.array([part])) for part in parts])[0] >> np.uint64(1))
 
 
 def seed_streams(seed: int, devices: bool = False) -> None:
-    """Set the global random streams of Python, numpy and torch.
+    """Set the global random streams of Python, NumPy and torch.
 
     Args:
-        seed: The seed, of up to 63 bits; numpy takes the lowest 32 of them.
-        devices: Whether to set the streams of accelerators, too.
+        seed: The seed, of up to 63 bits; NumPy gets the lowest 32 of them.
+        devices: Whether to set the streams of accelerators as well.
     """
     random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002  (what transforms draw from)
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002  (transforms use this stream)
     if devices and get_device() != 'cpu':
         torch.manual_seed(seed)
     else:

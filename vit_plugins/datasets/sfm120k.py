@@ -27,11 +27,11 @@ PUBLISHED_MODELS = {'train': 551, 'val': 162}  # 3D models
 
 @DATASETS.register_module()
 class SfM120k(ListedImages):
-    """Photos with the number of their 3D model, and pairs that show the same thing.
+    """Photos with the number of their 3D model, and pairs that show the same object.
 
-    The label of an image is its 3D model, numbered from 0. ``pairs`` holds the published
-    (query, positive) pairs, for ``TupleSampler``. On the disk, as published and as the authors'
-    code unpacks it::
+    The label of an image is its 3D model, numbered from 0. ``pairs`` contains the published
+    (query, positive) pairs, for ``TupleSampler``. The files are placed as they are published, and
+    as the authors' code unpacks them::
 
         data_root
             train/retrieval-SfM-120k/retrieval-SfM-120k.pkl
@@ -42,18 +42,19 @@ class SfM120k(ListedImages):
     Annotation, TPAMI 2019.
 
     Args:
-        data_root: The folder that holds ``train/retrieval-SfM-120k``.
-        split: 'train' or 'val', or 'whiten', whose pairs are those of the authors' whitening, also
-            in ``metainfo['whitening_pairs']``, and which has no 3D models: all labels are -1.
+        data_root: The folder that contains ``train/retrieval-SfM-120k``.
+        split: 'train', 'val' or 'whiten'. The pairs of 'whiten' are those of the authors'
+            whitening and are also in ``metainfo['whitening_pairs']``. It has no 3D models: all
+            labels are -1.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Attributes:
         pairs: Indices (P, 2) of query and positive among the images of the split, int64.
 
     Raises:
-        ValueError: If ``split`` is none of the three.
-        AnnotationError: If the annotation is broken or images are missing.
-        pickle.UnpicklingError: If the annotation holds what no annotation needs.
+        ValueError: If ``split`` is not one of the three.
+        AnnotationError: If the annotation is damaged or images are missing.
+        pickle.UnpicklingError: If the annotation contains other objects than plain values.
     """
 
     SOURCE = (
@@ -81,7 +82,7 @@ class SfM120k(ListedImages):
         return [Path(data_root, FOLDER, f'retrieval-SfM-120k{suffix}.pkl')]
 
     def load_data_list(self) -> list[dict]:
-        """List the images with the number of their 3D model, and keep the pairs."""
+        """List the images with the number of their 3D model, and store the pairs."""
         (path,) = self.annotation_files(self.data_root, self.split)
         part = self._read(path)
         folder = path.parent / 'ims'
@@ -125,7 +126,7 @@ class SfM120k(ListedImages):
         return content
 
     def extra_repr(self) -> list[str]:
-        """Return folder, split and number of pairs, to print."""
+        """Return the lines that describe folder, split and number of pairs."""
         return [
             f'Folder: \t{self.data_root}',
             f'Split: \t{self.split}',
@@ -137,7 +138,7 @@ def image_path(cid: str, source: Path) -> str:
     """Return the path of an image below ``ims``.
 
     Args:
-        cid: Its name, of six letters at least.
+        cid: The name of the image, of at least six letters.
         source: The annotation, for the message.
 
     Raises:
@@ -148,12 +149,14 @@ def image_path(cid: str, source: Path) -> str:
         '6b/7c/8d/0f9e8d7c6b'
     """
     if len(cid) < 6:
-        raise AnnotationError(f'{source}: {cid!r} is no name of an image, it has under 6 letters')
+        raise AnnotationError(
+            f'{source}: {cid!r} is not the name of an image, because it has fewer than 6 letters'
+        )
     return f'{cid[-2:]}/{cid[-4:-2]}/{cid[-6:-4]}/{cid}'
 
 
 def read_pairs(part: dict[str, Sequence[int]], count: int, source: Path) -> np.ndarray:
-    """Read the pairs of query and positive.
+    """Return the pairs of query and positive.
 
     Args:
         part: The annotation of a split.
@@ -175,7 +178,7 @@ def read_pairs(part: dict[str, Sequence[int]], count: int, source: Path) -> np.n
     wrong = np.flatnonzero((pairs < 0).any(1) | (pairs >= count).any(1))
     if len(wrong):
         raise AnnotationError(
-            f'{source}: pair {wrong[0]} is {tuple(pairs[wrong[0]].tolist())}, but there are '
+            f'{source}: pair {wrong[0]} is {tuple(pairs[wrong[0]].tolist())}, but there are only '
             f'{count} images'
         )
     return pairs

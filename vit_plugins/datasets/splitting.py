@@ -18,15 +18,15 @@ def stratified_split(
     Args:
         keys: One distinct name per sample.
         labels: The class of each sample.
-        fraction: The part of each class to hold out, within (0, 1). A class of two or more gives
-            at least one sample to either side; a class of one gives none to the held-out side.
-        seed: Another seed is another split.
+        fraction: The fraction of each class to hold out, within (0, 1). A class of two or more
+            samples has at least one on either side. The sample of a class of one is kept.
+        seed: The seed of the split.
 
     Returns:
-        Sorted indices: those kept, and those held out.
+        Sorted indices of the samples that are kept, and of those that are held out.
 
     Raises:
-        ValueError: If the fraction is out of range, keys repeat or lengths differ.
+        ValueError: If the fraction is out of range, keys repeat, or lengths differ.
     """
     if not 0 < fraction < 1:
         raise ValueError(f'fraction must lie between 0 and 1, got {fraction}')
@@ -39,9 +39,7 @@ def stratified_split(
         classes.setdefault(label, []).append(index)
     held = set()
     for members in classes.values():
-        members.sort(
-            key=lambda i: sha256(f'{seed}/{keys[i]}'.encode(errors='surrogateescape')).digest()
-        )
+        members.sort(key=lambda i: _rank(keys[i], seed))
         count = len(members)
         # a class of two or more is present on either side
         take = 0 if count == 1 else min(max(round(count * fraction), 1), count - 1)
@@ -58,22 +56,23 @@ def grouped_split(
 ) -> tuple[list[int], list[int]]:
     """Split off a fraction of every class, as closely as whole groups allow.
 
-    Groups come in the order of a hash of their name; one is held out if that brings the counts of
-    the classes nearer to the fraction. A class of two or more groups is present on either side
-    where the other classes of these groups allow it.
+    Groups are visited in the order of a hash of their name. A group is held out if that brings
+    the counts of the classes nearer to the fraction. A class of two or more groups is present on
+    either side if the other classes of these groups allow it.
 
     Args:
         keys: One distinct name per sample.
         labels: The class of each sample.
-        groups: The group of each sample, as the object or the patient that it shows.
-        fraction: The part of each class to hold out, within (0, 1).
-        seed: Another seed is another split.
+        groups: The group of each sample, for example the object or the patient that it shows.
+        fraction: The fraction of each class to hold out, within (0, 1).
+        seed: The seed of the split.
 
     Returns:
-        Sorted indices: those kept, and those held out; no group is in both.
+        Sorted indices of the samples that are kept, and of those that are held out. No group is
+        in both.
 
     Raises:
-        ValueError: If the fraction is out of range, lengths differ, or there is one group only.
+        ValueError: If the fraction is out of range, lengths differ, or there is only one group.
     """
     if not 0 < fraction < 1:
         raise ValueError(f'fraction must lie between 0 and 1, got {fraction}')
@@ -113,12 +112,12 @@ class _HeldOut:
         self.counts.update(self.members[group])
 
     def spares(self, group: str) -> bool:
-        """Return whether each class keeps a sample if this group is held out, too."""
+        """Return whether each class keeps a sample if this group is held out as well."""
         items = self.members[group].items()
         return all(self.counts[label] + n < self.total[label] for label, n in items)
 
     def gain(self, group: str) -> float:
-        """Return how much nearer to the fraction this group brings the counts."""
+        """Return by how much this group brings the counts nearer to the fraction."""
         lacking = {c: self.total[c] * self.fraction - self.counts[c] for c in self.members[group]}
         return sum(abs(lacking[c]) - abs(lacking[c] - n) for c, n in self.members[group].items())
 
@@ -130,27 +129,28 @@ def _rank(name: str, seed: int) -> bytes:
 def hold_out_classes(
     classes: Sequence[str], share: float | int, seed: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Split off whole classes, as retrieval is tested on classes never trained on.
+    """Split off whole classes, because retrieval is tested on classes that training never sees.
 
-    Classes are ranked by a hash of their name, as samples are by :func:`stratified_split`.
+    Classes are ranked by a hash of their name, as samples are in :func:`stratified_split`.
 
     Args:
-        classes: Their names.
-        share: How many to hold out: a fraction within (0, 1), or a number.
-        seed: Another seed is another split.
+        classes: The names of the classes.
+        share: How many classes to hold out: a fraction within (0, 1), or a number.
+        seed: The seed of the split.
 
     Returns:
-        Sorted names: those kept, and those held out; at least one of either.
+        Sorted names of the classes that are kept, and of those that are held out. There is at
+        least one of either.
 
     Raises:
-        ValueError: If the share is out of range or leaves no class, or names repeat.
+        ValueError: If the share is out of range or leaves no class, or if names repeat.
     """
     count = len(classes)
     if len(set(classes)) != count:
         raise ValueError('class names must be distinct: they alone decide where a class goes')
     if count < 2:
         raise ValueError(
-            f'one of {count} class(es) cannot be held out with some left: more are needed'
+            f'at least 2 classes are needed to hold one out and to keep one, got {count}'
         )
     if isinstance(share, float):
         if not 0 < share < 1:
@@ -160,8 +160,5 @@ def hold_out_classes(
         raise ValueError(
             f'of {count} classes, {share} cannot be held out: give a number from 1 to {count - 1}'
         )
-    ranked = sorted(
-        classes,
-        key=lambda name: sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest(),
-    )
+    ranked = sorted(classes, key=lambda name: _rank(name, seed))
     return sorted(ranked[share:]), sorted(ranked[:share])

@@ -17,18 +17,20 @@ from ..structures import DataSampleBatch, StackedItems
 def stacked_collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return a batch whose images are one tensor and whose data samples are columns.
 
-    The host's ``pseudo_collate`` leaves one tensor and one ``DataSample`` an image to the main
-    process. Stacked here, in the worker's shared memory, they cost it next to nothing. For the
-    loader's ``collate_fn=dict(type='stacked_collate')`` with ``StackedDataPreprocessor``.
+    The host's ``pseudo_collate`` leaves one tensor and one ``DataSample`` for each image to the
+    main process. Here they are stacked in the worker's shared memory, so that the main process
+    has almost no work. A dataloader uses this function with
+    ``collate_fn=dict(type='stacked_collate')`` together with ``StackedDataPreprocessor``.
 
     Args:
-        samples: What the pipeline made of B images, each with ``inputs`` (C, H, W) and
-            ``data_samples``; :class:`StackedItems`, of a dataset that stacks by itself, pass.
+        samples: The results of the pipeline for B images, each with ``inputs`` (C, H, W) and
+            ``data_samples``. The batch of :class:`StackedItems`, from a dataset that stacks
+            images itself, is returned as it is.
 
     Returns:
         ``inputs`` (B, C, H, W) and ``data_samples``, a :class:`DataSampleBatch`. Images of
-        several sizes stay a list, and so do data samples whose fields differ in shape, as the
-        labels of images with several classes do; what else there is, is collated as by
+        several sizes remain a list. Data samples whose fields differ in shape, such as the labels
+        of images with several classes, remain a list as well. Other keys are collated as by
         ``pseudo_collate``.
     """
     if isinstance(samples, StackedItems):

@@ -23,9 +23,9 @@ PUBLISHED = {
 
 @DATASETS.register_module()
 class StanfordOnlineProducts(PublishedDataset):
-    """120,053 photos of 22,634 articles; those to test with are of other articles.
+    """120,053 photos of 22,634 articles. The test photos show other articles than training.
 
-    The test part is searched for each of its own images (leave-one-out). On the disk, as
+    Each test image is searched among the other test images. The files are placed as they are
     published::
 
         Stanford_Online_Products/     data_root
@@ -36,14 +36,14 @@ class StanfordOnlineProducts(PublishedDataset):
     Source: H. O. Song et al., Deep Metric Learning via Lifted Structured Feature Embedding, 2016.
 
     Args:
-        data_root: The folder that holds the lists.
+        data_root: The folder that contains the lists.
         split: 'train' or 'test'.
         check_counts: Whether the numbers of images and classes must be the published ones.
         **kwargs: ``allow_outside``, and further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is neither.
-        AnnotationError: If a list is broken or images are missing.
+        ValueError: If ``split`` is not one of the two.
+        AnnotationError: If a list is damaged or images are missing.
     """
 
     SPLITS = tuple(PUBLISHED)
@@ -76,5 +76,5 @@ class StanfordOnlineProducts(PublishedDataset):
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']

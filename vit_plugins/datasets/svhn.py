@@ -23,29 +23,30 @@ PUBLISHED = {  # md5
 
 @DATASETS.register_module()
 class SVHN(BaseDataset):
-    """Digits of house numbers, 32 x 32 px in RGB: 73,257 to train, 26,032 to test, 531,131 extra.
+    """Digits of house numbers, 32 x 32 pixels in RGB.
 
-    On the disk, as published::
+    There are 73,257 images for training, 26,032 for the test and 531,131 extra images. The files
+    are placed as they are published::
 
         svhn/                  data_root
             train_32x32.mat    MAT-file of version 5: X (32, 32, 3, N), uint8, and y (N, 1)
             test_32x32.mat     with the numbers 1 to 10; 10 stands for the digit 0
             extra_32x32.mat
 
-    Images are arrays in RGB: say ``to_rgb=False`` in the preprocessor, as for the host's CIFAR.
+    Images are arrays in RGB, so the preprocessor needs ``to_rgb=False``, as for the host's CIFAR.
 
     Source: Y. Netzer et al., Reading Digits in Natural Images with Unsupervised Feature Learning,
     2011.
 
     Args:
-        data_root: The folder that holds the files.
+        data_root: The folder that contains the files.
         split: 'train', 'test' or 'extra'.
-        check_md5: Whether a file must be the published one.
+        check_md5: Whether to check that a file is the published one.
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
-        ValueError: If ``split`` is none of the three.
-        AnnotationError: If a file is another one or cannot be read.
+        ValueError: If ``split`` is not one of the three.
+        AnnotationError: If a file is not the published one or cannot be read.
     """
 
     METAINFO = {'classes': tuple('0123456789')}
@@ -83,12 +84,12 @@ class SVHN(BaseDataset):
         return [{'img': i, 'gt_label': int(y)} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Return folder and split, to print."""
+        """Return the lines that describe folder and split."""
         return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
 
 
 def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read images and digits.
+    """Load images and digits.
 
     Args:
         path: A MAT-file with ``X`` and ``y``.
@@ -98,14 +99,15 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        AnnotationError: If the file cannot be read or holds something else.
+        AnnotationError: If the file cannot be read or its content is not as described above.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'no {path}')
+        raise FileNotFoundError(f'the file {path} does not exist')
 
     def told(text: str) -> AnnotationError:
         return AnnotationError(
-            f'{path} is not a whole MAT-file of version 5 with X and y ({text}): fetch it again'
+            f'{path} is not a complete MAT-file of version 5 with X and y ({text}): download it '
+            'again'
         )
 
     with documented_errors(otherwise=told):
@@ -124,11 +126,11 @@ def read_mat(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def require_md5(path: Path, published: str) -> None:
-    """Refuse a file that is not the published one.
+    """Check that a file is the published one.
 
     Args:
         path: The file.
-        published: Its md5.
+        published: The md5 of the published file.
 
     Raises:
         AnnotationError: If it has another md5.
@@ -140,5 +142,5 @@ def require_md5(path: Path, published: str) -> None:
     if digest.hexdigest() != published:
         raise AnnotationError(
             f'{path} has the md5 {digest.hexdigest()} instead of {published}, so it is not the '
-            'published file: fetch it again, or say check_md5=False if it is a part that you chose'
+            'published file: download it again, or set check_md5=False if it is your own selection'
         )

@@ -1,8 +1,8 @@
-"""The error that is raised if a run cannot use its images."""
+"""The error for images that a run cannot use."""
 
 
 class UnfitDataError(ValueError):
     """A run cannot use its images; the message says what was found and what to do.
 
-    The tools end with the message alone, as where data are missing.
+    The tools print the message without a traceback, as they do if data are missing.
     """

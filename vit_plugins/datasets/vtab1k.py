@@ -1,4 +1,4 @@
-"""VTAB-1k: nineteen tasks with a thousand images each to train with."""
+"""VTAB-1k: nineteen tasks with a thousand training images each."""
 
 from __future__ import annotations
 
@@ -43,11 +43,12 @@ PUBLISHED = {'train': 800, 'val': 200, 'trainval': 1_000}
 
 @DATASETS.register_module()
 class VTAB1k(PublishedDataset):
-    """One task of the Visual Task Adaptation Benchmark, out of lists of images.
+    """One task of the Visual Task Adaptation Benchmark, from lists of images.
 
-    Settings are chosen on 'val' after training on 'train'; then one trains on both, 'trainval',
-    and measures on 'test'. The benchmark's own code draws these images from TensorFlow Datasets;
-    this reads the folders that others made of them (for NOAH, RepAdapter and more)::
+    Settings are chosen on 'val' after training on 'train'. The final training uses both,
+    'trainval', and the result is measured on 'test'. The benchmark's own code reads these images
+    from TensorFlow Datasets. This class reads the folders that others made from them (for NOAH,
+    RepAdapter and more)::
 
         vtab-1k/                             data_root
             dtd/train800.txt                 images/train800val200/000000.jpg 14
@@ -56,13 +57,13 @@ class VTAB1k(PublishedDataset):
             dtd/test.txt
             dtd/images/train800val200/000000.jpg
 
-    Classes have numbers only; the metadata call them '0', '1' and so on.
+    Classes have numbers but no names; the metadata call them '0', '1' and so on.
 
     Source: X. Zhai et al., A Large-scale Study of Representation Learning with the Visual Task
     Adaptation Benchmark, 2019.
 
     Args:
-        data_root: The folder that holds the folders of the tasks.
+        data_root: The folder that contains the folders of the tasks.
         task: 'cifar', 'caltech101', 'dtd', 'oxford_flowers102', 'oxford_iiit_pet', 'svhn',
             'sun397' (natural); 'patch_camelyon', 'eurosat', 'resisc45', 'diabetic_retinopathy'
             (specialized); 'clevr_count', 'clevr_dist', 'dmlab', 'kitti', 'dsprites_loc',
@@ -73,7 +74,7 @@ class VTAB1k(PublishedDataset):
 
     Raises:
         ValueError: If there is no such task or split.
-        AnnotationError: If a list is broken or images are missing.
+        AnnotationError: If a list is damaged or images are missing.
     """
 
     SPLITS = tuple(LISTS)
@@ -130,7 +131,7 @@ class VTAB1k(PublishedDataset):
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
 
     def extra_repr(self) -> list[str]:
-        """Return folder, task and split, to print."""
+        """Return the lines that describe folder, task and split."""
         return [
             f'Folder: \t{self.data_root}',
             f'Task: \t{self.task}',

@@ -1,7 +1,7 @@
-"""Find JPEG files that end too early, or have zeros in the middle, as copies that were cut short.
+"""Find JPEG files that end too early or have zeros in the middle, as interrupted copies have.
 
-Decoders read zeros as image data and show grey or stripes from there on, without an error; some
-show grey for the part that is missing, too.
+Decoders read the zeros as image data and show grey or stripes from there on, without an error.
+Some also show grey for the part that is missing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ END_OF_BLOCK = 0x00  # the symbol
 
 
 def zeroed_place(data: bytes) -> int | None:
-    """Return the position of zeros in the image data of a JPEG file that no encoder writes.
+    """Return the position of zeros that no encoder writes in the image data of a JPEG file.
 
-    A plain picture may be zeros for long, where zeros end a block by every table of its codes.
-    Nothing is said of such files, nor of progressive ones, whose tables change. Otherwise 64 zero
-    bytes would be hundreds of coefficients of the same value.
+    Usually, 64 zero bytes would be hundreds of coefficients of the same value. But if a zero code
+    ends a block in every table of the file, a plain picture may be encoded as many zeros. Such
+    files are not checked, and neither are progressive files, whose tables change.
 
     Args:
-        data: The file.
+        data: The content of the file.
 
     Returns:
-        The position of the first zero; None if there are no such zeros.
+        The position of the first zero, or None if there are no such zeros.
     """
     if data.find(ZEROS) < 0:
         return None
@@ -37,7 +37,7 @@ def zeroed_place(data: bytes) -> int | None:
         elif marker == TABLES:
             plain += _zeros_end_a_block(data[start:end])
         elif marker == SCAN:
-            # in a scan of several colours, blocks of each table come in turns
+            # in a scan of several colours, the blocks of the tables alternate
             may_be_plain = any(plain) if data[start] == 1 else all(plain)
             last = data.find(END, end)
             place = data.find(ZEROS, end, last if last >= 0 else len(data))
@@ -61,7 +61,7 @@ def has_end(data: bytes) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, begin and end of each segment up to the first scan."""
+    """Yield marker, start and end of each segment up to the first scan."""
     place, marker = 2, 0
     while place + 4 <= len(data) and data[place] == 0xFF and marker != SCAN:
         marker = data[place + 1]
@@ -71,7 +71,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _zeros_end_a_block(tables: bytes) -> Iterator[bool]:
-    """Yield of each alternating-current table whether its code of zeros alone ends a block."""
+    """Yield, for each AC table, whether its code that consists of zeros ends a block."""
     place = 0
     while place + 17 < len(tables):
         if tables[place] >> 4:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..fileio.array_files import read_npz
+from ..fileio.atomic_backend import whole_file
 from ..fileio.cache_folder import cache_folder
 from ..weights.digest import weights_digest
 
@@ -114,12 +115,10 @@ class FeatureCache:
         keys = [key for key in self._features if not key.startswith(UNKEPT)]
         if not self._new or not keys:
             return
-        part = self.path.with_suffix(f'.{os.getpid()}')
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open('wb') as file:
+            with whole_file(self.path) as file:
                 np.savez(file, photos=np.array(keys), features=self.get(keys).numpy())
-            part.replace(self.path)
             self._new = False
         except OSError as error:
             print_log(f'The features are not kept for another training: {error}')

@@ -2,20 +2,13 @@
 
 import argparse
 import os
-import time
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as torch_dist
 from mmengine.config import Config, ConfigDict
-from mmengine.device import get_device
-from mmengine.dist import init_dist
-from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from ..config_edits.component_arguments import HOST_HOOKS
 from ..config_edits.data_root import (
     FOLDER_SETTINGS,
     apply_data_root,
@@ -35,7 +28,6 @@ from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
-from ..config_edits.walking import component_names, type_name, walk
 from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.resumed_settings_hook import ResumedSettingsHook
@@ -43,11 +35,17 @@ from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
 from .late_config import late_runner
+from .ranks import end_ranks, start_ranks  # noqa: F401  (still importable from here)
+from .run_defaults import (  # noqa: F401  (still importable from here)
+    OWN_HOOKS,
+    add_own_hooks,
+    default_hooks_of,
+    drop_hooks_that_are_off,
+    set_loader_defaults,
+    use_amp,
+)
 
 TRAINED_ANEW = ('head.',)  # weights to start from may lack these
-
-# The hooks of every run of ours, by their names among the default hooks.
-OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
 
 
 def read_config(
@@ -133,87 +131,6 @@ def _in_words(classes: int | None) -> str:
     return f'has {classes} classes'
 
 
-def start_ranks(cfg: Config, launcher: str) -> None:
-    """Join the process group: NCCL on GPUs, gloo on a CPU, where the host cannot start one.
-
-    In both, a rank waits for another for ``env_cfg.dist_cfg.timeout`` seconds at most.
-
-    Args:
-        cfg: The config; ``launcher`` and, on a CPU, ``model_wrapper_cfg`` are set.
-        launcher: ``'none'`` for one process.
-
-    Raises:
-        ValueError: If the launcher is ``slurm`` or ``mpi`` without a GPU, the timeout is not a
-            number of seconds, or ``model_wrapper_cfg`` shards the model, which only a
-            ``strategy`` can do.
-    """
-    cfg.launcher = launcher
-    if launcher == 'none':
-        return
-    wrapper = type_name(cfg.get('model_wrapper_cfg') or {})
-    if wrapper == 'MMFullyShardedDataParallel':
-        raise ValueError(
-            f'model_wrapper_cfg of type {wrapper}: the runner that reads it asks the first rank '
-            'alone for the weights to save, and waits for ever; set '
-            "strategy=dict(type='PortableFSDPStrategy', model_wrapper=...) instead"
-        )
-    dist_cfg = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
-    if get_device() != 'cpu':
-        if not torch_dist.is_initialized():
-            init_dist(launcher, **dist_cfg)
-        return
-    if launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {launcher} needs GPUs; on CPUs start the ranks with '
-            'tools/dist_train.sh (--launcher pytorch)'
-        )
-    if not torch_dist.is_initialized():
-        torch_dist.init_process_group('gloo', **_timeout(dist_cfg))
-    # The host passes LOCAL_RANK as the device, which a CPU model refuses.
-    cfg.model_wrapper_cfg = {
-        'type': 'MMDistributedDataParallel',
-        'broadcast_buffers': False,
-        'find_unused_parameters': cfg.get('find_unused_parameters', False),
-        **(cfg.get('model_wrapper_cfg') or {}),
-        'device_ids': None,
-    }
-
-
-def _timeout(dist_cfg: dict) -> dict[str, timedelta]:
-    seconds = dist_cfg.get('timeout')
-    if seconds is None:
-        return {}  # torch's default
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds <= 0:
-        raise ValueError(
-            f'env_cfg.dist_cfg.timeout ({seconds!r}) must be a positive number of seconds, for '
-            'example 1800'
-        )
-    return {'timeout': timedelta(seconds=seconds)}
-
-
-def leave_whole(cfg: Config) -> None:
-    """Leave out the sharding of a training: for a test each rank holds the whole model.
-
-    Args:
-        cfg: The config; edited.
-    """
-    if cfg.pop('strategy', None) is not None:
-        cfg.pop('runner_type', None)
-
-
-def end_ranks() -> None:
-    """Leave the process group together with the other ranks; without a group, do nothing.
-
-    A gloo thread that outlives the interpreter aborts a successful run (seen with torch 2.15).
-    The pause gives threads time to release their locks: with torch 2.1 freeing a group joins a
-    thread that may still wait for the interpreter's lock, and then hangs.
-    """
-    if torch_dist.is_initialized():
-        torch_dist.barrier()
-        time.sleep(0.5)
-        torch_dist.destroy_process_group()
-
-
 def set_work_dir(cfg: Config, args: argparse.Namespace, default: str) -> None:
     """Set the work dir: from the argument, else from the config, else the default.
 
@@ -292,88 +209,6 @@ def folder_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _flag(name: str) -> str:
     return f'--{name.replace("_", "-")}'
-
-
-def set_loader_defaults(
-    cfg: Config, splits: Iterable[str], pin_memory: bool = True, persistent_workers: bool = True
-) -> None:
-    """Set options that a config's dataloaders leave open, as far as the machine can use them.
-
-    Args:
-        cfg: The config; its dataloaders are edited. An option that a dataloader sets itself
-            stays, unless the argument here is False.
-        splits: Which of ``'train'``, ``'val'``, ``'test'``.
-        pin_memory: False switches it off; it is off without a GPU anyway.
-        persistent_workers: False switches it off; it is off without workers anyway.
-    """
-    for split in splits:
-        loader = cfg.get(f'{split}_dataloader')
-        if loader is None:
-            continue
-        loader.setdefault('collate_fn', ConfigDict(type='default_collate'))
-        loader.setdefault('pin_memory', get_device() != 'cpu')
-        loader.setdefault('persistent_workers', True)
-        # GPU memory, where CachedImages may keep its images, cannot be pinned
-        loader.pin_memory &= pin_memory and not _is_on_gpu(loader.get('dataset', {}))
-        loader.persistent_workers &= persistent_workers and loader.get('num_workers', 0) > 0
-
-
-def default_hooks_of(cfg: Config) -> ConfigDict:
-    """Return the default hooks of a config, to be edited.
-
-    Args:
-        cfg: The config; it gets an empty ``default_hooks`` if it has none.
-    """
-    if cfg.get('default_hooks') is None:
-        cfg.default_hooks = {}  # `setdefault` would return another dict than the config keeps
-    return cfg.default_hooks
-
-
-def add_own_hooks(cfg: Config) -> None:
-    """Add the hooks of every run of ours that the config does not name.
-
-    Args:
-        cfg: The config; ``default_hooks`` is edited. A hook that the config names stays as it
-            is, also if it is None, which switches the hook off.
-    """
-    hooks = default_hooks_of(cfg)
-    listed = [*hooks.values(), *(cfg.get('custom_hooks') or [])]
-    kinds = component_names(listed)
-    for name, kind in OWN_HOOKS.items():
-        if name not in hooks and kind not in kinds:
-            hooks[name] = dict(type=kind)
-
-
-def drop_hooks_that_are_off(cfg: Config) -> None:
-    """Remove default hooks that are None; the host allows None only for its own hooks.
-
-    Args:
-        cfg: The complete config; ``default_hooks`` is edited.
-    """
-    hooks = cfg.get('default_hooks') or {}
-    for name in [name for name, hook in hooks.items() if hook is None]:
-        if name not in HOST_HOOKS:
-            del hooks[name]
-
-
-def _is_on_gpu(dataset: dict) -> bool:
-    return any(str(node.get('device', 'cpu')) != 'cpu' for node in walk(dataset))
-
-
-def use_amp(cfg: Config) -> None:
-    """Set mixed precision in the form that the device supports.
-
-    Args:
-        cfg: The config; ``optim_wrapper`` is edited.
-    """
-    if get_device() != 'cpu':
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-        return
-    cfg.optim_wrapper.type = 'AutocastOptimWrapper'
-    cfg.optim_wrapper.pop('loss_scale', None)
-    if cfg.optim_wrapper.pop('dtype', 'bfloat16') != 'bfloat16':
-        print_log('A CPU has bfloat16 only: it is used', logger='current')
 
 
 def build_trainer(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:

@@ -2,105 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 import os
-import re
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 
-from ..fileio.array_files import read_npy
 from ..fileio.atomic_backend import abandoned_files, whole_file
 from ..fileio.printable_text import printable
 from ..fileio.text_documents import read_json
-from .faiss_file import FaissFileError, read_faiss_file
+from .faiss_file import read_faiss_file
+from .gallery_entries import Photo, Source
+from .gallery_files import FILE_NAME, faiss, file_of, no_link, read_descriptors, read_graph
 
 FORMAT = 2  # version 1 kept a config that was executed, and descriptors in a file of faiss
 KINDS = ('exact', 'approximate')
-FILE_NAME = re.compile(r'(?:descriptors|graph|index)-\d+\.(?:npy|faiss)')
 QUERIES_AT_ONCE = 256
 LINKS = 32  # links of each photo in the graph of an approximate index: faiss's usual choice
-
-
-@dataclass(frozen=True)
-class Photo:
-    """An indexed image file, as it was when it was indexed.
-
-    Attributes:
-        path: Its path.
-        size: Its size in bytes.
-        mtime_ns: Time of the last change.
-    """
-
-    path: str
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike) -> Photo:
-        """Read size and time of a file.
-
-        Args:
-            path: The file.
-        """
-        stat = os.stat(path)
-        return cls(os.path.abspath(path), stat.st_size, stat.st_mtime_ns)
-
-    @classmethod
-    def read(cls, row: Any) -> Photo:
-        """Read the entry of a photo in ``gallery.json``.
-
-        Args:
-            row: Path, size and time.
-
-        Raises:
-            ValueError: If the entry is not of this form.
-        """
-        match row:
-            case [str() as path, int() as size, int() as time] if '\0' not in path:
-                return cls(path, size, time)
-        raise ValueError(f'{row!r:.200} is no photo')
-
-    def state(self) -> str:
-        """Return whether the file is ``'same'``, ``'changed'`` or ``'gone'`` since indexing."""
-        try:
-            return 'same' if Photo.of(self.path) == self else 'changed'
-        except OSError:
-            return 'gone'
-
-
-@dataclass(frozen=True)
-class Source:
-    """The model that computed the descriptors of a gallery; two models cannot be compared.
-
-    Attributes:
-        checkpoint: The file.
-        sha256: The digest of that file.
-    """
-
-    checkpoint: str
-    sha256: str
-
-    @classmethod
-    def of(cls, checkpoint: str | os.PathLike) -> Source:
-        """Compute the digest of a checkpoint.
-
-        Args:
-            checkpoint: The file.
-        """
-        digest = hashlib.sha256()
-        with open(checkpoint, 'rb') as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-        return cls(os.path.abspath(checkpoint), digest.hexdigest())
 
 
 class Gallery:
@@ -172,7 +94,7 @@ class Gallery:
         if not cls.exists(folder):
             raise ValueError(f'{folder} holds no gallery (gallery.json): make one with `index`')
         try:
-            about = read_json(_no_link(folder / 'gallery.json'))
+            about = read_json(no_link(folder / 'gallery.json'))
             if about['format'] == FORMAT:
                 return cls._restored(folder, about)
             if about['format'] == 1 and settings is not None:
@@ -192,10 +114,10 @@ class Gallery:
         gallery.photos = [Photo.read(row) for row in about['photos']]
         gallery._revision = int(about['revision'])
         if gallery.photos:
-            gallery.descriptors = _read_descriptors(folder, about['descriptors'])
+            gallery.descriptors = read_descriptors(folder, about['descriptors'])
             _require_as_many(gallery)
-        if about['graph'] is not None and _file(folder, about['graph']).is_file():
-            gallery._graph = _read_graph(_file(folder, about['graph']), gallery.descriptors)
+        if about['graph'] is not None and file_of(folder, about['graph']).is_file():
+            gallery._graph = read_graph(file_of(folder, about['graph']), gallery.descriptors)
         return gallery
 
     @classmethod
@@ -204,7 +126,7 @@ class Gallery:
         gallery.is_converted = True
         gallery.photos = [Photo.read(row) for row in about['photos']]
         if gallery.photos:
-            gallery.descriptors = read_faiss_file(_file(folder, about['index'])).vectors
+            gallery.descriptors = read_faiss_file(file_of(folder, about['index'])).vectors
             _require_as_many(gallery)
         return gallery
 
@@ -333,22 +255,6 @@ class Gallery:
         return f'Gallery({str(self.folder)!r}, {self.kind}, {len(self.photos)} photos)'
 
 
-def faiss() -> ModuleType:
-    """Import faiss, which only approximate galleries need.
-
-    Raises:
-        ImportError: With the line that installs it.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            'an approximate gallery, or one of an older version, needs faiss: '
-            "pip install 'vit-plugins[retrieval]' or faiss-cpu; --kind exact does without"
-        ) from error
-    return faiss
-
-
 def _of_another_version(folder: Path, about: dict[str, Any]) -> str:
     if about['format'] == 1:
         return (
@@ -376,43 +282,9 @@ def _search_all(
     return values, found
 
 
-def _read_graph(path: Path, descriptors: np.ndarray | None) -> Any | None:
-    """Read the graph of these descriptors; None if it is of others and must be built again."""
-    try:
-        found = read_faiss_file(path)
-        if found.has_graph and np.array_equal(found.vectors, descriptors):
-            return faiss().read_index(str(path))
-        trouble = f'{path} is not the graph of the descriptors beside it'
-    except FaissFileError as error:
-        trouble = str(error)
-    print_log(f'{trouble}: it is made again', 'current', logging.WARNING)
-    return None
-
-
 def _require_as_many(gallery: Gallery) -> None:
     if len(gallery.descriptors) != len(gallery.photos):
         raise ValueError(
             f'{len(gallery.descriptors)} descriptors of {len(gallery.photos)} photos; index them '
             'anew into another folder'
         )
-
-
-def _file(folder: Path, name: str) -> Path:
-    if not FILE_NAME.fullmatch(name):  # a link could lead anywhere
-        raise ValueError(f'{name!r} is no file of a gallery')
-    return _no_link(folder / name)
-
-
-def _no_link(path: Path) -> Path:
-    if path.is_symlink():  # in a foreign gallery a link could lead anywhere
-        raise ValueError(f'{path.name} is a link: put the file itself in its place')
-    return path
-
-
-def _read_descriptors(folder: Path, name: str) -> np.ndarray:
-    if not _file(folder, name).is_file():
-        raise ValueError(f'{name} is gone')
-    values = read_npy(folder / name)
-    if values.ndim != 2 or values.dtype != np.float32:
-        raise ValueError(f'{name} holds {values.dtype} {values.shape}, not float32 (N, D)')
-    return values

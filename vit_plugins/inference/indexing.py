@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from .gallery import Photo
+from .gallery_entries import Photo
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..config_edits.reading import read_config_file
 from .describing import Describer
-from .gallery import Gallery, Photo, Source
+from .gallery import Gallery
+from .gallery_entries import Photo, Source
 from .model_settings import config_of
 from .photo_names import gather_given
 from .pixel_input import Image

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mmpretrain import ModelHub, list_models
 
+from ..weights.download import download
 from ..weights.index import resolve_weights
 from ..weights.newest_checkpoint import find_trained
-from ..weights.safe_reading import download
 
 
 def find_model(

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from ..fileio.atomic_backend import whole_file
 from ..fileio.file_lock import acquire
 from .grid import Cell
 
@@ -176,6 +177,5 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
         content: The content to write.
         path: The file.
     """
-    part = path.with_suffix(f'.{os.getpid()}')
-    part.write_text(json.dumps(content, indent=1), encoding='utf-8')
-    part.replace(path)
+    with whole_file(path) as file:
+        file.write(json.dumps(content, indent=1).encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .claims import claims_table
-from .frozen.study import read_plan
+from .frozen.plan import read_plan
 from .frozen.tables import TABLES
 from .grid import Study, read_study
 from .record_file import read_record_file

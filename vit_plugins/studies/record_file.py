@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..fileio.atomic_backend import whole_file
 from ..fileio.text_documents import read_json
 from .cell_folder import BEGUN, ENDED, cell_state, write_json
 from .grid import Cell
@@ -100,9 +100,8 @@ def write_record_file(path: Path, records: Mapping[str, Mapping[str, Any]]) -> N
         f'{json.dumps(name)}: {json.dumps(_rounded(records[name]))}' for name in sorted(records)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f'.{os.getpid()}')
-    part.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
-    part.replace(path)
+    with whole_file(path) as file:
+        file.write(('{\n' + ',\n'.join(lines) + '\n}\n').encode())
 
 
 def _rounded(content: Any) -> Any:

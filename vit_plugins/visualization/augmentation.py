@@ -90,9 +90,9 @@ class AugmentationSheet:
 
         Returns:
             A row for each image, for :func:`~vit_plugins.visualization.sheets.picture_sheet`.
-            Members
-            are applied to the middle of the image at the size of training, as a blur counts in
-            pixels of that size; without 3-Augment there are none, and the whole image is shown.
+            Members are applied to the middle of the image at the size of training, as a blur
+            counts in pixels of that size; without 3-Augment there are none, and the whole image is
+            shown.
         """
         members = self._members()
         rows = []

@@ -37,7 +37,7 @@ def sample_crop(transform: BaseTransform, height: int, width: int) -> Crop:
         ValueError: If the transform is of another type.
     """
     if isinstance(transform, SimpleRandomCrop):
-        return crop_of(transform, transform.draw(height, width), height, width)
+        return crop_of(transform, transform.sample(height, width), height, width)
     if isinstance(transform, RandomResizedCrop):
         image = np.broadcast_to(np.uint8(0), (height, width, 3))  # one byte; its shape is read
         return crop_of(transform, transform.rand_crop_params(image), height, width)

@@ -11,7 +11,7 @@ import operator
 import pickle
 import pickletools
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -154,12 +154,13 @@ class _Sketch(AllowListUnpickler):
     def _call(self, function: object, args: object) -> _Made:
         if not isinstance(function, _Named) or not isinstance(args, tuple):
             raise RefusedError('refused GLOBAL: something is called that is no name')
-        if function.name in HASHED:
-            require_plain_keys(_within(args))
-            require_plain_keys(arg[0] for arg in _within(args) if arg and isinstance(arg, list))
+        if args and function.name in HASHED:
+            items = _within(args)
+            pairs = [item for item in items if item and isinstance(item, list)]
+            require_plain_keys([*items, *(pair[0] for pair in pairs)])
         if function.name not in HARMLESS:
-            place = SHAPES.get(function.name)
-            asking = args if place is None else args[place : place + 1]
+            index = SHAPES.get(function.name)
+            asking = args if index is None else args[index : index + 1]
             self._asked += sum(map(_largest, _within(asking)))
         if self._asked > VIEWS * self._size + SPARE:
             raise RefusedError(
@@ -191,12 +192,10 @@ def _bytes_each(storage: str) -> int:
     return torch.storage._storage_type_to_dtype_map()[storage.rpartition('.')[2]].itemsize
 
 
-def _within(args: tuple) -> Iterator[object]:
-    """Yield arguments, and the items of arguments that are tuples or lists."""
-    for arg in args:
-        yield arg
-        if isinstance(arg, tuple | list):
-            yield from arg
+def _within(args: tuple) -> list:
+    """Return arguments, and the items of arguments that are tuples or lists."""
+    inner = [item for arg in args if isinstance(arg, tuple | list) for item in arg]
+    return [*args, *inner]
 
 
 def _largest(arg: object) -> int:

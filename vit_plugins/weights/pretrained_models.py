@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..resources import resource_root
-from .safe_reading import cached_download
+from .download import cached_download
 
 BYTES = 4  # size of a parameter: published files hold 32-bit numbers
 FAST = 17  # photos per second on one thread: two cores encode 2,000 in a minute

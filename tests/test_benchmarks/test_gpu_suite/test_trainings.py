@@ -12,7 +12,7 @@ from vit_plugins.benchmarks.gpu_suite.trainings import (
     write_study,
     write_training,
 )
-from vit_plugins.engine.launch import set_loader_defaults
+from vit_plugins.engine.run_defaults import set_loader_defaults
 from vit_plugins.studies.grid import make_cells, read_study
 
 STUDIES = {
@@ -108,7 +108,7 @@ def test_images_are_decoded_once_for_all(make_job):
 
 def test_images_on_a_gpu_are_not_pinned(make_job, monkeypatch):
     cfg = Config.fromfile(write_training(make_job(), RECIPES[0], 1))
-    monkeypatch.setattr('vit_plugins.engine.launch.get_device', lambda: 'cuda')
+    monkeypatch.setattr('vit_plugins.engine.run_defaults.get_device', lambda: 'cuda')
     set_loader_defaults(cfg, ['train', 'val'])
     assert not cfg.train_dataloader.pin_memory
     assert not cfg.val_dataloader.pin_memory

@@ -143,7 +143,7 @@ def test_with_too_few_classes_for_all_ranks_each_rank_has_distinct_ones(
         assert repeats == 2 * max(6 - count, 0)  # two classes give six images each
     classes = Counter(dataset.labels[np.ravel(shares)].tolist())
     assert max(classes.values()) - min(classes.values()) <= 3
-    told = 'MPerClassSampler: 6 of 6 classes have fewer than 6 images; theirs come more than once'
+    told = 'MPerClassSampler: 6 of 6 classes have fewer than 6 images; their images come more'
     assert [line[: len(told)] for line in log] == ([] if count >= 6 else [told] * 2)
 
 
@@ -162,7 +162,7 @@ def test_with_the_iteration_based_loop(monkeypatch):
         (dict(shuffle=False), 'shuffle must be True'),
         (dict(samples_per_class=3), r'batch_size \(8\) must be a multiple of samples_per_class'),
         (dict(samples_per_class=0), r'samples_per_class \(0\)'),
-        (dict(samples_per_class=1), 'need 8 classes, there are 4: raise samples_per_class'),
+        (dict(samples_per_class=1), 'need 8 classes, but there are 4: raise samples_per_class'),
     ],
 )
 def test_refuses(settings, message):

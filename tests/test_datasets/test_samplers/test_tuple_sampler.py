@@ -29,17 +29,17 @@ def test_order_is_query_positive_negatives():
     sampler = complete(build())
     tuples = torch.tensor(list(sampler)).reshape(4, 5)
     assert len(sampler) == 20
-    assert torch.equal(tuples[:, :2], sampler.draw.pairs)
+    assert torch.equal(tuples[:, :2], sampler.epoch_sample.pairs)
     assert torch.equal(tuples[:, 1], tuples[:, 0] + 5)
     assert tuples[:, 2:].tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
     assert len(tuples[:, 0].unique()) == 4
-    assert len(sampler.draw.pool.unique()) == 12
+    assert len(sampler.epoch_sample.pool.unique()) == 12
 
 
 def test_published_numbers_are_the_default():
     sampler = DATA_SAMPLERS.build({'type': 'TupleSampler', 'dataset': Pairs(30_000), 'seed': 0})
-    assert sampler.draw.pairs.shape == (2000, 2)
-    assert sampler.draw.pool.shape == (22000,)
+    assert sampler.epoch_sample.pairs.shape == (2000, 2)
+    assert sampler.epoch_sample.pool.shape == (22000,)
     assert len(sampler) / 35 == 400  # steps of an epoch
     assert repr(sampler).endswith('num_pairs=2000, pool_size=22000, num_negatives=5, seed=0)')
 
@@ -49,12 +49,12 @@ def test_an_epoch_is_the_same_whatever_came_before():
     draws = []
     for epoch in range(3):
         straight.set_epoch(epoch)
-        draws.append(straight.draw)
+        draws.append(straight.epoch_sample)
     resumed.set_epoch(2)
-    assert torch.equal(resumed.draw.pairs, draws[2].pairs)
-    assert torch.equal(resumed.draw.pool, draws[2].pool)
+    assert torch.equal(resumed.epoch_sample.pairs, draws[2].pairs)
+    assert torch.equal(resumed.epoch_sample.pool, draws[2].pool)
     assert not torch.equal(draws[0].pairs, draws[1].pairs)
-    assert torch.equal(build(seed=1).draw.pairs, draws[1].pairs)  # the seed is seed + epoch
+    assert torch.equal(build(seed=1).epoch_sample.pairs, draws[1].pairs)  # seed + epoch
 
 
 def test_negatives_are_of_their_epoch_only():
@@ -62,7 +62,7 @@ def test_negatives_are_of_their_epoch_only():
     sampler.set_epoch(0)
     assert len(list(sampler)) == 20  # told again of the same epoch
     sampler.set_epoch(1)
-    with pytest.raises(RuntimeError, match=r'negatives of epoch 1 are not known: put.*HardNeg'):
+    with pytest.raises(RuntimeError, match=r'negatives of epoch 1 are not known: add.*HardNeg'):
         iter(sampler)
 
 
@@ -87,12 +87,12 @@ def test_ranks_share_the_tuples(monkeypatch, world_size):
 
 def test_fewer_than_asked_for_are_all_taken():
     sampler = build(num_pairs=99, pool_size=99)
-    assert sampler.draw.pairs.shape == (25, 2)
-    assert sorted(sampler.draw.pool.tolist()) == list(range(30))
+    assert sampler.epoch_sample.pairs.shape == (25, 2)
+    assert sorted(sampler.epoch_sample.pool.tolist()) == list(range(30))
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match='needs a dataset with pairs, list has none'):
+    with pytest.raises(ValueError, match='needs a dataset with pairs, but list has none'):
         DATA_SAMPLERS.build({'type': 'TupleSampler', 'dataset': [1, 2]})
     with pytest.raises(ValueError, match='num_negatives must be at least 1, got 0'):
         build(num_negatives=0)
@@ -102,5 +102,5 @@ def test_refusals():
     short.pop()
     with pytest.raises(ValueError, match='pairs name image 29, the dataset has 29: leave its'):
         build(short)
-    with pytest.raises(ValueError, match=r'negatives must be \(4, 3\), got \(4, 2\)'):
+    with pytest.raises(ValueError, match=r'negatives must have the shape \(4, 3\), got \(4, 2\)'):
         build().set_negatives(torch.zeros(4, 2))

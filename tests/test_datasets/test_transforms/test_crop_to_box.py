@@ -21,7 +21,7 @@ def test_beyond_the_image_is_left_out():
 
 @pytest.mark.parametrize('box', [(16, 0, 20, 5), (-9, 0, -1, 5), (3, 3, 3.2, 9), (5, 5, 2, 9)])
 def test_empty_box(box):
-    with pytest.raises(ValueError, match='no pixel of the image, which has 16 x 10'):
+    with pytest.raises(ValueError, match='contains no pixel of the image of 16 x 10'):
         crop_to_box(IMAGE, box)
 
 

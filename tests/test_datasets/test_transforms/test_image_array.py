@@ -18,7 +18,7 @@ def test_images_pass(shape):
     ],
 )
 def test_other_types_are_refused(img, got):
-    with pytest.raises(TypeError, match=f'It takes .* uint8, got {got}; put it before'):
+    with pytest.raises(TypeError, match=f'It takes .* uint8, got {got}; in the pipeline'):
         check_image(img, 'It')
 
 

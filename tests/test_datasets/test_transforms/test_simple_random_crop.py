@@ -48,7 +48,7 @@ def test_any_image_becomes_a_square_and_a_constant_one_stays_constant(backend, c
 @pytest.mark.parametrize(('height', 'width'), [(S, 40), (40, S), (S, S), (2 * S, 3 * S)])
 def test_offsets_cover_the_padding_and_the_long_side(height, width):
     crop = SimpleRandomCrop(S)
-    drawn = [crop.draw(height, width) for _ in range(3000)]
+    drawn = [crop.sample(height, width) for _ in range(3000)]
     rows, columns = scale_short_side(height, width, S)
     assert {p.top for p in drawn} == set(range(rows + 8 - S + 1))
     assert {p.left for p in drawn} == set(range(columns + 8 - S + 1))
@@ -59,10 +59,10 @@ def test_offsets_cover_the_padding_and_the_long_side(height, width):
 
 def test_along_x_only():
     crop = SimpleRandomCrop(S, axes='x')
-    drawn = [crop.draw(S, 40) for _ in range(500)]
+    drawn = [crop.sample(S, 40) for _ in range(500)]
     assert {p.top for p in drawn} == {4}
     assert {p.left for p in drawn} == set(range(17))
-    assert {crop.draw(2 * S, S).top for _ in range(20)} == {(S + 8) // 2}
+    assert {crop.sample(2 * S, S).top for _ in range(20)} == {(S + 8) // 2}
 
 
 def pillow(img, params):
@@ -75,7 +75,7 @@ def pillow(img, params):
 def test_equals_the_official_steps(natural, apart, height, width):
     img, crop = natural(height, width), SimpleRandomCrop(80)
     for _ in range(15):
-        params = crop.draw(height, width)
+        params = crop.sample(height, width)
         theirs = pillow(img, params)
         np.testing.assert_array_equal(simple_random_crop(img, params, 'pillow'), theirs)
         largest, mean = apart(simple_random_crop(img, params), theirs)
@@ -119,7 +119,7 @@ def test_shows_three_quarters_of_a_photo_as_the_specification_says():
 
 def test_views_and_their_copies_give_the_same(natural):
     img, crop = natural(50, 60), SimpleRandomCrop(S)
-    params = crop.draw(50, 60)
+    params = crop.sample(50, 60)
     view = img[:, ::-1]
     np.testing.assert_array_equal(
         simple_random_crop(view, params), simple_random_crop(view.copy(), params)
@@ -130,12 +130,12 @@ def test_draw_comes_from_the_stream_of_numpy_and_can_be_shared():
     crop = SimpleRandomCrop(S)
     img = np.zeros((200, 300, 3), np.uint8)
     with cache_random_params(crop):
-        first, second = crop.draw(200, 300), crop.draw(200, 300)
+        first, second = crop.sample(200, 300), crop.sample(200, 300)
     assert first is second
     state = np.random.get_state()  # noqa: NPY002
-    first = crop.draw(*img.shape[:2])
+    first = crop.sample(*img.shape[:2])
     np.random.set_state(state)  # noqa: NPY002
-    assert crop.draw(200, 300) == first
+    assert crop.sample(200, 300) == first
 
 
 def test_repr_and_pickle():

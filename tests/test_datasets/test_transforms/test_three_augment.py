@@ -41,7 +41,7 @@ def pillow(img, params):
 
 def test_draws_are_distributed_as_officially():
     augment = ThreeAugment()
-    drawn = [augment.draw() for _ in range(3000)]
+    drawn = [augment.sample() for _ in range(3000)]
     counts = Counter(params.member for params in drawn)
     assert set(counts) == {'grayscale', 'solarize', 'blur'}  # never none
     assert all(abs(n - 1000) <= 3 * (3000 * 2 / 9) ** 0.5 for n in counts.values())
@@ -63,7 +63,7 @@ def test_draws_are_distributed_as_officially():
 
 def test_radii_are_uniform():
     augment = ThreeAugment(members=['blur'])
-    radii = np.array([augment.draw().radius for _ in range(1000)])
+    radii = np.array([augment.sample().radius for _ in range(1000)])
     assert radii.min() >= 0.1
     assert radii.max() <= 2.0
     assert radii.mean() == pytest.approx(1.05, abs=0.06)
@@ -78,7 +78,7 @@ def test_whole_pipeline_is_close_to_pillow(picture, apart, member):
     found = []
     for i in range(30):
         img = images[i % 3]
-        window, params = crop.draw(375, 500), augment.draw()
+        window, params = crop.sample(375, 500), augment.sample()
         ours = augment.apply(simple_random_crop(img[:, :, ::-1], window), params)
         theirs = TF.resize(Image.fromarray(img), 224, TF.InterpolationMode.BICUBIC)
         theirs = TF.pad(theirs, 4, padding_mode='reflect')
@@ -196,14 +196,14 @@ def test_own_flip_is_that_of_the_host(natural):
 
 def test_other_members_and_weights(natural):
     augment = ThreeAugment(['blur', dict(type='Posterize', bits=3, prob=1.0)], weights=(1, 3))
-    counts = Counter(augment.draw().member for _ in range(800))
+    counts = Counter(augment.sample().member for _ in range(800))
     assert counts['Posterize'] == pytest.approx(600, abs=40)
     img = natural(20, 30)
     posterized = augment.apply(img, ThreeAugmentParams('Posterize', flip=True))
     np.testing.assert_array_equal(posterized, img[:, ::-1] & 0b11100000)
     assert "'blur', Posterize(bits=3" in repr(augment)
     augment = ThreeAugment(weights=(0, 1, 0))
-    assert {augment.draw().member for _ in range(50)} == {'solarize'}
+    assert {augment.sample().member for _ in range(50)} == {'solarize'}
 
 
 def test_members_of_the_host_do_not_write_into_the_input(natural):
@@ -219,9 +219,9 @@ def test_members_of_the_host_do_not_write_into_the_input(natural):
 def test_parts_can_be_left_out(natural, off):
     img = natural(20, 30)
     alone = ThreeAugment(members=['solarize'], color_jitter=off)
-    assert alone.draw() == ThreeAugmentParams('solarize', threshold=128)
+    assert alone.sample() == ThreeAugmentParams('solarize', threshold=128)
     jitter = ThreeAugment(members=())
-    jitter = jitter.draw()
+    jitter = jitter.sample()
     assert jitter.member == 'identity'
     assert len(jitter.jitter) == 3
     nothing = ThreeAugment(members=(), color_jitter=off)
@@ -230,27 +230,27 @@ def test_parts_can_be_left_out(natural, off):
 
 def test_factors_are_never_negative():
     augment = ThreeAugment(color_jitter=2.0)
-    factors = [factor for _ in range(200) for _, factor in augment.draw().jitter]
+    factors = [factor for _ in range(200) for _, factor in augment.sample().jitter]
     assert 0 <= min(factors) < 0.1
     assert 2.9 < max(factors) <= 3
 
 
 def test_settings_reach_the_draw():
     augment = ThreeAugment(['solarize'], solarize_threshold=77)
-    assert augment.draw().threshold == 77
+    assert augment.sample().threshold == 77
     augment = ThreeAugment(['blur'], blur_radius=(3, 3))
-    assert augment.draw().radius == 3
+    assert augment.sample().radius == 3
 
 
 def test_draw_comes_from_the_stream_of_numpy_and_can_be_shared():
     augment = ThreeAugment()
     with cache_random_params(augment):
-        first, second = augment.draw(), augment.draw()
+        first, second = augment.sample(), augment.sample()
     assert first is second
     state = np.random.get_state()  # noqa: NPY002
-    first = [augment.draw() for _ in range(5)]
+    first = [augment.sample() for _ in range(5)]
     np.random.set_state(state)  # noqa: NPY002
-    assert [augment.draw() for _ in range(5)] == first
+    assert [augment.sample() for _ in range(5)] == first
     with pytest.raises(FrozenInstanceError):
         first[0].member = 'blur'
 
@@ -262,7 +262,7 @@ def test_repr_and_pickle():
     )
     assert repr(ThreeAugment()) == text
     again = pickle.loads(pickle.dumps(ThreeAugment([dict(type='Equalize', prob=1.0)])))
-    assert again.draw().member == 'Equalize'
+    assert again.sample().member == 'Equalize'
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_wrong_images_and_members():
         ThreeAugment()({'img': np.zeros((9, 9, 3), np.float32)})
     with pytest.raises(ValueError, match=r'ThreeAugment takes .* got \(9, 9, 4\)'):
         ThreeAugment()({'img': np.zeros((9, 9, 4), np.uint8)})
-    with pytest.raises(ValueError, match=r"got 'Posterize'; ThreeAugment.apply knows the others"):
+    with pytest.raises(ValueError, match=r"got 'Posterize'; for a transform of the host"):
         three_augment(np.zeros((9, 9), np.uint8), ThreeAugmentParams('Posterize'))
 
 

@@ -15,7 +15,7 @@ from mmpretrain.utils import register_all_modules
 from torch import nn
 
 from vit_plugins.engine.hooks.fit_pca_hook import FitPCAHook
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.encoding import collect_features
 from vit_plugins.evaluation.functional.pca import fit_pca, matching_pairs
 from vit_plugins.weights.digest import weights_digest

@@ -14,7 +14,7 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATA_SAMPLERS, HOOKS, MODELS
 from torch import nn
 
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 PACK = {'type': 'PackInputs'}
@@ -95,7 +95,7 @@ def test_mines_with_the_network_in_evaluation_mode():
     plain = landmarks()
     stack = torch.stack([plain[i]['inputs'] for i in range(24)]).flatten(1).float() - 127
     features = nn.functional.normalize(stack, dim=1)
-    (queries, positives), pool = sampler.draw.pairs.T, sampler.draw.pool
+    (queries, positives), pool = sampler.epoch_sample.pairs.T, sampler.epoch_sample.pool
     labels = torch.as_tensor(plain.get_gt_labels())
     places = mine_hard_negatives(
         features[queries], features[pool], labels[queries], labels[pool], 2

@@ -13,7 +13,7 @@ from mmpretrain.structures import DataSample
 from torch import multiprocessing as mp
 
 from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
 

@@ -28,7 +28,7 @@ from small_backbones import (
 )
 from torch import nn
 
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.backbones._token_backbone import TokenBackbone
 
 ALL = sorted(SETTINGS)

@@ -10,7 +10,7 @@ from mmpretrain.utils import register_all_modules
 from torch import nn
 from torch.nn import functional as F
 
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.heads import contrastive_retrieval_head
 
 MEMORY = dict(type='CrossBatchMemory', size=20)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from vit_plugins.engine.launch import end_ranks
+from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.retrievers import embedding_retriever
 
 ARCH = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)

@@ -7,7 +7,8 @@ import torch
 from scipy import stats
 
 from vit_plugins.studies.frozen.features import Features
-from vit_plugins.studies.frozen.study import PARTS, FrozenStudy, Plan, read_plan
+from vit_plugins.studies.frozen.plan import Plan, read_plan
+from vit_plugins.studies.frozen.study import PARTS, FrozenStudy
 from vit_plugins.studies.frozen.tables import TABLES
 from vit_plugins.studies.page import fill_page
 from vit_plugins.studies.record_file import read_record_file

@@ -26,7 +26,8 @@ from ...datasets.photo_table import read_table
 from ...datasets.revisited_oxford_paris import read_ground_truth
 from ...datasets.svhn import read_mat
 from ...inference.faiss_file import FLAT, HEAD, FaissFileError, read_faiss_file
-from ...inference.gallery import Gallery, Photo, Source
+from ...inference.gallery import Gallery
+from ...inference.gallery_entries import Photo, Source
 from ...inference.model_settings import config_of
 from ...studies.study_file import load_study_file
 from ...weights.converting import load_inert

@@ -32,32 +32,43 @@ def make_parser() -> argparse.ArgumentParser:
     stages = '\n'.join(f'  {s.number:3} {s.seconds:4.0f} s  {s.about}' for s in STAGES)
     parser = argparse.ArgumentParser(
         prog='gpu_suite.sh',
-        description='Run what only a GPU can tell, stage by stage; each writes its JSON at once.',
+        description='Run the measurements that need a GPU, stage by stage. Each stage writes its '
+        'JSON file as soon as it ends.',
         epilog=f'stages:\n{stages}\n  9           all of 9a to 9e',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for the results')
     parser.add_argument(
-        'stages', nargs='*', metavar='STAGE', help='which, in their order; all if none is named'
+        'stages', nargs='*', metavar='STAGE', help='the stages, in their order; default: all'
     )
     parser.add_argument(
-        '--dry-run', action='store_true', help='all at toy size on the CPU, with made-up images'
+        '--dry-run',
+        action='store_true',
+        help='run all stages at toy size on the CPU, with synthetic images',
     )
     parser.add_argument(
-        '--again', action='store_true', help=f'also what {KEPT} has the result of already'
+        '--again', action='store_true', help=f'also run stages whose result is already in {KEPT}'
     )
     parser.add_argument(
         '--images',
         type=Path,
         default=Path('data/cifar10'),
         metavar='DIR',
-        help='CIFAR-10 as class folders, with train/ and test/; data/cifar10',
+        help='CIFAR-10 as class folders, with train/ and test/; default: data/cifar10',
     )
     parser.add_argument(
-        '--time', type=float, default=540, metavar='SECONDS', help='for the whole call; 540'
+        '--time',
+        type=float,
+        default=540,
+        metavar='SECONDS',
+        help='time limit of the whole command; default: 540',
     )
     parser.add_argument(
-        '--spent', type=float, default=0, metavar='SECONDS', help='of them, before this command'
+        '--spent',
+        type=float,
+        default=0,
+        metavar='SECONDS',
+        help='how much of this time was used before; default: 0',
     )
     return parser
 

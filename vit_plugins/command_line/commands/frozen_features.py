@@ -12,7 +12,8 @@ import torch
 
 from ...studies.frozen.encoders import check_vit, load_cnn, load_vit
 from ...studies.frozen.features import Features, cached, extract
-from ...studies.frozen.study import FrozenStudy, colour_vectors, read_plan
+from ...studies.frozen.plan import read_plan
+from ...studies.frozen.study import FrozenStudy, colour_vectors
 
 
 def feature_source(args: argparse.Namespace) -> Callable[[str, str, int], Features]:

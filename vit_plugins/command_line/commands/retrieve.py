@@ -19,7 +19,9 @@ from ...fileio.printable_text import printable, write_any_character
 from ...fileio.unreadable_list import write_unreadable
 from ...fileio.writable_folder import require_writable
 from ...inference.downloading import is_address
-from ...inference.gallery import Gallery, Photo, Source, faiss
+from ...inference.gallery import Gallery
+from ...inference.gallery_entries import Photo, Source
+from ...inference.gallery_files import faiss
 from ...inference.indexing import IndexPlan, plan_index, within
 from ...inference.model_settings import settings_of
 from ...inference.photo_names import gather_images
@@ -108,9 +110,9 @@ def index_photos(args: argparse.Namespace) -> int:
     gallery = open_gallery(args)
     if gallery.kind == 'approximate':
         faiss()  # fails before any work if absent
-    images = find_images(args)
-    if addresses := [image for image in images if is_address(image)]:
+    if addresses := [name for name in args.images if is_address(name)]:
         raise ValueError(f'{addresses[0]} cannot be indexed: save it as a file first')
+    images = find_images(args)
     if args.sync and not any(map(os.path.exists, images)):
         named = ', '.join(map(printable, args.images))
         raise ValueError(f'--sync would empty the gallery: there is no image in {named}')

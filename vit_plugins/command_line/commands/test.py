@@ -18,17 +18,9 @@ from ...config_edits.walking import pipelines_of
 from ...datasets.trained_photos import TRAINED_ON
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.score_report_hook import ScoreReportHook
-from ...engine.launch import (
-    add_own_hooks,
-    build_runner,
-    default_hooks_of,
-    end_ranks,
-    leave_whole,
-    place_data,
-    read_config,
-    set_loader_defaults,
-    set_work_dir,
-)
+from ...engine.launch import build_runner, place_data, read_config, set_work_dir
+from ...engine.ranks import end_ranks, leave_whole
+from ...engine.run_defaults import add_own_hooks, default_hooks_of, set_loader_defaults
 from ...fileio.printable_text import write_any_character
 from ...fileio.result_table import write_rows
 from ...weights.index import resolve_weights

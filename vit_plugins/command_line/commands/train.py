@@ -34,16 +34,14 @@ from ...engine.interruption import (
 )
 from ...engine.launch import (
     TRAINED_ANEW,
-    add_own_hooks,
     build_trainer,
-    end_ranks,
     place_data,
     read_config,
-    set_loader_defaults,
     set_work_dir,
-    use_amp,
 )
 from ...engine.one_step_check import check_job
+from ...engine.ranks import end_ranks
+from ...engine.run_defaults import add_own_hooks, set_loader_defaults, use_amp
 from ...engine.work_folder import (
     WorkFolderError,
     claimed_work_dir,

@@ -1,4 +1,4 @@
-"""Samplers: in which order, and how often, images are drawn."""
+"""Samplers, which define the order and the frequency of the images in an epoch."""
 
 from .class_balanced_sampler import ClassBalancedSampler
 from .m_per_class_sampler import MPerClassSampler

@@ -18,10 +18,10 @@ from .class_balanced_sampler import _labels
 
 
 class _WithoutReplacement:
-    """Samples items in random order; each comes once before any comes again.
+    """Samples items in random order; each item comes once before any item comes again.
 
     Args:
-        items: What to sample from.
+        items: The items to sample from.
         generator: The random stream.
     """
 
@@ -31,16 +31,16 @@ class _WithoutReplacement:
         self.remaining = []
 
     def sample(self, number: int) -> list[int]:
-        """Sample distinct items; if more are asked for than exist, items repeat.
+        """Sample distinct items. Items repeat only if ``number`` is larger than their count.
 
         Args:
-            number: How many.
+            number: How many items to sample.
         """
         if number > len(self.items):
             extra = self.generator.choices(self.items, k=number - len(self.items))
             return self.sample(len(self.items)) + extra
         if number > len(self.remaining):
-            # The last items of this round come first, and are in the next round, too.
+            # The last items of this round come first. They are part of the next round as well.
             last, last_set = self.remaining, set(self.remaining)
             fresh = [item for item in self.items if item not in last_set]
             self.generator.shuffle(fresh)
@@ -56,12 +56,12 @@ class _WithoutReplacement:
 class MPerClassSampler(DefaultSampler):
     """Fill each batch with ``samples_per_class`` images of different classes.
 
-    Classes are sampled equally often, each once before any again; so are the images of a class. An
-    image comes twice in a batch only where its class has fewer images than the batch takes, which
-    is reported. On several ranks the classes of a batch are distinct over all ranks, and each
-    takes its share; if there are too few for that, they are distinct on each rank, and a class
-    that several ranks have comes with different images. An epoch has as many batches as the
-    dataset fills, at least one::
+    Each class is sampled once before any class is sampled again, and likewise the images of a
+    class. An image comes twice in a batch only if its class has fewer images than the batch
+    takes, which is logged. On several ranks, the classes of a batch are distinct over all ranks,
+    and each rank takes its share. If there are too few classes for that, they are distinct on
+    each rank, and a class on several ranks has different images there. An epoch has as many
+    batches as the dataset fills, at least one::
 
         train_dataloader = dict(
             batch_size=64,
@@ -70,15 +70,15 @@ class MPerClassSampler(DefaultSampler):
 
     Args:
         dataset: A dataset with ``get_gt_labels`` or ``get_cat_ids``.
-        batch_size: That of the dataloader, of one rank.
-        samples_per_class: m. Published recipes with a memory: 2; 4 for XBM.
-        infinite: Go on without end, epoch after epoch: an iteration-based loop need not start
-            the workers anew.
-        shuffle: Only True, as the dataloaders of configs say; there is no order to keep.
-        seed: The seed, the same on all ranks. Default: one that the ranks agree on.
+        batch_size: The batch size of the dataloader, for one rank.
+        samples_per_class: m. Published recipes with a memory use 2, XBM uses 4.
+        infinite: Whether to continue with the next epoch without end, so that an iteration-based
+            loop does not have to restart the workers.
+        shuffle: Must be True. The argument exists because the dataloaders of configs contain it.
+        seed: The seed, the same on all ranks. Default: a seed that the ranks agree on.
 
     Raises:
-        ValueError: If ``shuffle`` is False or m does not divide the batch.
+        ValueError: If ``shuffle`` is False, or m does not divide the batch size.
         UnfitDataError: If there are fewer classes than the batch of a rank needs.
     """
 
@@ -96,7 +96,7 @@ class MPerClassSampler(DefaultSampler):
         if samples_per_class < 1 or batch_size < 1 or batch_size % samples_per_class:
             raise ValueError(
                 f'batch_size ({batch_size}) must be a multiple of samples_per_class '
-                f'({samples_per_class}), so that classes are whole on a rank'
+                f'({samples_per_class}), so that all images of a class are on one rank'
             )
         super().__init__(dataset, shuffle=True, seed=seed)
         self.batch_size = batch_size
@@ -109,7 +109,7 @@ class MPerClassSampler(DefaultSampler):
         if self.classes_per_rank > len(self.members):
             raise UnfitDataError(
                 f'batches of {batch_size} with {samples_per_class} per class need '
-                f'{self.classes_per_rank} classes, there are {len(self.members)}: raise '
+                f'{self.classes_per_rank} classes, but there are {len(self.members)}: raise '
                 'samples_per_class or lower batch_size'
             )
         self.batches = max(len(dataset) // (self.world_size * batch_size), 1)
@@ -124,7 +124,7 @@ class MPerClassSampler(DefaultSampler):
         if small:
             print_log(
                 f'MPerClassSampler: {small} of {len(self.members)} classes have fewer than '
-                f'{taken} images; theirs come more than once in a batch.',
+                f'{taken} images; their images come more than once in a batch.',
                 logger='current',
             )
 
@@ -143,7 +143,7 @@ class MPerClassSampler(DefaultSampler):
         m, share = self.samples_per_class, self.classes_per_rank
         for _ in range(self.batches):
             labels = self._sample_classes(classes)
-            # All images of a class at once, so that no two ranks get the same one.
+            # All images of a class are sampled at once, so that no two ranks get the same one.
             number = Counter(labels)
             indices = {label: iter(images[label].sample(m * number[label])) for label in number}
             groups = [list(itertools.islice(indices[label], m)) for label in labels]

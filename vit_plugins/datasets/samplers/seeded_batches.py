@@ -1,4 +1,4 @@
-"""Batches that carry the random seeds of their images."""
+"""Batches that contain the random seeds of their images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler, SequentialSam
 
 from ..seeds import image_seeds, seed_streams
 
-# The indices of a batch, and the numbers on which their draws depend besides the seed.
+# The indices of a batch, and for each the numbers from which its seed follows.
 Keyed = tuple[list[int], list[tuple[int, ...]]]
-# They give an image to one rank at most in an epoch, so that the rank need not tell copies apart.
+# With these samplers an image comes at most once in an epoch, so no copies have to be counted.
 _ONCE_PER_EPOCH = (DefaultSampler, InfiniteSampler, SequentialSampler)
 
 
 def never_ends(sampler: Any) -> bool:
-    """Return whether a sampler goes on epoch after epoch, with batches across their borders.
+    """Return whether a sampler continues with the next epoch without end, within a batch.
 
     Args:
         sampler: A sampler of the host or of ours.
@@ -30,14 +30,14 @@ def never_ends(sampler: Any) -> bool:
 
 
 class SeededBatch(Sequence):
-    """The indices of a batch; going over them sets the random streams for each image.
+    """The indices of a batch; iterating over them sets the random streams for each image.
 
-    A dataloader fetches ``[dataset[index] for index in batch]``, in this process or in a worker,
-    and so each image is loaded with streams of its own, whatever the dataset is wrapped into.
+    A dataloader fetches ``[dataset[index] for index in batch]``, in this process or in a worker.
+    Each image is therefore loaded with its own random streams, whatever wrappers the dataset has.
 
     Args:
         indices: The indices (B,).
-        seeds: The seeds of their draws (B,).
+        seeds: The seed of each image (B,).
     """
 
     def __init__(self, indices: Sequence[int], seeds: Sequence[int]) -> None:
@@ -47,8 +47,8 @@ class SeededBatch(Sequence):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, place: int) -> int:
-        return self.indices[place]
+    def __getitem__(self, position: int) -> int:
+        return self.indices[position]
 
     def __iter__(self) -> Iterator[int]:
         for index, seed in zip(self.indices, self.seeds, strict=True):
@@ -57,11 +57,11 @@ class SeededBatch(Sequence):
 
 
 class SeededBatches(Sampler):
-    """A batch sampler whose images draw by (seed, epoch, index), from any batch on.
+    """A batch sampler that seeds each image by (seed, epoch, index) and can begin at any batch.
 
-    An image that comes more than once in an epoch (repeated augmentation, balanced classes) draws
-    anew each time. Where the sampler never ends there is no epoch, and the place in what it gives
-    stands for it.
+    If an image comes more than once in an epoch (repeated augmentation, balanced classes), each
+    copy has its own seed. A sampler that never ends has no epochs; the position of the image in
+    its sequence is used instead.
 
     Args:
         batches: The batch sampler.
@@ -77,20 +77,20 @@ class SeededBatches(Sampler):
         self.seek(0)
 
     def seek(self, epoch: int, batch: int = 0) -> None:
-        """Choose the batch where the next iteration begins; later ones begin at the first batch.
+        """Set the batch where the next iteration begins; later ones begin at the first batch.
 
         Args:
             epoch: The epoch; 0 if the sampler never ends.
-            batch: The batch in it, from 0.
+            batch: The batch in the epoch, from 0.
         """
         self.epoch = epoch
         self.first = batch
 
     def seek_step(self, step: int) -> None:
-        """Choose the batch of a step of a training that counts no epochs.
+        """Set the batch where the next iteration begins, for a training that counts steps only.
 
         Args:
-            step: The steps done before.
+            step: How many steps were done before.
         """
         self.seek(*((0, step) if self.never_ends else divmod(step, len(self))))
 
@@ -100,9 +100,9 @@ class SeededBatches(Sampler):
     def __iter__(self) -> Iterator[SeededBatch]:
         first, self.first = self.first, 0
         self._rewind()
-        keyed = self._by_place() if self.never_ends else self._by_epoch()
+        keyed = self._by_position() if self.never_ends else self._by_epoch()
         for indices, keys in itertools.islice(keyed, first, None):
-            # the columns: epochs (or places), indices and, if need be, copies
+            # the columns are epochs (or positions), indices and possibly copies
             seeds = image_seeds(
                 self.seed, *(np.array(column) for column in zip(*keys, strict=True))
             )
@@ -112,15 +112,15 @@ class SeededBatches(Sampler):
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(self.epoch)
         if isinstance(self.sampler, InfiniteSampler):
-            # It would go on where its last iterator stopped, the batches fetched ahead included.
+            # It would continue after the last batch that was fetched, even if it was not used.
             self.sampler.indices = self.sampler._indices_of_rank()
 
-    def _by_place(self) -> Iterator[Keyed]:
-        place = self.rank
+    def _by_position(self) -> Iterator[Keyed]:
+        start = self.rank
         for indices in self.batches:
-            places = range(place, place + len(indices) * self.world_size, self.world_size)
-            yield indices, list(zip(places, indices, strict=True))
-            place = places.stop
+            positions = range(start, start + len(indices) * self.world_size, self.world_size)
+            yield indices, list(zip(positions, indices, strict=True))
+            start = positions.stop
 
     def _by_epoch(self) -> Iterator[Keyed]:
         if type(self.sampler) in _ONCE_PER_EPOCH:
@@ -143,11 +143,11 @@ def seed_batches(loader: DataLoader, seed: int) -> SeededBatches:
     Its dataset, sampler and workers do not change.
 
     Args:
-        loader: The dataloader; edited.
+        loader: The dataloader; its batch sampler is replaced.
         seed: The seed of the run.
 
     Returns:
-        Its batch sampler, which can begin anywhere.
+        The new batch sampler, which can begin at any batch.
 
     Raises:
         TypeError: If the dataloader has no batch sampler or an iterable dataset.
@@ -155,13 +155,13 @@ def seed_batches(loader: DataLoader, seed: int) -> SeededBatches:
     if not isinstance(loader.batch_sampler, SeededBatches):
         if loader.batch_sampler is None or isinstance(loader.dataset, IterableDataset):
             raise TypeError(
-                f'the images of {type(loader.dataset).__name__} are not fetched by an index in '
-                'batches, so their draws cannot be seeded one by one: set batch_size in the '
-                'dataloader and use a dataset with __getitem__, or switch SeededDrawsHook off by '
+                f'the images of {type(loader.dataset).__name__} are not fetched by their index in '
+                'batches, so they cannot be seeded one by one: set batch_size in the dataloader '
+                'and use a dataset with __getitem__, or switch SeededDrawsHook off with '
                 'default_hooks.seeded_draws=None'
             )
-        # torch refuses a plain assignment, as its iterators keep what they began with: those
-        # that were begun are dropped.
+        # torch forbids the plain assignment, because existing iterators would not follow it;
+        # therefore the existing iterator is dropped.
         object.__setattr__(loader, 'batch_sampler', SeededBatches(loader.batch_sampler, seed))
         loader._iterator = None
     loader.batch_sampler.seed = seed

@@ -16,32 +16,34 @@ from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True)
-class EpochDraw:
+class EpochSample:
     """The samples of an epoch, as indices of the dataset.
 
     Attributes:
         pairs: Query and positive (Q, 2).
-        pool: The images among which negatives are looked for (P,).
+        pool: The images among which negatives are searched (P,).
     """
 
     pairs: Tensor
     pool: Tensor
 
 
-def draw_epoch(pairs: Tensor, images: int, num_pairs: int, pool_size: int, seed: int) -> EpochDraw:
+def sample_epoch(
+    pairs: Tensor, images: int, num_pairs: int, pool_size: int, seed: int
+) -> EpochSample:
     """Sample pairs and a pool, both without replacement.
 
     Args:
         pairs: All pairs (N, 2).
         images: The number of images.
-        num_pairs: How many pairs to draw, all if there are fewer.
-        pool_size: How many images to draw, all if there are fewer.
-        seed: The same seed draws the same.
+        num_pairs: How many pairs to sample. If there are fewer, all are taken.
+        pool_size: How many images to sample. If there are fewer, all are taken.
+        seed: The seed. The same seed gives the same result.
     """
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(pairs), generator=generator)[:num_pairs]
     pool = torch.randperm(images, generator=generator)[:pool_size]
-    return EpochDraw(pairs[chosen], pool)
+    return EpochSample(pairs[chosen], pool)
 
 
 @DATA_SAMPLERS.register_module()
@@ -49,20 +51,20 @@ class TupleSampler(Sampler):
     """Sample tuples of 1 query, 1 positive and n negatives, one after another.
 
     With n = 5 a batch of 35 is five tuples, in the order that ``TupleContrastiveLoss`` expects.
-    Each epoch has pairs and a pool of its own; ``HardNegativeMiningHook`` then finds the
-    negatives with the current network. All ranks hold the same tuples and each gives its share;
-    where they do not divide, the first are given again. The seed of an epoch is
-    ``seed + epoch``: a resumed run draws what the interrupted one would have drawn.
+    Pairs and a pool are sampled for each epoch. ``HardNegativeMiningHook`` then finds the
+    negatives with the current network. All ranks have the same tuples, and each takes its share.
+    If the shares would differ in size, the first tuples are repeated. The seed of an epoch is
+    ``seed + epoch``, so a resumed run has the same samples as one that was not interrupted.
 
     Source: F. Radenovic, G. Tolias, O. Chum, Fine-Tuning CNN Image Retrieval with No Human
     Annotation, TPAMI 2019, section 5.1, and its code.
 
     Args:
         dataset: A dataset with ``pairs`` (N, 2) and ``get_gt_labels``, such as ``SfM120k``.
-        num_pairs: How many pairs make up an epoch, at most.
-        pool_size: In how many images to look for negatives, at most.
+        num_pairs: The largest number of pairs in an epoch.
+        pool_size: The largest number of images in which negatives are searched.
         num_negatives: How many negatives a tuple has.
-        seed: The seed, the same on all ranks. Default: one that the ranks agree on.
+        seed: The seed, the same on all ranks. Default: a seed that the ranks agree on.
 
     Raises:
         ValueError: If the dataset has no pairs, a number is not positive, or the seed no integer.
@@ -78,7 +80,7 @@ class TupleSampler(Sampler):
     ) -> None:
         if not len(getattr(dataset, 'pairs', ())):
             raise ValueError(
-                f'TupleSampler needs a dataset with pairs, {type(dataset).__name__} has none: '
+                f'TupleSampler needs a dataset with pairs, but {type(dataset).__name__} has none: '
                 'use SfM120k without wrapper and without lazy_init'
             )
         sizes = {'num_pairs': num_pairs, 'pool_size': pool_size, 'num_negatives': num_negatives}
@@ -89,8 +91,8 @@ class TupleSampler(Sampler):
         self.images = len(dataset)
         if int(self.pairs.max()) >= self.images:
             raise ValueError(
-                f'the pairs name image {int(self.pairs.max())}, the dataset has {self.images}: '
-                'leave its indices unset'
+                f'the pairs contain the image {int(self.pairs.max())}, but the dataset has '
+                f'{self.images} images: do not set its argument indices'
             )
         self.models = torch.as_tensor(dataset.get_gt_labels())
         self.num_pairs = min(num_pairs, len(self.pairs))
@@ -103,7 +105,7 @@ class TupleSampler(Sampler):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Sample pairs and pool of an epoch; its negatives have then to be found.
+        """Sample the pairs and the pool of an epoch; the negatives must then be set.
 
         Args:
             epoch: The number of the epoch.
@@ -111,7 +113,7 @@ class TupleSampler(Sampler):
         if getattr(self, 'epoch', None) == epoch:
             return
         self.epoch = epoch
-        self.draw = draw_epoch(
+        self.epoch_sample = sample_epoch(
             self.pairs, self.images, self.num_pairs, self.pool_size, self.seed + epoch
         )
         self.tuples: Tensor | None = None
@@ -120,26 +122,28 @@ class TupleSampler(Sampler):
         """Complete the tuples of this epoch.
 
         Args:
-            negatives: Indices of the dataset (Q, n), in the order of ``draw.pairs``.
+            negatives: Indices of the dataset (Q, n), in the order of ``epoch_sample.pairs``.
 
         Raises:
-            ValueError: If the shape is another one.
+            ValueError: If the shape is not (Q, n).
         """
-        expected = (len(self.draw.pairs), self.num_negatives)
+        expected = (len(self.epoch_sample.pairs), self.num_negatives)
         if tuple(negatives.shape) != expected:
-            raise ValueError(f'negatives must be {expected}, got {tuple(negatives.shape)}')
-        self.tuples = torch.cat([self.draw.pairs, negatives.cpu()], dim=1)  # (Q, 2 + n)
+            raise ValueError(
+                f'negatives must have the shape {expected}, got {tuple(negatives.shape)}'
+            )
+        self.tuples = torch.cat([self.epoch_sample.pairs, negatives.cpu()], dim=1)  # (Q, 2 + n)
 
     def __iter__(self) -> Iterator[int]:
         """Return the indices of this rank, one tuple after another."""
         if self.tuples is None:
             raise RuntimeError(
-                f'the negatives of epoch {self.epoch} are not known: put '
-                "dict(type='HardNegativeMiningHook', ...) into custom_hooks"
+                f'the negatives of epoch {self.epoch} are not known: add '
+                "dict(type='HardNegativeMiningHook', ...) to custom_hooks"
             )
-        places = torch.arange(math.ceil(len(self.tuples) / self.world_size) * self.world_size)
-        mine = self.tuples[places[self.rank :: self.world_size] % len(self.tuples)]
-        return iter(mine.flatten().tolist())
+        rows = torch.arange(math.ceil(len(self.tuples) / self.world_size) * self.world_size)
+        of_this_rank = self.tuples[rows[self.rank :: self.world_size] % len(self.tuples)]
+        return iter(of_this_rank.flatten().tolist())
 
     def __len__(self) -> int:
         tuples = math.ceil(self.num_pairs / self.world_size)

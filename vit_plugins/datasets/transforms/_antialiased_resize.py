@@ -15,14 +15,15 @@ def antialiased_resize(
     """Resize to a given height and width.
 
     Args:
-        img: uint8 image of shape (H, W) or (H, W, C), rows and pixels with positive strides.
+        img: uint8 image of shape (H, W) or (H, W, C). The strides of rows and pixels must be
+            positive.
         shape: New (height, width).
-        backend: 'pillow' is Pillow's bicubic; 'torch' differs from it by at most 2 grey levels
-            and 0.01 on average, in a fifth of the time; 'cv2' averages areas when it shrinks an
-            axis and is bicubic otherwise, which differs visibly.
+        backend: 'pillow' is Pillow's bicubic filter. 'torch' differs from it by at most 2 grey
+            levels, 0.01 on average, and takes a fifth of the time. 'cv2' averages areas when the
+            image gets smaller and is bicubic otherwise; the difference can be seen.
 
     Returns:
-        Image of the new shape, contiguous; the same array if it has that shape already.
+        A contiguous image of the new shape, or the same array if it has that shape already.
 
     Raises:
         ValueError: If the backend is not known.
@@ -36,7 +37,7 @@ def antialiased_resize(
 
 
 def _resize_torch(img: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    if not img.flags.writeable:  # torch warns of memory that it must not write to
+    if not img.flags.writeable:  # torch warns about read-only memory
         img = img.copy()
     x = torch.from_numpy(img if img.ndim == 3 else img[:, :, None])[None]  # (1, H, W, C)
     # with the batch axis first the memory is recognised as channels last, the fast path

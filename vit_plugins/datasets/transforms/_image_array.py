@@ -1,4 +1,4 @@
-"""Check the images of transforms, and arrange their memory for OpenCV and torch."""
+"""Check the images that transforms get, and arrange their memory for OpenCV and torch."""
 
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ def check_image(img: np.ndarray, name: str) -> None:
         name: The name of the transform, for the message.
 
     Raises:
-        TypeError: If it is no array of uint8.
-        ValueError: If its shape is none of (H, W), (H, W, 1) and (H, W, 3), or it has no pixel.
+        TypeError: If it is not an array of uint8.
+        ValueError: If its shape is not (H, W), (H, W, 1) or (H, W, 3), or if it has no pixels.
     """
     if not isinstance(img, np.ndarray) or img.dtype != np.uint8:
         got = getattr(img, 'dtype', type(img).__name__)
         raise TypeError(
-            f'{name} takes images as numpy arrays of uint8, got {got}; '
-            'put it before any conversion to float or to a tensor'
+            f'{name} takes images as NumPy arrays of uint8, got {got}; in the pipeline it must '
+            'stand before any conversion to float or to a tensor'
         )
     if img.ndim not in (2, 3) or img.shape[2:] not in ((), (1,), (3,)) or 0 in img.shape:
         raise ValueError(
@@ -28,16 +28,16 @@ def check_image(img: np.ndarray, name: str) -> None:
 
 
 def lay_out(img: np.ndarray) -> np.ndarray:
-    """Return the image in memory whose strides are positive and whose pixels are packed.
+    """Return the image with positive strides and with the pixels of a row side by side.
 
     The host's ``RandomFlip`` returns a view with a negative stride. NumPy copies such a view
-    pixel by pixel; OpenCV's flip of the array behind the view is some thirty times faster.
+    pixel by pixel. OpenCV's flip of the array behind the view is about thirty times faster.
 
     Args:
         img: Image of shape (H, W) or (H, W, C), with any strides.
 
     Returns:
-        The same pixels; the array itself, or a part of rows, where nothing has to be copied.
+        The same pixels. Where nothing has to be copied, this is the given array or a view of it.
     """
     mirrored = [axis for axis in (0, 1) if img.strides[axis] < 0]
     for axis in mirrored:
@@ -45,8 +45,8 @@ def lay_out(img: np.ndarray) -> np.ndarray:
     channels = img.shape[2] if img.ndim == 3 else 1
     packed = img.strides[1] == channels and img.strides[-1] == 1 and img.strides[0] > 0
     if not packed:
-        img = img.copy()  # ascontiguousarray leaves the stride of an axis of one as it is
+        img = img.copy()  # ascontiguousarray does not change the stride of an axis of length 1
     if not mirrored:
         return img
     code = -1 if len(mirrored) == 2 else mirrored[0]
-    return cv2.flip(img, code).reshape(img.shape)  # OpenCV drops a channel axis of one
+    return cv2.flip(img, code).reshape(img.shape)  # OpenCV drops a channel axis of length 1

@@ -1,4 +1,4 @@
-"""Gaussian blur as Pillow does it, as one separable filter."""
+"""Pillow's Gaussian blur, computed with one separable filter."""
 
 import math
 
@@ -7,10 +7,10 @@ import numpy as np
 
 
 def box_kernel(radius: float, passes: int = 3) -> np.ndarray:
-    """Return one of the extended boxes whose repetition Pillow calls a Gaussian.
+    """Return the extended box that Pillow applies several times for a Gaussian blur.
 
     Gwosdek et al., "Theoretical Foundations of Gaussian Convolution by Extended Box Filtering",
-    2011: a box of 2l+1 full taps and two fractional ones, of exactly the variance r² / passes.
+    2011: a box of 2l+1 full taps and two fractional taps, whose variance is exactly r² / passes.
 
     >>> box_kernel(1.0).round(3).tolist()
     [0.167, 0.667, 0.167]
@@ -32,10 +32,10 @@ def box_kernel(radius: float, passes: int = 3) -> np.ndarray:
 
 
 def blur_kernel(radius: float) -> np.ndarray:
-    """Convolve Pillow's three boxes to one kernel.
+    """Compute the one kernel that equals Pillow's three boxes in a row.
 
-    Outer taps that together move no level by one are left out: 3 remain for the smallest radii,
-    11 for a radius of 2.
+    Outer taps are left out as long as together they change no level by one. 3 taps remain for
+    the smallest radii, 11 for a radius of 2.
 
     Args:
         radius: Standard deviation in pixels.
@@ -50,12 +50,13 @@ def blur_kernel(radius: float) -> np.ndarray:
 def pil_blur(img: np.ndarray, radius: float) -> np.ndarray:
     """Blur as ``PIL.ImageFilter.GaussianBlur(radius)`` does, in one pass instead of six.
 
-    Pillow rounds to 8 bits after each pass and repeats the edge pixel before each; hence a
-    difference of at most 3 grey levels inside, and of some more within 8 pixels of the border.
+    Pillow rounds to 8 bits after each pass and repeats the edge pixel before each pass. The
+    results therefore differ by at most 3 grey levels, and by a few more within 8 pixels of the
+    border.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, C).
-        radius: Standard deviation in pixels; 0 changes nothing.
+        radius: Standard deviation in pixels; with 0 the image is returned as it is.
     """
     if radius == 0:
         return img

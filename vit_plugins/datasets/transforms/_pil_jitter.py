@@ -1,26 +1,27 @@
-"""Pillow's solarize and colour enhancements on 8-bit BGR images, in OpenCV's arithmetic."""
+"""Pillow's solarize and colour enhancements for 8-bit BGR images, computed with OpenCV."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-# OpenCV rounds to the nearest level where Pillow truncates. One half less makes the one out of
-# the other; not quite one half, since a sum that is a whole number must not lose a level to it.
+# OpenCV rounds to the nearest level, Pillow truncates. OpenCV's result minus one half, rounded,
+# is the truncated one. The offset is a little smaller than one half, so that a whole number is
+# never rounded down to the next lower level.
 TRUNCATE = -0.49995
 
 
 def to_grey(img: np.ndarray) -> np.ndarray:
-    """Compute Pillow's ``L`` of a BGR image, shape (H, W); an image of one channel is its own.
+    """Compute the grey image of a BGR image as Pillow's mode ``L``, shape (H, W).
 
     Args:
-        img: uint8 image of shape (H, W) or (H, W, 3).
+        img: uint8 image of shape (H, W, 3), or of shape (H, W), which is returned as it is.
     """
     return img if img.ndim == 2 else cv2.cvtColor(img, cv2.COLOR_BGR2GRAY)
 
 
 def solarize(img: np.ndarray, threshold: int = 128) -> np.ndarray:
-    """Invert the levels from a threshold on.
+    """Invert all levels that are at least as high as a threshold.
 
     >>> solarize(np.array([[127, 128, 255]], np.uint8)).tolist()
     [[127, 127, 0]]
@@ -29,7 +30,7 @@ def solarize(img: np.ndarray, threshold: int = 128) -> np.ndarray:
         img: uint8 image of any shape.
         threshold: The lowest level that is inverted.
     """
-    if threshold == 128:  # there the inverted level is the lower one of the two
+    if threshold == 128:  # the inverted level is then the lower one of the two
         return np.minimum(img, ~img)
     return np.where(img < threshold, img, ~img)
 
@@ -45,12 +46,14 @@ def blend(
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3).
         other: Image of the same shape, or one level for all pixels.
-        factor: Weight of the image; above 1 it leads away from the other one.
-        out: Memory that the result may be written to; one of the images or None.
+        factor: Weight of the image. Above 1 the result moves away from ``other``.
+        out: Memory for the result, which may be that of one of the two images. Default: new
+            memory.
     """
     if round(factor, 4) == factor:
-        # A factor as people write it often yields whole numbers, up to single precision, which
-        # then decides about a level: here 90 * 1.3 is 116.99999. Hence to the letter, if slowly.
+        # With a factor as people write it, many results are whole numbers, and rounding in
+        # float32 decides about the level: 90 * 1.3 is 116.99999 here. These are computed exactly
+        # as Pillow does, which is slower.
         other = np.float32(other)
         return (other + np.float32(factor) * (img - other)).clip(0, 255).astype(np.uint8)
     if isinstance(other, int):
@@ -81,7 +84,7 @@ def contrast(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> n
 
 
 def saturation(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
-    """Blend with the grey image; one channel has nothing to change.
+    """Blend with the grey image. An image of one channel is returned as it is.
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
@@ -102,12 +105,12 @@ def adjust(img: np.ndarray, jitter: Sequence[tuple[str, float]]) -> np.ndarray:
 
     Args:
         img: uint8 image of shape (H, W) or (H, W, 3), in BGR.
-        jitter: Names and factors, in the order of their application.
+        jitter: Names and factors, in the order in which they are applied.
 
     Returns:
-        Image of the same shape; the same array if there is nothing to do.
+        Image of the same shape, or the same array if nothing changes.
     """
-    out = None  # the caller's image is not to be written to, the first result is
+    out = None  # never write to the caller's image; later steps write to the first result
     for name, factor in jitter:
         adjusted = ADJUSTMENTS[name](img, factor, out)
         out = out if adjusted is img else adjusted

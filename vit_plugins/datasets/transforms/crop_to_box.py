@@ -1,4 +1,4 @@
-"""Cut a marked object out of an image."""
+"""Crop an image to a given box."""
 
 from __future__ import annotations
 
@@ -10,39 +10,41 @@ from mmpretrain.registry import TRANSFORMS
 
 
 def crop_to_box(img: np.ndarray, box: Sequence[float]) -> np.ndarray:
-    """Cut out the rectangle between two corners.
+    """Return the rectangle between two corners.
 
-    Corners are rounded to whole pixels, half to even, as Pillow's ``crop`` does; what lies beyond
-    the image is left out.
+    Corners are rounded to whole pixels, half to even, as Pillow's ``crop`` does. The result ends
+    where the image ends.
 
     Args:
         img: Image of shape (H, W) or (H, W, C).
         box: (x1, y1, x2, y2) in pixels, x2 and y2 excluded.
 
     Returns:
-        A copy of that part.
+        A copy of the pixels in the rectangle.
 
     Raises:
-        ValueError: If no pixel lies within.
+        ValueError: If the rectangle contains no pixel of the image.
     """
     height, width = img.shape[:2]
     x1, y1, x2, y2 = (round(float(edge)) for edge in box)
     part = img[max(y1, 0) : max(min(y2, height), 0), max(x1, 0) : max(min(x2, width), 0)]
     if not part.size:
         raise ValueError(
-            f'the box {tuple(box)} has no pixel of the image, which has {width} x {height}: it '
-            'must come before any resizing'
+            f'the box {tuple(box)} contains no pixel of the image of {width} x {height} pixels; '
+            'CropToBox must stand before any resizing'
         )
     return part.copy()
 
 
 @TRANSFORMS.register_module()
 class CropToBox(BaseTransform):
-    """Crop an image to the box that came with it; one without a box stays whole.
+    """Crop an image to its box, if it has one.
 
-    Queries of Revisited Oxford and Paris are searched for with the box only; the photos of the
-    gallery have none, and share the pipeline. It must stand before any resizing. Required key:
-    ``img``; modified: ``img``, ``img_shape`` and ``ori_shape``; the box is taken away.
+    In Revisited Oxford and Paris, only the box of a query image is searched for. Images of the
+    gallery have no box and use the same pipeline. The transform must stand before any resizing.
+
+    Required key: ``img``. Modified keys: ``img``, ``img_shape``, ``ori_shape``. The key of the
+    box is removed.
 
     Args:
         key: The key of the box, (x1, y1, x2, y2).
@@ -55,10 +57,10 @@ class CropToBox(BaseTransform):
         """Crop the image.
 
         Args:
-            results: With ``img`` and perhaps the box.
+            results: With ``img``, and with the box if the image has one.
 
         Raises:
-            ValueError: If the box has no pixel of the image.
+            ValueError: If the box contains no pixel of the image.
         """
         box = results.pop(self.key, None)
         if box is not None:

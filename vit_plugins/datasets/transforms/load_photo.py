@@ -1,4 +1,4 @@
-"""Load photos as people see them."""
+"""Load photos so that the model gets what a person sees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..photo_limits import LIMITS, PhotoLimits
 
 COLOR_TYPES = ('color', 'grayscale')
 LOCAL = (None, {'backend': 'local'})  # where files lie on a disk of this machine
-# arguments of the host's loader that LoadPhoto has, too
+# arguments of the host's loader that LoadPhoto has as well
 LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend_args')
 
 
@@ -27,32 +27,35 @@ LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend
 class LoadPhoto(LoadImageFromFile):
     """Load an image file of any kind into 8 bits a channel.
 
-    Ordinary files give the pixels of the host's ``LoadImageFromFile``. Transparent parts, which
-    it makes black or of any colour, are shown on a background, and 16-bit files are scaled by the
-    depth that they use: see :func:`~vit_plugins.datasets.photo_decoding.decode_photo`. Pixels
-    that are there already (``img`` without ``img_path``), as from the host's inferencers, stay.
+    Ordinary files give the same pixels as with the host's ``LoadImageFromFile``. Two kinds of
+    files differ. Transparent areas, which the host fills with black or an arbitrary colour, are
+    shown on a background, and 16-bit files are scaled by the number of bits that they use: see
+    :func:`~vit_plugins.datasets.photo_decoding.decode_photo`. Results that have ``img`` but no
+    ``img_path``, as from the host's inferencers, are returned as they are.
 
     Required key: ``img_path``. Added keys: ``img``, ``img_shape``, ``ori_shape``.
 
     Args:
         to_float32: Whether to return float32 instead of uint8.
         color_type: 'color' for (H, W, 3) in BGR order, 'grayscale' for (H, W).
-        ignore_empty: Whether to return None for an image that cannot be loaded, and to log its
-            path once. The host's datasets then take another image, at random, in training.
-        backend_args: Where the files lie, see ``mmengine.fileio``.
-        max_pixels: The most pixels that an image may have, see ``PhotoLimits``.
-        max_aspect: How many times as long as the shorter side the longer one may be.
+        ignore_empty: Whether to return None, instead of an error, for an image that cannot be
+            loaded, and to log its path once. In training, the host's datasets then take another
+            image at random.
+        backend_args: Where the files are stored, see ``mmengine.fileio``.
+        max_pixels: The largest allowed number of pixels, see ``PhotoLimits``.
+        max_aspect: The largest allowed ratio of the longer side to the shorter side.
         least_side: If given, a JPEG may be decoded at a half, a fourth or an eighth of its size,
-            as long as its shorter side keeps this many pixels: faster where photos are several
-            times as large as what the model sees. At twice the size that follows, pixels then
-            differ by less than a grey level on average from those of the whole; ``ori_shape``
-            is that of the decoded one. Default: the whole image.
+            as long as its shorter side keeps this many pixels. This is faster where photos are
+            several times as large as the input of the model. If this is twice the size to which
+            the image is resized later, pixels differ by less than one grey level on average from
+            those of the whole image. ``ori_shape`` is the shape after decoding. Default: the
+            whole image is decoded.
 
     Raises:
-        ValueError: If ``color_type`` is none of the two, or a number is below 1; when called, if
-            an image cannot be decoded or is too large, with its path.
-        OSError: When called, if a file cannot be read; a ``PhotoFileError`` with its path if it
-            should lie on a disk.
+        ValueError: If ``color_type`` is not one of the two, or a number is below 1. When called:
+            if an image cannot be decoded or is too large; the message contains its path.
+        OSError: When called, if a file cannot be read. If it should be on a disk, this is a
+            ``PhotoFileError`` with its path.
     """
 
     def __init__(
@@ -127,10 +130,10 @@ def _log_once(line: str) -> None:
 
 
 def use_load_photo(pipeline: Sequence) -> list:
-    """Return a pipeline that loads by ``LoadPhoto`` where it loads by the host's default loader.
+    """Return a pipeline in which ``LoadPhoto`` replaces the host's default loader.
 
-    A loader with settings that ``LoadPhoto`` does not have, as another ``imdecode_backend``, is
-    somebody's choice and stays.
+    A loader with settings that ``LoadPhoto`` does not have, such as another
+    ``imdecode_backend``, was chosen on purpose and is not replaced.
 
     Args:
         pipeline: The transforms.

@@ -24,10 +24,10 @@ class SimpleRandomCropParams:
 
     Args:
         scaled_shape: (height, width) to which the image is resized.
-        padding: Pixels that reflection adds on each side.
-        top: First row of the crop within the resized and padded image.
-        left: First column of it.
-        size: Side of the crop.
+        padding: Number of reflected pixels that are added on each side.
+        top: First row of the crop in the resized and padded image.
+        left: First column of the crop in the resized and padded image.
+        size: Side of the crop in pixels.
     """
 
     scaled_shape: tuple[int, int]
@@ -37,11 +37,11 @@ class SimpleRandomCropParams:
     size: int
 
     def source_box(self, height: int, width: int) -> tuple[float, float, float, float]:
-        """Return the box of the source image that is shown, reflections not counted.
+        """Return the box of the source image that the crop shows, without reflected pixels.
 
         Args:
             height: Height of the source image.
-            width: Width of it.
+            width: Width of the source image.
 
         Returns:
             (x1, y1, x2, y2) in pixels of the source image, x2 and y2 excluded.
@@ -57,15 +57,15 @@ class SimpleRandomCropParams:
 
 
 def scale_short_side(height: int, width: int, size: int) -> tuple[int, int]:
-    """Compute the shape whose short side is ``size``; the long side is rounded down.
+    """Compute the (height, width) whose short side is ``size``; the long side is rounded down.
 
     >>> scale_short_side(375, 500, 224)
     (224, 298)
 
     Args:
         height: Height of the image.
-        width: Width of it.
-        size: New short side.
+        width: Width of the image.
+        size: New length of the short side.
     """
     if width <= height:
         return int(size * height / width), size
@@ -73,18 +73,18 @@ def scale_short_side(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def reflected_window(img: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """Cut out a square that may leave the image, which goes on as its mirror image.
+    """Return a square that may extend beyond the image, where it shows the reflected image.
 
     The pixel at the edge is not repeated.
 
     Args:
         img: Image of shape (H, W) or (H, W, C).
-        top: First row; negative above the image.
-        left: First column; negative left of the image.
-        size: Side of the square.
+        top: First row; negative if it lies above the image.
+        left: First column; negative if it lies to the left of the image.
+        size: Side of the square in pixels.
 
     Returns:
-        Shape (size, size) or (size, size, C); a view where the square lies within the image.
+        Shape (size, size) or (size, size, C); a view if the square lies within the image.
     """
     height, width = img.shape[:2]
     above, below = max(-top, 0), max(top + size - height, 0)
@@ -104,15 +104,15 @@ def simple_random_crop(
 
     Args:
         img: uint8 image of shape (H, W), (H, W, 1) or (H, W, 3), with any strides.
-        params: What to do.
-        backend: Of the resize, see :func:`antialiased_resize`.
+        params: The sampled parameters.
+        backend: How the image is resized, see :func:`antialiased_resize`.
 
     Returns:
-        Image of shape (size, size) or (size, size, C), maybe a part of the resized one.
+        Image of shape (size, size) or (size, size, C), possibly a view of the resized image.
 
     Raises:
-        TypeError: If the image is not of uint8.
-        ValueError: If its shape is none of the three.
+        TypeError: If the image is not an array of uint8.
+        ValueError: If its shape is not one of the three.
     """
     check_image(img, 'SimpleRandomCrop')
     img = antialiased_resize(lay_out(img), params.scaled_shape, backend)
@@ -122,19 +122,22 @@ def simple_random_crop(
 
 @TRANSFORMS.register_module()
 class SimpleRandomCrop(BaseTransform):
-    """Resize the short side to S, reflect some pixels, crop S x S at random.
+    """Resize the short side to S, add reflected pixels, and crop S x S at a random place.
 
-    Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3; the
-    steps are those of the official code. Most of the image is shown, in its proportions: of 500
-    x 375 pixels 75 %. Required and modified key: ``img``, uint8, any channel order; modified
-    too: ``img_shape``.
+    Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3. The
+    steps are those of the official code. The crop shows most of the image and keeps its
+    proportions: it shows 75 % of an image of 500 x 375 pixels.
+
+    Required key: ``img``, uint8, any channel order. Modified keys: ``img``, ``img_shape``.
 
     Args:
         crop_size: S.
-        padding: Pixels that are reflected on each side.
-        axes: 'both': the crop moves along both axes, along the short one by the padding only, as
-            in the official code; 'x': along x only and is centred along y, as the paper says.
-        backend: Of the resize: 'torch', 'pillow' or 'cv2', see :func:`antialiased_resize`.
+        padding: Number of reflected pixels that are added on each side.
+        axes: With 'both' the crop moves along both axes, along the short axis by the padding
+            only, as in the official code. With 'x' it moves along x only and is centred along y,
+            as the paper says.
+        backend: How the image is resized: 'torch', 'pillow' or 'cv2', see
+            :func:`antialiased_resize`.
 
     Raises:
         ValueError: If a size is out of its range, or ``axes`` or ``backend`` is not known.
@@ -157,12 +160,12 @@ class SimpleRandomCrop(BaseTransform):
         self.backend = backend
 
     @cache_randomness
-    def draw(self, height: int, width: int) -> SimpleRandomCropParams:
-        """Sample for one image, from numpy's global stream as the host's transforms do.
+    def sample(self, height: int, width: int) -> SimpleRandomCropParams:
+        """Sample the parameters of one image from NumPy's global stream, as the host does.
 
         Args:
             height: Height of the image.
-            width: Width of it.
+            width: Width of the image.
         """
         shape = scale_short_side(height, width, self.crop_size)
         spare_y, spare_x = (side + 2 * self.padding - self.crop_size for side in shape)
@@ -178,7 +181,7 @@ class SimpleRandomCrop(BaseTransform):
             results: With ``img``.
         """
         check_image(results['img'], 'SimpleRandomCrop')
-        params = self.draw(*results['img'].shape[:2])
+        params = self.sample(*results['img'].shape[:2])
         results['img'] = simple_random_crop(results['img'], params, self.backend)
         results['img_shape'] = results['img'].shape[:2]
         return results

@@ -21,7 +21,7 @@ from ._pil_blur import pil_blur
 from ._pil_jitter import adjust, solarize, to_grey
 
 MEMBERS = ('grayscale', 'solarize', 'blur')
-# flip_direction before -> after one more flip, left to right
+# flip_direction before and after one more horizontal flip
 MIRRORED = {
     None: 'horizontal',
     'horizontal': None,
@@ -36,12 +36,12 @@ class ThreeAugmentParams:
     """The sampled parameters of one image.
 
     Args:
-        member: What is done to the image: 'grayscale', 'solarize', 'blur', 'identity', or the
-            type of a transform of the host.
-        threshold: For solarize, the lowest level that is inverted.
-        radius: For blur, the standard deviation in pixels.
-        jitter: Names and factors of the colour jitter, in the order of their application.
-        flip: Whether the image is mirrored first, left to right.
+        member: The chosen operation: 'grayscale', 'solarize', 'blur', 'identity', or the type of
+            a transform of the host.
+        threshold: The lowest level that solarize inverts; None for other members.
+        radius: The standard deviation of the blur in pixels; None for other members.
+        jitter: Names and factors of the colour jitter, in the order in which they are applied.
+        flip: Whether the image is first flipped horizontally.
     """
 
     member: str = 'identity'
@@ -57,15 +57,15 @@ def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
     Args:
         img: uint8 image in BGR of shape (H, W, 3), or of one channel (H, W) or (H, W, 1), with
             any strides.
-        params: What to do.
+        params: The sampled parameters.
 
     Returns:
-        Image of the same shape; on one channel, grayscale and saturation change nothing. The
-        input is never written to.
+        Image of the same shape. Grayscale and saturation do not change an image of one channel.
+        The input is never modified.
 
     Raises:
-        TypeError: If the image is not of uint8.
-        ValueError: If its shape is none of the three, or the member is not known.
+        TypeError: If the image is not an array of uint8.
+        ValueError: If its shape is not one of the three, or the member is not known.
     """
     check_image(img, 'ThreeAugment')
     shape = img.shape
@@ -80,20 +80,20 @@ def three_augment(img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
     elif params.member != 'identity':
         raise ValueError(
             f'member must be one of {(*MEMBERS, "identity")}, got {params.member!r}; '
-            'ThreeAugment.apply knows the others'
+            'for a transform of the host call ThreeAugment.apply'
         )
     return in_planes(adjust(img, params.jitter), shape)
 
 
 def in_planes(img: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Copy an image to memory that holds one channel after the other.
+    """Return a copy of an image whose memory holds one channel after the other.
 
-    ``PackInputs`` makes (C, H, W) of (H, W, C); in this memory it finds nothing to move, and a
-    grey image need not be interleaved first.
+    ``PackInputs`` turns (H, W, C) into (C, H, W). With this order of memory it has nothing to
+    copy, and the channels of a grey image need not be interleaved first.
 
     Args:
         img: Image of shape (H, W) or (H, W, 3).
-        shape: That of the result, (H, W) or (H, W, C); a single channel is repeated.
+        shape: Shape of the result, (H, W) or (H, W, C). A single channel is repeated C times.
     """
     if len(shape) == 2:
         return img
@@ -107,29 +107,31 @@ def in_planes(img: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @TRANSFORMS.register_module()
 class ThreeAugment(BaseTransform):
-    """Exactly one of grayscale, solarize and blur per image, then colour jitter.
+    """Apply exactly one of grayscale, solarize and blur to each image, then colour jitter.
 
     Touvron et al., "DeiT III: Revenge of the ViT", ECCV 2022, arXiv 2204.07118, section 3; the
-    figures are those of the official code. Pixels differ from those of its Pillow transforms by
-    less than 0.01 grey levels on average, behind a blur by 0.4. Put it behind the crop and right
-    before ``PackInputs``. Required and modified key: ``img``, uint8, BGR or one channel.
+    default values are those of the official code. Pixels differ from those of its Pillow
+    transforms by less than 0.01 grey levels on average, after a blur by 0.4. In a pipeline, this
+    transform stands after the crop and directly before ``PackInputs``.
+
+    Required and modified key: ``img``, uint8, BGR or one channel.
 
     Args:
-        members: Among what to choose: 'grayscale', 'solarize', 'blur', 'identity' (leaves the
-            image alone), or the config of any transform that needs ``img`` only. One member is
-            taken always; () leaves the colour jitter.
-        weights: How often each member is taken, relative to the others. Default: equally often.
-        color_jitter: j: the factors of brightness, contrast and saturation are drawn from
-            [max(0, 1-j), 1+j] and applied in random order. None or 0: no jitter.
+        members: The operations from which one is chosen for each image: 'grayscale', 'solarize',
+            'blur', 'identity' (no change), or the config of any transform that needs only
+            ``img``. With () there is only the colour jitter.
+        weights: The relative frequency of each member. Default: all are equally frequent.
+        color_jitter: j. The factors of brightness, contrast and saturation are sampled from
+            [max(0, 1-j), 1+j] and applied in random order. With None or 0 there is no jitter.
         solarize_threshold: The lowest level that solarize inverts.
         blur_radius: Range of the blur's standard deviation in pixels.
-        flip_prob: How often the image is mirrored, left to right, before all else; instead of
-            the host's ``RandomFlip``, whose time it saves. Then ``flip`` and ``flip_direction``
-            are written too.
+        flip_prob: The probability that the image is flipped horizontally before all else. This
+            replaces the host's ``RandomFlip`` and saves its time. The keys ``flip`` and
+            ``flip_direction`` are then written as well.
 
     Raises:
-        ValueError: If a member is not known or named twice, the weights do not fit the members,
-            or another argument is out of its range.
+        ValueError: If a member is not known or is named twice, if the weights do not fit the
+            members, or if another argument is out of its range.
     """
 
     def __init__(
@@ -142,7 +144,9 @@ class ThreeAugment(BaseTransform):
         flip_prob: float = 0.0,
     ) -> None:
         if isinstance(members, str):
-            raise ValueError(f'members must be a list of names, got {members!r}: [{members!r}]')
+            raise ValueError(
+                f'members must be a list of names, got {members!r}; write [{members!r}]'
+            )
         configs = [m for m in members if isinstance(m, dict)]
         self.others = {m.get('type'): TRANSFORMS.build(m) for m in configs}
         self.members = tuple(m['type'] if isinstance(m, dict) else m for m in members)
@@ -188,12 +192,12 @@ class ThreeAugment(BaseTransform):
             raise ValueError(f'flip_prob must lie between 0 and 1, got {self.flip_prob}')
 
     @cache_randomness
-    def draw(self) -> ThreeAugmentParams:
-        """Sample for one image, from numpy's global stream as the host's transforms do.
+    def sample(self) -> ThreeAugmentParams:
+        """Sample the parameters of one image from NumPy's global stream, as the host does.
 
-        Takes seven numbers from it whatever the settings and the outcome.
+        The stream advances by seven numbers, whatever the settings and the outcome.
         """
-        choice, place, order, flip, *factors = np.random.rand(7).tolist()
+        choice, radius, order, flip, *factors = np.random.rand(7).tolist()
         member = 'identity'
         if self.members:
             member = self.members[bisect(self._upper, choice * self._upper[-1])]
@@ -208,22 +212,22 @@ class ThreeAugment(BaseTransform):
         return ThreeAugmentParams(
             member,
             self.solarize_threshold if member == 'solarize' else None,
-            low + (high - low) * place if member == 'blur' else None,
+            low + (high - low) * radius if member == 'blur' else None,
             jitter,
             flip < self.flip_prob,
         )
 
     def apply(self, img: np.ndarray, params: ThreeAugmentParams) -> np.ndarray:
-        """Apply the sampled parameters, also where the member is a transform of the host.
+        """Apply the sampled parameters; the member may be a transform of the host.
 
         Args:
             img: See :func:`three_augment`.
-            params: What to do.
+            params: The sampled parameters.
         """
         if params.member in self.others:
             check_image(img, 'ThreeAugment')
             img = lay_out(img[:, ::-1] if params.flip else img)
-            img = self.others[params.member]({'img': img.copy()})['img']  # some write into it
+            img = self.others[params.member]({'img': img.copy()})['img']  # it may modify its input
             params = replace(params, member='identity', flip=False)
         return three_augment(img, params)
 
@@ -233,7 +237,7 @@ class ThreeAugment(BaseTransform):
         Args:
             results: With ``img``.
         """
-        params = self.draw()
+        params = self.sample()
         results['img'] = self.apply(results['img'], params)
         if self.flip_prob:
             before = results.get('flip_direction') if results.get('flip') else None

@@ -66,7 +66,7 @@ class HardNegativeMiningHook(Hook):
                 f'{type(sampler).__name__}: set train_dataloader.sampler or remove the hook'
             )
         sampler.set_epoch(runner.epoch)
-        queries, pool = sampler.draw.pairs[:, 0], sampler.draw.pool
+        queries, pool = sampler.epoch_sample.pairs[:, 0], sampler.epoch_sample.pool
         view = copy(loader.dataset)
         view.pipeline = Compose(self.pipeline)
         view.test_mode = True  # an unreadable image is an error here, not another image

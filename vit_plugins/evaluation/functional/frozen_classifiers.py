@@ -150,8 +150,7 @@ def assign_folds(
     """Assign each feature to a fold; classes are spread evenly, and groups stay whole.
 
     With many features only the first fold is held out, and the others get -1. A class is never
-    held
-    out completely: the only feature, or the only group, of a class gets -1, too.
+    held out completely: the only feature, or the only group, of a class gets -1, too.
 
     Args:
         labels: (N,).

@@ -15,8 +15,7 @@ def mine_hard_negatives(
     """Find for each query the most similar images of a pool that show something else.
 
     Images of the query's own 3D model (or class) are left out, and at most one image of every
-    other
-    model is taken: five views of one wrong building teach less than five buildings.
+    other model is taken: five views of one wrong building teach less than five buildings.
 
     Source: F. Radenovic, G. Tolias, O. Chum, Fine-Tuning CNN Image Retrieval with No Human
     Annotation, TPAMI 2019, section 4.2.

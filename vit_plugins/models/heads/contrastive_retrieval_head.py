@@ -196,7 +196,7 @@ class ContrastiveRetrievalHead(BaseModule):
         )
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return (
             f'batch_weight={self.batch_weight}, memory_weight={self.memory_weight}, '
             f'keep_self_positive={self.keep_self_positive}, '

@@ -1,8 +1,7 @@
 """Read the attention of each type of module from the inputs of the module.
 
 None of the modules returns its attention. Each reader calls the module's own parts, so the maps
-are
-those that the module computes with.
+are those that the module computes with.
 """
 
 from __future__ import annotations

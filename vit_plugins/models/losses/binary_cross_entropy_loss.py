@@ -139,7 +139,7 @@ class BinaryCrossEntropyLoss(nn.Module):
         return self.loss_weight * weight_reduce_loss(loss, weight, reduction, avg_factor)
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return (
             f'target_threshold={self.target_threshold}, label_smooth_val={self.label_smooth_val}, '
             f'reduction={self.reduction}, loss_weight={self.loss_weight}'

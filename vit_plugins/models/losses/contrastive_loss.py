@@ -187,7 +187,7 @@ class ContrastiveLoss(nn.Module):
         }
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return (
             f'margin={self.margin}, similarity={self.similarity}, reduction={self.reduction}, '
             f'loss_weight={self.loss_weight}'

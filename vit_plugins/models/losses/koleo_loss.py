@@ -110,5 +110,5 @@ class KoLeoLoss(nn.Module):
             return self.loss_weight * koleo_loss(at_least_float32(vectors), self.min_distance)
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return f'loss_weight={self.loss_weight}, min_distance={self.min_distance}'

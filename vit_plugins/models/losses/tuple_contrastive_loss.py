@@ -117,7 +117,7 @@ class TupleContrastiveLoss(nn.Module):
         )
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return (
             f'tuple_size={self.tuple_size}, margin={self.margin}, loss_weight={self.loss_weight}'
         )

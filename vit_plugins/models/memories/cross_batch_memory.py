@@ -188,5 +188,5 @@ class CrossBatchMemory(nn.Module):
         self._is_loaded = True
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return f'size={self.size}, start_iter={self.start_iter}'

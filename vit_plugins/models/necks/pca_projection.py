@@ -99,5 +99,5 @@ class PCAProjection(nn.Module):
             return F.linear(x.float() - self.mean.float(), self.projection.float())
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         return f'in_dims={self.in_dims}, out_dims={self.out_dims}, mode={self.mode!r}'

@@ -159,7 +159,7 @@ class TokenPooling(BaseModule):
         return generalized_mean(tokens, self.p, self.eps)
 
     def extra_repr(self) -> str:
-        """Return the settings, to print."""
+        """Return the settings as text for ``repr``."""
         text = f'mode={self.mode}, num_extra_tokens={self.num_extra_tokens}'
         if self.mode == 'cls':
             return f'{text}, which={self.which}'

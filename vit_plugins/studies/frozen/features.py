@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torch import Tensor
 from ...datasets.folder_scan import scan_class_folders
 from ...datasets.photo_decoding import decode_photo
 from ...fileio.array_files import read_npz
+from ...fileio.atomic_backend import whole_file
 
 BATCH = 32
 Encode = Callable[[Tensor], Mapping[str, Tensor]]
@@ -105,12 +105,10 @@ def cached(path: Path, compute: Callable[[], Features]) -> Features:
     if not path.is_file():
         found = compute()
         arrays = {f'vectors/{name}': value.numpy() for name, value in found.vectors.items()}
-        part = path.with_suffix(f'.{os.getpid()}')
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open('wb') as file:
+        with whole_file(path) as file:
             times = np.array([found.seconds, found.cpu_seconds])
             np.savez(file, labels=found.labels, names=found.names, times=times, **arrays)
-        part.replace(path)
         return found
     kept = read_npz(path)
     vectors = {

@@ -13,7 +13,7 @@ from ...evaluation.functional.statistics import (
     wilson_interval,
 )
 from ..report import markdown_table, with_deviation
-from .study import ALL, SEARCHED, WHITENED, Plan, reductions
+from .plan import ALL, SEARCHED, WHITENED, Plan, reductions
 
 Records = Mapping[str, Mapping[str, Any]]
 

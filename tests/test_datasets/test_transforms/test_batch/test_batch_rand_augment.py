@@ -13,7 +13,7 @@ SETTINGS = {'policies': 'timm_increasing', 'num_policies': 2, 'magnitude_level':
 
 
 def sampled(augment, count, shape=(40, 48)):
-    numbers = uniforms(image_seeds(0, 0, np.arange(count)), 0, augment.num_draws)
+    numbers = uniforms(image_seeds(0, 0, np.arange(count)), 0, augment.num_uniforms)
     return augment.sample(numbers, shape)
 
 

@@ -12,7 +12,7 @@ SETTINGS = {'min_area_ratio': 0.05, 'max_area_ratio': 0.5, 'aspect_range': (0.4,
 
 
 def numbers(count, transform):
-    return uniforms(image_seeds(0, 0, np.arange(count)), 0, transform.num_draws)
+    return uniforms(image_seeds(0, 0, np.arange(count)), 0, transform.num_uniforms)
 
 
 def test_rectangles_are_distributed_as_those_of_the_host():
@@ -95,7 +95,7 @@ def test_noise_of_the_device_is_the_generator_of_the_draws():
     ('arguments', 'message'),
     [
         ({'erase_prob': 2}, 'erase_prob must lie between 0 and 1, got 2'),
-        ({'min_area_ratio': 0.5}, r'min_area_ratio <= max_area_ratio <= 1 is needed, got \(0.5'),
+        ({'min_area_ratio': 0.5}, r'min_area_ratio <= max_area_ratio <= 1, got \(0.5'),
         ({'aspect_range': (2, 1)}, r'aspect_range must be .* got \(2, 1\)'),
         ({'aspect_range': -1}, r'aspect_range must be .* got \(-1,\)'),
         ({'mode': 'pixel'}, "mode must be 'const' or 'rand', got 'pixel'"),

@@ -14,7 +14,7 @@ PILLOW = {'bilinear': Image.Resampling.BILINEAR, 'bicubic': Image.Resampling.BIC
 
 
 def numbers(count, transform):
-    return uniforms(image_seeds(0, 0, np.arange(count)), 0, transform.num_draws)
+    return uniforms(image_seeds(0, 0, np.arange(count)), 0, transform.num_uniforms)
 
 
 def cut(image, box):
@@ -114,13 +114,13 @@ def test_autocast_changes_nothing(batch, seeds):
     [
         ({'scale': 0}, r'scale must be one or two positive integers, got \(0, 0\)'),
         ({'scale': 8, 'crop_ratio_range': (0, 1)}, r'crop_ratio_range must be .* got \(0, 1\)'),
-        ({'scale': 8, 'crop_ratio_range': (0.5, 2)}, 'crop_ratio_range must not go beyond 1'),
+        ({'scale': 8, 'crop_ratio_range': (0.5, 2)}, 'crop_ratio_range must not exceed 1'),
         ({'scale': 8, 'aspect_ratio_range': (2, 1)}, r'aspect_ratio_range must be .* \(2, 1\)'),
         ({'scale': 8, 'max_attempts': -1}, 'max_attempts must be an integer >= 0, got -1'),
         ({'scale': 8, 'interpolation': 'area'}, "interpolation must be one of .* got 'area'"),
         (
             {'scale': 8, 'interpolation': 'bicubic', 'antialias': False},
-            "antialias=False goes with bilinear interpolation only, got 'bicubic'",
+            "antialias=False needs interpolation='bilinear', got 'bicubic'",
         ),
         ({'scale': 8, 'flip_prob': -1}, 'flip_prob must lie between 0 and 1, got -1'),
     ],

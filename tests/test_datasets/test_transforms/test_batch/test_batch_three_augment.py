@@ -24,7 +24,7 @@ SETTINGS = [
 def drawn(transform, row):
     """Draw with the transform of one image from given numbers."""
     with patch('numpy.random.rand', return_value=np.array(row)):
-        return transform.draw()
+        return transform.sample()
 
 
 def pillow(image, params, place):

@@ -29,7 +29,7 @@ SPACE = TrivialAugmentWide._AUGMENTATION_SPACE
 
 
 def sampled(augment, count):
-    numbers = uniforms(image_seeds(0, 0, np.arange(count)), 0, augment.num_draws)
+    numbers = uniforms(image_seeds(0, 0, np.arange(count)), 0, augment.num_uniforms)
     return augment.sample(numbers, (32, 32))
 
 

@@ -1,4 +1,4 @@
-"""Gaussian blur as Pillow does it, with a radius for each image of a batch."""
+"""Pillow's Gaussian blur for a batch, with a radius for each image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ PASSES = 3
 
 
 def box_halves(radii: np.ndarray) -> Tensor:
-    """Return the right halves of the kernels of :func:`box_kernel`, the middle tap first.
+    """Return the right halves of the kernels of :func:`box_kernel`, with the middle tap first.
 
     Args:
-        radii: Standard deviation of each blur in pixels, float64 of shape (B,); 0 changes
-            nothing.
+        radii: Standard deviation of each blur in pixels, float64 of shape (B,). With 0 the image
+            does not change.
 
     Returns:
-        float32 of shape (B, taps) on the CPU, with the taps of the widest of them.
+        float32 of shape (B, taps) on the CPU. The widest kernel sets the number of taps.
     """
     variance = radii**2 / PASSES
     half = np.floor((np.sqrt(12 * variance + 1) - 1) / 2)  # l of the extended box
@@ -26,16 +26,17 @@ def box_halves(radii: np.ndarray) -> Tensor:
     outer /= 6 * (variance - (half + 1) ** 2)
     offset = np.arange(int(half.max(initial=0)) + 2)
     box = (offset <= half[:, None]) + (offset == half[:, None] + 1) * outer[:, None]
-    box /= 2 * box.sum(1, keepdims=True) - 1  # the middle tap, 1 so far, is there once
+    box /= 2 * box.sum(1, keepdims=True) - 1  # the middle tap, which is 1 so far, counts once
     return torch.from_numpy(box.astype(np.float32))
 
 
 def blur(images: Tensor, boxes: Tensor) -> Tensor:
     """Blur as ``PIL.ImageFilter.GaussianBlur`` does, pass by pass.
 
-    Three boxes along the width, then along the height; each repeats the pixel at the edge and
-    rounds to 8 bits. Pillow's weights of 24 bits decide ties otherwise, hence a difference of up
-    to 3 grey levels where these are frequent.
+    Three boxes are applied along the width, then three along the height. Each repeats the pixel
+    at the edge and rounds to 8 bits. Pillow has weights of 24 bits and rounds some values that
+    lie halfway between two levels to the other one. The results differ by up to 3 grey levels
+    where such values are frequent.
 
     Args:
         images: uint8 of shape (B, C, H, W).
@@ -45,7 +46,7 @@ def blur(images: Tensor, boxes: Tensor) -> Tensor:
         uint8 of the same shape.
     """
     levels = images.float()
-    # a grouped convolution would be subject to TF32, which keeps 11 bits of the weights
+    # a grouped convolution could run in TF32, which keeps only 11 bits of the weights
     for axis in (3,) * PASSES + (2,) * PASSES:
         levels = _along(levels, boxes, axis).add_(0.5).floor_()
     return levels.to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Apply one of several operations to each image of a batch, to no more images than chose it."""
+"""Apply one of several operations to each image of a batch, with no computation in vain."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Operation = Callable[[Tensor, Tensor], Tensor]
 def apply_choices(
     images: Tensor, choice: Tensor, strength: Tensor, operations: Sequence[Operation | None]
 ) -> Tensor:
-    """Return a batch in which each image went through the operation chosen for it.
+    """Return a batch in which the operation chosen for each image was applied to it.
 
-    The choices are known on the CPU, and with them the number of images of each operation: the
-    device gets lists of images and is never asked for one.
+    Each operation computes only the images that chose it. The choices are known on the CPU, so
+    the CPU never waits for the device to find out how many images these are.
 
     Args:
         images: Shape (B, C, H, W).
-        choice: The number of the operation of each image, int64 of shape (B,) on the CPU.
-        strength: What the operation needs to know, float32 of shape (B, ...) on the CPU.
-        operations: Functions of images and strengths; None leaves the images alone.
+        choice: The index of each image's operation, int64 of shape (B,) on the CPU.
+        strength: The strength for each image's operation, float32 of shape (B, ...) on the CPU.
+        operations: Functions of images and strengths. None stands for no change.
     """
     order = choice.argsort(stable=True)
     counts = choice.bincount(minlength=len(operations)).tolist()

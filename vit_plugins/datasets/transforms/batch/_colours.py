@@ -1,6 +1,6 @@
 """Pillow's colour operations on batches of 8-bit images, with a strength for each image.
 
-Levels are float32 that hold whole numbers: operations in a row need not convert back and forth.
+Levels are whole numbers in float32, so that several operations in a row need no conversion.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Pillow's integer weights of red, green and blue, over 65536
+# Pillow's integer weights of red, green and blue; their sum is 65536
 GREY_WEIGHTS = (19595, 38470, 7471)
 CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
 def per_image(values: Tensor) -> Tensor:
-    """Return numbers, one for each image, in a shape that meets (B, C, H, W).
+    """Return one number per image in a shape that broadcasts to (B, C, H, W).
 
     Args:
         values: Shape (B,).
@@ -23,12 +23,12 @@ def per_image(values: Tensor) -> Tensor:
 
 
 def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
-    """Return Pillow's ``L``, in new memory; an image of one channel is its own.
+    """Return grey images as Pillow's mode ``L``, in new memory.
 
-    All products and sums are whole numbers below 2^24, hence exact in float32.
+    All products and sums are whole numbers below 2^24, so they are exact in float32.
 
     Args:
-        levels: float32 of shape (B, C, H, W).
+        levels: float32 of shape (B, C, H, W). If C is 1, the result is a copy.
         order: 'bgr' or 'rgb', the order of the channels.
 
     Returns:
@@ -43,7 +43,7 @@ def grey(levels: Tensor, order: str = 'bgr') -> Tensor:
 
 
 def mean_level(levels: Tensor) -> Tensor:
-    """Return the mean of each image, rounded, half up.
+    """Return the mean of each image, rounded half up.
 
     Args:
         levels: float32 of shape (B, 1, H, W).
@@ -51,8 +51,9 @@ def mean_level(levels: Tensor) -> Tensor:
     Returns:
         float32 of shape (B, 1, 1, 1).
     """
-    # float32 loses whole numbers from 2^24 on, which is 257 x 257 white pixels, but not in a row;
-    # and a GPU divides floats by multiplication
+    # float32 holds whole numbers exactly up to 2^24, which the sum of 257 x 257 white pixels
+    # passes, but no sum of one row. Integers also avoid a division of floats, which a GPU
+    # computes by multiplication with the reciprocal.
     rows = levels.sum(3, keepdim=True)  # (B, 1, H, 1)
     total = rows.sum((1, 2), keepdim=True, dtype=torch.int64)
     count = levels.shape[1:].numel()
@@ -63,17 +64,17 @@ def blend_(levels: Tensor, other: Tensor | float, factor: Tensor) -> Tensor:
     """Compute ``other + factor * (levels - other)``, clipped and truncated, as ``Image.blend``.
 
     Args:
-        levels: float32 of shape (B, C, H, W); written to, since new memory takes longer to get
-            than the result to compute.
-        other: What a factor of 0 leads to, broadcast to that shape.
-        factor: float32 of shape (B,); above 1 it leads away from ``other``.
+        levels: float32 of shape (B, C, H, W). The result replaces these values, because to
+            allocate new memory takes longer than to compute the result.
+        other: The result with a factor of 0, broadcast to that shape.
+        factor: float32 of shape (B,). Above 1 the result moves away from ``other``.
     """
     levels.sub_(other).mul_(per_image(factor)).add_(other)
     return levels.clamp_(0, 255).floor_()
 
 
 def solarize(images: Tensor, threshold: Tensor) -> Tensor:
-    """Invert the levels from a threshold on.
+    """Invert all levels that are at least as high as a threshold.
 
     Args:
         images: uint8 or float32 of shape (B, C, H, W).

@@ -1,4 +1,4 @@
-"""Mirror some images of a batch."""
+"""Flip some images of a batch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ DIRECTIONS = {'horizontal': -1, 'vertical': -2}
 
 
 def mirrored(images: Tensor, chosen: Tensor, direction: str = 'horizontal') -> Tensor:
-    """Return a batch in which the chosen images are mirrored.
+    """Return a batch in which the chosen images are flipped.
 
     Args:
         images: Shape (B, C, H, W).
-        chosen: Which of them, bool of shape (B,), on the same device.
+        chosen: Which images are flipped, bool of shape (B,), on the same device.
         direction: 'horizontal' exchanges left and right, 'vertical' top and bottom.
     """
-    # both are computed: a selection whose size depends on `chosen` would wait for the device
+    # all images are flipped: to select the chosen ones, the CPU would wait for the device
     flipped = images.flip(DIRECTIONS[direction])
     return flipped.where(chosen[:, None, None, None], images)

@@ -1,4 +1,4 @@
-"""Which operations an augmentation policy chooses among, and how strong they are."""
+"""The operations that an augmentation policy chooses from, and their strengths."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .batch_transform import upload
 
 @dataclass(frozen=True)
 class Policy:
-    """One operation.
+    """One operation of an augmentation policy, with its range of strengths.
 
     Args:
-        operation: Function of a uint8 batch and of strengths; None leaves the images alone.
-        weakest: Strength at level 0.
-        strongest: Strength at the highest level.
-        prob: How often it is applied once chosen.
-        negative_prob: How often the strength changes its sign.
+        operation: Function of a uint8 batch and of strengths. None stands for no change.
+        weakest: The strength at level 0.
+        strongest: The strength at the highest level.
+        prob: The probability that the operation is applied if it was chosen.
+        negative_prob: The probability that the strength changes its sign.
     """
 
     operation: Operation | None
@@ -38,12 +38,12 @@ class Policy:
 
 @dataclass(frozen=True)
 class PolicyParams:
-    """What was sampled for a batch.
+    """The sampled parameters of a batch.
 
     Args:
-        choice: The number of the policy of each image and step, int64 of shape (B, steps); the
-            number of policies stands for none.
-        strength: How strong it is, float32 of shape (B, steps).
+        choice: The index of the policy for each image and step, int64 of shape (B, steps). An
+            index that equals the number of policies stands for no change.
+        strength: The strength of each operation, float32 of shape (B, steps).
     """
 
     choice: Tensor
@@ -57,14 +57,14 @@ def choose(
     skip: np.ndarray,
     sign: np.ndarray,
 ) -> PolicyParams:
-    """Return the policies and their strengths that follow from uniform numbers.
+    """Return the policies and strengths that uniform numbers select.
 
     Args:
-        policies: Among what to choose.
-        choice: Which one, in [0, 1), shape (B, steps).
-        level: How strong it is, from 0 to 1, not sampled here.
-        skip: Decides whether it is applied.
-        sign: Decides whether the strength changes its sign.
+        policies: The policies to choose from.
+        choice: Numbers in [0, 1) that select the policy, shape (B, steps).
+        level: The level of each policy from 0 to 1, same shape.
+        skip: Numbers in [0, 1) that decide whether the policy is applied, same shape.
+        sign: Numbers in [0, 1) that decide whether the strength changes its sign, same shape.
     """
     choice = (choice * len(policies)).astype(np.int64)
     table = [(p.weakest, p.strongest, p.prob, p.negative_prob) for p in policies]
@@ -76,12 +76,12 @@ def choose(
 
 
 def apply_policies(images: Tensor, params: PolicyParams, policies: Sequence[Policy]) -> Tensor:
-    """Apply what was sampled, step by step.
+    """Apply the sampled policies, step by step.
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        params: What to do.
-        policies: Those that were chosen among.
+        params: The sampled parameters.
+        policies: The policies that the parameters were sampled from.
 
     Returns:
         uint8 of the same shape.
@@ -100,16 +100,16 @@ def warped(
     interpolation: str = 'nearest',
     fill: Sequence[float] = (0, 0, 0),
 ) -> Tensor:
-    """Rotate, shear or translate a batch.
+    """Return a rotated, sheared or translated batch.
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        strength: Of 'rotate' degrees, of 'shear' pixels a row or column, of 'translate' a part of
-            the image's side, of 'shift' pixels; float32 of shape (B,).
-        kind: One of these four.
-        direction: 'horizontal' or 'vertical'; 'rotate' has none.
+        strength: float32 of shape (B,). For 'rotate' degrees, for 'shear' pixels per row or
+            column, for 'translate' a fraction of the image's side, for 'shift' pixels.
+        kind: 'rotate', 'shear', 'translate' or 'shift'.
+        direction: 'horizontal' or 'vertical'; 'rotate' does not use it.
         interpolation: 'nearest', 'bilinear' or 'bicubic'.
-        fill: The level of each channel beyond the edges.
+        fill: The level of each channel for pixels from beyond the edges.
     """
     height, width = images.shape[2:]
     if kind == 'rotate':
@@ -123,7 +123,7 @@ def warped(
     return warps.warp(images, maps, interpolation, levels)
 
 
-# The host's transforms without further settings, and the attribute of a fixed strength.
+# The host's transforms that have no other settings, with the attribute that may fix the strength.
 PLAIN = {
     'AutoContrast': (tones.auto_contrast, None),
     'Equalize': (tones.equalize, None),
@@ -138,14 +138,14 @@ WARPS = {'Rotate': 'angle', 'Shear': 'magnitude', 'Translate': 'magnitude'}
 
 
 def policy_of(transform: BaseAugTransform, channel_order: str) -> Policy:
-    """Return the policy that does to a batch what a transform of the host does to an image.
+    """Return the batch form of a transform of the host.
 
     Args:
-        transform: One of the host's transforms of this family.
+        transform: One of the host's transforms of AutoAugment's family.
         channel_order: 'bgr' or 'rgb'.
 
     Raises:
-        ValueError: If there is no batch form of it.
+        ValueError: If the transform has no batch form.
     """
     operation, fixed = _operation_of(transform, channel_order)
     strength = getattr(transform, fixed) if fixed else 0
@@ -164,8 +164,9 @@ def _operation_of(transform: BaseAugTransform, order: str) -> tuple[Operation, s
     if name not in WARPS or transform.interpolation not in warps.TAPS or _off_centre(transform):
         known = ', '.join(sorted([*PLAIN, *COLOURED, 'SolarizeAdd', *WARPS]))
         raise ValueError(
-            f'there is no batch form of {transform}; there is one of {known}, warps with '
-            f'interpolation among {", ".join(warps.TAPS)} and rotation about the centre'
+            f'there is no batch form of {transform}; the types that have one are {known}, where '
+            f'the interpolation of a warp must be one of {", ".join(warps.TAPS)} and a rotation '
+            'must be about the centre'
         )
     operation = partial(
         warped,

@@ -1,4 +1,4 @@
-"""Resize crops of a whole batch as Pillow does, by two matrix products."""
+"""Resize crops of a whole batch as Pillow does, with two matrix products."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def _linear(x: Tensor) -> Tensor:
-    """Compute the triangle for distances of at least 0."""
+    """Compute the triangle kernel for distances of at least 0."""
     return (1 - x).clamp(min=0)
 
 
 def _cubic(x: Tensor) -> Tensor:
-    """Compute Keys' cubic with a = -0.5 for distances of at least 0."""
+    """Compute Keys' cubic kernel with a = -0.5 for distances of at least 0."""
     near = (1.5 * x - 2.5) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * -0.5
     return torch.where(x < 1, near, far.where(x < 2, x.new_zeros(())))
@@ -32,18 +32,20 @@ def resampling_matrix(
     antialias: bool = True,
     mirrored: Tensor | None = None,
 ) -> Tensor:
-    """Compute what each pixel of a line weighs in the pixels of its resized crop.
+    """Compute the weight of each pixel of a row or column in each pixel of its resized crop.
 
-    The crop is cut out first: what lies beside it has no weight, and the weights within sum to 1.
+    The weights are those of cropping first and resizing then: pixels outside the crop have the
+    weight 0, and the weights inside sum to 1.
 
     Args:
         start: First pixel of each crop, float32 of shape (B,).
-        length: Number of its pixels.
-        out_size: Pixels of the resized crop.
-        in_size: Pixels of the line.
+        length: Number of pixels of each crop, float32 of shape (B,).
+        out_size: Number of pixels of the resized crop.
+        in_size: Number of pixels of the row or column.
         interpolation: 'bilinear' or 'bicubic'.
-        antialias: Whether the filter widens where the crop shrinks, as in Pillow; not in OpenCV.
-        mirrored: Which crops are mirrored, bool of shape (B,).
+        antialias: Whether the filter gets wider where a crop gets smaller, as in Pillow. OpenCV
+            does not do this.
+        mirrored: Which crops are flipped, bool of shape (B,). Default: none.
 
     Returns:
         float32 of shape (B, out_size, in_size).
@@ -70,8 +72,9 @@ def resample(images: Tensor, rows: Tensor, columns: Tensor, round_between: bool 
     Args:
         images: uint8 of shape (B, C, H, W).
         rows: Weights of shape (B, h, H), or (1, h, H) for all images alike.
-        columns: Weights of shape (B, w, W), or (1, w, W).
-        round_between: Whether there are 8 bits in between, too, as in Pillow; not in OpenCV.
+        columns: Weights of shape (B, w, W), or (1, w, W) for all images alike.
+        round_between: Whether the result of the first step is rounded to 8 bits as well, as in
+            Pillow. OpenCV does not do this.
 
     Returns:
         uint8 of shape (B, C, h, w).
@@ -86,11 +89,12 @@ def _rounded(levels: Tensor) -> Tensor:
 
 
 def _exact_product(levels: Tensor, weights: Tensor, from_left: bool) -> Tensor:
-    """Multiply whole numbers up to 255 and weights, in the precision of float32.
+    """Compute the product of levels and weights in the precision of float32.
 
-    Autocast, TF32 and the lower settings of ``set_float32_matmul_precision`` keep 8 to 11 bits of
-    each factor, which whole levels fit into, but not the weights. On a GPU these are split in
-    two: 8 bits, and what is left.
+    Autocast, TF32 and the lower settings of ``set_float32_matmul_precision`` keep only 8 to 11
+    bits of each factor. This is enough for levels, which are whole numbers up to 255, but not for
+    weights. On a GPU the weights are therefore split into two terms: their first 8 bits, and the
+    remainder.
     """
     multiply = _from_left if from_left else _from_right
     with full_precision(levels.device):
@@ -117,10 +121,10 @@ def _from_right(levels: Tensor, weights: Tensor) -> Tensor:
 
 
 def full_precision(device: torch.device) -> AbstractContextManager:
-    """Return a context in which autocast is off; the meta device knows none.
+    """Return a context in which autocast is off; the meta device has no autocast.
 
     Args:
-        device: Where the products are computed.
+        device: The device that computes the products.
     """
     if device.type == 'meta':
         return nullcontext()

@@ -1,6 +1,6 @@
-"""Operations of AutoAugment's family that change levels and move no pixel.
+"""Operations of AutoAugment's family that change levels but do not move pixels.
 
-All take uint8 batches of shape (B, C, H, W) and a strength for each image, float32 of shape (B,),
+All take a uint8 batch of shape (B, C, H, W) and a strength for each image, float32 of shape (B,),
 and return uint8 of the same shape.
 """
 
@@ -15,7 +15,7 @@ from ._windows import reflected
 
 
 def auto_contrast(images: Tensor, strength: Tensor) -> Tensor:
-    """Stretch the levels of each channel from 0 to 255; a constant one stays.
+    """Stretch the levels of each channel to 0 to 255; a constant channel does not change.
 
     Args:
         images: The batch.
@@ -28,7 +28,7 @@ def auto_contrast(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def equalize(images: Tensor, strength: Tensor) -> Tensor:
-    """Even out the histogram of each channel, as ``PIL.ImageOps.equalize``.
+    """Equalize the histogram of each channel, as ``PIL.ImageOps.equalize`` does.
 
     Args:
         images: The batch.
@@ -47,7 +47,7 @@ def equalize(images: Tensor, strength: Tensor) -> Tensor:
 def _histograms(lines: Tensor) -> Tensor:
     start = torch.arange(len(lines), device=lines.device)[:, None] * 256
     counts = torch.zeros(len(lines) * 256, dtype=torch.int64, device=lines.device)
-    places = (lines + start).flatten()  # one axis: deterministic on a GPU as well
+    places = (lines + start).flatten()  # with one axis this is deterministic on a GPU as well
     return counts.scatter_add_(0, places, torch.ones_like(places)).view(-1, 256)
 
 
@@ -62,11 +62,11 @@ def invert(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def posterize(images: Tensor, strength: Tensor) -> Tensor:
-    """Keep the highest bits.
+    """Keep the highest bits of each level.
 
     Args:
         images: The batch.
-        strength: How many; rounded up.
+        strength: The number of bits that are kept, rounded up.
     """
     lost = 8 - strength.ceil().int()
     masks = 256 - (torch.ones_like(lost) << lost)
@@ -74,17 +74,17 @@ def posterize(images: Tensor, strength: Tensor) -> Tensor:
 
 
 def posterize_to_nearest(images: Tensor, strength: Tensor) -> Tensor:
-    """Keep the highest bits.
+    """Keep the highest bits of each level.
 
     Args:
         images: The batch.
-        strength: How many; rounded to the nearest.
+        strength: The number of bits that are kept, rounded to the nearest whole number.
     """
     return posterize(images, strength.round())
 
 
 def solarize(images: Tensor, strength: Tensor) -> Tensor:
-    """Invert the levels from a threshold on.
+    """Invert all levels that are at least as high as a threshold.
 
     Args:
         images: The batch.
@@ -98,8 +98,8 @@ def solarize_add(images: Tensor, strength: Tensor, threshold: float = 128) -> Te
 
     Args:
         images: The batch.
-        strength: What is added.
-        threshold: The lowest level that stays.
+        strength: The number that is added to the levels.
+        threshold: The lowest level that does not change.
     """
     brighter = (images + per_image(strength)).clamp(0, 255).to(torch.uint8)
     return torch.where(images < threshold, brighter, images)
@@ -140,7 +140,7 @@ def colour(images: Tensor, strength: Tensor, channel_order: str = 'bgr') -> Tens
 
 
 def sharpness(images: Tensor, strength: Tensor) -> Tensor:
-    """Blend with the image smoothed over 3 x 3 pixels, reflected at the edges as in OpenCV.
+    """Blend with the image smoothed over 3 x 3 pixels; the edges are reflected as in OpenCV.
 
     Args:
         images: The batch.

@@ -1,21 +1,21 @@
-"""Affine warps of a batch, each image with a map of its own."""
+"""Affine warps of a batch, with one affine map for each image."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-# which pixels around a place it is made of, relative to the one before it
+# The pixels that contribute to a position between pixels: offsets from the pixel before it.
 TAPS = {'nearest': (0,), 'bilinear': (0, 1), 'bicubic': (-1, 0, 1, 2)}
 
 
 def rotation(angles: Tensor, height: int, width: int) -> Tensor:
-    """Return where the pixels of images turned about their centre come from.
+    """Return the affine maps of a rotation about the centre of the images.
 
     Args:
-        angles: Degrees, clockwise, float32 of shape (B,).
+        angles: Degrees clockwise, float32 of shape (B,).
         height: Height of the images.
-        width: Width of them.
+        width: Width of the images.
 
     Returns:
         Maps from (x, y, 1) of the result to (x, y) of the image, float32 of shape (B, 2, 3).
@@ -27,27 +27,28 @@ def rotation(angles: Tensor, height: int, width: int) -> Tensor:
 
 
 def shear(strength: Tensor, direction: str) -> Tensor:
-    """Return where the pixels of images sheared from their first row or column come from.
+    """Return the affine maps of a shear that keeps the first row, or column, in place.
 
     Args:
-        strength: Pixels of shift from one row, or column, to the next, float32 of shape (B,).
+        strength: The shift from one row, or column, to the next in pixels, float32 of shape
+            (B,).
         direction: 'horizontal' or 'vertical'.
 
     Returns:
-        Maps as those of :func:`rotation`.
+        Maps like those of :func:`rotation`.
     """
     return _identity_but(-strength, (0, 1) if direction == 'horizontal' else (1, 0))
 
 
 def translation(offset: Tensor, direction: str) -> Tensor:
-    """Return where the pixels of shifted images come from.
+    """Return the affine maps of a translation.
 
     Args:
-        offset: Pixels to the right, or down, float32 of shape (B,).
+        offset: The shift to the right, or downwards, in pixels, float32 of shape (B,).
         direction: 'horizontal' or 'vertical'.
 
     Returns:
-        Maps as those of :func:`rotation`.
+        Maps like those of :func:`rotation`.
     """
     return _identity_but(-offset, (0, 2) if direction == 'horizontal' else (1, 2))
 
@@ -59,12 +60,12 @@ def _identity_but(values: Tensor, place: tuple[int, int]) -> Tensor:
 
 
 def warp(images: Tensor, maps: Tensor, interpolation: str, fill: Tensor) -> Tensor:
-    """Return warped images; beyond the edges lies a colour.
+    """Return warped images, filled with a colour beyond the edges.
 
     Args:
         images: uint8 of shape (B, C, H, W).
         maps: See :func:`rotation`, on the same device.
-        interpolation: 'nearest', 'bilinear' or 'bicubic' (a = -0.75, as OpenCV).
+        interpolation: 'nearest', 'bilinear' or 'bicubic' (a = -0.75, as in OpenCV).
         fill: The level of each channel beyond the edges, float32 of shape (C,).
 
     Returns:
@@ -90,7 +91,7 @@ def warp(images: Tensor, maps: Tensor, interpolation: str, fill: Tensor) -> Tens
 
 
 def _fetch(images: Tensor, ys: Tensor, xs: Tensor, fill: Tensor) -> Tensor:
-    """Return the levels at whole places (B, H, W), float32 of the shape of the images."""
+    """Return the levels at positions (B, H, W) that are whole numbers, float32 (B, C, H, W)."""
     height, width = images.shape[2:]
     inside = (ys >= 0) & (ys < height) & (xs >= 0) & (xs < width)
     places = ys.clamp(0, height - 1).long() * width + xs.clamp(0, width - 1).long()

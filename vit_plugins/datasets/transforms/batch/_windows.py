@@ -1,4 +1,4 @@
-"""Cut a window out of each image of a batch, at a place of its own."""
+"""Crop a window out of each image of a batch, each at another position."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def reflected(positions: Tensor, length: int) -> Tensor:
-    """Return the pixels that positions beyond the edges show, the edge not repeated.
+    """Return the pixels that positions beyond the edges show by reflection without the edge.
 
     >>> reflected(torch.tensor([-2, -1, 0, 3, 4]), 4).tolist()
     [2, 1, 0, 3, 2]
@@ -24,12 +24,12 @@ def reflected(positions: Tensor, length: int) -> Tensor:
 
 
 def window_positions(start: Tensor, size: int, mirrored: Tensor | None = None) -> Tensor:
-    """Return the positions of windows along one axis, backwards where they are mirrored.
+    """Return the positions of windows along one axis, in reverse order where they are flipped.
 
     Args:
         start: First position of each window, integers of shape (B,).
         size: Length of all windows.
-        mirrored: bool of shape (B,), or None for no window.
+        mirrored: Which windows are flipped, bool of shape (B,). Default: none.
 
     Returns:
         Integers of shape (B, size).
@@ -41,12 +41,12 @@ def window_positions(start: Tensor, size: int, mirrored: Tensor | None = None) -
 
 
 def cut_windows(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return the pixels at the crossings of rows and columns.
+    """Return the pixels of the given rows and columns of each image.
 
     Args:
         images: Shape (B, C, H, W).
         rows: int64 of shape (B, h), on the same device.
-        columns: int64 of shape (B, w).
+        columns: int64 of shape (B, w), on the same device.
 
     Returns:
         Shape (B, C, h, w).

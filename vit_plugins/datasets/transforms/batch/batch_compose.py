@@ -13,16 +13,16 @@ from .batch_transform import BatchTransform, check_batch
 
 @BATCH_AUGMENTS.register_module()
 class BatchCompose:
-    """Apply batch transforms one after the other, each with its own numbers for each image.
+    """Apply batch transforms one after the other.
 
-    A transform's numbers depend on its place in the list: to take one out changes the draws of
-    those behind it.
+    Each transform has its own random numbers for each image. They depend on its position in the
+    list, so removing one transform changes the random numbers of those after it.
 
     Args:
-        transforms: Batch transforms or their configs, in the order of their application.
+        transforms: Batch transforms or their configs, in the order in which they are applied.
 
     Raises:
-        TypeError: If an item is no batch transform.
+        TypeError: If an item is not a batch transform.
     """
 
     def __init__(self, transforms: Sequence[BatchTransform | dict]) -> None:
@@ -31,7 +31,7 @@ class BatchCompose:
             if not isinstance(transform, BatchTransform):
                 raise TypeError(
                     f'BatchCompose takes batch transforms, got {type(transform).__name__}; '
-                    'Mixup and CutMix belong into train_cfg.augments of the model'
+                    'Mixup and CutMix belong in train_cfg.augments of the model'
                 )
         self.transforms = built
 
@@ -44,7 +44,7 @@ class BatchCompose:
                 :func:`vit_plugins.datasets.seeds.image_seeds`.
 
         Raises:
-            TypeError: If the images are not a tensor of uint8, or the seeds no integers.
+            TypeError: If the images are not a tensor of uint8, or the seeds are not integers.
             ValueError: If the shape of either does not fit.
         """
         check_batch(images, seeds, 'BatchCompose')

@@ -19,24 +19,27 @@ from .batch_transform import BatchTransform
 
 @BATCH_AUGMENTS.register_module()
 class BatchRandAugment(BatchTransform):
-    """Apply some operations, chosen at random, to each image of a batch.
+    """Apply several operations, chosen at random, to each image of a batch.
 
-    Cubuk et al., "RandAugment", NeurIPS 2020, arXiv 1909.13719. The batch form of the host's
-    ``RandAugment``: its arguments, presets and distributions. Its pixels, too, but for: one grey
-    level, two in ``ColorTransform``, which here are Pillow's; warps whose places lie halfway
-    between two pixels; and ``Rotate``, where the host fills only the first channel with a
-    ``pad_val`` of one number. Each operation computes the images that chose it, no others.
+    Cubuk et al., "RandAugment", NeurIPS 2020, arXiv 1909.13719. This is the batch form of the
+    host's ``RandAugment``, with its arguments, presets and distributions. Each operation
+    computes only the images that chose it. Pixels are those of the host with three exceptions:
+
+    - Levels differ by up to 1, in ``ColorTransform`` by up to 2, where ours are Pillow's.
+    - Warps differ at positions that lie halfway between two pixels.
+    - In ``Rotate``, the host fills only the first channel if ``pad_val`` is one number.
 
     Args:
         policies: 'timm_increasing', 'simple_increasing', or configs of transforms.
-        num_policies: How many are applied to each image, one after the other; one may come twice.
-        magnitude_level: How strong they are, out of ``total_level``.
-        magnitude_std: Standard deviation of a level's normal distribution; 'inf' for a uniform
-            one from 0 to ``magnitude_level``; 0 for none.
+        num_policies: How many operations are applied to each image, one after the other. The
+            same one may be chosen more than once.
+        magnitude_level: The level of the operations, from 0 to ``total_level``.
+        magnitude_std: The standard deviation of a normal distribution of the level; 'inf' for a
+            uniform distribution from 0 to ``magnitude_level``; 0 for a fixed level.
         total_level: The highest level.
-        hparams: Arguments of all policies that have them. Default: ``pad_val`` of 128.
-        channel_order: Of the images, 'bgr' as the host loads them, or 'rgb'; ``pad_val`` of
-            several levels is in this order.
+        hparams: Arguments for all policies that take them. Default: ``pad_val`` of 128.
+        channel_order: The channel order of the images, 'bgr' as the host loads them, or 'rgb'. A
+            ``pad_val`` of several levels is in this order.
 
     Raises:
         ValueError: If an argument is out of its range or not known, or there is no batch form of a
@@ -60,7 +63,7 @@ class BatchRandAugment(BatchTransform):
         if isinstance(magnitude_std, Real) and isnan(magnitude_std):
             raise ValueError("magnitude_std must be a number of at least 0 or 'inf', got nan")
         hparams = {'pad_val': 128} if hparams is None else hparams
-        try:  # it checks the arguments, completes the policies and keeps both
+        try:  # the host's class checks the arguments, completes the policies and stores both
             self.settings = RandAugment(
                 policies, num_policies, magnitude_level, magnitude_std, total_level, hparams
             )
@@ -68,10 +71,10 @@ class BatchRandAugment(BatchTransform):
             raise ValueError(f'BatchRandAugment: {error}') from None
         self.policies = [policy_of(transform, channel_order) for transform in self.settings]
         self.channel_order = channel_order
-        self.num_draws = 4 * num_policies
+        self.num_uniforms = 4 * num_policies
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> PolicyParams:
-        """Return the policies of each image.
+        """Return the policies of each image and their strengths.
 
         Args:
             numbers: float64 of shape (B, 4 * num_policies) in [0, 1).
@@ -96,7 +99,7 @@ class BatchRandAugment(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         return apply_policies(images, params, self.policies)
 

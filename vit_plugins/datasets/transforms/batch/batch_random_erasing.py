@@ -18,12 +18,12 @@ from .batch_transform import BatchTransform, upload
 
 @dataclass(frozen=True)
 class BatchRandomErasingParams:
-    """What was sampled for a batch.
+    """The sampled parameters of a batch.
 
     Args:
-        which: The images that lose something, int64 of shape (N,).
-        box: (top, left, height, width) of the rectangle of each, int64 of shape (N, 4).
-        noise: What the noise of each starts from, int64 of shape (N,).
+        which: The indices of the images that get a rectangle, int64 of shape (N,).
+        box: (top, left, height, width) of each rectangle, int64 of shape (N, 4).
+        noise: The seed of the noise of each rectangle, int64 of shape (N,).
     """
 
     which: Tensor
@@ -32,12 +32,12 @@ class BatchRandomErasingParams:
 
 
 def rectangles(box: Tensor, height: int, width: int) -> Tensor:
-    """Return which pixels lie in a rectangle.
+    """Return a mask of the pixels in a rectangle, for each image.
 
     Args:
         box: (top, left, height, width), int64 of shape (N, 4).
         height: Height of the images.
-        width: Width of them.
+        width: Width of the images.
 
     Returns:
         bool of shape (N, 1, H, W).
@@ -54,18 +54,19 @@ def rectangles(box: Tensor, height: int, width: int) -> Tensor:
 class BatchRandomErasing(BatchTransform):
     """Fill a random rectangle of some images of a batch.
 
-    Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, arXiv 1708.04896. The batch form
-    of the host's ``RandomErasing``: its arguments, its distributions (where a rectangle fits,
-    it never touches the last row and column) and its ways to fill.
+    Zhong et al., "Random Erasing Data Augmentation", AAAI 2020, arXiv 1708.04896. This is the
+    batch form of the host's ``RandomErasing``, with its arguments, its ways to fill and its
+    distributions: a rectangle that fits into the image never touches the last row and column.
 
     Args:
-        erase_prob: How often an image loses something.
-        min_area_ratio: The least area of the rectangle, as a part of the image.
-        max_area_ratio: The largest.
-        aspect_range: Range of height / width, on a logarithmic scale; one number r stands for
+        erase_prob: The probability that an image gets a rectangle.
+        min_area_ratio: The smallest area of the rectangle, as a fraction of the image.
+        max_area_ratio: The largest area of the rectangle, as a fraction of the image.
+        aspect_range: Range of height / width, on a logarithmic scale. One number r stands for
             (r, 1 / r).
-        mode: 'const' fills with ``fill_color``, 'rand' with noise, a value a pixel and channel.
-        fill_color: A level for each channel, in their order, or one for all.
+        mode: 'const' fills with ``fill_color``, 'rand' with noise, one value for each pixel and
+            channel.
+        fill_color: A level for each channel, in the order of the channels, or one for all.
         fill_std: With 'rand': None for uniform noise, or the standard deviation of normal noise
             around ``fill_color``.
 
@@ -73,7 +74,7 @@ class BatchRandomErasing(BatchTransform):
         ValueError: If an argument is out of its range.
     """
 
-    num_draws = 6
+    num_uniforms = 6
 
     def __init__(
         self,
@@ -103,7 +104,8 @@ class BatchRandomErasing(BatchTransform):
             raise ValueError(f'erase_prob must lie between 0 and 1, got {self.erase_prob}')
         if not 0 <= self.area[0] <= self.area[1] <= 1:
             raise ValueError(
-                f'0 <= min_area_ratio <= max_area_ratio <= 1 is needed, got {self.area}'
+                'min_area_ratio and max_area_ratio must satisfy '
+                f'0 <= min_area_ratio <= max_area_ratio <= 1, got {self.area}'
             )
         if len(self.aspect_range) != 2 or not 0 < self.aspect_range[0] <= self.aspect_range[1]:
             raise ValueError(
@@ -116,7 +118,7 @@ class BatchRandomErasing(BatchTransform):
             raise ValueError("fill_std has no effect with mode='const'; use mode='rand'")
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> BatchRandomErasingParams:
-        """Return the rectangles of the images that lose something.
+        """Return which images get a rectangle, and the rectangles.
 
         Args:
             numbers: float64 of shape (B, 6) in [0, 1).
@@ -146,7 +148,7 @@ class BatchRandomErasing(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         results = images.clone()
         if not len(params.which):
@@ -160,7 +162,7 @@ class BatchRandomErasing(BatchTransform):
         return results.index_copy_(0, which, filled)
 
     def _filling(self, images: Tensor, noise: Tensor) -> Tensor:
-        """Return what the rectangles show, for all pixels; uint8."""
+        """Return the content of the rectangles, computed for all pixels, uint8."""
         colour = self._levels(self.fill_color, images)
         if self.mode == 'const':
             return colour.to(torch.uint8)

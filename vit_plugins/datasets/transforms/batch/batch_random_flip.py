@@ -13,20 +13,20 @@ from .batch_transform import BatchTransform, upload
 
 @BATCH_AUGMENTS.register_module()
 class BatchRandomFlip(BatchTransform):
-    """Mirror each image of a batch with a probability, as ``RandomFlip`` does one image.
+    """Flip each image of a batch with a probability, as ``RandomFlip`` does with one image.
 
-    The crops of this package and :class:`BatchThreeAugment` mirror as well (``flip_prob``), the
-    crops at no cost.
+    The batch crops of this package and :class:`BatchThreeAugment` can also flip (``flip_prob``).
+    In the crops the flip takes no extra time.
 
     Args:
-        prob: How often an image is mirrored.
+        prob: The probability that an image is flipped.
         direction: 'horizontal' exchanges left and right, 'vertical' top and bottom.
 
     Raises:
         ValueError: If an argument is out of its range.
     """
 
-    num_draws = 1
+    num_uniforms = 1
 
     def __init__(self, prob: float = 0.5, direction: str = 'horizontal') -> None:
         if not 0 <= prob <= 1:
@@ -37,7 +37,7 @@ class BatchRandomFlip(BatchTransform):
         self.direction = direction
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> Tensor:
-        """Return which images are mirrored, bool of shape (B,).
+        """Return which images are flipped, bool of shape (B,).
 
         Args:
             numbers: float64 of shape (B, 1) in [0, 1).
@@ -46,11 +46,11 @@ class BatchRandomFlip(BatchTransform):
         return torch.from_numpy(numbers[:, 0] < self.prob)
 
     def apply(self, images: Tensor, params: Tensor) -> Tensor:
-        """Return the batch with the chosen images mirrored.
+        """Return the batch with the chosen images flipped.
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: Which images are mirrored, bool of shape (B,).
+            params: Which images are flipped, bool of shape (B,).
         """
         return mirrored(images, upload(params, images.device), self.direction)
 

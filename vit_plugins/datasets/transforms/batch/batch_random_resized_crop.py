@@ -16,11 +16,11 @@ from .batch_transform import BatchTransform, upload
 
 @dataclass(frozen=True)
 class BatchRandomResizedCropParams:
-    """What was sampled for a batch.
+    """The sampled parameters of a batch.
 
     Args:
         box: (top, left, height, width) of each crop, int64 of shape (B, 4).
-        flip: Which crops are mirrored, left to right, bool of shape (B,).
+        flip: Which crops are flipped horizontally, bool of shape (B,).
     """
 
     box: Tensor
@@ -29,23 +29,24 @@ class BatchRandomResizedCropParams:
 
 @BATCH_AUGMENTS.register_module()
 class BatchRandomResizedCrop(BatchTransform):
-    """Crop a random part of each image of a batch and resize it to one size.
+    """Crop a random rectangle of each image of a batch and resize it to a fixed size.
 
-    Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6. The batch form of the
-    host's ``RandomResizedCrop``: its distributions, and the pixels of its backends up to one grey
-    level: of 'pillow', along the width first (new versions of Pillow begin with the height where
-    that is cheaper, which differs where levels are clipped), and without antialiasing of 'cv2'.
+    Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6. This is the batch form
+    of the host's ``RandomResizedCrop``, with its distributions. Pixels differ by at most one grey
+    level from those of the host's backend 'pillow', and without antialiasing from those of
+    'cv2'. Images are resized along the width first. New versions of Pillow begin with the height
+    where this is faster, and then differ more where levels are clipped.
 
     Args:
         scale: Side of the result, or (height, width).
-        crop_ratio_range: Range of the crop's area, as a part of the image.
+        crop_ratio_range: Range of the crop's area, as a fraction of the image.
         aspect_ratio_range: Range of width / height, on a logarithmic scale.
-        max_attempts: How often a crop that does not fit is drawn anew, before the largest centred
-            one of a permitted aspect ratio is taken.
+        max_attempts: How many crops are sampled until one fits into the image. If none fits, the
+            largest centred crop with an allowed aspect ratio is used.
         interpolation: 'bilinear' or 'bicubic'.
-        antialias: Whether pixels are averaged where the crop shrinks, as in Pillow; 'bilinear' has
-            a form without, as in OpenCV.
-        flip_prob: How often a crop is mirrored, left to right; it costs nothing here.
+        antialias: Whether pixels are averaged where a crop gets smaller, as in Pillow. With
+            'bilinear' this can be switched off, as in OpenCV.
+        flip_prob: The probability that a crop is flipped horizontally. This takes no extra time.
 
     Raises:
         ValueError: If an argument is out of its range or not known.
@@ -69,7 +70,7 @@ class BatchRandomResizedCrop(BatchTransform):
         self.antialias = antialias
         self.flip_prob = flip_prob
         self._check()
-        self.num_draws = 3 + 2 * max_attempts
+        self.num_uniforms = 3 + 2 * max_attempts
 
     def _check(self) -> None:
         if len(self.scale) != 2 or not all(isinstance(s, int) and s > 0 for s in self.scale):
@@ -79,7 +80,7 @@ class BatchRandomResizedCrop(BatchTransform):
             if len(value) != 2 or not 0 < value[0] <= value[1]:
                 raise ValueError(f'{name} must be (lowest, highest), 0 < lowest, got {value}')
         if self.crop_ratio_range[1] > 1:
-            raise ValueError(f'crop_ratio_range must not go beyond 1, got {self.crop_ratio_range}')
+            raise ValueError(f'crop_ratio_range must not exceed 1, got {self.crop_ratio_range}')
         if not isinstance(self.max_attempts, int) or self.max_attempts < 0:
             raise ValueError(f'max_attempts must be an integer >= 0, got {self.max_attempts!r}')
         if self.interpolation not in KERNELS:
@@ -88,14 +89,14 @@ class BatchRandomResizedCrop(BatchTransform):
             )
         if not self.antialias and self.interpolation != 'bilinear':
             raise ValueError(
-                'antialias=False goes with bilinear interpolation only, '
-                f'got {self.interpolation!r}'
+                "antialias=False needs interpolation='bilinear', got "
+                f'{self.interpolation!r}; keep antialias=True'
             )
         if not 0 <= self.flip_prob <= 1:
             raise ValueError(f'flip_prob must lie between 0 and 1, got {self.flip_prob}')
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> BatchRandomResizedCropParams:
-        """Return the place of each crop.
+        """Return the rectangle of each crop, and which crops are flipped.
 
         Args:
             numbers: float64 of shape (B, K) in [0, 1).
@@ -104,7 +105,7 @@ class BatchRandomResizedCrop(BatchTransform):
         flip, u, v = numbers[:, :3].T
         sizes = self._sizes(numbers[:, 3:], shape)  # (B, attempts + 1, 2)
         fits = ((sizes > 0) & (sizes <= shape)).all(2)
-        first = fits.argmax(1)  # the last one, the fallback, always fits
+        first = fits.argmax(1)  # the fallback, which is the last one, always fits
         size = sizes[np.arange(len(sizes)), first]  # (B, 2)
         spare = np.array(shape) - size
         start = (np.stack([u, v], 1) * (spare + 1)).astype(np.int64)
@@ -140,7 +141,7 @@ class BatchRandomResizedCrop(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         top, left, height, width = upload(params.box, images.device).float().unbind(1)
         flip = upload(params.flip, images.device)

@@ -18,14 +18,14 @@ from .batch_transform import BatchTransform, upload
 
 @dataclass(frozen=True)
 class BatchSimpleRandomCropParams:
-    """What was sampled for a batch; places count in the resized images, without padding.
+    """The sampled parameters of a batch. Positions are those in the resized images.
 
     Args:
         scaled_shape: (height, width) to which all images are resized.
-        top: First row of each crop, negative where reflections are shown, int64 of shape (B,).
-        left: First column, int64 of shape (B,).
-        flip: Which crops are mirrored, left to right, bool of shape (B,).
-        size: Side of the crops.
+        top: First row of each crop, int64 of shape (B,). A negative number is a reflected row.
+        left: First column of each crop, int64 of shape (B,).
+        flip: Which crops are flipped horizontally, bool of shape (B,).
+        size: Side of the crops in pixels.
     """
 
     scaled_shape: tuple[int, int]
@@ -36,11 +36,11 @@ class BatchSimpleRandomCropParams:
 
 
 def batch_simple_random_crop(images: Tensor, params: BatchSimpleRandomCropParams) -> Tensor:
-    """Apply what was sampled: resize, then cut a square out of each image.
+    """Apply the sampled parameters: resize the images, then crop a square out of each.
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        params: What to do.
+        params: The sampled parameters.
 
     Returns:
         uint8 of shape (B, C, size, size).
@@ -57,7 +57,7 @@ def _resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
     old = images.shape[-2:]
     if tuple(old) == shape:
         return images
-    if images.device.type == 'cpu':  # some ten times faster than the products there
+    if images.device.type == 'cpu':  # on a CPU about ten times faster than the matrix products
         return F.interpolate(images, shape, mode='bicubic', antialias=True)
     start = torch.zeros(1, device=images.device)
     rows, columns = (
@@ -69,23 +69,24 @@ def _resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
 
 @BATCH_AUGMENTS.register_module()
 class BatchSimpleRandomCrop(BatchTransform):
-    """Resize the short side to S, reflect some pixels, crop S x S, at a random place each.
+    """Resize the short side to S, add reflected pixels, and crop S x S at random places.
 
-    The batch form of :class:`SimpleRandomCrop`: the same uniform numbers give the same crops. The
-    resize, left out where the short side is S already, differs from Pillow's as that of the
-    backend 'torch' does on a CPU, and by one grey level at most on other devices.
+    This is the batch form of :class:`SimpleRandomCrop`: the same uniform numbers give the same
+    crops. Images whose short side is S already are not resized. On a CPU, resized images differ
+    from Pillow's as with the backend 'torch' of that class, on other devices by at most one grey
+    level.
 
     Args:
         crop_size: S.
-        padding: Pixels that are reflected on each side.
+        padding: Number of reflected pixels that are added on each side.
         axes: 'both' or 'x', see :class:`SimpleRandomCrop`.
-        flip_prob: How often a crop is mirrored, left to right; it costs nothing here.
+        flip_prob: The probability that a crop is flipped horizontally. This takes no extra time.
 
     Raises:
         ValueError: If an argument is out of its range or not known.
     """
 
-    num_draws = 3
+    num_uniforms = 3
 
     def __init__(
         self, crop_size: int, padding: int = 4, axes: str = 'both', flip_prob: float = 0.0
@@ -104,7 +105,7 @@ class BatchSimpleRandomCrop(BatchTransform):
         self.flip_prob = flip_prob
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> BatchSimpleRandomCropParams:
-        """Return the place of each crop.
+        """Return the position of each crop, and which crops are flipped.
 
         Args:
             numbers: float64 of shape (B, 3) in [0, 1).
@@ -129,7 +130,7 @@ class BatchSimpleRandomCrop(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         return batch_simple_random_crop(images, params)
 

@@ -18,6 +18,7 @@ from ._colours import (
     blend_,
     grey,
     mean_level,
+    per_image,
     solarize,
 )
 from ._mirrored import mirrored
@@ -25,22 +26,22 @@ from .batch_transform import BatchTransform, upload
 
 NAMES = (*MEMBERS, 'identity')
 STEPS = ('brightness', 'contrast', 'saturation')
-# the kind of each step of the jitter, by the number of the order
+# for each order of the jitter, the index in STEPS of each of its steps
 ORDER_TABLE = torch.tensor([[STEPS.index(name) for name in order] for order in ORDERS])
 
 
 @dataclass(frozen=True)
 class BatchThreeAugmentParams:
-    """What was sampled for a batch.
+    """The sampled parameters of a batch.
 
     Args:
-        member: What is done to each image, its place in :data:`NAMES`; int64 of shape (B,).
+        member: The operation of each image, as an index in :data:`NAMES`, int64 of shape (B,).
         threshold: The lowest level that solarize inverts.
         radius: The standard deviation of the blur in pixels, float64 of shape (B,).
-        steps: The kinds of colour jitter in their order, places in :data:`STEPS`; int64 of shape
-            (B, 3), or (B, 0) where there is none.
-        factors: Their factors, float32 of the same shape.
-        flip: Which images are mirrored first, bool of shape (B,), or None for no image.
+        steps: The steps of the colour jitter in their order, as indices in :data:`STEPS`, int64
+            of shape (B, 3), or (B, 0) if there is no jitter.
+        factors: The factor of each step, float32 of the same shape.
+        flip: Which images are first flipped horizontally, bool of shape (B,), or None for none.
     """
 
     member: Tensor
@@ -54,11 +55,11 @@ class BatchThreeAugmentParams:
 def batch_three_augment(
     images: Tensor, params: BatchThreeAugmentParams, channel_order: str = 'bgr'
 ) -> Tensor:
-    """Apply what was sampled: the flip, the member, then the colour jitter.
+    """Apply the sampled parameters: the flip, the member, then the colour jitter.
 
     Args:
         images: uint8 of shape (B, C, H, W).
-        params: What to do.
+        params: The sampled parameters.
         channel_order: 'bgr' or 'rgb'.
 
     Returns:
@@ -83,53 +84,54 @@ def batch_three_augment(
 
 
 def jitter_(levels: Tensor, steps: Tensor, factors: Tensor, channel_order: str) -> Tensor:
-    """Adjust brightness, contrast and saturation, in an order for each image.
+    """Adjust brightness, contrast and saturation, in a given order for each image.
 
-    All three blend with something: black, the mean of the grey image, the grey image.
+    Brightness blends with black, contrast with the mean of the grey image, saturation with the
+    grey image.
 
     Args:
-        levels: float32 of shape (B, C, H, W) that holds whole numbers; written to.
-        steps: Kinds, places in :data:`STEPS`; int64 of shape (B, K).
-        factors: float32 of shape (B, K).
+        levels: Whole numbers, float32 of shape (B, C, H, W). The result replaces these values.
+        steps: The steps in their order, as indices in :data:`STEPS`, int64 of shape (B, K).
+        factors: The factor of each step, float32 of shape (B, K).
         channel_order: 'bgr' or 'rgb'.
 
     Returns:
-        float32 of the same shape that holds whole numbers.
+        Whole numbers, float32 of the same shape.
     """
-    kinds = steps[:, :, None, None, None]  # (B, K, 1, 1, 1)
-    for place in range(steps.shape[1]):
-        kind = kinds[:, place]
+    for step, factor in zip(steps.unbind(1), factors.unbind(1), strict=True):
+        index = per_image(step)  # (B, 1, 1, 1)
         shade = grey(levels, channel_order)  # (B, 1, H, W)
-        other = shade.where(kind == 2, mean_level(shade) * (kind == 1))
-        blend_(levels, other, factors[:, place])
+        other = shade.where(index == 2, mean_level(shade) * (index == 1))
+        blend_(levels, other, factor)
     return levels
 
 
 @BATCH_AUGMENTS.register_module()
 class BatchThreeAugment(BatchTransform):
-    """Exactly one of grayscale, solarize and blur for each image, then colour jitter.
+    """Apply exactly one of grayscale, solarize and blur to each image, then colour jitter.
 
-    The batch form of :class:`ThreeAugment`: the same uniform numbers give the same draws. Pixels
-    differ from Pillow's as they do there, behind a blur less. The arguments are those of
-    ThreeAugment, but members can be given by name only.
+    This is the batch form of :class:`ThreeAugment`: the same uniform numbers give the same
+    parameters. Pixels differ from Pillow's as they do there, and by less after a blur. The
+    arguments are those of ThreeAugment, but members can be given by name only.
 
     Args:
-        members: Among what to choose, see :class:`ThreeAugment`.
-        weights: How often each member is taken, relative to the others. Default: equally often.
-        color_jitter: j: the factors of brightness, contrast and saturation are drawn from
-            [max(0, 1-j), 1+j] and applied in random order. None or 0: no jitter.
+        members: The operations from which one is chosen for each image, see
+            :class:`ThreeAugment`.
+        weights: The relative frequency of each member. Default: all are equally frequent.
+        color_jitter: j. The factors of brightness, contrast and saturation are sampled from
+            [max(0, 1-j), 1+j] and applied in random order. With None or 0 there is no jitter.
         solarize_threshold: The lowest level that solarize inverts.
         blur_radius: Range of the blur's standard deviation in pixels.
-        flip_prob: How often an image is mirrored, left to right, before all else; better asked
-            of the crop, which does it at no cost.
-        channel_order: Of the images, 'bgr' as the host loads them, or 'rgb'.
+        flip_prob: The probability that an image is flipped horizontally before all else. The
+            batch crops can flip as well, at no extra time.
+        channel_order: The channel order of the images, 'bgr' as the host loads them, or 'rgb'.
 
     Raises:
-        ValueError: If a member is not known, is named twice or is a config, the weights do not
-            fit the members, or another argument is out of its range.
+        ValueError: If a member is not known, is named twice or is a config, if the weights do
+            not fit the members, or if another argument is out of its range.
     """
 
-    num_draws = 7
+    num_uniforms = 7
 
     def __init__(
         self,
@@ -144,31 +146,31 @@ class BatchThreeAugment(BatchTransform):
         if not isinstance(members, str) and any(not isinstance(m, str) for m in members):
             raise ValueError(
                 f'members of BatchThreeAugment must be names among {NAMES}, got {members}; '
-                'ThreeAugment, one image at a time, takes configs as well'
+                'ThreeAugment, which takes one image at a time, takes configs as well'
             )
         if channel_order not in CHANNEL_ORDERS:
             raise ValueError(
                 f'channel_order must be one of {CHANNEL_ORDERS}, got {channel_order!r}'
             )
-        # it checks the arguments, and keeps them
+        # ThreeAugment checks the arguments and stores them
         self.settings = ThreeAugment(
             members, weights, color_jitter, solarize_threshold, blur_radius, flip_prob
         )
         self.channel_order = channel_order
 
     def sample(self, numbers: np.ndarray, shape: tuple[int, int]) -> BatchThreeAugmentParams:
-        """Return what is done to each image, whatever its size.
+        """Return the parameters of each image, which do not depend on its size.
 
         Args:
             numbers: float64 of shape (B, 7) in [0, 1).
             shape: (height, width) of the images.
         """
-        choice, place, order, flip, *factors = torch.from_numpy(numbers).unbind(1)
+        choice, radius, order, flip, *factors = torch.from_numpy(numbers).unbind(1)
         low, high = self.settings.blur_radius
         return BatchThreeAugmentParams(
             self._members(choice),
             self.settings.solarize_threshold,
-            low + (high - low) * place,
+            low + (high - low) * radius,
             *self._jitter(order, torch.stack(factors, 1)),
             flip < self.settings.flip_prob if self.settings.flip_prob else None,
         )
@@ -194,7 +196,7 @@ class BatchThreeAugment(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         return batch_three_augment(images, params, self.channel_order)
 

@@ -27,25 +27,25 @@ HIGHEST_LEVEL = 30
 
 @BATCH_AUGMENTS.register_module()
 class BatchTrivialAugment(BatchTransform):
-    """Apply one operation to each image of a batch, both it and its strength chosen at random.
+    """Apply one operation, chosen at random with a random strength, to each image of a batch.
 
     Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV
-    2021, arXiv 2103.10158: 14 operations, the identity among them, with 31 strengths of the wide
-    space. Those that have a host transform for one image (``Rotate``, ``Posterize``, ...) give
-    its pixels, as :class:`BatchRandAugment` does.
+    2021, arXiv 2103.10158. There are 14 operations, one of them the identity, with 31 strengths
+    of the paper's wide space. An operation that the host has as a transform of one image
+    (``Rotate``, ``Posterize``, ...) gives the same pixels as in :class:`BatchRandAugment`.
 
     Args:
-        pad_val: The level beyond the edges, one or one for each channel.
-        interpolation: Of the warps, 'nearest', 'bilinear' or 'bicubic'.
-        max_translate: The largest shift in pixels. The paper's 32 may leave nothing of an image
-            of 32 pixels.
-        channel_order: Of the images, 'bgr' as the host loads them, or 'rgb'.
+        pad_val: The level beyond the edges: one number, or one for each channel.
+        interpolation: How warps interpolate: 'nearest', 'bilinear' or 'bicubic'.
+        max_translate: The largest shift in pixels. The paper's value, 32, can move an image of
+            32 pixels completely out of view.
+        channel_order: The channel order of the images, 'bgr' as the host loads them, or 'rgb'.
 
     Raises:
         ValueError: If an argument is out of its range or not known.
     """
 
-    num_draws = 3
+    num_uniforms = 3
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class BatchTrivialAugment(BatchTransform):
 
         Args:
             images: uint8 of shape (B, C, H, W).
-            params: What to do.
+            params: The sampled parameters.
         """
         return apply_policies(images, params, self.policies)
 
