@@ -77,7 +77,6 @@ WAIT = """
 import sys, time
 import torch.distributed as dist
 from mmengine.config import Config
-from ranks import Meeting
 from vit_plugins.engine.launch import start_ranks
 start_ranks(Config(dict(env_cfg=dict(dist_cfg=dict(timeout=8)))), 'pytorch')
 dist.barrier()
