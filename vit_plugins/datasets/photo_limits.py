@@ -124,13 +124,13 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
 def has_too_long_chunk(data: bytes) -> bool:
     """Return whether a PNG file has a chunk that claims to be longer than the file.
 
-    OpenCV allocates memory for it before it reads on.
+    OpenCV allocates memory for it before it reads on; the four bytes of a length are enough.
 
     Args:
         data: The file; the result is False for other types of files.
     """
     place = 8 if data.startswith(PNG_START) else len(data)
-    while place + 8 <= len(data):
+    while place + 4 <= len(data):
         length = unpack_from('>I', data, place)[0]
         if length > len(data):
             return True
