@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vit_plugins.command_line.data_arguments import add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 
 
@@ -48,6 +49,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--topk', nargs='+', type=int, default=[1, 2, 4, 8], metavar='K', help='K of Recall@K'
     )
     parser.add_argument('--data-root', metavar='DIR', help='folder of the images, for all models')
+    add_skip_argument(parser, '')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')
     args = parser.parse_args(argv)
     pairs = [model.partition('=')[::2] for model in args.models]

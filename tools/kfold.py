@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
-from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
@@ -32,6 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
         '--work-dir', type=Path, help='folder of the folds; work_dirs/kfold/CONFIG'
     )
     add_data_arguments(parser)
+    add_skip_argument(parser)
     parser.add_argument(
         '--img-size', type=int, metavar='N', help='images of N pixels, as for tools/train.py'
     )

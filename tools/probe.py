@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
-from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 
 PROBES = ('knn', 'few-shot', 'linear')
@@ -34,6 +34,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         'those that a training would start from',
     )
     add_data_arguments(parser)
+    add_skip_argument(parser, '')
     parser.add_argument('--probes', nargs='+', choices=PROBES, default=PROBES, help='all if none')
     parser.add_argument('--k', type=int, default=20, help='neighbors that vote; 20')
     parser.add_argument(

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vit_plugins.command_line.data_arguments import add_data_arguments
+from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 
 
@@ -36,6 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help='distance to 0 or 1 up to which a gate counts as closed, below 0.5; 0.01',
     )
     add_data_arguments(parser)
+    add_skip_argument(parser, '')
     parser.add_argument('--config', type=Path, help='default: the one in the work dir')
     parser.add_argument('--checkpoint', type=Path, help='default: the best, else the newest')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 ...; default: a GPU if there is one')

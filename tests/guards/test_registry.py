@@ -77,6 +77,7 @@ def minimal(tmp_path):
         'BestConfusionHook': {},
         'BinaryCrossEntropyLoss': {},
         'CUBRetrieval': {'data_root': str(tmp_path), 'lazy_init': True},
+        'BoundedHistoryHook': {},
         'CachedImages': {'dataset': {'type': 'Digits'}, 'lazy_init': True},
         'ClassBalancedSampler': {'dataset': Labelled('abc')},
         'ClassF1': {},

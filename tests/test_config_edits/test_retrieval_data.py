@@ -9,7 +9,9 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from vit_plugins.config_edits.data_root import apply_data_root
+from vit_plugins.config_edits.left_out import write_left_out
 from vit_plugins.config_edits.presence import MissingDataError, require_data
+from vit_plugins.config_edits.walking import all_leaf_datasets
 from vit_plugins.datasets.folder_scan import FolderError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -61,6 +63,27 @@ def test_config_without_training(tmp_path):
     path = CONFIGS / 'retrieval/irt-o-deit-small_sop.py'
     cfg = apply_data_root(Config.fromfile(path), tmp_path)
     assert cfg.test_dataloader.dataset.data_root == str(tmp_path)
+
+
+def test_unreadable_images_are_left_out_where_asked(photos):
+    root = photos(blue=3, green=3, red=3, _a=3)
+    (root / 'blue/00.png').write_text('text')
+    with pytest.raises(FolderError, match=r'(?s)leave them out with --skip-unreadable.*blue/00'):
+        apply_data_root(Config.fromfile(FOLDER), root)
+    with pytest.raises(FolderError, match='opens all images: leave --no-verify out'):
+        apply_data_root(Config.fromfile(FOLDER), root, verify=False, skip_unreadable=True)
+    cfg = apply_data_root(Config.fromfile(FOLDER), root, skip_unreadable=True)
+    assert all(leaf.left_out == ['blue/00.png'] for leaf in all_leaf_datasets(cfg))
+    table = write_left_out(cfg, root)
+    reason = 'not an image, or of an unknown kind'
+    assert table.read_text().splitlines()[1:] == [f'{root}/blue/00.png,"{reason}"']
+    (root / 'blue/00.png').unlink()
+    (root / 'blue/01.png').write_text('text')
+    (root / 'blue/02.png').write_text('text')
+    with pytest.raises(FolderError, match="is left of 'blue'"):
+        apply_data_root(Config.fromfile(FOLDER), root, skip_unreadable=True)
+    with pytest.raises(ValueError, match=r'--skip-unreadable would have no effect: .* published'):
+        apply_data_root(Config.fromfile(SOP), root, skip_unreadable=True)
 
 
 @pytest.mark.parametrize('path', [FOLDER, CONFIGS / 'retrieval_digits.py'])

@@ -47,6 +47,16 @@ def test_one_folder_is_parted_by_class(folder):
     assert len(classes(root, test_classes=2, val_classes=3)['train']) == 3
 
 
+def test_images_that_are_left_out_change_no_split(folder):
+    root = folder(train=ANIMALS[:4], test=ANIMALS[4:])
+    test = build(root, 'test', left_out=['test/eel/0.jpg', 'train/ape/1.jpg'])
+    assert test.CLASSES == build(root, 'test').CLASSES
+    assert test.get_gt_labels().tolist() == [0, 1, 1, 2, 2, 3, 3]
+    assert len(build(root, left_out=['train/ape/1.jpg'])) == 7
+    with pytest.raises(FolderError, match="no image that can be read is left of 'eel'"):
+        build(root, 'test', left_out=['test/eel/0.jpg', 'test/eel/1.jpg'])
+
+
 def test_images_and_labels(folder):
     root = folder(_=ANIMALS)
     test = build(root, 'test')

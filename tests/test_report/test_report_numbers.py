@@ -98,11 +98,12 @@ def test_tiny_images_keep_their_pixels():
     assert made.address.startswith('data:image/webp;base64,')
 
 
-def test_an_image_that_is_gone_is_grey():
+def test_an_image_that_is_gone_is_a_crossed_tile():
     def load(side):
         raise OSError
 
-    assert ShownImage('a', 'a', load).picture(4).getpixel((0, 0)) == (200, 200, 200)
+    tile = ShownImage('a', 'a', load).picture(9)
+    assert [tile.getpixel((x, 4)) for x in (0, 4)] == [(200, 200, 200), (20, 20, 20)]
 
 
 def test_thumbnails_shrink_and_then_fall_away_with_the_budget():

@@ -1,8 +1,11 @@
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from vit_plugins.command_line.commands import report as command
 
 MAIN = runpy.run_path(str(Path(__file__).parents[2] / 'tools/report.py'))['main']
 
@@ -26,6 +29,26 @@ def test_a_folder_without_a_training_is_told(tmp_path):
         SystemExit, match=r'holds 0 configs \(\*\.py\), and the work dir of a training'
     ):
         MAIN([str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ('words', 'place'),
+    [
+        (['a'], 'a/report.html'),
+        (['a', 'b'], 'report.html'),
+        (['a', 'b', '--out', 'x/c.html'], 'x/c.html'),
+    ],
+)
+def test_where_the_page_lies_is_said_in_full(words, place, tmp_path, monkeypatch, capsys):
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, 'read_run', lambda folder, *_: SimpleNamespace(checkpoint=folder))
+    monkeypatch.setattr(command, 'find_out', lambda *_, **__: SimpleNamespace(problems=[]))
+    monkeypatch.setattr(command, 'write_page', lambda found, out: out.write_text('page') and out)
+    assert MAIN(words) == 0
+    assert capsys.readouterr().out.startswith(f'{tmp_path / place}: 0.00 MB')
+    assert (tmp_path / place).read_text() == 'page'
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from vit_plugins.command_line.commands import retrieve as retrieve_command
+from vit_plugins.fileio import progress_bar
 from vit_plugins.inference.classify import Classifier
 from vit_plugins.inference.gallery import Gallery
 from vit_plugins.weights.safe_reading import cached_download
@@ -82,6 +84,14 @@ def test_each_photo_finds_its_copy(retrieve, work_dir, photos, tmp_path, capsys,
         similarities = [result['similarity'] for result in answer['results']]
         assert similarities == sorted(similarities, reverse=True)
     assert {'index.html', 'sheet_001.png', 'thumbnails'} <= {p.name for p in out.iterdir()}
+
+
+def test_indexing_says_how_far_it_is(retrieve, work_dir, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(progress_bar, 'EVERY', 0)
+    index = ['index', str(tmp_path / 'g'), str(photos[0]), '--work-dir', str(work_dir)]
+    retrieve.main([*index, '--batch-size', '3'])
+    told = re.findall(r'^Describing: (\d+)%, about \d+ s left$', capsys.readouterr().err, re.M)
+    assert told == ['33', '67']
 
 
 def test_adding_to_a_gallery_needs_no_model_named_and_skips_the_known(

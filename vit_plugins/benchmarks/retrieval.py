@@ -60,7 +60,7 @@ def build(setting: Setting, *, n: int, dims: int) -> Comparison:
                 methods[name] = lambda peer=peer: peer(vectors, labels)
     sides = {name: Side(call, lambda call=call: [call()]) for name, call in methods.items()}
     about = 'only the product of all vectors with all, in blocks: twice what symmetry needs'
-    average = 'the recalls and MAP@R, which needs the rank of every positive'
+    average = 'the recalls and MAP@R, which needs the rank of every early positive'
     sides['ours, MAP@R'] = Side(lambda: _ours(on_device, labels, 'MAP@R'), about=average)
     sides['product'] = Side(lambda: _product(on_device), about=about)
     return Comparison(f'Recall@K of {n} x {dims}', sides, TOLERANCE, images=n, missing=missing)

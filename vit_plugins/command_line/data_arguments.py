@@ -38,11 +38,7 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a tool that trains or tests.
     """
-    parser.add_argument(
-        '--skip-unreadable',
-        action='store_true',
-        help='with --data-root: leave out images that cannot be read, instead of stopping',
-    )
+    add_skip_argument(parser)
     parser.add_argument(
         '--group-by',
         metavar='REGEX|FILE.csv',
@@ -55,6 +51,22 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.csv',
         help='with --data-root: a table with the columns file and class, in the place of class '
         'folders',
+    )
+
+
+def add_skip_argument(
+    parser: argparse.ArgumentParser, condition: str = 'with --data-root: '
+) -> None:
+    """Add ``--skip-unreadable``.
+
+    Args:
+        parser: The parser of a tool that checks photos before it uses them.
+        condition: What the option needs, for its help.
+    """
+    parser.add_argument(
+        '--skip-unreadable',
+        action='store_true',
+        help=f'{condition}leave out images that cannot be read, instead of stopping',
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from .worker_message import message_of
+
 DEBUG = '--debug'
 
 
@@ -34,4 +36,4 @@ def _sentence(error: Exception) -> str:
     kind = type(error).__name__
     if kind == 'OutOfMemoryError':
         return 'The GPU has too little memory: give a smaller --batch-size or --img-size, or --amp'
-    return f'{kind}: {error}' if str(error) else kind
+    return f'{kind}: {message_of(error)}' if str(error) else kind

@@ -89,10 +89,11 @@ def apply_data_root(
     unused = {*asked, *(f'--{name.replace("_", "-")}' for name in reading)}
     reading = _with_absolute_tables(reading)
     if is_retrieval(cfg):
+        unused.discard('--skip-unreadable')
         require_effect(unused, 'the recipe is one for retrieval, whose classes are held out')
         if not validate:
             hold_nothing_out(cfg)
-        return use_retrieval_data(cfg, root, verify, data)
+        return use_retrieval_data(cfg, root, verify, data, **reading)
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):

@@ -23,7 +23,7 @@ from ..datasets.folder_scan import (
 from ..datasets.image_check import require_readable
 from ..datasets.photo_limits import LIMITS, PhotoLimits
 from ..datasets.photo_table import scan_photos
-from .walking import components, leaf_datasets, type_name
+from .walking import all_leaf_datasets, components, leaf_datasets, type_name
 
 T = TypeVar('T')
 
@@ -90,12 +90,12 @@ def read_folder(
 
 
 def photo_limits(cfg: Config) -> PhotoLimits:
-    """Return the size limits of the training photos: those of ``LoadPhoto`` in the config.
+    """Return the size limits of the photos: those of the first ``LoadPhoto`` in the config.
 
     Args:
         cfg: The config.
     """
-    for node in components(cfg.train_dataloader.dataset, 'LoadPhoto'):
+    for node in components(all_leaf_datasets(cfg), 'LoadPhoto'):
         return PhotoLimits(**{k: node[k] for k in ('max_pixels', 'max_aspect') if k in node})
     return LIMITS
 

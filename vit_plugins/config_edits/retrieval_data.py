@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmpretrain.registry import DATASETS
 
-from ..datasets.folder_scan import find_unlabelled
+from ..datasets.folder_scan import FolderError, find_unlabelled
 from ..datasets.image_check import require_readable
 from ..datasets.retrieval_folder import RetrievalFolder
 from ..datasets.rotated_digits import RotatedDigits
 from ..fileio.printable_text import log_line
-from .folder_reading import on_all_ranks
+from .folder_reading import on_all_ranks, photo_limits
 from .photos import accept_photos
 from .presence import is_placed
 from .walking import all_leaf_datasets, is_a
@@ -40,7 +40,14 @@ def _is_classification(leaf: dict) -> bool:
     return getattr(cls, 'IS_CLASSIFICATION', False)
 
 
-def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None = None) -> Config:
+def use_retrieval_data(
+    cfg: Config,
+    root: Path,
+    verify: bool,
+    data: str | None = None,
+    *,
+    skip_unreadable: bool = False,
+) -> Config:
     """Set the folder from which a retrieval config reads its images.
 
     Args:
@@ -48,6 +55,8 @@ def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None =
         root: The folder.
         verify: Whether to read every image once (images that were read before are skipped).
         data: The dataset that the user chose by ``--data`` and that the config has now.
+        skip_unreadable: Whether to leave out files that cannot be read; not for published
+            datasets.
 
     Returns:
         The same config.
@@ -69,21 +78,37 @@ def use_retrieval_data(cfg: Config, root: Path, verify: bool, data: str | None =
     own = [leaf for leaf in leaves if is_a(leaf, RetrievalFolder)]
     if own:  # published datasets keep the pipelines of their recipes
         accept_photos(cfg)
-
-    def check_folders() -> None:
-        names = set()
-        for leaf in own:
-            dataset = DATASETS.build({**leaf, 'pipeline': []})
-            names |= {dataset.get_data_info(i)['img_path'] for i in range(len(dataset))}
-        if verify and is_main_process():
-            require_readable(root, [os.path.relpath(name, root) for name in sorted(names)])
-
-    on_all_ranks(check_folders)
+    elif skip_unreadable:
+        raise ValueError(
+            '--skip-unreadable would have no effect: the recipe is one for a published dataset, '
+            'whose images are not read before'
+        )
+    left_out = [on_all_ranks(lambda: _unreadable(cfg, root, own, verify, skip_unreadable))]
+    broadcast_object_list(left_out)  # the first rank has read the images
+    for leaf in own if left_out[0] else ():
+        leaf['left_out'] = left_out[0]
+        DATASETS.build({**leaf, 'pipeline': []})  # raises an error if a class has no image left
     if is_main_process():
         for line in _describe_retrieval(root) if own else ():
             log_line(line)
         log_line(f'retrieval data are taken from {root}')
     return cfg
+
+
+def _unreadable(
+    cfg: Config, root: Path, own: Sequence[dict], verify: bool, skip: bool
+) -> list[str]:
+    """Return the images of a folder that cannot be read, as paths below it, and log them."""
+    if skip and not verify:
+        raise FolderError('--skip-unreadable opens all images: leave --no-verify out')
+    files = set()
+    for leaf in own:
+        dataset = DATASETS.build({**leaf, 'pipeline': []})
+        files |= {dataset.get_data_info(i)['img_path'] for i in range(len(dataset))}
+    if not (verify and is_main_process()):
+        return []
+    names = [os.path.relpath(file, root) for file in sorted(files)]
+    return require_readable(root, names, skip=skip, limits=photo_limits(cfg))
 
 
 def _describe_retrieval(root: Path) -> Iterator[str]:

@@ -111,7 +111,7 @@ def remember_trees(trees: Mapping[str, FolderTree]) -> None:
 def _list_tree(root: str) -> FolderTree:
     stamps = {root: _stamp(root)}
     entries = sorted(os.scandir(root), key=lambda entry: entry.name)
-    names = [e.name for e in entries if e.is_dir() and not is_skipped_folder(e.name)]
+    names = [e.name for e in entries if is_folder(e) and not is_skipped_folder(e.name)]
     images, skipped = [], []
     for name in names:
         found, others = list_images(Path(root, name), stamps)
@@ -153,7 +153,7 @@ def list_images(
             skipped[f'folder that cannot be opened ({error.strerror})'] += 1
             return
         for entry in entries:
-            if entry.is_dir():
+            if is_folder(entry):
                 real = os.path.realpath(entry.path)
                 if is_skipped_folder(entry.name):
                     skipped[f'{entry.name}/'] += 1
@@ -166,6 +166,18 @@ def list_images(
 
     visit(os.fspath(folder), '', (os.path.realpath(folder),))
     return sorted(images), skipped
+
+
+def is_folder(entry: os.DirEntry) -> bool:
+    """Return whether an entry is a folder or a link to one; a link to itself is none.
+
+    Args:
+        entry: The entry.
+    """
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_skipped_folder(name: str) -> bool:
@@ -189,16 +201,23 @@ def _stamp(folder: str) -> Stamp | None:
 def _suffix(entry: os.DirEntry) -> str:
     if entry.name.startswith('.'):
         return '(hidden)'
-    if not entry.is_file():
-        return '(broken link)'
+    if not _is_file(entry):
+        return '(broken link)' if entry.is_symlink() else '(no file)'
     if entry.name.lower() in SYSTEM_FILES:
         return entry.name
     return Path(entry.name).suffix.lower() or '(no suffix)'
 
 
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
 def _kind_beside(entry: os.DirEntry) -> str:
     """Return the kind of an entry beside the class folders; empty for a class folder."""
-    if entry.is_dir():
+    if is_folder(entry):
         return f'{entry.name}/' if is_skipped_folder(entry.name) else ''
     suffix = _suffix(entry)
     return f'{suffix} beside the class folders' if suffix in IMAGE_SUFFIXES else suffix

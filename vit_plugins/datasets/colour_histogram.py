@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+
+from .photo_decoding import DAMAGE, UndecodableError, open_within
+from .photo_file import read_photo_file
 
 BINS = 8  # bins for each of hue, saturation and value
 SIDE = 64
@@ -23,11 +25,16 @@ def colour_histogram(path: str | os.PathLike) -> np.ndarray:
         Shares that sum to 1, (512,).
 
     Raises:
-        OSError: If it cannot be read.
+        PhotoFileError: If it cannot be read from the disk.
+        UndecodableError: If it cannot be decoded.
     """
-    with Image.open(path) as image:
-        image.draft('RGB', (SIDE, SIDE))
-        small = image.convert('RGB').resize((SIDE, SIDE)).convert('HSV')
+    data = read_photo_file(path)
+    try:
+        with open_within(data) as image:
+            image.draft('RGB', (SIDE, SIDE))
+            small = image.convert('RGB').resize((SIDE, SIDE)).convert('HSV')
+    except DAMAGE as error:
+        raise UndecodableError(f'{os.fspath(path)} cannot be loaded: {error}') from error
     cells = np.asarray(small, dtype=np.int64).reshape(-1, 3) // (256 // BINS)  # (pixels, 3)
     index = (cells[:, 0] * BINS + cells[:, 1]) * BINS + cells[:, 2]
     counts = np.bincount(index, minlength=BINS**3)

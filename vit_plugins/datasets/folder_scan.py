@@ -13,7 +13,7 @@ import numpy as np
 from mmengine.dist import is_main_process
 
 from ..fileio.printable_text import log_line, printable
-from ._folder_tree import IMAGE_SUFFIXES, is_skipped_folder, list_images, read_tree
+from ._folder_tree import IMAGE_SUFFIXES, is_folder, is_skipped_folder, list_images, read_tree
 from .splitting import grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
@@ -326,7 +326,7 @@ def _require_utf8(folders: Sequence[Path]) -> None:
 
 def _folders(root: Path) -> list[Path]:
     try:
-        inside = [Path(e.path) for e in os.scandir(root) if e.is_dir()]
+        inside = [Path(e.path) for e in os.scandir(root) if is_folder(e)]
     except OSError as error:
         raise FolderError(f'{root} cannot be opened: {error.strerror}') from None
     inside = [folder for folder in inside if not is_skipped_folder(folder.name)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ from ..fileio.printable_text import log_line, printable
 from ..fileio.progress_bar import tracked
 from .folder_scan import FolderError
 from .photo_decoding import DAMAGE, JPEG_START, decode_photo, open_within
+from .photo_file import read_photo_file
 from .photo_limits import LIMITS, PhotoLimits
-from .zeroed_jpeg import zeroed_place
 
-JPEG_END = b'\xff\xd9'
 CMYK_NOTE = 'CMYK colours: shown without their printing profile'
 
 
@@ -44,47 +42,33 @@ def inspect_image(
 ) -> ImageReport:
     """Return whether an image can be read, and what the model does not see of it.
 
-    Pillow notices a file that ends too early, which some versions of OpenCV fill with grey; a JPEG
-    with its end mark needs no such check. The loader reads with OpenCV. Both decode a JPEG at an
-    eighth of its size, which reads the whole file in a sixth of the time.
+    A JPEG is decoded at an eighth of its size, which reads the whole file in a sixth of the time.
+    Other files are decoded by Pillow, too, which notices some that end too early.
 
     Args:
         path: The image.
         limits: How large the picture may be.
         decodes_later: Whether the caller decodes the image by ``decode_photo`` itself, so that a
-            JPEG with its end mark need not be decoded here.
+            JPEG need not be decoded here.
     """
     try:
-        data = _content(path)
+        data = read_photo_file(path)
         if not data:
             return ImageReport('the file is empty')
-        place = zeroed_place(data) if data.startswith(JPEG_START) else None
-        if place is not None:
-            return ImageReport(
-                f'damaged: zeros from byte {place:,} on, in the midst of the picture'
-            )
-        ends = data.startswith(JPEG_START) and data.endswith(JPEG_END)
+        is_jpeg = data.startswith(JPEG_START)
         with open_within(data, limits) as image:
             side = max(min(image.size) // 8, 1)
             cmyk = image.mode == 'CMYK'
-            if not ends:
-                image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
+            if not is_jpeg:
                 image.load()
         notes: tuple[str, ...] = ()
-        if not (ends and decodes_later):
+        if not (is_jpeg and decodes_later):
             _, notes = decode_photo(data, least_side=side, limits=limits)
     except UnidentifiedImageError:
         return ImageReport('not an image, or of an unknown kind')
     except DAMAGE as error:
         return ImageReport(str(error) or type(error).__name__)
     return ImageReport(notes=(*notes, CMYK_NOTE) if cmyk else notes)
-
-
-def _content(path: str | os.PathLike) -> bytes:
-    """Read a regular file; reading a pipe could wait for ever."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(f'{os.fspath(path)} is no file')
-    return Path(path).read_bytes()
 
 
 def image_problem(path: str | os.PathLike) -> str | None:
@@ -138,7 +122,9 @@ def check_images(
         reports.update(zip(fresh, found, strict=True))
     if fresh:
         readable = {name: report.notes for name, report in reports.items() if not report.problem}
-        _write_cache(cache, {name: [*marks[name], *notes] for name, notes in readable.items()})
+        marked = {name: [*marks[name], *notes] for name, notes in readable.items() if marks[name]}
+        others = {name: entry for name, entry in known.items() if name not in reports}
+        _write_cache(cache, {**others, **marked})  # others: of another part of the folder
     return [(name, reports[name]) for name in names if reports[name] != ImageReport()]
 
 
@@ -211,9 +197,9 @@ def require_readable(
     found = check_images(root, names, **kwargs)
     bad = [(name, report.problem) for name, report in found if report.problem]
     if bad:
-        lines = [f'  {printable(name)}: {why}' for name, why in bad[:20]]
-        if len(bad) > 20:
-            lines.append(f'  and {len(bad) - 20} more')
+        lines = [f'  {printable(name)}: {why}' for name, why in bad]
+        if len(bad) > 20 and not skip:
+            lines[20:] = [f'  and {len(bad) - 20} more']
         told = f'{len(bad)} unreadable image(s) in {root}'
         if not skip:
             raise FolderError(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .photo_decoding import DAMAGE, open_within
+from .photo_file import read_photo_file
 
 SIDE = 16
 NEAR = 12  # bits of 256 that may differ; resized and recompressed copies differ in fewer
@@ -28,7 +28,7 @@ def difference_hash(path: str | os.PathLike) -> np.ndarray | None:
         256 bits as bytes, (32,); None for a plain picture or one that cannot be read.
     """
     try:
-        with open_within(Path(path).read_bytes()) as image:
+        with open_within(read_photo_file(path)) as image:
             image.draft('L', (4 * SIDE, 4 * SIDE))
             small = image.convert('L').resize((SIDE + 1, SIDE), Image.Resampling.BOX)
     except DAMAGE:

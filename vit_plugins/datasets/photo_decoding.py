@@ -21,6 +21,7 @@ from .photo_limits import (
     jpeg_size,
     size_without_pillow,
 )
+from .zeroed_jpeg import has_end, zeroed_place
 
 JPEG_START = b'\xff\xd8\xff'
 EIGHT_BIT_FORMATS = ('BMP', 'GIF', 'JPEG', 'MPO', 'WEBP')
@@ -70,7 +71,9 @@ def decode_photo(
     """Return the pixels of an image file, and notes on what they do not show.
 
     Files of 8 bits per channel without transparency give the pixels of the host's
-    ``LoadImageFromFile``, turned upright by their EXIF entry. In addition:
+    ``LoadImageFromFile``, turned upright by their EXIF entry. A JPEG file that ends too early, or
+    has zeros in the middle, is refused, though OpenCV may show it with grey in the place of what
+    is missing. In addition:
 
     - transparent parts show white, as in a browser; they show black where the visible parts are
       nearly white themselves, and a wholly transparent image counts as opaque;
@@ -109,6 +112,7 @@ def _decode_with_notes(
         if size is None:
             raise UndecodableError('it is damaged: a JPEG file that says no size')
         limits.require(size)
+        _require_whole_jpeg(data, limits)
         return _decode(data, _jpeg_flag(min(size), least_side, grey)), ()
     try:
         image = open_within(data, limits)
@@ -134,6 +138,19 @@ def _decode_with_notes(
             pixels, note = _on_background(pixels, opacity)
             notes.append(note)
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if grey else pixels, tuple(notes)
+
+
+def _require_whole_jpeg(data: bytes, limits: PhotoLimits) -> None:
+    """Refuse a file of which OpenCV, or some versions of it, would show a part as grey."""
+    place = zeroed_place(data)
+    if place is not None:
+        raise UndecodableError(
+            f'it is damaged: zeros from byte {place:,} on, in the midst of the picture'
+        )
+    if not has_end(data):  # rare: Pillow finds out whether picture is missing, not only the mark
+        with open_within(data, limits) as image:
+            image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
+            image.load()
 
 
 def _decode_by_opencv(data: bytes, grey: bool, limits: PhotoLimits) -> np.ndarray:

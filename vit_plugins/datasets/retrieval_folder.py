@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ class RetrievalFolder(BaseDataset):
             ``test`` folder.
         val_classes: How many of the others to validate with, where there is no ``val`` folder.
         seed: The seed of both choices.
+        left_out: Images that are not used, as paths below ``data_root``.
         **kwargs: Further arguments of ``BaseDataset``.
 
     Raises:
@@ -49,6 +52,7 @@ class RetrievalFolder(BaseDataset):
         test_classes: float | int = 0.5,
         val_classes: float | int = 0.2,
         seed: int = 0,
+        left_out: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         require_split(split, SPLITS)
@@ -56,6 +60,7 @@ class RetrievalFolder(BaseDataset):
         self.test_classes = test_classes
         self.val_classes = val_classes
         self.seed = seed
+        self.left_out = tuple(left_out)
         kwargs.setdefault('test_mode', split in ('val', 'test'))
         kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(ann_file='', data_root=data_root, **kwargs)
@@ -63,7 +68,7 @@ class RetrievalFolder(BaseDataset):
     def load_data_list(self) -> list[dict]:
         """List the images of the split with labels from 0, in the order of the class names."""
         classes = split_class_folders(
-            Path(self.data_root), self.test_classes, self.val_classes, self.seed
+            Path(self.data_root), self.test_classes, self.val_classes, self.seed, self.left_out
         )[self.split]
         order = {name: label for label, name in enumerate(classes)}
         self._metainfo['classes'] = tuple(order)
@@ -79,7 +84,11 @@ class RetrievalFolder(BaseDataset):
 
 
 def split_class_folders(
-    root: Path, test_classes: float | int, val_classes: float | int, seed: int
+    root: Path,
+    test_classes: float | int,
+    val_classes: float | int,
+    seed: int,
+    left_out: Sequence[str] = (),
 ) -> dict[str, dict[str, list[str]]]:
     """Find which classes, with which images, make up each part.
 
@@ -88,6 +97,7 @@ def split_class_folders(
         test_classes: The test classes, where there is no ``test`` folder.
         val_classes: How many of the others to validate with, where there is no ``val`` folder.
         seed: The seed of both choices.
+        left_out: Images that are not used, as paths below ``root``.
 
     Returns:
         For each of 'train', 'val', 'trainval' and 'test', the images of each class, sorted.
@@ -95,7 +105,8 @@ def split_class_folders(
     Raises:
         FolderError: If folders are not as they should be, or parts share a class.
     """
-    parts = {part: _images_by_class(folder) for part, folder in find_parts(root).items()}
+    gone = {os.path.join(root, name) for name in left_out}
+    parts = {part: _images_by_class(folder, gone) for part, folder in find_parts(root).items()}
     for share, part in ((test_classes, 'test'), (val_classes, 'val')):
         if part not in parts:
             kept, held = hold_out_classes(list(parts['train']), share, seed)
@@ -114,9 +125,12 @@ def split_class_folders(
     return parts
 
 
-def _images_by_class(folder: Path) -> dict[str, list[str]]:
+def _images_by_class(folder: Path, left_out: Collection[str]) -> dict[str, list[str]]:
     scan = scan_class_folders(folder)
     log_skipped(scan)
+    scan = scan.without(
+        [path for path, _ in scan.samples if os.path.join(folder, path) in left_out]
+    )
     images: dict[str, list[str]] = {name: [] for name in scan.classes}
     for path, label in scan.samples:
         images[scan.classes[label]].append(str(folder / path))

@@ -1,6 +1,7 @@
-"""Find zeros in the middle of a JPEG file, as in a copy that was cut short and filled up.
+"""Find JPEG files that end too early, or have zeros in the middle, as copies that were cut short.
 
-Decoders read them as image data and show grey or stripes from there on, without an error.
+Decoders read zeros as image data and show grey or stripes from there on, without an error; some
+show grey for the part that is missing, too.
 """
 
 from __future__ import annotations
@@ -42,6 +43,21 @@ def zeroed_place(data: bytes) -> int | None:
             place = data.find(ZEROS, end, last if last >= 0 else len(data))
             return place if is_sequential and not may_be_plain and place >= 0 else None
     return None
+
+
+def has_end(data: bytes) -> bool:
+    """Return whether a JPEG file has an end mark behind its image data.
+
+    Image data contain no such mark, but previews before them do. Behind the mark there may be
+    anything: cameras write texts, or further pictures.
+
+    Args:
+        data: The file.
+    """
+    if data.endswith(END):
+        return True
+    scans = (end for marker, _, end in _segments(data) if marker == SCAN)
+    return any(data.find(END, scan) >= 0 for scan in scans)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:

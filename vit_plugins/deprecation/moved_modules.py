@@ -60,7 +60,7 @@ MOVED = {
     'engine.recipe_weights': 'config_edits.recipe_weights',
     'engine.resume': 'weights.newest_checkpoint',
     'engine.schedule_length': 'config_edits.fit_schedules',
-    'evaluation.above_counting': 'evaluation.functional.retrieval_ranking',
+    'evaluation.above_counting': 'evaluation.functional.counts_above',
     'evaluation.class_f1': 'evaluation.metrics.class_f1',
     'evaluation.embedding_statistics': 'evaluation.functional.embedding_statistics',
     'evaluation.pca': 'evaluation.functional.pca',

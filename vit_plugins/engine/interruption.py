@@ -60,6 +60,7 @@ class StopHook(Hook):
 
     def __init__(self) -> None:
         self.asked = 0  # the number of the signal
+        self._batches_done: int | None = None  # of this epoch; None before the first step
         self._agreement: _Agreement | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -84,19 +85,38 @@ class StopHook(Hook):
         Raises:
             TrainingStopped: If a signal has come.
         """
+        self._batches_done = batch_idx + 1
         asked = self._agreement.of_all(self.asked) if self._agreement else self.asked
         if not asked or not _is_whole_step(runner):
             return
-        by_steps = isinstance(runner.train_loop, IterBasedTrainLoop)
-        if not by_steps and not note_batches_done(runner, batch_idx + 1):
-            raise TrainingStopped(asked)
-        runner.save_checkpoint(
-            runner.work_dir,
-            f'iter_{runner.iter + 1}.pth',  # the host numbers its own files in the same way
-            by_epoch=False,
-            backend_args=dict(backend='atomic'),
-        )
+        self._save(runner, runner.iter + 1)
         raise TrainingStopped(asked)
+
+    def save_last_step(self, runner: Runner) -> None:
+        """Save what was trained when an error has ended the loop between two steps.
+
+        Nothing is saved before the first step, on several ranks, whose steps may differ, or with
+        gradients that wait for further batches.
+
+        Args:
+            runner: The runner.
+        """
+        if self._batches_done is None or get_world_size() > 1 or not _is_whole_step(runner):
+            return
+        whole = Path(runner.work_dir, f'epoch_{runner.epoch}.pth')
+        if self._batches_done or not whole.is_file():
+            self._save(runner, runner.iter)
+
+    def _save(self, runner: Runner, step: int) -> None:
+        by_steps = isinstance(runner.train_loop, IterBasedTrainLoop)
+        if by_steps or note_batches_done(runner, self._batches_done):
+            runner.save_checkpoint(
+                runner.work_dir,
+                f'iter_{step}.pth',  # the host numbers its own files in the same way
+                by_epoch=False,
+                meta=dict(iter=step),
+                backend_args=dict(backend='atomic'),
+            )
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Remove the file that was saved in the middle of an epoch that is now complete.
@@ -104,6 +124,7 @@ class StopHook(Hook):
         Args:
             runner: The runner.
         """
+        self._batches_done = 0
         whole = Path(runner.work_dir, f'epoch_{runner.epoch + 1}.pth')
         if isinstance(runner.train_loop, IterBasedTrainLoop) or not whole.is_file():
             return

@@ -35,6 +35,7 @@ from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import component_names, walk
+from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
@@ -395,13 +396,14 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         quiet: Whether config, hooks and parameter groups go to the log file only.
 
     Returns:
-        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook`` and a
-        ``MetricNameHook``. It writes its config when training or testing begins, see
-        ``RunRecordHook``.
+        The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
+        ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its config when training or
+        testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
+    runner.register_hook(BoundedHistoryHook())
     return runner

@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .atomic_backend import whole_file
 from .printable_text import spreadsheet_cell
 
 
 def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows in a form in which spreadsheet programs do not run any cell.
+
+    No link is followed.
 
     Args:
         path: A file with the suffix ``.csv`` or ``.json``.
@@ -36,6 +39,5 @@ def write_rows(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         text = stream.getvalue()
     else:
         raise ValueError(f'{path}: rows are written as .csv or .json')
-    part = path.with_name(f'{path.name}.part')
-    part.write_text(text, encoding='utf-8', errors='backslashreplace', newline='')
-    part.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode('utf-8', 'backslashreplace'))

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from ..config_edits.split_loader import split_loader
+from ..datasets.readable_part import readable_part
 from ..evaluation.functional.encoding import encode_batches
 from ..fileio.progress_bar import tracked
 
@@ -45,16 +46,20 @@ class Features:
         return self.values, torch.from_numpy(self.labels)
 
 
-def read_split(cfg: Config, split: str) -> DataLoader:
+def read_split(cfg: Config, split: str, *, skip_unreadable: bool = False) -> DataLoader:
     """Build the loader of a split; training images get the test transforms and keep their order.
 
-    Each process of a distributed run reads all images, and none waits for another.
+    Each process of a distributed run reads all images, and none waits for another. Photos of a
+    user's folder are checked first.
 
     Args:
         cfg: The config.
         split: 'train', 'val' or 'test'.
+        skip_unreadable: Whether to leave out photos that cannot be read: the loader's dataset is
+            then a ``ReadablePart``, which names them.
 
     Raises:
+        FolderError: If photos cannot be read and are not left out.
         ValueError: If the config has no such split.
     """
     loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
@@ -62,6 +67,7 @@ def read_split(cfg: Config, split: str) -> DataLoader:
         dataset = DATASETS.build(loader['dataset'])
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
+        dataset = readable_part(dataset, skip=skip_unreadable)
         # the host's samplers share the images among the ranks, and exchange a seed between them
         loader.update(dataset=dataset, sampler=SequentialSampler(dataset))
         return Runner.build_dataloader(loader)

@@ -23,6 +23,7 @@ from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets
 from ..datasets.image_check import ImageReport, inspect_image
 from ..datasets.photo_decoding import UndecodableError
+from ..datasets.photo_file import PhotoFileError
 from ..datasets.photo_limits import LIMITS
 from ..datasets.transforms.load_photo import LoadPhoto
 from ..evaluation.functional.finite import first_non_finite
@@ -210,6 +211,8 @@ class _Reader(Dataset):
             return self.pipeline({'img_path': path}), report
         except UndecodableError as error:
             return None, ImageReport(str(error.__cause__ or error))
+        except PhotoFileError as error:  # removed or replaced since the check
+            return None, ImageReport(str(error))
 
 
 def _answers(

@@ -15,9 +15,10 @@ from typing import Any
 from PIL import Image
 
 from ..datasets.photo_decoding import UndecodableError, decode_photo
+from ..datasets.photo_file import read_photo_file
 from ..evaluation.functional.finite import json_text
 from ..fileio.printable_text import printable
-from ..visualization.sheets import Picture, fit_into, picture_sheet
+from ..visualization.sheets import Picture, crossed_tile, fit_into, picture_sheet
 from .downloading import downloaded, is_address
 from .search import Answer, Match
 
@@ -155,11 +156,11 @@ def _shown(answers: Sequence[Answer], with_alike: bool) -> dict[str, None]:
 
 @dataclass(frozen=True)
 class _PagePhoto:
-    """A photo beside the page: its name in HTML, its file, and whether it is gone."""
+    """A photo beside the page: its name in HTML, its file, and why it cannot be shown."""
 
     words: str
     file: str
-    is_there: bool
+    problem: str
 
 
 def _save_photo(path: str, folder: Path) -> _PagePhoto:
@@ -168,7 +169,7 @@ def _save_photo(path: str, folder: Path) -> _PagePhoto:
     file = hashlib.sha256(os.fsencode(place)).hexdigest()[:16] + '.jpg'
     picture.thumbnail.save(folder / 'thumbnails' / file, quality=85)
     (folder / 'photos' / file).write_bytes(picture.view)
-    return _PagePhoto(html.escape(_name(path)), file, picture.is_there)
+    return _PagePhoto(html.escape(_name(path)), file, picture.problem)
 
 
 def _section(number: int, answer: Answer, photos: Mapping[str, _PagePhoto]) -> Iterator[str]:
@@ -191,11 +192,11 @@ def _section(number: int, answer: Answer, photos: Mapping[str, _PagePhoto]) -> I
 
 
 def _figure(photo: _PagePhoto, caption: str) -> str:
-    gone = '' if photo.is_there else '<br><strong>the file is gone</strong>'
+    problem = f'<br><strong>{photo.problem}</strong>' if photo.problem else ''
     return (
         f'<figure><a href="photos/{photo.file}"><img loading="lazy" '
         f'src="thumbnails/{photo.file}" alt="{caption}: {photo.words}"></a>'
-        f'<figcaption>{caption}<br>{photo.words}{gone}</figcaption></figure>'
+        f'<figcaption>{caption}<br>{photo.words}{problem}</figcaption></figure>'
     )
 
 
@@ -206,17 +207,17 @@ def _name(path: str) -> str:
 
 @dataclass(frozen=True)
 class _Picture:
-    """A small picture of what the model sees of a photo; grey if the photo is gone.
+    """A small picture of what the model sees of a photo; a crossed tile if it cannot be shown.
 
     Attributes:
         thumbnail: Its longer side has 320 pixels, so that it is sharp on a phone.
         view: A JPEG file, what a click on the thumbnail shows.
-        is_there: Whether the photo still exists.
+        problem: Why the photo cannot be shown; empty if it is shown.
     """
 
     thumbnail: Image.Image
     view: bytes
-    is_there: bool = True
+    problem: str = ''
 
 
 def _picture(path: str) -> _Picture:
@@ -226,14 +227,16 @@ def _picture(path: str) -> _Picture:
         stat = os.stat(path)
         return _shrunk(path, stat.st_size, stat.st_mtime_ns)
     except (OSError, UndecodableError):
-        grey = Image.new('RGB', (THUMBNAIL, THUMBNAIL), (200, 200, 200))
-        return _Picture(grey, _jpeg(grey), is_there=False)
+        tile = crossed_tile(THUMBNAIL)
+        is_there = is_address(path) or os.path.exists(path)
+        problem = 'the file cannot be read' if is_there else 'the file is gone'
+        return _Picture(tile, _jpeg(tile), problem)
 
 
 # a page and its sheets show the same photos, and queries often find the same ones
 @lru_cache(maxsize=512)  # each takes a third of a megabyte
 def _shrunk(path: str, size: int, mtime_ns: int) -> _Picture:
-    return _small(Path(path).read_bytes())
+    return _small(read_photo_file(path))
 
 
 @lru_cache(maxsize=64)

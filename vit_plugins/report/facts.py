@@ -8,10 +8,10 @@ from mmengine.config import Config
 
 from ..config_edits.recipe_weights import pretrained_parts
 from ..config_edits.walking import image_size, leaf_datasets
+from ..fileio.duration import duration
 from ..fileio.printable_text import printable
 from ..inference.publish import describe_data
 from .findings import Findings
-from .outcome import duration
 from .scores import share
 
 SPLIT_SETTINGS = ('part', 'split', 'val_fraction', 'fraction', 'group_by', 'labels', 'seed')

@@ -17,7 +17,9 @@ from mmpretrain.models.retrievers import BaseRetriever
 from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
+from ..command_line.worker_message import message_of
 from ..config_edits.walking import type_name
+from ..fileio.printable_text import printable
 from ..inference.features import read_split
 from ..inference.loading import load_trained
 from .inside import Inside, look_inside
@@ -92,10 +94,13 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
         trained_for=_trained_for(run, meta),
     )
     try:
-        loader = read_split(run.cfg, 'val' if run.cfg.get('val_dataloader') else 'test')
+        part = 'val' if run.cfg.get('val_dataloader') else 'test'
+        loader = read_split(run.cfg, part, skip_unreadable=True)
     except Exception as error:  # any error of a dataset whose files are gone
         found = replace(found, inside=look_inside(model, None))
         return _with_problem(found, f'The validation images could not be read: {error}')
+    if left_out := getattr(loader.dataset, 'left_out', ()):
+        found = _with_problem(found, _told_left_out(left_out))
     found = _on_images(found, model, loader)
     found = replace(found, inside=look_inside(model, loader, _examples(found.predictions)))
     try:
@@ -141,9 +146,17 @@ def _on_images(found: Findings, model: BaseModel, loader: DataLoader) -> Finding
         elif isinstance(model, BaseRetriever):
             found = replace(found, neighbours=find_neighbours(model, loader))
     except (ValueError, OSError) as error:
-        found = _with_problem(found, f'The model could not be run on the images: {error}')
+        told = message_of(error)
+        found = _with_problem(found, f'The model could not be run on the images: {told}')
     images = [shown_image(dataset, i) for i in range(len(dataset))]
     return replace(found, classes=_named(classes, found), images=images)
+
+
+def _told_left_out(names: Sequence[str]) -> str:
+    return (
+        f'{len(names)} of the validation images cannot be read and are left out: '
+        f'{", ".join(map(printable, names))}'
+    )
 
 
 def _examples(said: Predictions | None, count: int = 4) -> list[int]:

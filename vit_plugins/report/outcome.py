@@ -73,20 +73,6 @@ def read_outcome(folder: str | Path) -> Outcome | None:
         return None
 
 
-def duration(seconds: float) -> str:
-    """Write a time in a suitable unit.
-
-    Args:
-        seconds: The time.
-
-    >>> duration(50), duration(600), duration(9000)
-    ('50 s', '10 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f'{seconds:.0f} s'
-    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
-
-
 def report(outcome: Outcome) -> Iterator[str]:
     """Write the outcome: the best validation, class by class, baselines and warnings.
 

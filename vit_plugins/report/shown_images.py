@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ..datasets.photo_decoding import decode_photo
+from ..datasets.photo_file import read_photo_file
 from ..fileio.printable_text import printable
-
-GREY = (200, 200, 200)
+from ..visualization.sheets import crossed_tile
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ShownImage:
     load: Callable[[int], Image.Image]
 
     def picture(self, side: int) -> Image.Image:
-        """Return the image in RGB, perhaps at a smaller size; grey if it cannot be read.
+        """Return the image in RGB, perhaps at a smaller size; a crossed tile if it cannot be read.
 
         Args:
             side: The shorter side keeps at least this many pixels, if it has them.
@@ -40,7 +40,7 @@ class ShownImage:
         try:
             return self.load(side).convert('RGB')
         except (OSError, ValueError):
-            return Image.new('RGB', (side, side), GREY)
+            return crossed_tile(side)
 
 
 def shown_image(dataset: Any, index: int) -> ShownImage:
@@ -61,5 +61,5 @@ def shown_image(dataset: Any, index: int) -> ShownImage:
 
 
 def _decoded(path: Path, side: int) -> Image.Image:
-    pixels, _ = decode_photo(path.read_bytes(), least_side=side)
+    pixels, _ = decode_photo(read_photo_file(path), least_side=side)
     return Image.fromarray(pixels[..., ::-1])  # BGR

@@ -12,6 +12,7 @@ from ..fileio.printable_text import printable_lines
 MARGIN = 6
 FONT_SIZE = 12
 INK, PAPER = (20, 20, 20), (255, 255, 255)
+GREY = (200, 200, 200)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,19 @@ class Picture:
     image: Image.Image
     caption: str = ''
     frame: tuple[int, int, int] | None = None
+
+
+def crossed_tile(side: int) -> Image.Image:
+    """Return a grey square with a cross, which stands for a photo that cannot be shown.
+
+    Args:
+        side: Its side in pixels.
+    """
+    tile = Image.new('RGB', (side, side), GREY)
+    pen = ImageDraw.Draw(tile)
+    for ends in ((0, 0, side, side), (0, side, side, 0)):
+        pen.line(ends, INK, max(side // 64, 1))
+    return tile
 
 
 def picture_sheet(rows: Sequence[Sequence[Picture | None]], cell: int = 160) -> Image.Image:

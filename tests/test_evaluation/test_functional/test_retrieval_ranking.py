@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
-from vit_plugins.evaluation.functional import retrieval_ranking
+from vit_plugins.evaluation.functional import counts_above, retrieval_ranking
 from vit_plugins.evaluation.functional.retrieval_ranking import (
     UNUSED,
-    _Above,
     _cut_between_classes,
     iterate_positive_ranks,
 )
@@ -63,26 +61,25 @@ def test_no_query_has_a_positive(labels):
     assert list(iterate_positive_ranks(embeddings, np.array(labels, int), embeddings, other)) == []
 
 
-@pytest.mark.parametrize('dim', [0, 1])
-@pytest.mark.parametrize('tile', [1, 500, 1 << 18])
-def test_counts_are_those_of_the_definition(dim, tile, monkeypatch):
-    monkeypatch.setattr(retrieval_ranking, 'TILE', tile)
-    s = torch.randint(-2, 3, (300, 70)).float()
-    bounds = torch.randint(-2, 3, (s.shape[1 - dim], 3)).float()
-    bounds[5] = torch.inf
-    above = _Above(*(np.ones((len(bounds), 4), np.int32) for _ in range(2)))
-    above.count(s, bounds, dim)
-    lines = s if dim == 1 else s.T
-    for line, limit, more, least in zip(lines, bounds, above.strict, above.loose, strict=True):
-        assert more.tolist() == [1 + int((line > b).sum()) for b in limit] + [1]
-        assert least.tolist() == [1 + int((line >= b).sum()) for b in limit] + [1]
-
-
-def test_no_bound_is_no_work():
-    above = _Above.none(3, 2)
-    above.count(torch.ones(3, 4), torch.empty(3, 0))
-    assert not above.strict.any()
-    assert not above.loose.any()
+@pytest.mark.parametrize('share', [0, 1 / 160, 1])  # count all, as usual, collect all
+def test_early_ranks_are_exact_and_the_others_late(share, monkeypatch):
+    monkeypatch.setattr(counts_above, 'FEW_ABOVE', share)
+    monkeypatch.setattr(retrieval_ranking, 'BLOCK', 24)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 40, 200)
+    centres = rng.integers(-4, 5, (40, 6))
+    embeddings = (centres[labels] + rng.integers(-1, 2, (200, 6))).astype(np.float32)
+    (all_ranks,) = iterate_positive_ranks(embeddings, labels, similarity='dot')
+    (found,) = iterate_positive_ranks(embeddings, labels, similarity='dot', early_only=True)
+    most = found.counts[:, None]
+    asked_for = all_ranks.optimistic < most
+    asked_for[:, 0] = True
+    assert 0.2 < asked_for.mean() < 0.8
+    for kind in ('optimistic', 'pessimistic'):
+        expected, early = getattr(all_ranks, kind), getattr(found, kind)
+        assert np.array_equal(early[asked_for], expected[asked_for])
+        assert ((early >= most) | asked_for).all()
+        assert np.array_equal(early == UNUSED, expected == UNUSED)
 
 
 def test_blocks_split_no_class():

@@ -43,13 +43,16 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
     """
     cfg, checkpoint = find_model(where)
     if args.data_root:
-        apply_data_root(cfg, args.data_root, verify=False)
+        apply_data_root(cfg, args.data_root, verify=False)  # below, for this split alone
     else:
         require_data(cfg, {args.split, *(['train'] if args.pca else [])})
     with redirect_stdout(sys.stderr):  # the host's log
         model = load_encoder(cfg, checkpoint, args.device)
-    features = encode(model, read_split(cfg, args.split))
-    fitted_on = encode(model, read_split(cfg, 'train')).values if args.pca else None
+    skip = args.skip_unreadable
+    features = encode(model, read_split(cfg, args.split, skip_unreadable=skip))
+    fitted_on = None
+    if args.pca:
+        fitted_on = encode(model, read_split(cfg, 'train', skip_unreadable=skip)).values
     return analyze(features, fitted_on, args.pca, args.topk)
 
 

@@ -11,7 +11,7 @@ from mmengine.device import get_device
 
 from ...config_edits.frozen import is_frozen
 from ...config_edits.walking import type_name
-from ...report.outcome import duration
+from ...fileio.duration import duration
 from ...weights.pretrained_models import default_for_frozen, pretrained_models
 
 BACKWARD = 3  # a training step costs as much as this many predictions

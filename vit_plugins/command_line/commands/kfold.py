@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from ...config_edits.config_check import check_config
-from ...config_edits.data_root import apply_data_root
+from ...config_edits.data_root import apply_data_root, require_effect
 from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.img_size import set_img_size
+from ...config_edits.left_out import write_left_out
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
 from ...fileio.printable_text import write_any_character
@@ -39,7 +40,13 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
             cfg.merge_from_dict(args.cfg_options)
         check_config(cfg)
         if args.data_root is not None:
-            cfg = apply_data_root(cfg, args.data_root, verify=not args.no_verify, data=args.data)
+            skip = {'skip_unreadable': True} if args.skip_unreadable else {}
+            verify = not args.no_verify
+            cfg = apply_data_root(cfg, args.data_root, verify=verify, data=args.data, **skip)
+            if file := write_left_out(cfg, folder):
+                print(f'the photos that are left out are listed in {file}')
+        elif args.skip_unreadable:
+            require_effect({'--skip-unreadable'}, 'there is no --data-root')
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
     except (FoldError, ValueError, FileNotFoundError) as error:  # a message instead of a traceback
         raise SystemExit(str(error)) from None

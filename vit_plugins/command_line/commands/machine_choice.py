@@ -17,7 +17,7 @@ from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
 from ...config_edits.walking import leaf_datasets, type_name
 from ...engine.machine_step import largest_step, seconds_of_step
-from ...report.outcome import duration
+from ...fileio.duration import duration
 from ...weights.newest_checkpoint import config_of
 
 

@@ -25,6 +25,7 @@ from ...inference.probe import (
 )
 from ...weights.index import resolve_weights
 from ...weights.newest_checkpoint import find_trained
+from ..worker_message import message_of
 
 
 def read_config(args: argparse.Namespace) -> Config:
@@ -37,7 +38,8 @@ def read_config(args: argparse.Namespace) -> Config:
         cfg = apply_data(cfg, args.data, trained=True, splits=('train', 'test'))
         cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
-        cfg = apply_data_root(cfg, args.data_root, verify=False, data=args.data)
+        skip = {'skip_unreadable': True} if args.skip_unreadable else {}
+        cfg = apply_data_root(cfg, args.data_root, verify=bool(skip), data=args.data, **skip)
     else:
         require_data(cfg, ['train', 'test'])
     if args.max_per_class is not None:
@@ -60,7 +62,11 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         cfg = read_config(args)
         weights = args.checkpoint and resolve_weights(args.checkpoint)
         model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
-        train, test = (encode(model, read_split(cfg, s)).labelled for s in ('train', 'test'))
+        loaders = [
+            read_split(cfg, split, skip_unreadable=args.skip_unreadable)
+            for split in ('train', 'test')
+        ]
+        train, test = (encode(model, loader).labelled for loader in loaders)
         results: dict[str, float] = {}
         if 'knn' in args.probes:
             results |= probe_knn(train, test, args.k)
@@ -69,7 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         if 'linear' in args.probes:
             results |= probe_linear(train, test, args.penalties)
     except (ValueError, OSError) as error:  # a message instead of a traceback
-        raise SystemExit(str(error)) from None
+        raise SystemExit(message_of(error)) from None
     print(f'{len(train[0])} images to train on, {len(test[0])} to test, {train[0].shape[1]} dims')
     print(as_table(results))
     if args.out:

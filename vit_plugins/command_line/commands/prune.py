@@ -44,6 +44,8 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
         cfg = apply_data(cfg, args.data, trained=True, splits=('test',))
     if args.data_root is not None:
         reading = reading_of_training(cfg, args.data_root)
+        if args.skip_unreadable:
+            reading['skip_unreadable'] = True
         cfg = apply_data_root(
             cfg,
             args.data_root,
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         cfg, checkpoint = read_config(args)
         with redirect_stdout(sys.stderr):  # the host's log
             model, _ = load_trained(cfg, checkpoint, args.device)
-            loader = read_split(cfg, 'test')
+            loader = read_split(cfg, 'test', skip_unreadable=args.skip_unreadable)
             pruned = copy.deepcopy(model)
             heads = prune_gates(pruned, args.threshold)
             with DefaultScope.overwrite_default_scope('mmpretrain'):

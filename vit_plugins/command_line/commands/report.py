@@ -36,5 +36,5 @@ def run(args: argparse.Namespace) -> int:
         sys.exit(str(error))
     for problem in dict.fromkeys(problem for one in found for problem in one.problems):
         print(f'note: {problem}', file=sys.stderr)
-    print(f'{page}: {page.stat().st_size / 1e6:.2f} MB, to be opened by any browser')
+    print(f'{page.absolute()}: {page.stat().st_size / 1e6:.2f} MB, to be opened by any browser')
     return 0

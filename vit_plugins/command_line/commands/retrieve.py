@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -16,6 +16,7 @@ import numpy as np
 from ...config_edits.reading import read_config_file
 from ...datasets.image_check import describe_notes
 from ...fileio.printable_text import printable, write_any_character
+from ...fileio.unreadable_list import write_unreadable
 from ...fileio.writable_folder import require_writable
 from ...inference.downloading import is_address
 from ...inference.gallery import Gallery, Photo, Source, faiss
@@ -116,18 +117,21 @@ def index_photos(args: argparse.Namespace) -> int:
     plan = plan_index(gallery.photos, images, args.images)
     if not args.sync:
         _tell_outdated(plan)
-    indexing = _Indexing(gallery, set(plan.changed + plan.gone) if args.sync else set())
     fresh = [*plan.add, *(plan.changed if args.sync else ())]
+    outdated = {*plan.changed, *plan.gone} if args.sync else set()
+    indexing = _Indexing(gallery, outdated, _states(fresh))
     try:
         if fresh:
             indexing.run(describe(load_searcher(gallery, args), fresh))
     finally:  # also after Ctrl-C: the same command goes on where this one stopped
         indexing.save(finished=True)
+        listed = write_unreadable(indexing.skipped.items(), gallery.folder)
     known = len(plan.kept) + len(plan.changed)
-    told = f'{len(plan.add) - indexing.skipped} of them new; {known} were known'
+    told = f'{len(plan.add) - len(indexing.skipped)} of them new; {known} were known'
     if args.sync:
         told = f'{indexing.added} of them new or replaced, {len(plan.gone)} gone ones removed'
-    print(f'{gallery.folder}: {len(gallery.photos)} photos, {told}, {indexing.skipped} skipped')
+    skipped = f'{len(indexing.skipped)} skipped' + (f' (listed in {listed})' if listed else '')
+    print(f'{gallery.folder}: {len(gallery.photos)} photos, {told}, {skipped}')
     return 0 if gallery.photos else 1
 
 
@@ -144,26 +148,40 @@ def _tell_outdated(plan: IndexPlan) -> None:
             )
 
 
+def _states(paths: Iterable[str]) -> dict[str, Photo | None]:
+    """Return size and time of files; None for those that are absent."""
+    found: dict[str, Photo | None] = {}
+    for path in paths:
+        try:
+            found[path] = Photo.of(path)
+        except OSError:
+            found[path] = None
+    return found
+
+
 class _Indexing:
     """Adds descriptors to a gallery and writes it from time to time."""
 
-    def __init__(self, gallery: Gallery, outdated: set[str]) -> None:
+    def __init__(
+        self, gallery: Gallery, outdated: set[str], before: Mapping[str, Photo | None]
+    ) -> None:
         self.gallery = gallery
         self.outdated = outdated
+        self.before = before  # the files as they were before they were read
         self.waiting: dict[Photo, np.ndarray] = {}
-        self.added = self.skipped = 0
+        self.skipped: dict[str, str] = {}
+        self.added = 0
         self.saved = time.monotonic()
 
     def run(self, described: Iterable[tuple[str, np.ndarray | str]]) -> None:
         for path, answer in described:
+            photo = self.before[path]
             if isinstance(answer, str):
-                self.skipped += 1
+                self.skipped[path] = answer
                 continue
-            try:
-                photo = Photo.of(path)
-            except OSError as error:  # removed in the meantime
-                print(f'skipped: {printable(path)}: {error}', file=sys.stderr)
-                self.skipped += 1
+            if photo is None or photo.state() != 'same':
+                self.skipped[path] = 'it has changed, or was removed, while it was read'
+                print(f'skipped: {printable(path)}: {self.skipped[path]}', file=sys.stderr)
                 continue
             self.waiting[photo] = answer
             if time.monotonic() - self.saved > SAVE_EVERY:
@@ -235,15 +253,19 @@ def query_photos(args: argparse.Namespace) -> int:
         write_page(answers, args.out, f'{len(answers)} searched in {gallery.folder}')
         sheets = write_sheets(answers, args.out)
         print(f'{args.out}: index.html, results.json, {", ".join(s.name for s in sheets)}')
-    shown = {match.photo for answer in answers for match in answer.found}
-    if gone := [photo.path for photo in shown if photo.state() == 'gone']:
-        print(
-            f'{len(gone)} photo(s) that were found are gone since being indexed, for example '
-            f'{printable(min(gone))}: `index --sync` or `remove` takes them out',
-            file=sys.stderr,
-        )
+    _tell_stale({match.photo for answer in answers for match in answer.found})
     print(f'{len(answers)} images searched, {len(unreadable)} skipped', file=sys.stderr)
     return 0 if answers else 1
+
+
+def _tell_stale(photos: Iterable[Photo]) -> None:
+    for state, words in (('gone', 'are gone'), ('changed', 'have changed')):
+        if stale := [photo.path for photo in photos if photo.state() == state]:
+            print(
+                f'{len(stale)} photo(s) that were found {words} since being indexed, for example '
+                f'{printable(min(stale))}: `index --sync` brings the gallery up to date',
+                file=sys.stderr,
+            )
 
 
 COMMANDS = {

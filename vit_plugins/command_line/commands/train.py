@@ -15,9 +15,12 @@ from mmengine.logging import print_log
 from ...config_edits.config_check import check_config
 from ...config_edits.follow_weights import follow_weights
 from ...config_edits.img_size import require_patches
+from ...config_edits.left_out import write_left_out
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import pretrained_parts, require_weights
+from ...datasets.photo_decoding import UndecodableError
+from ...datasets.photo_file import PhotoFileError
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.best_confusion_hook import BestConfusionHook
 from ...engine.hooks.training_forecast_hook import TrainingForecastHook
@@ -53,6 +56,7 @@ from ...weights.newest_checkpoint import newest_whole_checkpoint, resume_from
 from ...weights.pretrained_models import download_note
 from ..data_arguments import run_name
 from ..own_process import short_words
+from ..worker_message import message_of
 from .cpu_advice import cpu_advice
 from .machine_choice import machine_options
 from .named_config import use_named_config
@@ -235,6 +239,8 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     stop = StopHook()
     with claimed_work_dir(cfg, args.numbered):
         runner = build_trainer(cfg, TRAINED_ANEW, quiet=not args.verbose)
+        if is_main_process() and (listed := write_left_out(cfg, runner.work_dir)):
+            runner.logger.info(f'The photos that are left out are listed in {listed}')
         if advice := cpu_advice(cfg, args, len(runner.train_dataloader.dataset)):
             runner.logger.info(advice)
         baselines = not args.no_baselines
@@ -257,6 +263,14 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
                 end_ranks()
             number = getattr(stopped, 'number', signal.SIGINT)
             raise SystemExit(exit_code(number)) from None
+        except (PhotoFileError, UndecodableError) as error:
+            stop.save_last_step(runner)
+            if args.debug:
+                raise
+            raise SystemExit(
+                f'{message_of(error)}\nMend or remove this photo, or leave it out with '
+                f'--skip-unreadable.\n{how_to_go_on(runner.work_dir, args)}'
+            ) from None
 
 
 def how_to_go_on(work_dir: str, args: argparse.Namespace) -> str:

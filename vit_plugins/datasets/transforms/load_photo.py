@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +12,13 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
+from ...fileio.printable_text import log_line
 from ..photo_decoding import UndecodableError, decode_photo
+from ..photo_file import read_photo_file
 from ..photo_limits import LIMITS, PhotoLimits
 
 COLOR_TYPES = ('color', 'grayscale')
+LOCAL = (None, {'backend': 'local'})  # where files lie on a disk of this machine
 # arguments of the host's loader that LoadPhoto has, too
 LOADER_ARGUMENTS = ('type', 'to_float32', 'color_type', 'ignore_empty', 'backend_args')
 
@@ -32,7 +37,8 @@ class LoadPhoto(LoadImageFromFile):
     Args:
         to_float32: Whether to return float32 instead of uint8.
         color_type: 'color' for (H, W, 3) in BGR order, 'grayscale' for (H, W).
-        ignore_empty: Whether to return None for an image that cannot be loaded.
+        ignore_empty: Whether to return None for an image that cannot be loaded, and to log its
+            path once. The host's datasets then take another image, at random, in training.
         backend_args: Where the files lie, see ``mmengine.fileio``.
         max_pixels: The most pixels that an image may have, see ``PhotoLimits``.
         max_aspect: How many times as long as the shorter side the longer one may be.
@@ -45,7 +51,8 @@ class LoadPhoto(LoadImageFromFile):
     Raises:
         ValueError: If ``color_type`` is none of the two, or a number is below 1; when called, if
             an image cannot be decoded or is too large, with its path.
-        OSError: When called, if a file cannot be read.
+        OSError: When called, if a file cannot be read; a ``PhotoFileError`` with its path if it
+            should lie on a disk.
     """
 
     def __init__(
@@ -80,22 +87,30 @@ class LoadPhoto(LoadImageFromFile):
         """
         if not results.get('img_path') and 'img' in results:
             return results
-        path = results['img_path']
         try:
-            data = fileio.get(path, backend_args=self.backend_args)
-            grey = self.color_type == 'grayscale'
-            pixels, _ = decode_photo(
-                data, grey=grey, least_side=self.least_side, limits=self.limits
-            )
+            pixels = self._pixels(results['img_path'])
         except (OSError, UndecodableError) as error:
-            if self.ignore_empty:
-                return None
-            if isinstance(error, UndecodableError):
-                raise UndecodableError(f'{path} cannot be loaded: {error}') from error
-            raise
+            if not self.ignore_empty:
+                raise
+            _log_once(f'{error} (ignore_empty leaves it out)')
+            return None
         results['img'] = pixels.astype(np.float32) if self.to_float32 else pixels
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results
+
+    def _pixels(self, path: str | os.PathLike) -> np.ndarray:
+        grey = self.color_type == 'grayscale'
+        options = {'grey': grey, 'least_side': self.least_side, 'limits': self.limits}
+        try:
+            pixels, _ = decode_photo(self._content(path), **options)
+        except UndecodableError as error:
+            raise UndecodableError(f'{path} cannot be loaded: {error}') from error
+        return pixels
+
+    def _content(self, path: str | os.PathLike) -> bytes:
+        if self.backend_args in LOCAL and '://' not in os.fspath(path):
+            return read_photo_file(path)
+        return fileio.get(path, backend_args=self.backend_args)
 
     def __repr__(self) -> str:
         return (
@@ -104,6 +119,11 @@ class LoadPhoto(LoadImageFromFile):
             f'max_pixels={self.limits.max_pixels:g}, max_aspect={self.limits.max_aspect:g}, '
             f'least_side={self.least_side})'
         )
+
+
+@functools.cache
+def _log_once(line: str) -> None:
+    log_line(line)
 
 
 def use_load_photo(pipeline: Sequence) -> list:

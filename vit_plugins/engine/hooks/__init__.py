@@ -1,4 +1,5 @@
 from .best_confusion_hook import BestConfusionHook
+from .bounded_history_hook import BoundedHistoryHook
 from .crash_safe_checkpoint_hook import CrashSafeCheckpointHook
 from .drloc_source_hook import DRLocSourceHook
 from .fit_pca_hook import FitPCAHook
@@ -24,6 +25,7 @@ from .training_report_hook import TrainingReportHook
 
 __all__ = [
     'BestConfusionHook',
+    'BoundedHistoryHook',
     'CrashSafeCheckpointHook',
     'DRLocSourceHook',
     'FitPCAHook',

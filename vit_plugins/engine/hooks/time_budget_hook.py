@@ -14,7 +14,7 @@ from mmengine.optim import _ParamScheduler
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 
-from ...report.outcome import duration
+from ...fileio.duration import duration
 
 POSITION = 'time_budget_position'  # in the message hub, and so in checkpoints
 

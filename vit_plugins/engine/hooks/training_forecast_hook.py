@@ -12,8 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
+from ...fileio.duration import duration
 from ...host.process_memory import peak_memory
-from ...report.outcome import duration
 from ..training_briefing import training_briefing
 from .time_budget_hook import TimeBudgetHook
 

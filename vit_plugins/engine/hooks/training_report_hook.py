@@ -13,6 +13,8 @@ from mmpretrain.registry import HOOKS
 
 from ...datasets.cached_images import uncached
 from ...datasets.image_folder import ImageFolder
+from ...datasets.photo_decoding import UndecodableError
+from ...datasets.photo_file import PhotoFileError
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
 from ..loops.frozen_feature_loop import FrozenFeatureLoop
@@ -71,11 +73,19 @@ class TrainingReportHook(Hook):
             confusion=np.asarray(best['confusion']),
             classes=dataset.metainfo['classes'],
             train_counts=counts,
-            train_accuracy=training_accuracy(runner) if counts and alone else None,
+            train_accuracy=_training_accuracy(runner) if counts and alone else None,
             last_accuracy=best['last_score'],
             baselines=photo_baselines(train, dataset) if self.baselines else None,
             frozen=isinstance(runner.train_loop, FrozenFeatureLoop),
         )
+
+
+def _training_accuracy(runner: Runner) -> float | None:
+    try:
+        return training_accuracy(runner)
+    except (PhotoFileError, UndecodableError) as error:  # no reason to lose the report
+        runner.logger.warning(f'The accuracy on training images is not measured: {error}')
+        return None
 
 
 def _places(runner: Runner) -> list[str]:

@@ -22,6 +22,9 @@ half of the blocks suffice::
                |          | n n n P  |   c   c  |   then all bounds are known.
                +----------+----------+----------+
 
+Where only ranks below the number of positives R matter, as for MAP@R, a positive is dropped once R
+negatives were above it. So few negatives are above those that remain that they can be collected.
+
 With a gallery, and where a class is larger than a block, some queries at a time meet all
 references::
 
@@ -46,13 +49,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .counts_above import CountsAbove
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 BLOCK = 2048  # rows and columns of a block: large enough for an efficient product
 FEW = 16  # up to this number of positives, counting for each costs less than sorting
 UNUSED = np.iinfo(np.int64).max  # the rank in a slot that has no positive
-FITS_A_BYTE = 255  # this number of ones can be added as bytes, which is fastest
-TILE = 1 << 18  # entries that fit into a core's cache while all bounds are compared
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ def iterate_positive_ranks(
     gallery_labels: Tensor | np.ndarray | None = None,
     *,
     best_only: bool = False,
+    early_only: bool = False,
     similarity: str = 'cosine',
     device: torch.device | str | None = None,
 ) -> Iterator[PositiveRanks]:
@@ -129,6 +132,9 @@ def iterate_positive_ranks(
         gallery: Embeddings of the references, of shape (M, D).
         gallery_labels: Of the references, integers of shape (M,).
         best_only: Rank only the most similar positive, which takes less time.
+        early_only: Rank the most similar of the R positives of a query, and those with a rank
+            below R; the others get some rank of at least R. This takes hardly longer than the best
+            only if each query has few positives.
         similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
         device: Where to compute; None takes the device of the embeddings.
 
@@ -160,7 +166,7 @@ def iterate_positive_ranks(
         elif largest > (BLOCK if best_only else FEW + 1):
             yield from _ranks_by_rows(vectors, vectors, classes, best_only)
         else:
-            yield from _ranks_by_symmetry(vectors, classes, best_only)
+            yield from _ranks_by_symmetry(vectors, classes, best_only, early_only)
 
 
 def _as_labels(labels: Tensor | np.ndarray, vectors: Tensor | np.ndarray, name: str) -> np.ndarray:
@@ -179,92 +185,32 @@ def _take_positives(
     """Read the similarities of the positives and remove their whole class from the block.
 
     ``s`` (n, m) has sorted classes as rows; ``starts`` counts its columns; ``own`` (n,) is the
-    column of the query itself. Gives (n, P), ascending, filled up with infinity, above which
+    column of the query itself. Gives (n, P), descending, filled up with infinity, above which
     nothing lies.
     """
     width = int((starts[classes + 1] - starts[classes]).max())
-    fill = -torch.inf if best_only else torch.inf
-    taken = s.new_full((len(s), width), fill)
+    taken = s.new_full((len(s), width), -torch.inf)
     if own is not None:
-        s[torch.arange(len(s), device=s.device), own] = fill
+        s[torch.arange(len(s), device=s.device), own] = -torch.inf
     borders = np.flatnonzero(np.diff(classes, prepend=-1, append=-1))
     for row, end in pairwise(borders):
         column, last = starts[classes[row]], starts[classes[row] + 1]
         taken[row:end, : last - column] = s[row:end, column:last]
         s[row:end, column:last] = -torch.inf
     if best_only:
-        return taken.amax(dim=1, keepdim=True)
-    taken = taken.sort(dim=1).values
-    return taken if own is None else taken[:, :-1].contiguous()
+        taken = taken.amax(dim=1, keepdim=True)
+    else:
+        taken = taken.sort(dim=1, descending=True).values
+        taken = taken if own is None else taken[:, :-1].contiguous()
+    return taken.masked_fill_(taken == -torch.inf, torch.inf)
 
 
-@dataclass(frozen=True)
-class _Above:
-    """The number of negative references above each of P bounds of n queries."""
-
-    strict: np.ndarray  # how many are larger than the bound, int32 of shape (n, P)
-    loose: np.ndarray  # how many are at least as large
-
-    @classmethod
-    def none(cls, *shape: int) -> _Above:
-        return cls(np.zeros(shape, np.int32), np.zeros(shape, np.int32))
-
-    def __getitem__(self, index: int | slice | np.ndarray) -> _Above:
-        return _Above(self.strict[index], self.loose[index])
-
-    def count(self, s: Tensor, bounds: Tensor, dim: int = 1) -> None:
-        """Add the number of entries above each bound in its row or column of ``s`` (n, m).
-
-        On a CPU this uses numpy, whose comparisons and sums of bytes take a fraction of the time
-        of torch's. With torch, counting would cost more than the matrix product.
-
-        Args:
-            s: Similarities, float32.
-            bounds: Bounds for each row (n, P), or for each column (m, P), no more than there are
-                counts; an infinite one is above everything.
-            dim: 1 if the bounds belong to rows, 0 if to columns.
-        """
-        if s.device.type != 'cpu':
-            for p, bound in enumerate(bounds.unbind(dim=1)):
-                aligned = bound.unsqueeze(dim)
-                self.strict[:, p] += (s > aligned).sum(dim, dtype=torch.int32).cpu().numpy()
-                self.loose[:, p] += (s >= aligned).sum(dim, dtype=torch.int32).cpu().numpy()
-            return
-        values, limits = s.numpy(), bounds.numpy()
-        rows = min(FITS_A_BYTE, max(1, TILE // values.shape[1]))
-        mask = np.empty((rows, values.shape[1]), np.bool_)
-        for start in range(0, len(values), rows):
-            tile = slice(start, start + rows)
-            found = mask[: len(values[tile])]
-            for p in range(limits.shape[1]):
-                for above, counts in ((np.greater, self.strict), (np.greater_equal, self.loose)):
-                    if dim == 1:
-                        above(values[tile], limits[tile, p, None], out=found)
-                        counts[tile, p] += found.view(np.uint8).sum(axis=1, dtype=np.uint32)
-                    else:
-                        above(values[tile], limits[:, p], out=found)
-                        counts[:, p] += found.view(np.uint8).sum(axis=0, dtype=np.uint8)
-
-    def search(self, s: Tensor, bounds: Tensor) -> None:
-        """Sort each row of ``s`` (n, m), and add the number of entries above each bound (n, P)."""
-        if s.device.type != 'cpu':
-            s = s.sort(dim=1).values
-        else:
-            s.numpy().sort(axis=1)  # in place, without the indices that torch would compute
-        for counts, right in ((self.strict, True), (self.loose, False)):
-            counts += s.shape[1] - torch.searchsorted(s, bounds, right=right).cpu().numpy()
-
-
-def _ranks(classes: _Classes, part: slice, above: _Above) -> PositiveRanks:
-    """Add to the negatives above each positive (n, P), ascending, the positives above it."""
+def _ranks(classes: _Classes, part: slice, above: CountsAbove) -> PositiveRanks:
+    """Add to the negatives above each positive (n, P), descending, the positives above it."""
     counts = classes.counts[part]
-    width = above.strict.shape[1]
-    better = np.minimum(counts, width)[:, None] - 1 - np.arange(width)  # (n, P)
-    order = np.where(better < 0, np.arange(width), better)
-    ranks = [
-        np.where(better < 0, UNUSED, np.take_along_axis(found, order, axis=1) + np.arange(width))
-        for found in (above.strict.astype(np.int64), above.loose.astype(np.int64))
-    ]
+    better = np.arange(above.strict.shape[1])
+    used = better < counts[:, None]  # (n, P)
+    ranks = [np.where(used, found + better, UNUSED) for found in (above.strict, above.loose)]
     return PositiveRanks(classes.queries[part], counts, *ranks)
 
 
@@ -282,7 +228,7 @@ def _ranks_by_rows(
         s = vectors[queries[part]] @ gallery.T  # (n, M)
         own = place[queries[part]] if classes.own else None
         bounds = _take_positives(s, classes.query_classes[part], classes.starts, best_only, own)
-        above = _Above.none(*bounds.shape)
+        above = CountsAbove.none(*bounds.shape)
         if bounds.shape[1] > FEW:
             above.search(s, bounds)
         else:
@@ -291,7 +237,7 @@ def _ranks_by_rows(
 
 
 def _ranks_by_symmetry(
-    vectors: Tensor, classes: _Classes, best_only: bool
+    vectors: Tensor, classes: _Classes, best_only: bool, early_only: bool
 ) -> Iterator[PositiveRanks]:
     """Rank all samples among all others, from the blocks of the first drawing."""
     if not len(classes.queries):
@@ -305,7 +251,7 @@ def _ranks_by_symmetry(
         block[: len(part)] = vectors[part]
     sample_classes = np.repeat(np.arange(len(classes.starts) - 1), np.diff(classes.starts))
     width = 1 if best_only else int(classes.counts.max())
-    above = _Above.none(len(blocks), side, width)
+    above = CountsAbove.none(len(blocks), side, width)
     bounds: list[Tensor] = []
     s = vectors.new_empty(side, side)
 
@@ -320,17 +266,31 @@ def _ranks_by_symmetry(
         found = _take_positives(
             s[: sizes[i]], sample_classes[low:high], classes.starts - low, best_only, own
         )
-        found[found == -torch.inf] = torch.inf  # without a positive, nothing counts as above
         bounds.append(F.pad(found, (0, 0, 0, side - len(found)), value=torch.inf))
         above[i].count(s, bounds[i])
+    count = CountsAbove.count_few if early_only else CountsAbove.count
+    positives = [(found < torch.inf).sum(dim=1).numpy(force=True) for found in bounds]
     for i, j in combinations(range(len(blocks)), 2):  # above it
         multiply(i, j)
-        above[i].count(s, bounds[i])
-        above[j].count(s, bounds[j], dim=0)
+        for block, dim in ((i, 1), (j, 0)):
+            if early_only:
+                _drop_late(bounds[block], above[block], positives[block])
+            count(above[block], s, bounds[block], dim)
     filled = np.arange(side) < sizes[:, None]  # (blocks, side)
     # Samples without a positive come first; they are references only.
     lone = len(classes.references) - len(classes.queries)
     yield _ranks(classes, slice(None), above[filled][lone:])
+
+
+def _drop_late(bounds: Tensor, above: CountsAbove, positives: np.ndarray) -> None:
+    """Set bounds (n, P) of a rank that has reached the number of positives (n,) to infinity.
+
+    Few negatives are above those that remain, so that there is little left to count. The first
+    stays, because its rank is of interest wherever it is.
+    """
+    ranks = above.strict + np.arange(above.strict.shape[1])  # (n, P)
+    late = ranks[:, 1 : bounds.shape[1]] >= positives[:, None]
+    bounds[:, 1:].masked_fill_(torch.from_numpy(late).to(bounds.device), torch.inf)
 
 
 def _cut_between_classes(starts: np.ndarray, most: int) -> np.ndarray:

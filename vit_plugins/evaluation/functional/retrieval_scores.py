@@ -13,6 +13,7 @@ from .retrieval_ranking import iterate_positive_ranks
 
 RETRIEVAL_METRICS = ('Recall', 'P@1', 'MAP@R', 'R-precision', 'mAP')
 BEST_SUFFICES = ('Recall', 'P@1')
+EARLY_SUFFICES = (*BEST_SUFFICES, 'MAP@R', 'R-precision')
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def retrieval_scores(
             others.
         gallery_labels: Labels of the references, integers of shape (M,).
         topk: The K of Recall@K; they may exceed the number of references.
-        metrics: Names from ``RETRIEVAL_METRICS``. Recall and P@1 alone take less time, because
-            they only need the best positive.
+        metrics: Names from ``RETRIEVAL_METRICS``. mAP takes most time, because only it needs the
+            exact rank of every positive.
         similarity: ``'cosine'``, or ``'dot'`` to use the vectors without normalisation.
         device: Where to compute; None takes the device of the embeddings.
 
@@ -77,12 +78,14 @@ def retrieval_scores(
     check_metrics(metrics, topk)
     sums: list[dict[str, float]] = [{}, {}]
     queries = 0
+    best_only = set(metrics) <= set(BEST_SUFFICES)
     for ranks in iterate_positive_ranks(
         embeddings,
         labels,
         gallery,
         gallery_labels,
-        best_only=set(metrics) <= set(BEST_SUFFICES),
+        best_only=best_only,
+        early_only=not best_only and set(metrics) <= set(EARLY_SUFFICES),
         similarity=similarity,
         device=device,
     ):

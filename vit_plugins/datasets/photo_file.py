@@ -1,0 +1,50 @@
+"""Read photo files from the disk; a reader never waits for a pipe or takes a device for a file."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+# OpenCV takes no larger file; 160 million pixels of four channels of 16 bits need 1.3 GB.
+MOST_BYTES = 2**31 - 1
+
+
+class PhotoFileError(OSError):
+    """A photo cannot be read from the disk; the message names the file and says why."""
+
+
+def read_photo_file(path: str | os.PathLike) -> bytes:
+    """Return the content of a photo file.
+
+    The file is opened without waiting and then checked, so that a pipe that takes its place
+    between a check and the reading is noticed, too.
+
+    Args:
+        path: The file.
+
+    Raises:
+        PhotoFileError: If it is absent or may not be read, is no regular file (such as a folder,
+            a pipe or a device), or is larger than OpenCV can take.
+    """
+    try:
+        with open(path, 'rb', opener=_open_without_waiting) as file:
+            return file.read(_size_of_regular_file(file.fileno()))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = getattr(error, 'strerror', None) or str(error)
+        raise PhotoFileError(f'{os.fspath(path)} cannot be read: {why}') from error
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, 'O_NONBLOCK', 0))
+
+
+def _size_of_regular_file(number: int) -> int:
+    found = os.fstat(number)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError('it is no file, but a folder, a pipe or a device')
+    if found.st_size > MOST_BYTES:
+        raise OSError(
+            f'it has {found.st_size / 1e9:.1f} GB, more than the {MOST_BYTES / 1e9:.1f} GB that '
+            'OpenCV can take'
+        )
+    return found.st_size
