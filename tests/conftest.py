@@ -5,6 +5,7 @@ import gc
 import itertools
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +17,16 @@ import torch
 from mmengine.config import config as host_config
 from mmengine.dataset import base_dataset
 from mmpretrain.utils import register_all_modules
+from offline import go_offline
+from own_warnings import warn
 from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-import vit_plugins  # noqa: F401  (registration)
+warnings.warn = warn  # before the package is imported
+go_offline()
+
+import vit_plugins  # noqa: E402, F401  (registration)
 
 COUNT = itertools.count()
 COLOURS = {'blue': (30, 60, 220), 'green': (60, 220, 30), 'red': (220, 30, 60)}

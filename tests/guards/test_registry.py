@@ -1,7 +1,10 @@
 """Guards over all that the package registers; a new component is noticed here."""
 
 import importlib
+import inspect
+import math
 import pkgutil
+import re
 
 import mmpretrain.registry
 import numpy as np
@@ -139,6 +142,7 @@ def minimal(tmp_path):
         'SimpleRandomCrop': {'crop_size': 32},
         'MetricNameHook': {},
         'RunRecordHook': {},
+        'ResumedSettingsHook': {},
         'StrictLoadHook': {},
         'StanfordOnlineProducts': {'data_root': str(tmp_path), 'lazy_init': True},
         'T2TViTPerformer': {'img_size': 32, 'num_layers': 1},
@@ -193,6 +197,53 @@ def test_a_model_saves_tensors_only(kind, name, minimal):
     """With several ranks the host's runner broadcasts every entry."""
     state = registry_of(kind).build({'type': name, **minimal[name]}).state_dict()
     assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
+
+
+def numbers_of(component):
+    """Return the arguments of a constructor that are numbers."""
+    signature = inspect.signature(component.__init__)
+    return [
+        name
+        for name, parameter in signature.parameters.items()
+        if re.search(r'\b(int|float)\b', str(parameter.annotation))
+    ]
+
+
+NUMBERS = [
+    (*pair, number)
+    for pair in NAMES
+    if pair[0] not in RUNNERS
+    for number in numbers_of(OURS[pair])
+]
+# NaN is not refused in these arguments:
+NAN_IS_LEFT = {
+    # the loss is NaN in the first step, and TrainingGuardHook stops the training
+    *('loss_weight', 'variance_weight', 'weight', 'locality_strength'),
+    # read later, when the data or the processes are there
+    *('seed', 'val_fraction', 'test_classes', 'val_classes', 'num_workers', 'max_keep_ckpts'),
+    # limits that decide what is logged
+    *('collapse_similarity', 'collapse_rank', 'collapse_gap', 'max_classes', 'min_seconds'),
+    *('every', 'started'),
+}
+
+
+def test_there_are_numbers():
+    assert len(NUMBERS) > 150
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('kind', 'name', 'number'), NUMBERS)
+def test_numbers_out_of_range_are_refused_in_words(kind, name, number, minimal):
+    for value in (math.nan, math.inf, -1, 0, -0.5):
+        with torch.device('meta' if kind == 'model' else 'cpu'):
+            try:
+                registry_of(kind).build({'type': name, **minimal[name], number: value})
+            except (ValueError, TypeError, KeyError) as refusal:
+                words = str(refusal).split()
+            else:
+                words = None
+        assert words is None or len(words) > 3, value
+        assert words or not math.isnan(value) or number in NAN_IS_LEFT
 
 
 MODULE_NAMES = [(k, n) for k, n in NAMES if issubclass(OURS[k, n], nn.Module)]

@@ -29,3 +29,11 @@ def test_shared_arguments_have_mmpretrains_names_and_defaults():
         False,
         None,
     )
+
+
+def test_a_setting_without_a_value_is_told(capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions)
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--cfg-options', 'a=1', 'b'])
+    assert "--cfg-options takes KEY=VALUE, without spaces, got 'b'" in capsys.readouterr().err

@@ -139,6 +139,16 @@ def test_prefix_of_a_distributed_run(trained):
     assert torch.equal(model.backbone.cls_token, state['backbone.cls_token'])
 
 
+def test_weights_that_are_not_finite(trained):
+    state = torch.load(trained)['state_dict']
+    state['backbone.layers.0.ln1.bias'] *= float('nan')
+    torch.save(state, trained)
+    with pytest.raises(
+        ValueError, match=r'are not finite \(layers\.0\.ln1\.bias\), of a training'
+    ):
+        apply_pretrained(config(), str(trained))
+
+
 def test_weights_of_another_kind(tmp_path):
     torch.save({'conv1.weight': torch.zeros(1), 'fc.bias': torch.zeros(1)}, tmp_path / 'x.pth')
     told = r'0 of the 30 tensors .* x\.pth, .* Missing: cls_token, .* Left over: conv1\.weight\.'

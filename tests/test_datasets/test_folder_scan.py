@@ -175,3 +175,15 @@ def test_class_difference_is_named():
         FolderError, match=r"val differ .* lacks 'b' and has, unknown .*, 'c', 'd'"
     ):
         compare_classes(['a', 'b'], ['a', 'c', 'd'], 'val')
+
+
+def test_what_this_package_wrote_beside_the_photos_is_no_class(tmp_path):
+    touch(tmp_path, 'cat/1.jpg', 'dog/1.jpg', 'work_dirs/job/curve.png', 'dog/found/query.png')
+    touch(tmp_path, 'run1/run.lock', 'run1/curve.png', 'mine/gallery.json')
+    touch(tmp_path, 'dog/found/index.html', 'dog/found/results.json')
+    scan = scan_class_folders(tmp_path)
+    assert scan.classes == ('cat', 'dog')
+    assert [name for name, _ in scan.samples] == ['cat/1.jpg', 'dog/1.jpg']
+    assert {k for k in scan.skipped if k[-1] == '/'} == {'found/', 'mine/', 'run1/', 'work_dirs/'}
+    touch(tmp_path / 'b', 'train/cat/1.jpg', 'train/dog/1.jpg', 'run1/run.lock')
+    assert find_parts(tmp_path / 'b') == {'train': tmp_path / 'b' / 'train'}

@@ -17,9 +17,17 @@ def table(tmp_path):
 
 
 def test_classes_stand_in_the_table(table, tmp_path):
-    scan = scan_table(tmp_path, table('file,class\nb.jpg,dog\na.jpg,cat\na.jpg,cat\n'))
+    scan = scan_table(tmp_path, table('file,class\nb.jpg,dog\na.jpg,cat\n./a.jpg,cat\n'))
     assert scan.classes == ('cat', 'dog')
     assert scan.samples == (('a.jpg', 0), ('b.jpg', 1))
+    assert scan.skipped == {'photo(s) without a line in t.csv': 1}
+    whole = scan_table(tmp_path, table(f'file,class\na.jpg,x\nb.jpg,y\n{tmp_path}/c.jpg,x\n'))
+    assert not whole.skipped
+
+
+def test_a_split_that_the_table_names_is_not_passed_over_in_silence(table, tmp_path, capsys):
+    scan_table(tmp_path, table('file,class,Split\na.jpg,cat,train\nb.jpg,dog,val\n'))
+    assert 't.csv: the column Split is not used, photos are held out by' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,9 @@ def test_registered_and_resumed():
         (dict(warmup=5, end=3), r'warmup \(5\) .* shorter than the schedule \(3\)'),
         (dict(warmup=-1, end=3), r'warmup \(-1\) must be at least 0'),
         (dict(warmup=1, end=3, lag=-1), r'lag \(-1\) must be at least 0'),
+        (dict(eta_min=math.nan), 'eta_min [(]nan[)] must be finite'),
+        (dict(begin=5, end=5, total=9), 'begin [(]5[)] must be at least 0 and before end [(]5[)]'),
+        (dict(last_step=0.5), 'last_step must be an integer of at least -1, got 0.5'),
     ],
 )
 def test_bad_settings(settings, message):

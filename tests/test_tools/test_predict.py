@@ -452,7 +452,8 @@ def test_names_from_standard_input(predict, trained, photos, tmp_path, monkeypat
     folder, _ = photos
     (folder / '4.png').rename(folder / os.fsdecode(b'\xe9.png'))
     names = [b'0.png', b'', b'absent.png', b'\xe9.png']
-    raw = b'\n'.join(bytes(folder) + b'/' + name if name else b'' for name in names)
+    raw = b'\xef\xbb\xbf'  # lists from Windows begin with this mark
+    raw += b'\n'.join(bytes(folder) + b'/' + name if name else b'' for name in names)
     monkeypatch.setattr('sys.stdin', io.TextIOWrapper(io.BytesIO(raw), encoding='utf-8'))
     work_dir = trained(config(train=CROP))
     report = as_json(predict, work_dir, folder / '3.png', '-', folder / '2.png')

@@ -19,6 +19,8 @@ class ConfigOptions(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Store the settings in the namespace as a dict."""
+        if wrong := [value for value in values if '=' not in value]:
+            parser.error(f'{option_string} takes KEY=VALUE, without spaces, got {wrong[0]!r}')
         from mmengine.config import DictAction
 
         action = DictAction(self.option_strings, self.dest, nargs=self.nargs)

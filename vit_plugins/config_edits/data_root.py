@@ -26,6 +26,7 @@ from .known_layout import own_data_root, reads_class_folders, use_own_data
 from .photos import accept_photos
 from .presence import describe_missing
 from .retrieval_data import is_retrieval, use_retrieval_data
+from .seen_photos import test_on_unseen
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name
 
 # arguments that stay when the images change; the others select the images
@@ -47,6 +48,7 @@ def apply_data_root(
     asked: Collection[str] = (),
     data: str | None = None,
     told: bool = False,
+    trained_on: str | Path | None = None,
     **reading: Any,
 ) -> Config:
     """Set the images of a folder for training and test.
@@ -75,6 +77,9 @@ def apply_data_root(
         data: The dataset that the user chose by ``--data`` and that the config has now. The
             folder must hold it, unless it is read from class folders.
         told: Whether the description of the folder has already been logged.
+        trained_on: For a test: the table of the photos that the training has seen, see
+            ``write_trained_photos``. If no part of the folder is for validation or test, all
+            other photos are tested on, and none is split off.
         **reading: How the folder is read: ``skip_unreadable``, ``labels`` and ``group_by`` of
             ``read_folder``.
 
@@ -100,21 +105,28 @@ def apply_data_root(
         require_effect(unused, f"{root} holds the config's own dataset, with its own parts")
         return use_own_data(cfg, own)
     _require_named_data(cfg, root, data)
-    if not validate:
-        val_fraction = cfg.val_fraction = 0  # so that a later test does not use training images
-    elif val_fraction is None:
-        val_fraction = cfg.get('val_fraction', 0.2)
+    val_fraction = _fraction_to_hold_out(cfg, val_fraction, validate)
     balance = cfg.get('balance', 'none') if balance is None else balance
     scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes, **reading))
     scans = _same_on_all_ranks(scans)
-    _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
+    whole = trained_on is not None and scans.keys() == {'train'}  # all photos are for the test
+    if not whole:
+        _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
-    lines += describe_parts(root, scans, classes or scans['train'].classes)
-    if verify and not told:
+    if whole:
+        lines = [test_on_unseen(cfg, scans['train'], str(trained_on))]
+    elif verify and not told:
         lines += describe_near_duplicates(scans, val_fraction, seed)
+    lines += describe_parts(root, scans, classes or scans['train'].classes)
     if not told:
         _log(lines)
     return cfg
+
+
+def _fraction_to_hold_out(cfg: Config, val_fraction: float | None, validate: bool) -> float:
+    if not validate:
+        val_fraction = cfg.val_fraction = 0  # so that a later test does not use training images
+    return cfg.get('val_fraction', 0.2) if val_fraction is None else val_fraction
 
 
 def _log(lines: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from mmengine.runner import CheckpointLoader
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from ..evaluation.functional.finite import non_finite_weights
 from ..weights.fitted import CONSTANT, Fitted, find_weights
 from ..weights.index import resolve_weights
 from .frozen import is_frozen
@@ -147,6 +148,11 @@ def try_weights(backbone: BaseModule, weights: str) -> tuple[Fitted, list[str]]:
             f'fit both ways. Missing: {_some(missing) or "none"}. Left over: '
             f'{_some(left_over) or "none"}. Take weights of the same kind and size of model, or '
             'set type and arch of the backbone to those of the weights'
+        )
+    if broken := non_finite_weights(inside):
+        raise ValueError(
+            f'{weights} holds weights that are not finite ({_some(broken, 3)}), of a training '
+            'that diverged or a damaged conversion: take another file'
         )
     place = f', under {fitted.prefix.rstrip(".")!r}' if fitted.prefix else ''
     notes = [f'{found} of {len(wanted)} tensors of {name} from {weights}{place}']

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..fileio.run_record import LOCK
+
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 # made by file servers and operating systems, in lower case; those with a dot are hidden anyway
 SYSTEM_FOLDERS = (
@@ -25,6 +27,9 @@ SYSTEM_FOLDERS = (
     *('#recycle', '#snapshot', '$recycle.bin', 'system volume information'),
     *('lost+found', 'network trash folder', 'temporary items', 'found.000'),
 )
+# made by this package, perhaps beside the photos: work dirs, galleries, results of a search
+OWN_FOLDERS = ('work_dirs',)
+OWN_CONTENTS = ((LOCK,), ('gallery.json',), ('index.html', 'results.json'))
 SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini')
 # A folder that changed this recently may change again with the same time of change: the clocks
 # of file systems have steps, those of FAT of two seconds.
@@ -111,7 +116,7 @@ def remember_trees(trees: Mapping[str, FolderTree]) -> None:
 def _list_tree(root: str) -> FolderTree:
     stamps = {root: _stamp(root)}
     entries = sorted(os.scandir(root), key=lambda entry: entry.name)
-    names = [e.name for e in entries if is_folder(e) and not is_skipped_folder(e.name)]
+    names = [e.name for e in entries if is_folder(e) and not is_skipped_folder(e.path)]
     images, skipped = [], []
     for name in names:
         found, others = list_images(Path(root, name), stamps)
@@ -139,7 +144,7 @@ def list_images(
 
     Returns:
         Paths relative to ``folder``, with ``/``, and the count of other files by suffix, of
-        system and hidden folders by name and ``/``.
+        folders that are skipped (see :func:`is_skipped_folder`) by name and ``/``.
     """
     images: list[str] = []
     skipped: Counter[str] = Counter()
@@ -155,7 +160,7 @@ def list_images(
         for entry in entries:
             if is_folder(entry):
                 real = os.path.realpath(entry.path)
-                if is_skipped_folder(entry.name):
+                if is_skipped_folder(entry.path):
                     skipped[f'{entry.name}/'] += 1
                 elif real not in above:  # a link to a folder that contains it would never end
                     visit(entry.path, f'{prefix}{entry.name}/', (*above, real))
@@ -180,13 +185,16 @@ def is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def is_skipped_folder(name: str) -> bool:
-    """Return whether a folder of this name is hidden, or made by a file server or system.
+def is_skipped_folder(path: str | os.PathLike) -> bool:
+    """Return whether a folder is hidden, or made by a file server, a system or this package.
 
     Args:
-        name: The name, without its path.
+        path: The folder.
     """
-    return name.startswith('.') or name.lower() in SYSTEM_FOLDERS
+    name = os.path.basename(path)
+    if name.startswith('.') or name.lower() in SYSTEM_FOLDERS or name in OWN_FOLDERS:
+        return True
+    return any(all(os.path.isfile(os.path.join(path, f)) for f in files) for files in OWN_CONTENTS)
 
 
 def _stamp(folder: str) -> Stamp | None:
@@ -218,6 +226,6 @@ def _is_file(entry: os.DirEntry) -> bool:
 def _kind_beside(entry: os.DirEntry) -> str:
     """Return the kind of an entry beside the class folders; empty for a class folder."""
     if is_folder(entry):
-        return f'{entry.name}/' if is_skipped_folder(entry.name) else ''
+        return f'{entry.name}/' if is_skipped_folder(entry.path) else ''
     suffix = _suffix(entry)
     return f'{suffix} beside the class folders' if suffix in IMAGE_SUFFIXES else suffix

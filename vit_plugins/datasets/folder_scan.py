@@ -39,6 +39,7 @@ __all__ = [
     'find_parts',
     'find_unlabelled',
     'list_images',
+    'log_once',
     'log_skipped',
     'scan_class_folders',
 ]
@@ -207,8 +208,8 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
     """List the images below the class folders of a folder.
 
     A class folder may hold further folders. Links are followed, once. Hidden folders and those
-    that file servers and operating systems make are skipped and counted. A folder that has not
-    changed since it was listed is not listed again, see ``_folder_tree.py``.
+    that file servers, operating systems and this package make are skipped and counted. A folder
+    that has not changed since it was listed is not listed again, see ``_folder_tree.py``.
 
     Args:
         root: The folder that holds the class folders.
@@ -276,11 +277,16 @@ def log_skipped(scan: FolderScan) -> None:
         scan: The contents of the folder.
     """
     if scan.skipped and is_main_process():
-        _log_once(describe_skipped(scan.root, scan.skipped))
+        log_once(describe_skipped(scan.root, scan.skipped))
 
 
 @functools.cache
-def _log_once(line: str) -> None:
+def log_once(line: str) -> None:
+    """Log a line, once in a process.
+
+    Args:
+        line: The line.
+    """
     log_line(line)
 
 
@@ -329,7 +335,7 @@ def _folders(root: Path) -> list[Path]:
         inside = [Path(e.path) for e in os.scandir(root) if is_folder(e)]
     except OSError as error:
         raise FolderError(f'{root} cannot be opened: {error.strerror}') from None
-    inside = [folder for folder in inside if not is_skipped_folder(folder.name)]
+    inside = [folder for folder in inside if not is_skipped_folder(folder)]
     return sorted(inside, key=lambda folder: folder.name)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import FolderError, compare_classes, log_skipped
+from .folder_scan import FolderError, FolderScan, compare_classes, log_skipped
 from .photo_table import scan_photos
+from .trained_photos import find_seen
 from .transforms.load_photo import use_load_photo
 
 
@@ -33,6 +34,9 @@ class ImageFolder(CustomDataset):
         group_by: A regular expression, or a CSV file with the columns file and group: images of
             one group are not split, see ``find_groups``.
         labels: A CSV file with the columns file and class, instead of class folders.
+        trained_on: The table of the photos that an earlier training has seen, see
+            ``write_trained_photos``: none of them is held out. They are in the part 'train' and
+            in no other part.
         metainfo: If it holds ``classes``, the class folders must have these names; with
             ``test_mode=True`` some of them are enough.
         **kwargs: Further arguments of ``CustomDataset``.
@@ -51,6 +55,7 @@ class ImageFolder(CustomDataset):
         left_out: Sequence[str] = (),
         group_by: str | None = None,
         labels: str | None = None,
+        trained_on: str | None = None,
         **kwargs: Any,
     ) -> None:
         if part not in ('all', 'train', 'val'):
@@ -61,6 +66,7 @@ class ImageFolder(CustomDataset):
         self.left_out = tuple(left_out)
         self.group_by = group_by
         self.labels = labels
+        self.trained_on = trained_on
         kwargs['pipeline'] = use_load_photo(kwargs.get('pipeline', ()))
         super().__init__(data_root=data_root, **kwargs)
 
@@ -76,7 +82,12 @@ class ImageFolder(CustomDataset):
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
         self._metainfo['classes'] = tuple(order)
         samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]
-        chosen = scan.part(self.part, self.val_fraction, self.seed)
+        chosen = self._without_seen(scan, scan.part(self.part, self.val_fraction, self.seed))
+        if not chosen and self.trained_on is not None:
+            raise FolderError(
+                f'All {len(samples)} images of {self.img_prefix} were trained on ('
+                f'{self.trained_on}), so none is left to test on: name a folder with other images.'
+            )
         if not chosen:
             raise FolderError(
                 f'No image of {self.img_prefix} is left to validate on: each of its '
@@ -85,6 +96,15 @@ class ImageFolder(CustomDataset):
                 '--no-validate.'
             )
         return [samples[i] for i in chosen]
+
+    def _without_seen(self, scan: FolderScan, chosen: list[int]) -> list[int]:
+        """Move photos that an earlier training has seen to the part for training."""
+        if self.trained_on is None:
+            return chosen
+        seen = find_seen(self.trained_on, scan)
+        if self.part == 'train':
+            return sorted(seen.union(chosen))
+        return [i for i in chosen if i not in seen]
 
     def extra_repr(self) -> list[str]:
         """Return the part, to print."""

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mmengine.dist import is_main_process
+
 from ..fileio.printable_text import printable
 from ._annotations import AnnotationError, Inside, kind_of
-from .folder_scan import FolderError, FolderScan, scan_class_folders
+from .folder_scan import FolderError, FolderScan, list_images, log_once, scan_class_folders
 
 SEVERAL = re.compile(r'[|;]|,\s')  # between labels in one cell
 CLASS_COLUMNS = ('class', 'label')
 GROUP_COLUMNS = ('group', 'object', 'patient')
+SPLIT_COLUMNS = ('split', 'part', 'set', 'subset', 'fold')
 
 
 def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]]:
@@ -47,7 +50,18 @@ def read_table(path: str | Path, columns: Sequence[str]) -> list[tuple[str, str]
     for number, row in enumerate(rows, 2):
         if not row['file'] or not row[value]:
             raise FolderError(f'{path}, line {number}: {row} lacks file or {value}')
-    return [(row['file'].strip(), row[value].strip()) for row in rows]
+    _tell_splits(path, names)
+    return [(Path(row['file'].strip()).as_posix(), row[value].strip()) for row in rows]
+
+
+def _tell_splits(path: str | Path, names: Sequence[str]) -> None:
+    unused = [name for name in names if name and name.lower() in SPLIT_COLUMNS]
+    if unused and is_main_process():
+        log_once(
+            f'{path}: the column {" and ".join(unused)} is not used, photos are held out by a '
+            'split of their names. To choose them yourself, put class folders into train, val and '
+            'test'
+        )
 
 
 def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> FolderScan:
@@ -90,8 +104,11 @@ def scan_table(root: Path, table: str | Path, *, complete: bool = True) -> Folde
     if complete and len(classes) < 2:
         raise FolderError(f'{table} names one class only, {classes[0]!r}: two or more are needed')
     order = {name: i for i, name in enumerate(classes)}
-    samples = tuple((Path(file).as_posix(), order[known[file]]) for file in sorted(known))
-    return FolderScan(root, tuple(classes), samples, Counter())
+    samples = tuple((file, order[known[file]]) for file in sorted(known))
+    named = {os.path.join(root, file) for file in known}
+    unnamed = sum(os.path.join(root, photo) not in named for photo in list_images(root)[0])
+    told = Counter({f'photo(s) without a line in {Path(table).name}': unnamed} if unnamed else {})
+    return FolderScan(root, tuple(classes), samples, told)
 
 
 def scan_photos(

@@ -80,9 +80,9 @@ class PlacedDigits(BaseDataset):
         **kwargs: Any,
     ) -> None:
         require_split(split, SPLITS)
-        if canvas_size < DIGIT_SIZE:
+        if not canvas_size >= DIGIT_SIZE:
             raise ValueError(f'canvas_size must be at least {DIGIT_SIZE}, got {canvas_size}')
-        if copies < 1:
+        if not copies >= 1:
             raise ValueError(f'copies must be at least 1, got {copies}')
         self.split = split
         self.canvas_size = canvas_size

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch.distributed as torch_dist
@@ -37,6 +38,7 @@ from ..config_edits.recipe_variables import apply_options
 from ..config_edits.walking import component_names, walk
 from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
+from .hooks.resumed_settings_hook import ResumedSettingsHook
 from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
@@ -210,6 +212,7 @@ def place_data(
     args: argparse.Namespace,
     splits: Iterable[str],
     classes: Sequence[str] | None = None,
+    trained_on: Path | None = None,
 ) -> Config:
     """Set the user's folder in the config, or check that the config's own data are there.
 
@@ -218,6 +221,7 @@ def place_data(
         args: Arguments of a tool.
         splits: Which of ``'train'``, ``'val'``, ``'test'`` will be read.
         classes: With a folder: the classes of a trained model.
+        trained_on: With a folder: the table of the photos that this model has seen.
 
     Returns:
         The new config.
@@ -242,6 +246,7 @@ def place_data(
             verify=not args.no_verify,
             validate=not getattr(args, 'no_validate', False),
             classes=classes,
+            trained_on=trained_on,
             data=args.data,
             told=getattr(args, 'told', False),
             asked=asked | ({'balance'} & wanted.keys()),
@@ -397,12 +402,13 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
 
     Returns:
         The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
-        ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its config when training or
-        testing begins, see ``RunRecordHook``.
+        ``ResumedSettingsHook``, a ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its
+        config when training or testing begins, see ``RunRecordHook``.
     """
     drop_hooks_that_are_off(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
+    runner.register_hook(ResumedSettingsHook())
     runner.register_hook(MetricNameHook())
     runner.register_hook(RunRecordHook())
     runner.register_hook(BoundedHistoryHook())

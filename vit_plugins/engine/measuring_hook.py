@@ -46,7 +46,7 @@ class MeasuringHook(Hook):
     name: str
 
     def __init__(self, interval: int = 1, by_epoch: bool = True) -> None:
-        if interval < 1:
+        if not interval >= 1:
             raise ValueError(f'interval must be 1 or more, got {interval}')
         self.interval = interval
         self.by_epoch = by_epoch
@@ -159,7 +159,7 @@ class ValidationImages:
     """
 
     def __init__(self, number: int) -> None:
-        if number < 1:
+        if not number >= 1:
             raise ValueError(f'num_images must be 1 or more, got {number}')
         self.number = number
         self._batch: Mapping[str, Any] | None = None

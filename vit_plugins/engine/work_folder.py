@@ -17,10 +17,9 @@ from mmengine.logging import print_log
 from ..config_edits.reading import read_config_file
 from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
-from ..fileio.run_record import RECORD, read_record
+from ..fileio.run_record import LOCK, RECORD, read_record
 from .class_change import class_change
 
-LOCK = 'run.lock'
 EARLIER = 'earlier_runs'
 OF_A_RUN = re.compile(r'(?:epoch|iter)_\d+\.pth|best_.+\.pth')
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 RECORD = 'run.json'
+LOCK = 'run.lock'  # held while the run trains
 
 
 @dataclass(frozen=True)

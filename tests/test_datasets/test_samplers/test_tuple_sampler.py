@@ -96,6 +96,8 @@ def test_refusals():
         DATA_SAMPLERS.build({'type': 'TupleSampler', 'dataset': [1, 2]})
     with pytest.raises(ValueError, match='num_negatives must be at least 1, got 0'):
         build(num_negatives=0)
+    with pytest.raises(ValueError, match=r'seed must be an integer, got 1[.]5'):
+        build(seed=1.5)
     short = Pairs()
     short.pop()
     with pytest.raises(ValueError, match='pairs name image 29, the dataset has 29: leave its'):

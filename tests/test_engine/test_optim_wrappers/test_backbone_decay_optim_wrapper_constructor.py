@@ -9,6 +9,10 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torch import nn
 
+from vit_plugins.engine.optim_wrappers.backbone_decay_optim_wrapper_constructor import (
+    optimizer_default,
+)
+
 ARCH = dict(embed_dims=16, num_layers=3, num_heads=4, feedforward_channels=16)
 VIT = dict(arch=ARCH, img_size=16, patch_size=8)
 BACKBONES = [
@@ -100,3 +104,15 @@ def test_frozen_parameters_are_left_out():
     model = Segmenter({**BACKBONES[1], 'frozen_stages': 1})
     assert not any(name.startswith('backbone.layers.0.') for name in rates(model))
     assert torch.is_tensor(model.backbone.cls_token)
+
+
+def test_an_optimizer_without_a_default_is_told_what_to_set():
+    class NoDecay(torch.optim.SGD):
+        def __init__(self, params, lr):
+            super().__init__(params, lr)
+
+    assert optimizer_default(torch.optim.AdamW, 'weight_decay') == 0.01
+    with pytest.raises(ValueError, match='NoDecay has no default of lr: set lr in optim_wrapper'):
+        optimizer_default(NoDecay, 'lr')
+    with pytest.raises(ValueError, match='has no default of weight_decay'):
+        optimizer_default(NoDecay, 'weight_decay')

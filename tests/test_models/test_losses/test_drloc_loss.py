@@ -250,6 +250,7 @@ def test_kernel_pooling(pool, full, pooled):
         (dict(preset='mine'), r"preset \('mine'\) must be one of"),
         (dict(mode='l2'), r"mode \('l2'\) must be one of"),
         (dict(num_pairs=0), r'num_pairs \(0\) must be at least 1'),
+        (dict(min_variance=0), r'min_variance \(0\) is a divisor and must be positive'),
         (dict(mode='ce'), "mode='ce' has one output per offset .* set grid_size"),
         (dict(mode='reg', grid_size=7, signed=False), "signed=False: the paper's 'reg' classes"),
     ],

@@ -137,7 +137,8 @@ def _images_as_they_come(names: list[str]) -> Iterator[str]:
 def _names_of_stdin() -> Iterator[str]:
     if hasattr(sys.stdin, 'reconfigure'):
         sys.stdin.reconfigure(errors='surrogateescape')  # file names are bytes
-    return filter(None, (line.rstrip('\r\n') for line in sys.stdin))
+    # programs on Windows begin a text with a byte order mark
+    return filter(None, (line.rstrip('\r\n').removeprefix('\ufeff') for line in sys.stdin))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -12,8 +12,10 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from ...config_edits.crop_ratio import set_crop_ratio
+from ...config_edits.seen_photos import leave_out_seen
 from ...config_edits.training_reading import is_same, reading_of_training
 from ...config_edits.walking import pipelines_of
+from ...datasets.trained_photos import TRAINED_ON
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.score_report_hook import ScoreReportHook
 from ...engine.launch import (
@@ -53,7 +55,10 @@ def complete_config(args: argparse.Namespace) -> Config:
     classes = trained_classes(args.checkpoint) if args.data_root else None
     if trained and args.data_root:
         keep_reading(cfg, args)
-    cfg = place_data(cfg, args, ['test'], classes)
+    seen = photos_of_training(args.checkpoint)
+    cfg = place_data(cfg, args, ['test'], classes, seen)
+    if seen is not None and not args.data_root:
+        leave_out_seen(cfg, seen)
     add_own_hooks(cfg)
     cfg.load_from, cfg.resume = args.checkpoint, False
     if args.amp:
@@ -68,6 +73,18 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # applied last, too
         cfg.merge_from_dict(args.cfg_options)
     return cfg
+
+
+def photos_of_training(checkpoint: str) -> Path | None:
+    """Return the table of the photos that a model has seen, None if there is none.
+
+    Args:
+        checkpoint: The file or address of the model.
+    """
+    if '://' in checkpoint:
+        return None
+    table = Path(checkpoint).absolute().with_name(TRAINED_ON)
+    return table if table.is_file() else None
 
 
 def keep_reading(cfg: Config, args: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from ...config_edits.left_out import write_left_out
 from ...config_edits.pretrained import apply_pretrained
 from ...config_edits.recipe_variables import UnusedSettingError
 from ...config_edits.recipe_weights import pretrained_parts, require_weights
+from ...config_edits.seen_photos import keep_seen_in_training
 from ...datasets.photo_decoding import UndecodableError
 from ...datasets.photo_file import PhotoFileError
 from ...datasets.unfit_data import UnfitDataError
@@ -168,6 +169,8 @@ def choose_weights(cfg: Config, args: argparse.Namespace) -> Config:
     try:
         if args.resume is not None:
             cfg = resume_from(cfg, args.resume)
+            if cfg.resume and (line := keep_seen_in_training(cfg)):
+                print_log(line)
         if weights is None and not cfg.get('resume'):
             require_weights(cfg)
     except (FileNotFoundError, ValueError) as error:

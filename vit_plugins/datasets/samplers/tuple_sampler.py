@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ class TupleSampler(Sampler):
         seed: The seed, the same on all ranks. Default: one that the ranks agree on.
 
     Raises:
-        ValueError: If the dataset has no pairs, or a number is not positive.
+        ValueError: If the dataset has no pairs, a number is not positive, or the seed no integer.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class TupleSampler(Sampler):
             )
         sizes = {'num_pairs': num_pairs, 'pool_size': pool_size, 'num_negatives': num_negatives}
         for name, value in sizes.items():
-            if value < 1:
+            if not value >= 1:
                 raise ValueError(f'{name} must be at least 1, got {value}')
         self.pairs = torch.as_tensor(dataset.pairs)
         self.images = len(dataset)
@@ -95,6 +96,8 @@ class TupleSampler(Sampler):
         self.num_pairs = min(num_pairs, len(self.pairs))
         self.pool_size = pool_size
         self.num_negatives = num_negatives
+        if not (seed is None or isinstance(seed, Integral)):
+            raise ValueError(f'seed must be an integer, got {seed}')
         self.seed = sync_random_seed() if seed is None else seed
         self.rank, self.world_size = get_dist_info()
         self.set_epoch(0)

@@ -13,6 +13,7 @@ from .metric_name_hook import MetricNameHook
 from .offset_error_hook import OffsetErrorHook
 from .progress_hook import ProgressHook
 from .report_page_hook import ReportPageHook
+from .resumed_settings_hook import ResumedSettingsHook
 from .retrieval_baseline_hook import RetrievalBaselineHook
 from .run_record_hook import RunRecordHook
 from .score_report_hook import ScoreReportHook
@@ -39,6 +40,7 @@ __all__ = [
     'OffsetErrorHook',
     'ProgressHook',
     'ReportPageHook',
+    'ResumedSettingsHook',
     'RetrievalBaselineHook',
     'RunRecordHook',
     'ScoreReportHook',

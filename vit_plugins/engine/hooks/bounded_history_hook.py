@@ -32,7 +32,7 @@ class BoundedHistoryHook(Hook):
     priority = 'LOWEST'
 
     def __init__(self, length: int = 10_000) -> None:
-        if length < 1:
+        if not length >= 1:
             raise ValueError(f'length must be at least 1, got {length}')
         self.length = length
 

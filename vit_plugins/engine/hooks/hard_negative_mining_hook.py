@@ -41,7 +41,7 @@ class HardNegativeMiningHook(Hook):
     priority = 'LOW'
 
     def __init__(self, pipeline: list[dict], batch_size: int = 64, num_workers: int = 0) -> None:
-        if batch_size < 1:
+        if not batch_size >= 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         self.pipeline = [
             TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline

@@ -66,11 +66,11 @@ class LossWeightHook(Hook):
         total_epochs: int | None = None,
         decay: bool = True,
     ) -> None:
-        if warmup_epochs < 0:
+        if not warmup_epochs >= 0:
             raise ValueError(f'warmup_epochs ({warmup_epochs}) must not be negative')
         if total_epochs is not None and not decay:
             raise ValueError(f'total_epochs ({total_epochs}) has no meaning with decay=False')
-        if total_epochs is not None and total_epochs <= warmup_epochs:
+        if total_epochs is not None and not total_epochs > warmup_epochs:
             raise ValueError(
                 f'total_epochs ({total_epochs}) must exceed warmup_epochs ({warmup_epochs})'
             )

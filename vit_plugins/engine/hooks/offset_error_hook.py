@@ -42,7 +42,7 @@ class OffsetErrorHook(MeasuringHook):
         by_epoch: bool = True,
     ) -> None:
         super().__init__(interval, by_epoch)
-        if num_pairs < 1:
+        if not num_pairs >= 1:
             raise ValueError(f'num_pairs must be 1 or more, got {num_pairs}')
         self.num_pairs = num_pairs
         self.images = ValidationImages(num_images)

@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...command_line.own_process import typed_command
+from ...datasets.image_folder import ImageFolder
+from ...datasets.trained_photos import TRAINED_ON, write_trained_photos
 from ...fileio.run_record import RunRecord, read_record, write_record
 from ...resources import installed_versions
 from ..device import device_name
@@ -64,6 +66,7 @@ class RunRecordHook(Hook):
                 versions=installed_versions(),
             )
             write_record(runner.work_dir, record)
+            _write_photos(runner)
 
     def before_test(self, runner: Runner) -> None:
         """Write the config of a test, unless the folder belongs to a training.
@@ -82,3 +85,15 @@ class RunRecordHook(Hook):
         """
         if is_main_process() and (record := read_record(runner.work_dir)):
             write_record(runner.work_dir, replace(record, finished=True))
+
+
+def _write_photos(runner: Runner) -> None:
+    """Write which photos of the user's own folder are trained on."""
+    dataset = inner = runner.train_loop.dataloader.dataset
+    while getattr(inner, 'dataset', None) is not None:
+        inner = inner.dataset
+    path = Path(runner.work_dir, TRAINED_ON)
+    if isinstance(inner, ImageFolder):
+        write_trained_photos(path, dataset, inner.img_prefix)
+    else:
+        path.unlink(missing_ok=True)  # of an earlier run in this folder

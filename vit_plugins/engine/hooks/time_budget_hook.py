@@ -64,7 +64,7 @@ class TimeBudgetHook(Hook):
             raise ValueError(
                 f'reserve is a part of the time and must be at least 0 and below 1, got {reserve}'
             )
-        if interval < 1:
+        if not interval >= 1:
             raise ValueError(f'interval must be at least 1 step, got {interval}')
         if started is not None and started > time.time():
             raise ValueError(

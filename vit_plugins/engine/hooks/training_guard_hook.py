@@ -89,7 +89,7 @@ class TrainingGuardHook(Hook):
 
     def __init__(self, patience: int = 5, interval: int = 10) -> None:
         for name, value in {'patience': patience, 'interval': interval}.items():
-            if value < 1:
+            if not value >= 1:
                 raise ValueError(f'{name} must be at least 1, got {value}')
         self.patience = patience
         self.interval = interval

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import Any
 
 from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
-from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
 # (depth of a parameter, number of depths) by its name
@@ -28,11 +30,24 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
         )
 
     Modules that the heads of a detector share are added once. The settings of
-    ``paramwise_cfg`` are those of the host's ``LearningRateDecayOptimWrapperConstructor``.
+    ``paramwise_cfg`` are those of the host's ``LearningRateDecayOptimWrapperConstructor``. Unlike
+    there, the optimizer may be configured without ``lr`` or ``weight_decay``; its own defaults are
+    used then.
+
+    Args:
+        optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
+        paramwise_cfg: Settings for parameters by name and depth.
 
     Raises:
         ValueError: If neither the model nor a backbone in it has ``get_layer_depth``.
     """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        if self.base_lr is None:
+            self.base_lr = optimizer_default(self.optimizer_cfg['type'], 'lr')
+        if self.base_wd is None:
+            self.base_wd = optimizer_default(self.optimizer_cfg['type'], 'weight_decay')
 
     def add_params(
         self,
@@ -59,6 +74,29 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
         if prefix == '':
             first = {id(group['params'][0]): group for group in reversed(params)}
             params[:] = [group for group in params if first[id(group['params'][0])] is group]
+
+
+def optimizer_default(optimizer: str | type, argument: str) -> Any:
+    """Return the value that an optimizer gives an argument by itself.
+
+    Args:
+        optimizer: Its class, or the name of it in the registry.
+        argument: Name of the argument.
+
+    Raises:
+        ValueError: If the optimizer has no default for it.
+
+    >>> optimizer_default('AdamW', 'weight_decay')
+    0.01
+    """
+    cls = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
+    found = inspect.signature(cls).parameters.get(argument)
+    if found is None or found.default is found.empty:
+        raise ValueError(
+            f'The optimizer {cls.__name__} has no default of {argument}: set {argument} in '
+            'optim_wrapper.optimizer.'
+        )
+    return found.default
 
 
 def layer_depth_of(model: nn.Module) -> LayerDepth:

@@ -56,7 +56,8 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         verbose: Whether to print each value.
 
     Raises:
-        ValueError: If the warm-up is not shorter than the cosine, or a length is negative.
+        ValueError: If the warm-up is not shorter than the cosine, or another number is out of its
+            range.
     """
 
     def __init__(
@@ -80,8 +81,16 @@ class WarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                 f'({self.total}); for a short run also set '
                 '`--cfg-options param_scheduler.0.warmup=...`'
             )
-        if lag < 0:
+        if not lag >= 0:
             raise ValueError(f'lag ({lag}) must be at least 0')
+        if not all(map(math.isfinite, (warmup_lr, eta_min))):
+            raise ValueError(
+                f'warmup_lr ({warmup_lr}) and eta_min ({eta_min}) must be finite numbers'
+            )
+        if not 0 <= begin < end:
+            raise ValueError(f'begin ({begin}) must be at least 0 and before end ({end})')
+        if not isinstance(last_step, int) or last_step < -1:
+            raise ValueError(f'last_step must be an integer of at least -1, got {last_step!r}')
         self.warmup, self.warmup_lr, self.eta_min, self.lag = warmup, warmup_lr, eta_min, lag
         super().__init__(optimizer, begin, end, last_step, by_epoch, verbose)
 

@@ -8,7 +8,7 @@ from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.registry import MODELS
 from torch import nn
 
-from ..layers.free_size import FreeSizePadding
+from ..layers.free_size import FreeSizePadding, WholePatchCheck
 
 ARCH_KEYS = ('embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')
 
@@ -69,12 +69,17 @@ def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **setti
 def free_size(embed: nn.Module) -> nn.Module:
     """Return a patch embedding whose padding leaves the size of an exported program free.
 
+    Without padding, an image smaller than a patch is refused in words.
+
     Args:
         embed: The embedding of mmcv, or a similar one; others are returned unchanged.
     """
-    if type(pad := getattr(embed, 'adaptive_padding', None)) is AdaptivePadding:
+    pad = getattr(embed, 'adaptive_padding', None)
+    if type(pad) is AdaptivePadding:
         settings = pad.kernel_size, pad.stride, pad.dilation, pad.padding
         embed.adaptive_padding = FreeSizePadding(*settings)
+    elif pad is None and isinstance(embed, PatchEmbed):
+        embed.adaptive_padding = WholePatchCheck(embed.projection)
     return embed
 
 

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.convit import CONVIT_NAMES
+from .._number_checks import check_rates, check_sizes
 from ..layers.gpsa import GPSA
 from ._token_backbone import TokenBackbone
 from ._vit_parts import (
@@ -122,6 +123,10 @@ class ConViT(TokenBackbone):
         init_cfg: dict | list[dict] | None = None,
     ):
         settings = arch_settings(arch, self.arch_zoo)
+        check_sizes(img_size=img_size, patch_size=patch_size, in_channels=in_channels)
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
         depth = settings['num_layers']
         super().__init__(
             depth,

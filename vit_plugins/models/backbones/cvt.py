@@ -9,6 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.cvt import CVT_NAMES
+from .._number_checks import check_rates, check_sizes
 from ._token_backbone import TokenBackbone, format_output
 from ._vit_parts import drop_path_rates
 from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
@@ -97,6 +98,10 @@ class CvT(TokenBackbone):
                 dict(type='Constant', layer=['LayerNorm', 'BatchNorm2d'], val=1.0, bias=0.0),
             ]
         dims, heads, depths = self._settings(arch, style)
+        check_sizes(in_channels=in_channels, mlp_ratio=mlp_ratio)
+        check_rates(
+            drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
+        )
         super().__init__(
             len(dims),
             out_type or ('cls_token' if official else 'avg_featmap'),
@@ -111,7 +116,7 @@ class CvT(TokenBackbone):
         self.embed_dims = dims[-1]
         self.num_extra_tokens = int(official)  # the class token
         paddings = paddings or (2 if official else 3, 1, 1)
-        if kv_stride < 1:
+        if not kv_stride >= 1:
             raise ValueError(f'kv_stride ({kv_stride}) must be at least 1.')
         self._check_settings(patch_sizes, strides, paddings)
         norm_cfg = norm_cfg or dict(type='LN', eps=1e-5)

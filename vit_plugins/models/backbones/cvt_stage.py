@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.free_size import check_whole_patch
+
 
 def conv_projection(dims: int, stride: int) -> nn.Sequential:
     """Build the depth-wise 3 x 3 convolution with batch norm before a linear projection.
@@ -178,7 +180,12 @@ class ConvEmbed(nn.Module):
         self.norm = build_norm_layer(norm_cfg, embed_dims)
 
     def forward(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return tokens (B, N, D) and their grid (H, W) for a map (B, C, H', W')."""
+        """Return tokens (B, N, D) and their grid (H, W) for a map (B, C, H', W').
+
+        Raises:
+            ValueError: If the padded map is smaller than a patch.
+        """
+        check_whole_patch(x, self.proj.kernel_size, self.proj.padding)
         x = self.proj(x)
         return self.norm(x.flatten(2).transpose(1, 2)), tuple(x.shape[2:])
 

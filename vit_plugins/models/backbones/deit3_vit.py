@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.deit3 import DEIT3_NAMES
+from .._number_checks import check_rates, check_sizes
 from ._token_backbone import TokenBackbone
 from ._vit_parts import arch_settings, build_patch_embed, normal_parameter, vit_arch
 
@@ -101,6 +102,8 @@ class DeiT3ViT(TokenBackbone):
         init_cfg: dict | list[dict] | None = None,
     ):
         settings = arch_settings(arch, self.arch_zoo)
+        check_sizes(img_size=img_size, patch_size=patch_size, in_channels=in_channels)
+        check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate)
         super().__init__(
             settings['num_layers'],
             out_type,
@@ -116,7 +119,7 @@ class DeiT3ViT(TokenBackbone):
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
-        if layer_scale_init_value < 0:
+        if not layer_scale_init_value >= 0:
             raise ValueError(f'layer_scale_init_value ({layer_scale_init_value}) must be >= 0.')
         if out_type == 'cls_token' and not with_cls_token:
             raise ValueError(

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.hybrid import HYBRID_NAMES
+from .._number_checks import check_rates, check_sizes
 from ..layers.hybrid_patch_embed import HybridPatchEmbed
 from ._token_backbone import TokenBackbone
 from ._vit_parts import arch_settings, drop_path_rates, vit_arch
@@ -110,6 +111,8 @@ class HybridViT(TokenBackbone):
         init_cfg: dict | list[dict] | None = None,
     ):
         settings = arch_settings(arch, self.arch_zoo)
+        check_sizes(img_size=img_size, in_channels=in_channels)
+        check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate)
         super().__init__(
             settings['num_layers'],
             out_type,

@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.free_size import resize_positions
+from ._token_backbone import format_output
 from ._vit_parts import build_patch_embed, free_size
 
 POS_EMBEDS = ('1d', '2d', 'none')
@@ -49,6 +50,11 @@ class PosEmbedViT(VisionTransformer):
             self.pos_embed = None
         if pos_embed == '2d':
             self._add_rows_and_columns()
+
+    def _format_output(self, x: Tensor, hw: tuple[int, int]) -> Tensor:
+        if self.out_type == 'featmap':  # the host's reshape refuses an empty batch
+            return format_output(x, hw, 'featmap')
+        return super()._format_output(x, hw)
 
     def _replace_patch_embed(self, patch_cfg: dict) -> None:
         """Replace the host's embedding by the named one, with the host's settings."""

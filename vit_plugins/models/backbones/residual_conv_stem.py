@@ -10,6 +10,8 @@ from mmpretrain.models.utils import build_norm_layer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
+
 
 def conv_norm_act(
     in_channels: int, out_channels: int, norm_cfg: dict, act_cfg: dict | None
@@ -100,6 +102,7 @@ class ResidualConvStem(BaseModule):
                 dict(type='Constant', layer=['_BatchNorm', 'GroupNorm'], val=1.0),
             ]
         )
+        check_sizes(in_channels=in_channels)
         num_stages = len(channels) - 1
         if num_stages < 1 or min(channels) < 1:
             raise ValueError(

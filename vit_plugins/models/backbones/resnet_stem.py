@@ -10,6 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .._number_checks import check_sizes
 from ..layers.free_size import pad_same
 from ..layers.std_conv import StdConv2d
 
@@ -86,6 +87,7 @@ class ResNetStem(BaseModule):
         with_cp: bool = False,
     ):
         super().__init__()
+        check_sizes(in_channels=in_channels)
         if channels % GROUPS or channels <= 0:
             raise ValueError(
                 f'stem_channels ({channels}) must be a multiple of {GROUPS}, the number of groups '

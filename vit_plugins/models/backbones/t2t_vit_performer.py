@@ -11,9 +11,10 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, cat
 from torch.nn.functional import scaled_dot_product_attention
 
-from ..layers.free_size import resize_positions
+from .._number_checks import check_rates, check_sizes
+from ..layers.free_size import check_whole_patch, resize_positions
 from ..layers.token_performer import TokenPerformer
-from ._token_backbone import freeze_unused, output_layers
+from ._token_backbone import format_output, freeze_unused, output_layers
 
 
 @MODELS.register_module()
@@ -52,6 +53,8 @@ class T2TViTPerformer(T2T_ViT):
     ):
         if 't2t_cfg' in kwargs:
             raise ValueError('t2t_cfg is not taken: give token_dims and kernel_ratio themselves.')
+        check_sizes(img_size=img_size, in_channels=in_channels, token_dims=token_dims)
+        check_rates(token_drop_rate=token_drop_rate)
         height, width = to_2tuple(img_size)
         if height != width:
             raise ValueError(
@@ -104,7 +107,12 @@ class T2TViTPerformer(T2T_ViT):
 
         Args:
             x: Images (B, C, H, W).
+
+        Raises:
+            ValueError: If the images are smaller than the first patch.
         """
+        split = self.tokens_to_token.soft_split0
+        check_whole_patch(x, split.kernel_size, split.padding)
         x, grid = self.tokens_to_token(x)  # (B, N, D)
         if self.cls_token is not None:
             x = cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1)  # (B, 1 + N, D)
@@ -116,5 +124,5 @@ class T2TViTPerformer(T2T_ViT):
             if i == len(self.encoder) - 1:
                 x = self.norm(x)
             if i in self.out_indices:
-                outs.append(self._format_output(x, grid))
+                outs.append(format_output(x, grid, self.out_type))
         return tuple(outs)

@@ -32,8 +32,7 @@ class StackedDataPreprocessor(ClsDataPreprocessor):
         batch_transforms: Batch transforms or their configs, in order. They receive the channels in
             the dataset's order, before ``to_rgb``.
         **kwargs: Arguments of ``ClsDataPreprocessor``: mean, std, pad_size_divisor, pad_value,
-        to_rgb,
-            to_onehot, num_classes, batch_augments.
+            to_rgb, to_onehot, num_classes, batch_augments.
 
     Raises:
         TypeError: If an item of ``batch_transforms`` is no batch transform.

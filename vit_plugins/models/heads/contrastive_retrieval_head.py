@@ -81,14 +81,14 @@ class ContrastiveRetrievalHead(BaseModule):
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
-        if batch_weight < 0 or memory_weight < 0:
+        if not (batch_weight >= 0 and memory_weight >= 0):
             raise ValueError(
                 f'batch_weight ({batch_weight}) and memory_weight ({memory_weight}) must not be '
                 'negative'
             )
         if memory is None and batch_weight == 0:
             raise ValueError('batch_weight=0 without a memory leaves nothing to compare with')
-        if warn_interval < 1:
+        if not warn_interval >= 1:
             raise ValueError(f'warn_interval ({warn_interval}) must be at least 1')
         self.loss_module = MODELS.build(loss) if isinstance(loss, dict) else loss
         self.memory = MODELS.build(memory) if isinstance(memory, dict) else memory

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
 from ..losses.drloc_loss import DRLocLoss
 from .class_features import CLS_SOURCES, class_features
 from .drloc_weights import accept_plain_weights
@@ -97,6 +98,15 @@ class DRLocHead(KnowsItsModel, BaseModule):
         **loss_settings: Any,
     ) -> None:
         super().__init__(init_cfg)
+        check_sizes(
+            in_channels=in_channels,
+            grid_size=grid_size,
+            patch_size=patch_size,
+            pad_size_divisor=pad_size_divisor,
+            loss_grid_size=loss_grid_size,
+        )
+        if not num_extra_tokens >= 0:
+            raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
         self.sources = [source] if isinstance(source, str) else list(source or [])
         self.feat_indices = [feat_index] if isinstance(feat_index, int) else list(feat_index)
         if cls_source not in (None, *CLS_SOURCES):

@@ -7,6 +7,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from .._number_checks import check_sizes
+
 
 @MODELS.register_module()
 class VisionTransformerBCEHead(VisionTransformerClsHead):
@@ -21,11 +23,15 @@ class VisionTransformerBCEHead(VisionTransformerClsHead):
         in_channels: Width of the features.
         loss: Config of the loss; None is ``BinaryCrossEntropyLoss`` as in DeiT III.
         **kwargs: Further arguments of the host's head.
+
+    Raises:
+        ValueError: If a number is not positive.
     """
 
     def __init__(
         self, num_classes: int, in_channels: int, loss: dict | None = None, **kwargs: Any
     ):
+        check_sizes(in_channels=in_channels)
         loss = loss or dict(type='BinaryCrossEntropyLoss')
         super().__init__(num_classes, in_channels, loss=loss, **kwargs)
 

@@ -8,6 +8,8 @@ from mmengine.utils import to_2tuple
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
+
 
 @MODELS.register_module()
 class ConvTokenizer(BaseModule):
@@ -43,6 +45,12 @@ class ConvTokenizer(BaseModule):
     ):
         super().__init__(
             init_cfg or dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu')
+        )
+        check_sizes(
+            in_channels=in_channels,
+            embed_dims=embed_dims,
+            input_size=input_size,
+            hidden_channels=hidden_channels,
         )
         sides = to_2tuple(kernel_size)
         side = sides[0]

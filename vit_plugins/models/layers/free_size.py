@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from mmcv.cnn.bricks.transformer import AdaptivePadding
 from mmpretrain.models.utils import resize_pos_embed
-from torch import SymInt, Tensor
+from torch import SymInt, Tensor, nn
 from torch.nn import functional as F
 
 
@@ -80,6 +80,52 @@ def pad_to_patches(padding: AdaptivePadding, x: Tensor) -> Tensor:
     sides = zip(padding.kernel_size, padding.dilation, strict=True)
     down, right = ((kernel - 1) * dilation for kernel, dilation in sides)
     return F.pad(x, (0, right, 0, down))
+
+
+class WholePatchCheck(nn.Module):
+    """Refuse images without one whole patch, in the place of a padding.
+
+    Args:
+        conv: The convolution that embeds the patches.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.sides = conv.kernel_size, conv.padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return images (B, C, H, W) unchanged.
+
+        Args:
+            x: The images.
+
+        Raises:
+            ValueError: If they are smaller than a patch.
+        """
+        check_whole_patch(x, *self.sides)
+        return x
+
+
+def check_whole_patch(
+    x: Tensor, kernel_size: tuple[int, int], padding: tuple[int, int] = (0, 0)
+) -> None:
+    """Check that a map has room for a patch; free sizes are not checked.
+
+    Args:
+        x: The map, shape (B, C, H, W).
+        kernel_size: Rows and columns of a patch.
+        padding: Rows and columns that are added on each side.
+
+    Raises:
+        ValueError: If the map is smaller.
+    """
+    h, w = x.shape[-2:]
+    down, right = (k - 2 * p for k, p in zip(kernel_size, padding, strict=True))
+    if not is_free(h, w) and (h < down or w < right):
+        raise ValueError(
+            f'A map of {h} x {w} has no whole patch, which needs {down} x {right}: give larger '
+            'images, or set a smaller patch_size in the backbone (patch_sizes in CvT).'
+        )
 
 
 def pad_same(x: Tensor, kernel_size: int, stride: int) -> Tensor:

@@ -9,6 +9,7 @@ from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_rates, check_sizes
 from .positional_attention import (
     gated_attention,
     gated_attention_map,
@@ -70,6 +71,8 @@ class GPSA(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__(init_cfg)
+        check_sizes(embed_dims=embed_dims)
+        check_rates(attn_drop=attn_drop, proj_drop=proj_drop, drop_path=drop_path)
         if num_heads < 1 or embed_dims % num_heads:
             raise ValueError(
                 f'embed_dims ({embed_dims}) must be a multiple of num_heads ({num_heads}).'

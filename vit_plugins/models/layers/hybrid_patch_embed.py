@@ -7,6 +7,8 @@ from mmengine.utils import to_2tuple
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
+
 
 @MODELS.register_module()
 class HybridPatchEmbed(PatchEmbed):
@@ -49,6 +51,7 @@ class HybridPatchEmbed(PatchEmbed):
         input_size: int | tuple[int, int] | None = None,
         **kwargs,
     ):
+        check_sizes(in_channels=in_channels, embed_dims=embed_dims, input_size=input_size)
         if isinstance(stem, dict):
             stem = MODELS.build({'in_channels': in_channels, **stem})
         if input_size is not None:

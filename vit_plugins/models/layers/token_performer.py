@@ -1,5 +1,7 @@
 """The layer of T2T-ViT's tokens-to-token module, with a cost linear in the number of tokens."""
 
+from math import inf
+
 import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -57,7 +59,7 @@ class TokenPerformer(BaseModule):
         drop_rate: float = 0.1,
     ):
         super().__init__()
-        num_directions = int(embed_dims * kernel_ratio)
+        num_directions = int(embed_dims * kernel_ratio) if 0 < kernel_ratio < inf else 0
         if num_directions < 1:
             raise ValueError(
                 f'kernel_ratio ({kernel_ratio}) of {embed_dims} channels leaves no direction.'

@@ -118,7 +118,8 @@ class BinaryCrossEntropyLoss(nn.Module):
             cls_score: Logits (N, C).
             label: Indices (N,) or scores (N, C).
             weight: Factor of each sample (N,).
-            avg_factor: The divisor of the sum over the samples in the mean, instead of N.
+            avg_factor: The divisor of the sum over the samples in the mean, instead of N; without
+                samples the mean is 0.
             reduction_override: Another reduction for this call.
 
         Raises:
@@ -133,6 +134,8 @@ class BinaryCrossEntropyLoss(nn.Module):
         loss = F.binary_cross_entropy_with_logits(
             cls_score, target.to(cls_score), reduction='none'
         ).mean(dim=1)  # (N,)
+        if num == 0 and reduction == 'mean':
+            avg_factor = 1.0  # a rank may have no images
         return self.loss_weight * weight_reduce_loss(loss, weight, reduction, avg_factor)
 
     def extra_repr(self) -> str:

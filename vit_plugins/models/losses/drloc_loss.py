@@ -15,6 +15,7 @@ from mmengine.utils import to_2tuple
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
 from .drloc_formulas import (
     ce_loss,
     count_classes,
@@ -110,12 +111,15 @@ class DRLocLoss(BaseModule):
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
+        check_sizes(in_channels=in_channels, grid_size=grid_size, hidden_dims=hidden_dims)
         if preset not in PRESETS:
             raise ValueError(f'preset ({preset!r}) must be one of {PRESETS}')
         if mode not in MODES:
             raise ValueError(f'mode ({mode!r}) must be one of {MODES}')
-        if num_pairs < 1:
+        if not num_pairs >= 1:
             raise ValueError(f'num_pairs ({num_pairs}) must be at least 1')
+        if not min_variance > 0:
+            raise ValueError(f'min_variance ({min_variance}) is a divisor and must be positive')
         if mode != 'l1' and grid_size is None:
             raise ValueError(
                 f'mode={mode!r} has one output per offset and needs a fixed grid: set grid_size'

@@ -80,8 +80,7 @@ class KoLeoLoss(nn.Module):
     It pushes each descriptor away from its nearest one in the batch, of the same class or not. The
     memory is not used. Everything is in float32, also under autocast. Exact duplicates, which come
     from images sampled twice, are no neighbours: their gradients would cancel, and each would add
-        a
-    constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
+    a constant. A gradient is at most 2/(N·min_distance) for a mutual pair.
 
     Args:
         loss_weight: λ. Published: 0.7 for SOP, CUB and In-Shop, 4.0 for SfM-120k.
@@ -93,7 +92,7 @@ class KoLeoLoss(nn.Module):
 
     def __init__(self, loss_weight: float = 0.7, min_distance: float = 1e-3) -> None:
         super().__init__()
-        if min_distance <= 0:
+        if not min_distance > 0:
             raise ValueError(f'min_distance ({min_distance}) must be positive')
         self.loss_weight = loss_weight
         self.min_distance = min_distance

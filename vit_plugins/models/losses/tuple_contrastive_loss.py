@@ -57,7 +57,7 @@ class TupleContrastiveLoss(nn.Module):
         self, tuple_size: int = 7, margin: float = 0.85, loss_weight: float = 1.0
     ) -> None:
         super().__init__()
-        if tuple_size < 3:
+        if not tuple_size >= 3:
             raise ValueError(
                 f'tuple_size ({tuple_size}) must be at least 3: a query, a positive, a negative'
             )

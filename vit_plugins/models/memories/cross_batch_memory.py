@@ -28,8 +28,7 @@ class CrossBatchMemory(nn.Module):
     without it load strictly and empty it. A run that starts at iteration 0 removes what
     ``load_from`` loaded, because its labels would mean other classes. It is neither parameter nor
     buffer: DDP, ``SyncBuffersHook`` and weight averages ignore it. A deep copy, such as that of
-        ``EMAHook``, is
-    empty and never saved.
+    ``EMAHook``, is empty and never saved.
 
     Args:
         size: How many embeddings are kept.
@@ -41,9 +40,9 @@ class CrossBatchMemory(nn.Module):
 
     def __init__(self, size: int, start_iter: int = 0) -> None:
         super().__init__()
-        if size < 1:
+        if not size >= 1:
             raise ValueError(f'size ({size}) must be at least 1; for no memory set memory=None')
-        if start_iter < 0:
+        if not start_iter >= 0:
             raise ValueError(f'start_iter ({start_iter}) must not be negative')
         self.size = size
         self.start_iter = start_iter

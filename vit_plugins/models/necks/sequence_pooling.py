@@ -6,6 +6,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from .._number_checks import check_sizes
 from ._patch_tokens import patch_tokens
 
 
@@ -22,7 +23,8 @@ class SequencePooling(BaseModule):
         init_cfg: None is a truncated normal of std 0.02 and bias 0.
 
     Raises:
-        ValueError: If the last output of the backbone is neither raw tokens nor a map.
+        ValueError: If a number is out of range, or the last output of the backbone is neither raw
+            tokens nor a map.
     """
 
     def __init__(
@@ -32,6 +34,9 @@ class SequencePooling(BaseModule):
         init_cfg: dict | list[dict] | None = None,
     ):
         super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0))
+        check_sizes(in_channels=in_channels)
+        if not num_extra_tokens >= 0:
+            raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
         self.num_extra_tokens = num_extra_tokens
         self.score = nn.Linear(in_channels, 1)
 

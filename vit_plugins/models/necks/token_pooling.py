@@ -83,7 +83,7 @@ class TokenPooling(BaseModule):
                 f'which={which!r} names extra tokens, mode={mode!r} pools the patches: set '
                 "mode='cls'"
             )
-        if num_extra_tokens < 0:
+        if not num_extra_tokens >= 0:
             raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
         if mode == 'cls_avg' and num_extra_tokens == 0:
             raise ValueError(
@@ -91,9 +91,9 @@ class TokenPooling(BaseModule):
             )
         if learn_p and mode != 'gem':
             raise ValueError(f"learn_p=True has no effect with mode={mode!r}: set mode='gem'")
-        if p < 1:
+        if not p >= 1:
             raise ValueError(f'p ({p}) must be at least 1')
-        if eps <= 0:
+        if not eps > 0:
             raise ValueError(f'eps ({eps}) must be positive')
         self.mode = mode
         self.which = which

@@ -105,8 +105,9 @@ def test_own_policies_keep_their_settings(batch):
 @pytest.mark.parametrize(
     ('arguments', 'error', 'message'),
     [
-        ({'policies': 'best'}, AssertionError, 'Invalid policies'),
-        ({'num_policies': 0}, AssertionError, 'num_policies must be greater than 0'),
+        ({'policies': 'best'}, ValueError, 'Invalid policies'),
+        ({'num_policies': 0}, ValueError, 'num_policies must be greater than 0'),
+        ({'magnitude_std': float('nan')}, ValueError, 'magnitude_std must be .* got nan'),
         (
             {'policies': [{'type': 'GaussianBlur', 'radius': 1}]},
             ValueError,

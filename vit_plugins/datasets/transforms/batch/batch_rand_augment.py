@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
+from numbers import Real
 
 import numpy as np
 import torch
@@ -37,8 +39,8 @@ class BatchRandAugment(BatchTransform):
             several levels is in this order.
 
     Raises:
-        AssertionError: If the host refuses an argument.
-        ValueError: If there is no batch form of a policy, or ``channel_order`` is not known.
+        ValueError: If an argument is out of its range or not known, or there is no batch form of a
+            policy.
     """
 
     def __init__(
@@ -55,11 +57,15 @@ class BatchRandAugment(BatchTransform):
             raise ValueError(
                 f'channel_order must be one of {CHANNEL_ORDERS}, got {channel_order!r}'
             )
+        if isinstance(magnitude_std, Real) and isnan(magnitude_std):
+            raise ValueError("magnitude_std must be a number of at least 0 or 'inf', got nan")
         hparams = {'pad_val': 128} if hparams is None else hparams
-        # it checks the arguments, completes the policies and keeps both
-        self.settings = RandAugment(
-            policies, num_policies, magnitude_level, magnitude_std, total_level, hparams
-        )
+        try:  # it checks the arguments, completes the policies and keeps both
+            self.settings = RandAugment(
+                policies, num_policies, magnitude_level, magnitude_std, total_level, hparams
+            )
+        except AssertionError as error:
+            raise ValueError(f'BatchRandAugment: {error}') from None
         self.policies = [policy_of(transform, channel_order) for transform in self.settings]
         self.channel_order = channel_order
         self.num_draws = 4 * num_policies

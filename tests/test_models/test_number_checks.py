@@ -1,0 +1,22 @@
+import math
+
+import pytest
+
+from vit_plugins.models._number_checks import check_rates, check_sizes
+
+
+def test_fit_numbers_pass():
+    check_sizes(img_size=224, patch_size=(16, 8), grid_size=None, mlp_ratio=1.5)
+    check_rates(drop_rate=0, attn_drop_rate=1.0)
+
+
+@pytest.mark.parametrize('size', [0, -1, math.nan, math.inf, (16, 0), [math.nan]])
+def test_sizes_are_positive(size):
+    with pytest.raises(ValueError, match='patch_size must be at least 1, got'):
+        check_sizes(img_size=224, patch_size=size)
+
+
+@pytest.mark.parametrize('rate', [-0.1, 1.1, math.nan])
+def test_rates_are_probabilities(rate):
+    with pytest.raises(ValueError, match=f'drop_rate must lie between 0 and 1, got {rate}'):
+        check_rates(drop_rate=rate)

@@ -1,0 +1,89 @@
+"""Keep photos that a training has seen out of its validation and test if its folder changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..datasets.folder_scan import FolderScan
+from ..datasets.image_folder import ImageFolder
+from ..datasets.photo_table import scan_photos
+from ..datasets.trained_photos import TRAINED_ON, find_seen
+from .walking import LOADERS, is_a, leaf_datasets
+
+
+def leave_out_seen(cfg: Config, table: Path) -> None:
+    """Set that a test of held-out photos leaves out those that were trained on.
+
+    Args:
+        cfg: The config of the training, changed in place.
+        table: The photos that the training has seen.
+    """
+    for leaf in _held_out(cfg, 'test_dataloader'):
+        leaf['trained_on'] = str(table)
+
+
+def test_on_unseen(cfg: Config, scan: FolderScan, table: str) -> str:
+    """Set that a test uses all photos of a folder but those that the model was trained on.
+
+    Args:
+        cfg: The config, changed in place; its test dataset reads the folder.
+        scan: The photos of the folder.
+        table: The photos that the training has seen.
+
+    Returns:
+        A line for the log.
+    """
+    for leaf in leaf_datasets(cfg.test_dataloader.dataset):
+        for key in ('part', 'val_fraction', 'seed'):
+            leaf.pop(key, None)
+        leaf['trained_on'] = table
+    count = len(scan.samples)
+    seen = len(find_seen(table, scan))
+    others = f'; the model was trained on the other {seen}' if seen else ''
+    return f'test on {count - seen} of the {count} images in {scan.root}{others}'
+
+
+def keep_seen_in_training(cfg: Config) -> str:
+    """Set that a resumed training holds out no photo that it was trained on before.
+
+    The split follows the photos in the folder. If some were added or removed, it may hold out
+    others than before.
+
+    Args:
+        cfg: The config, changed in place; ``load_from`` is the checkpoint to resume from.
+
+    Returns:
+        A line for the log; empty if nothing changes.
+    """
+    table = Path(cfg.load_from).absolute().with_name(TRAINED_ON)
+    leaves = _held_out(cfg, 'val_dataloader')
+    if not leaves or not table.is_file():
+        return ''
+    scan = _scan(leaves[0])
+    held = scan.part('val', leaves[0].get('val_fraction', 0.2), leaves[0].get('seed', 0))
+    moved = find_seen(table, scan).intersection(held)
+    if not moved:
+        return ''
+    for loader in LOADERS:
+        for leaf in _held_out(cfg, loader):
+            leaf['trained_on'] = str(table)
+    return (
+        f'the photos of {scan.root} have changed: {len(moved)} of the {len(held)} that would now '
+        'be held out were trained on before, so they stay in the training'
+    )
+
+
+def _held_out(cfg: Config, loader: str) -> list[dict]:
+    """Return the datasets of a loader that share a folder with a held-out part."""
+    dataset = (cfg.get(loader) or {}).get('dataset')
+    leaves = leaf_datasets(dataset) if dataset else []
+    return [
+        leaf for leaf in leaves if is_a(leaf, ImageFolder) and leaf.get('part', 'all') != 'all'
+    ]
+
+
+def _scan(leaf: dict) -> FolderScan:
+    tables = {key: leaf.get(key) for key in ('labels', 'group_by')}
+    return scan_photos(Path(leaf['data_root']), **tables).without(leaf.get('left_out', ()))
