@@ -8,13 +8,13 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, MODELS
+from ranks import run_on_ranks
 
 from vit_plugins.config_edits import known_layout
 from vit_plugins.config_edits.data_root import apply_data_root, hold_nothing_out
 from vit_plugins.config_edits.dataset_by_name import apply_data
 from vit_plugins.datasets import image_check
 from vit_plugins.datasets.folder_scan import FolderError
-from vit_plugins.engine.ranks import end_ranks
 
 HOST_CONFIGS = Path(mmpretrain.__file__).parent / '.mim/configs'
 OUR_CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -325,36 +325,20 @@ def test_config_survives_dumping(photos, tmp_path):
     assert as_text[0] == as_text[1]
 
 
-def _rank(rank, port, root, cache, answers):
-    import os
-
-    os.environ.update(XDG_CACHE_HOME=cache, RANK=str(rank), WORLD_SIZE='2')
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'tcp://127.0.0.1:{port}', rank=rank, world_size=2
-    )
-    import vit_plugins  # noqa: F401
-
+def write_error(rank, root, answers):
     try:
         apply(CIFAR, root)
         text = 'no error'
     except FolderError as error:
         text = str(error)
     (answers / f'{rank}.txt').write_text(text)
-    end_ranks()
 
 
 @pytest.mark.slow
 def test_every_rank_hears_of_the_unreadable_image(photos, tmp_path):
-    import socket
-
-    import torch.multiprocessing as mp
-
     root = photos(blue=3, red=3)
     (root / 'red/01.png').write_text('text')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(_rank, (port, str(root), str(tmp_path / 'cache'), tmp_path), nprocs=2)
+    run_on_ranks(write_error, tmp_path, root, tmp_path)
     told = [(tmp_path / f'{rank}.txt').read_text() for rank in range(2)]
     assert told[0] == told[1]
     assert 'red/01.png' in told[1]

@@ -183,3 +183,10 @@ def test_a_part_of_a_png_that_is_longer_than_the_file(place, monkeypatch):
     data = whole[:place] + struct.pack('>I4s', 2**31 - 1, b'tEXt') + whole[place:]
     with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
         decode_photo(data)
+
+
+def test_a_png_that_ends_with_the_length_of_a_part(monkeypatch):
+    """OpenCV 4.11 took 1 GB for these 37 bytes."""
+    monkeypatch.setattr(photo_decoding.cv2, 'imdecode', None)
+    with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
+        decode_photo(encoded('PNG')[:33] + struct.pack('>I', 2**30 - 16))

@@ -3,7 +3,6 @@
 import argparse
 import copy
 import os
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -11,6 +10,7 @@ from datetime import timedelta
 import pytest
 import torch
 from mmengine.config import Config
+from ranks import Meeting
 
 from vit_plugins.engine import launch, ranks, run_defaults
 from vit_plugins.engine.hooks import TrainingGuardHook
@@ -93,13 +93,9 @@ except RuntimeError:
 
 @pytest.mark.slow
 def test_a_rank_that_waits_on_a_cpu_gives_up_after_the_timeout():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
-    ranks = []
-    for rank in ('0', '1'):
-        env = dict(RANK=rank, LOCAL_RANK=rank, WORLD_SIZE='2', CUDA_VISIBLE_DEVICES='')
-        env |= dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    meeting, ranks = Meeting(), []
+    for rank in range(2):
+        env = meeting.environment(rank) | dict(CUDA_VISIBLE_DEVICES='')
         command = [sys.executable, '-c', WAIT]
         ranks.append(
             subprocess.Popen(command, env=os.environ | env, stdout=subprocess.PIPE, text=True)
@@ -124,7 +120,7 @@ def test_a_test_needs_no_shards():
     sharded = dict(strategy=dict(type='PortableFSDPStrategy'), runner_type='FlexibleRunner')
     for keys, left in ((sharded, {}), (dict(runner_type='Mine'), dict(runner_type='Mine'))):
         cfg = Config(dict(keys))
-        launch.leave_whole(cfg)
+        ranks.leave_whole(cfg)
         assert cfg.to_dict() == left
 
 

@@ -1,6 +1,5 @@
 """The schedule's numbers, and the hook in runs: single, resumed, and on two ranks."""
 
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +10,9 @@ from mmengine.model import MMDistributedDataParallel
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
+from ranks import run_on_ranks
 
 from vit_plugins.engine.hooks.loss_weight_hook import scheduled_weight
-from vit_plugins.engine.ranks import end_ranks
 
 HEAD = dict(
     type='DRLocHead',
@@ -170,15 +169,8 @@ def test_refuses_unfit_runs(tmp_path):
         build_runner(tmp_path, dict(type='LossWeightHook'), Recorder(), train_cfg=by_iter).train()
 
 
-def train_rank(rank, port):
+def train_rank(rank):
     """Two steps in epoch 0, where the weight is 0, and in epoch 1, without find_unused."""
-    from mmpretrain.utils import register_all_modules
-
-    import vit_plugins  # noqa: F401
-
-    register_all_modules(init_default_scope=True)
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
     torch.manual_seed(0)
     model = MMDistributedDataParallel(MODELS.build(MODEL))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -204,14 +196,8 @@ def train_rank(rank, port):
         other = parameter.detach().clone()
         torch.distributed.broadcast(other, 0)
         assert torch.equal(other, parameter)
-    end_ranks()
 
 
 @pytest.mark.slow
-def test_weight_0_on_two_ranks():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(train_rank, (port,), nprocs=2)
+def test_weight_0_on_two_ranks(tmp_path):
+    run_on_ranks(train_rank, tmp_path)

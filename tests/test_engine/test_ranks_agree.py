@@ -16,7 +16,8 @@ from mmpretrain.utils import register_all_modules
 from torch import multiprocessing as mp
 
 from vit_plugins.datasets.seeds import seed_streams, step_seed
-from vit_plugins.engine.launch import build_trainer, end_ranks, start_ranks
+from vit_plugins.engine.launch import build_trainer
+from vit_plugins.engine.ranks import end_ranks, start_ranks
 from vit_plugins.weights.loading import load_weights
 
 SEED = 3  # that of the toy

@@ -1,16 +1,14 @@
 import os
-import socket
 from types import SimpleNamespace
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.evaluator import BaseMetric, Evaluator
 from mmpretrain.evaluation import MultiTasksMetric
 from mmpretrain.registry import METRICS
+from ranks import run_on_ranks
 
 from vit_plugins.engine.hooks.metric_name_hook import MetricNameHook
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.engine.sample_validation import (
     UnscoredSampleError,
     evaluate_sample,
@@ -90,13 +88,8 @@ def stub_runner(metric, images):
     )
 
 
-def rank_main(rank, port, folder):
+def check_names(rank, folder):
     """Check names on two ranks, then meet in a collective."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
-    import vit_plugins  # noqa: F401
-
     os.chdir(folder)  # the host collects through a folder where it stands
     images = [
         dict(sample_idx=i, embedding=torch.randn(4), gt_label=torch.tensor([i // 2]))
@@ -113,15 +106,11 @@ def rank_main(rank, port, folder):
         torch.distributed.all_gather_object(met, (name, rank))
         found[name] = (runner.said, met)
     torch.save(found, f'{folder}/{rank}.pt')
-    end_ranks()
 
 
 @pytest.mark.slow
 def test_two_ranks_stay_in_step_whether_a_sample_can_be_scored_or_not(tmp_path):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(rank_main, (port, str(tmp_path)), nprocs=2)
+    run_on_ranks(check_names, tmp_path, tmp_path)
     for rank in range(2):
         found = torch.load(tmp_path / f'{rank}.pt')
         assert found['scored'] == ([], [('scored', 0), ('scored', 1)])

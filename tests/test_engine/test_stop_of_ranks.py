@@ -3,7 +3,6 @@
 import copy
 import os
 import signal
-import socket
 import traceback
 import uuid
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader, Runner
+from ranks import Meeting
 
 from vit_plugins.engine.interruption import (
     StopHook,
@@ -47,12 +47,11 @@ def train(config, step):
     end_ranks()
 
 
-def fork(config, rank, port, step):
+def fork(config, environment, step):
     process = os.fork()
     if process:
         return process
-    os.environ |= {'RANK': str(rank), 'LOCAL_RANK': str(rank), 'WORLD_SIZE': '2'}
-    os.environ |= {'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}
+    os.environ |= environment
     code = 0
     try:
         train(config, step)
@@ -68,10 +67,8 @@ def run(config, step=None, resume=None):
     """Train on two ranks and return how both ended."""
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    ranks = [fork(config, rank, port, step) for rank in range(2)]
+    meeting = Meeting()
+    ranks = [fork(config, meeting.environment(rank), step) for rank in range(2)]
     return [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
 
 

@@ -143,6 +143,54 @@ def test_detection_beside_a_newer_mmcv(text, line, monkeypatch, tmp_path):
         host.check_host()
 
 
+def test_a_cache_that_another_rank_is_writing_is_read_again(monkeypatch):
+    errors, imported, pauses = [EOFError(), EOFError()], [], []
+
+    def import_module(name):
+        if errors:
+            raise errors.pop()
+        imported.append(name)
+
+    monkeypatch.setattr(host, 'import_module', import_module)
+    monkeypatch.setattr(host.time, 'sleep', pauses.append)
+    host.check_host()
+    assert imported == ['mmengine', 'mmpretrain.models']
+    assert pauses == [0.1, 0.5]
+
+
+CUT_OFF = """
+import sys
+import time
+from pathlib import Path
+file = next(Path(sys.argv[1]).rglob('PatternGrammar*.pickle'))
+whole = file.read_bytes()
+file.write_bytes(b'')
+time.sleep = lambda seconds: file.write_bytes(whole if sys.argv[2] == 'mended' else b'')
+import vit_plugins
+print(vit_plugins.__version__)
+"""
+
+
+@pytest.mark.slow
+def test_the_real_cache_of_yapf_cut_off(tmp_path):
+    environment = {
+        **os.environ,
+        'PYTHONPATH': os.pathsep.join(sys.path),
+        'XDG_CACHE_HOME': str(tmp_path),
+    }
+
+    def python(*words):
+        return subprocess.run(
+            [sys.executable, *words], env=environment, capture_output=True, text=True
+        )
+
+    assert python('-c', 'import yapf').returncode == 0
+    mended = python('-c', CUT_OFF, str(tmp_path), 'mended')
+    assert mended.returncode == 0, mended.stderr
+    broken = python('-c', CUT_OFF, str(tmp_path), 'broken')
+    assert broken.stderr.rstrip().endswith(f'rm -r {tmp_path}/YAPF'), broken.stderr
+
+
 def test_check_raises_what_is_found(monkeypatch):
     monkeypatch.setattr(host, 'find_spec', lambda name: None if name == 'mmcv' else metadata)
     monkeypatch.setattr(metadata, 'origin', __file__, raising=False)

@@ -14,6 +14,7 @@ from small_backbones import SETTINGS, WIDTHS
 from vit_plugins.inference import export, export_formats
 from vit_plugins.inference.deployable import load_deployable
 from vit_plugins.inference.sample_photos import photos_to_check
+from vit_plugins.weights.safe_reading import RESTRICTED
 
 pytestmark = pytest.mark.slow
 DOCUMENT = Path(__file__).parents[2] / 'docs/deploy.md'
@@ -66,6 +67,8 @@ def can(deployable, photos, form, dynamic, folder):
 def test_row_of_the_document(name, form, exportable, tmp_path):
     for package in export.NEEDED.get(form, ()):
         pytest.importorskip(package)
+    if form == 'torch' and not RESTRICTED:
+        pytest.skip('--format torch needs torch 2.6')
     deployable, cfg = exportable(name)
     with photos_to_check(cfg, None, 3) as (photos, _):
         size = can(deployable, photos, form, True, tmp_path)

@@ -16,7 +16,7 @@ from torch import multiprocessing
 
 from ..config_edits.reading import read_config_file
 from ..datasets.stacked_collate import stacked_collate
-from ..engine.launch import end_ranks
+from ..engine.ranks import end_ranks
 from ..resources import resource_root
 from .comparison import Comparison, Side
 from .setting import Setting

@@ -14,7 +14,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..fileio import atomic_backend  # noqa: F401  (registration)
-from ..weights.safe_reading import load_checkpoint_file
+from ..weights.safe_reading import RESTRICTED, load_checkpoint_file
 from .comparison import Comparison, Side
 from .setting import Setting
 
@@ -66,7 +66,7 @@ def build(setting: Setting, *, arch: str, way: str) -> Comparison:
 
     def written(write: Callable[[], None], name: str) -> list[Tensor]:
         write()
-        return _tensors(torch.load(path / name, weights_only=True))
+        return _tensors(_torch_load(path / name))
 
     if way == 'write':
         sides = {
@@ -77,7 +77,7 @@ def build(setting: Setting, *, arch: str, way: str) -> Comparison:
     else:
         readers: dict[str, Callable[[], Any]] = {
             'ours': lambda: load_checkpoint_file(path / 'there.pth'),
-            'torch.load': lambda: torch.load(path / 'there.pth', weights_only=True),
+            'torch.load': lambda: _torch_load(path / 'there.pth'),
         }
         sides = {
             name: Side(read, lambda read=read: _tensors(read())) for name, read in readers.items()
@@ -102,6 +102,11 @@ def _checkpoint(arch: str) -> dict[str, Any]:
         'optimizer': optimizer.state_dict(),
         'message_hub': {'log_scalars': {'train/loss': history}},
     }
+
+
+def _torch_load(path: Path) -> dict[str, Any]:
+    """Read a file written here with torch's reader; the restricted one of old torch refuses it."""
+    return torch.load(path, weights_only=RESTRICTED)
 
 
 def _tensors(checkpoint: dict[str, Any]) -> list[Tensor]:

@@ -124,13 +124,14 @@ def radiance_size(data: bytes) -> tuple[int, int] | None:
 def has_too_long_chunk(data: bytes) -> bool:
     """Return whether a PNG file has a chunk that claims to be longer than the file.
 
-    OpenCV would allocate memory for the whole chunk before it reads on.
+    OpenCV allocates memory for the whole chunk before it reads on, and the four bytes of a
+    length are enough.
 
     Args:
         data: The content of a PNG file.
     """
     place = len(PNG_START)
-    while place + 8 <= len(data):
+    while place + 4 <= len(data):
         length = unpack_from('>I', data, place)[0]
         if length > len(data):
             return True

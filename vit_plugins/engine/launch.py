@@ -35,14 +35,9 @@ from .hooks.run_record_hook import RunRecordHook
 from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
 from .late_config import late_runner
-from .ranks import end_ranks, start_ranks  # noqa: F401  (still importable from here)
-from .run_defaults import (  # noqa: F401  (still importable from here)
-    OWN_HOOKS,
-    add_own_hooks,
-    default_hooks_of,
+from .ranks import start_ranks
+from .run_defaults import (
     drop_hooks_that_are_off,
-    set_loader_defaults,
-    use_amp,
 )
 
 TRAINED_ANEW = ('head.',)  # weights to start from may lack these

@@ -5,6 +5,8 @@ with a traceback from deep inside; two distributions that own one folder break o
 """
 
 import re
+import shlex
+import time
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -125,10 +127,18 @@ def import_hint(error: Exception) -> str:
             'torchvision was built for another torch. This line mends it:\n'
             f'    pip install --upgrade --force-reinstall torch torchvision{index}'
         )
+    elif isinstance(error, EOFError) and _owner(error).startswith('yapf'):
+        hint = (
+            'yapf, which MMEngine imports, keeps its grammar in a file that is cut off. This line '
+            f'removes it; yapf writes it again:\n    rm -r {shlex.quote(_yapf_cache())}'
+        )
     elif isinstance(error, AssertionError) and (wanted := _WANTED.search(text)):
         hint = _neighbour_hint(_owner(error), *wanted.groups())
     return f'MMPretrain cannot be imported ({type(error).__name__}: {text}). {hint}'
 
+
+# Waits before MMEngine is imported again, see `_import_mmengine`.
+_PAUSES = (0.1, 0.5, 2.0)
 
 # What MMDetection asserts when it is imported, as MMPretrain does where it finds it.
 _WANTED = re.compile(r'(MMCV|MMEngine)==\S+ is used but incompatible.* <(\d[\d.]*\d)')
@@ -138,6 +148,12 @@ def _owner(error: Exception) -> str:
     """Return the package whose line raised an error."""
     frames = [frame.f_globals.get('__name__') or '' for frame, _ in walk_tb(error.__traceback__)]
     return (frames[-1] if frames else '').partition('.')[0] or 'a package beside it'
+
+
+def _yapf_cache() -> str:
+    from platformdirs import user_cache_dir  # comes with yapf, which asks it the same
+
+    return user_cache_dir('YAPF', 'Google')
 
 
 def _neighbour_hint(owner: str, module: str, below: str) -> str:
@@ -167,6 +183,21 @@ def _is_missing(module: str) -> bool:
     return spec is None or spec.origin is None  # a folder without files is a namespace package
 
 
+def _import_mmengine() -> None:
+    """Import MMEngine, also where another rank is writing the cache file of yapf.
+
+    yapf gives that file its name while it is still empty (0.43 does), and ranks that start at once
+    on a fresh machine may read it just then.
+    """
+    for seconds in _PAUSES:
+        try:
+            import_module('mmengine')
+            return
+        except EOFError:
+            time.sleep(seconds)
+    import_module('mmengine')
+
+
 def check_host() -> None:
     """Import MMPretrain, or say in one message why that does not work.
 
@@ -184,6 +215,7 @@ def check_host() -> None:
         with warnings.catch_warnings():
             # mmcv-lite reminds of the one compiled operator on each import; nothing here uses it.
             warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention')
+            _import_mmengine()
             import_module('mmpretrain.models')
     except Exception as error:
         raise HostError(import_hint(error)) from error

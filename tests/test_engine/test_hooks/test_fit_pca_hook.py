@@ -1,8 +1,5 @@
 """The hook in runs: when it fits, to what, and what is saved."""
 
-import os
-import socket
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +8,10 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from mmpretrain.models import ClsDataPreprocessor
 from mmpretrain.registry import HOOKS, MODELS
-from mmpretrain.utils import register_all_modules
+from ranks import run_on_ranks
 from torch import nn
 
 from vit_plugins.engine.hooks.fit_pca_hook import FitPCAHook
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.encoding import collect_features
 from vit_plugins.evaluation.functional.pca import fit_pca, matching_pairs
 from vit_plugins.weights.digest import weights_digest
@@ -247,24 +243,17 @@ def test_messages(tmp_path):
     assert repr(FitPCAHook()) == "FitPCAHook(split='train', dataloader=None, out_file=None)"
 
 
-def rank_main(rank, port, folder):
+def encode_share(rank, folder):
     """Encode the images of this rank, with those that its sampler repeats, and join them."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
-    register_all_modules(init_default_scope=True)
     torch.manual_seed(0)
     model, data = TinyRetriever(), Runner.build_dataloader(loader('test', PACK))
     assert len(data.dataset) % 2 == 1
     np.save(f'{folder}/{rank}.npy', collect_features(model, data)['embedding'])
-    end_ranks()
 
 
 @pytest.mark.slow
 def test_two_ranks_fit_to_all_images_once(tmp_path):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.spawn(rank_main, (port, str(tmp_path)), nprocs=2)
+    run_on_ranks(encode_share, tmp_path, tmp_path)
     torch.manual_seed(0)
     model, data = TinyRetriever(), Runner.build_dataloader(loader('test', PACK))
     expected = collect_features(model, data)['embedding']

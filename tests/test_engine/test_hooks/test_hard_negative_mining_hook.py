@@ -1,7 +1,5 @@
 """Re-mined negatives: the hook alone, in a run that is interrupted, and on two ranks."""
 
-import os
-import socket
 from types import SimpleNamespace
 from unittest.mock import Mock
 
@@ -12,9 +10,9 @@ from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
 from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATA_SAMPLERS, HOOKS, MODELS
+from ranks import run_on_ranks
 from torch import nn
 
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 PACK = {'type': 'PackInputs'}
@@ -187,14 +185,7 @@ def test_resumed_run_trains_on_the_same_tuples(tmp_path):
         assert torch.equal(one, other)
 
 
-def mine_on_rank(rank, port, folder):
-    from mmpretrain.utils import register_all_modules
-
-    import vit_plugins  # noqa: F401
-
-    register_all_modules(init_default_scope=True)
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+def mine_on_rank(rank, folder):
     dataset = landmarks()
     sampler, model = sampler_of(dataset), Pixels()
     mining().before_train_epoch(fake_runner(model, sampler, dataset))
@@ -202,15 +193,11 @@ def mine_on_rank(rank, port, folder):
         {'tuples': sampler.tuples, 'mine': list(sampler), 'encoded': model.calls[0][2]},
         folder / f'{rank}.pth',
     )
-    end_ranks()
 
 
 @pytest.mark.slow
 def test_two_ranks_share_the_work_and_hold_the_same_tuples(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(mine_on_rank, (port, tmp_path), nprocs=2)
+    run_on_ranks(mine_on_rank, tmp_path, tmp_path)
     first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(2))
     dataset = landmarks()
     sampler = sampler_of(dataset)

@@ -1,7 +1,6 @@
 """The metric as an evaluator drives it, in one process and in two."""
 
 import os
-import socket
 
 import numpy as np
 import pytest
@@ -10,10 +9,9 @@ from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import Evaluator
 from mmpretrain.registry import METRICS
 from mmpretrain.structures import DataSample
-from torch import multiprocessing as mp
+from ranks import run_on_ranks
 
 from vit_plugins.datasets.unfit_data import UnfitDataError
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.evaluation.functional.retrieval_scores import retrieval_scores
 
 
@@ -85,15 +83,8 @@ def test_lone_queries_are_counted_and_results_do_not_pile_up():
         assert metric.evaluate(9)['retrieval/queries_without_positives'] == 1
 
 
-def rank_main(rank, port, folder):
+def evaluate_share(rank, folder):
     """Evaluate what a padded distributed sampler gives this rank, shuffled or not."""
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
-    from mmpretrain.utils import register_all_modules
-
-    import vit_plugins  # noqa: F401
-
-    register_all_modules(init_default_scope=True)
     os.chdir(folder)  # the host collects through a folder where it stands
     samples = make_samples()[0]
     found = []
@@ -103,15 +94,11 @@ def rank_main(rank, port, folder):
         for batch in (1, 5):
             found.append(evaluate([samples[i] for i in mine], size=31, batch=batch))
     torch.save(found, f'{folder}/{rank}.pt')
-    end_ranks()
 
 
 @pytest.mark.slow
 def test_samples_that_pad_two_ranks_count_once(tmp_path):
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(rank_main, (port, str(tmp_path)), nprocs=2)
+    run_on_ranks(evaluate_share, tmp_path, tmp_path)
     expected = evaluate(make_samples()[0])
     for rank in range(2):
         for found in torch.load(tmp_path / f'{rank}.pt'):

@@ -1,12 +1,9 @@
 """What every backbone keeps to; a file of its own holds what only one of them does."""
 
 import copy
-import os
-import socket
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.config import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -15,6 +12,7 @@ from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import get_state_dict
 from mmpretrain.models.backbones import VisionTransformer
 from mmpretrain.registry import MODELS
+from ranks import run_on_ranks
 from small_backbones import (
     ARCH,
     CVT_ARCH,
@@ -28,7 +26,6 @@ from small_backbones import (
 )
 from torch import nn
 
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.backbones._token_backbone import TokenBackbone
 
 ALL = sorted(SETTINGS)
@@ -402,23 +399,17 @@ def test_gradients_equal_timm(name):
         assert error < (1e-4 if name == 'ConViT' else 1e-5), key
 
 
-def train_two_steps(rank: int, port: int) -> None:
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+def train_two_steps(rank: int) -> None:
     for name, settings in pairs(SWITCHES):
         model = nn.parallel.DistributedDataParallel(small(name, **settings).train())
         for _ in range(2):  # the second step fails where the first left a parameter unused
             outs = model(torch.randn(2, 3, 32, 32))
             sum(out.square().sum() for out in outs).backward()
-    end_ranks()
 
 
 @pytest.mark.slow
-def test_distributed_training_has_no_unused_parameter():
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    mp.spawn(train_two_steps, (port,), nprocs=2)
+def test_distributed_training_has_no_unused_parameter(tmp_path):
+    run_on_ranks(train_two_steps, tmp_path)
 
 
 @each_of_ours

@@ -1,16 +1,12 @@
-import os
-import socket
-
 import pytest
 import torch
 from mmengine.model import MMDistributedDataParallel
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from mmpretrain.utils import register_all_modules
+from ranks import run_on_ranks
 from torch import nn
 from torch.nn import functional as F
 
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.heads import contrastive_retrieval_head
 
 MEMORY = dict(type='CrossBatchMemory', size=20)
@@ -240,12 +236,7 @@ def train(model, part):
     return gradients, None if memory is None else memory.entries()
 
 
-def compare_ranks(rank, port):
-    torch.set_num_threads(1)
-    register_all_modules(init_default_scope=True)
-    expected = {variant: train(network(variant), slice(None)) for variant in SPLITS}
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+def compare_ranks(rank, expected):
     for variant, splits in SPLITS.items():
         for first, _ in splits:
             part = slice(first) if rank == 0 else slice(first, None)
@@ -263,15 +254,12 @@ def compare_ranks(rank, port):
                     theirs = mine.clone()
                     torch.distributed.broadcast(theirs, 0)
                     assert torch.equal(theirs, mine)
-    end_ranks()
 
 
 @pytest.mark.slow
-def test_two_ranks_are_one_process_with_the_joined_batch():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(compare_ranks, (port,), nprocs=2)
+def test_two_ranks_are_one_process_with_the_joined_batch(tmp_path):
+    expected = {variant: train(network(variant), slice(None)) for variant in SPLITS}
+    run_on_ranks(compare_ranks, tmp_path, expected)
 
 
 # --- settings -----------------------------------------------------------------------------------

@@ -1,6 +1,4 @@
 import copy
-import os
-import socket
 from unittest import mock
 
 import pytest
@@ -9,12 +7,11 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from mmpretrain.utils import register_all_modules
+from ranks import run_on_ranks
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from vit_plugins.engine.ranks import end_ranks
 from vit_plugins.models.retrievers import embedding_retriever
 
 ARCH = dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32)
@@ -344,11 +341,7 @@ def test_load_from_brings_no_foreign_memory(tmp_path, monkeypatch):
     assert (state['head.memory.iter'], len(state['head.memory.labels'])) == (2, 8)
 
 
-def run_on_two_ranks(rank, port, folder):
-    torch.set_num_threads(1)
-    register_all_modules(init_default_scope=True)
-    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), LOCAL_RANK=str(rank))
-    torch.distributed.init_process_group('gloo', rank=rank, world_size=2)
+def train_and_resume(rank, folder):
     settings = dict(
         launcher='pytorch',
         cfg=dict(model_wrapper_cfg=dict(broadcast_buffers=False, device_ids=None)),
@@ -367,7 +360,6 @@ def run_on_two_ranks(rank, port, folder):
     pointer = int(straight['module.head.memory.pointer'])
     assert torch.equal(straight['module.head.memory.labels'].roll(-pointer), by_age)
     assert straight['module.head.memory.iter'] == straight['module.momentum_encoder.steps'] == 8
-    end_ranks()
 
 
 def broadcast(value):
@@ -379,10 +371,7 @@ def broadcast(value):
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
 def test_two_ranks_accumulate_gradients_resume_and_share_one_memory(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(run_on_two_ranks, (port, tmp_path), nprocs=2)
+    run_on_ranks(train_and_resume, tmp_path, tmp_path)
 
 
 # --- settings -----------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from ...inference.gallery_entries import Photo, Source
 from ...inference.model_settings import config_of
 from ...studies.study_file import load_study_file
 from ...weights.converting import load_inert
-from ...weights.safe_reading import load_checkpoint_file
+from ...weights.safe_reading import RESTRICTED, load_checkpoint_file
 from .mutations import mutate, mutate_archive
 
 
@@ -282,3 +282,5 @@ READERS = {
         '.img',
     ),
 }  # fmt: skip
+if not RESTRICTED:  # torch below 2.6 cannot name what a file holds: `load_inert` reads none there
+    del READERS['converted checkpoint']
