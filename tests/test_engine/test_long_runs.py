@@ -5,6 +5,7 @@ of seconds.
 """
 
 import contextlib
+import mmap
 import os
 import random
 import subprocess
@@ -91,7 +92,9 @@ def test_leaks_of_a_real_process_are_found(program):
         kept = []
 
         def leaking():
-            kept.append(bytearray(b'x') * thousandth)
+            block = mmap.mmap(-1, thousandth)  # not out of what the process has free already
+            block.write(b'x' * thousandth)
+            kept.append(block)
             leaks.enter_context(open(os.devnull))
 
         own, _, files = watched(leaking)

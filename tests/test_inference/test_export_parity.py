@@ -14,7 +14,7 @@ from small_backbones import SETTINGS, WIDTHS
 from vit_plugins.inference import export, export_formats
 from vit_plugins.inference.deployable import load_deployable
 from vit_plugins.inference.sample_photos import photos_to_check
-from vit_plugins.weights.safe_reading import RESTRICTED
+from vit_plugins.weights.torch_allow_list import RESTRICTED
 
 pytestmark = pytest.mark.slow
 DOCUMENT = Path(__file__).parents[2] / 'docs/deploy.md'

@@ -63,7 +63,9 @@ def test_sampler(name, examples):
             )
             sampler.set_epoch(epoch)
             if name == 'TupleSampler':
-                sampler.set_negatives(torch.zeros(len(sampler.draw.pairs), number or 1).long())
+                sampler.set_negatives(
+                    torch.zeros(len(sampler.epoch_sample.pairs), number or 1).long()
+                )
             runs.append(list(sampler))
         assert runs[0] == runs[1]
         assert len(runs[0]) == len(sampler) == length

@@ -14,7 +14,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..fileio import atomic_backend  # noqa: F401  (registration)
-from ..weights.safe_reading import RESTRICTED, load_checkpoint_file
+from ..weights.safe_reading import load_checkpoint_file
+from ..weights.torch_allow_list import RESTRICTED
 from .comparison import Comparison, Side
 from .setting import Setting
 

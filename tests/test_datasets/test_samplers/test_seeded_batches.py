@@ -194,5 +194,5 @@ class Endless(IterableDataset):
     'loader', [DataLoader(Endless(), 2), DataLoader(Drawn(), None)], ids=['iterable', 'no batches']
 )
 def test_what_is_not_fetched_by_index_is_refused(loader):
-    with pytest.raises(TypeError, match='are not fetched by an index in batches'):
+    with pytest.raises(TypeError, match='are not fetched by their index in batches'):
         seed_batches(loader, 0)

@@ -100,7 +100,7 @@ def test_refusals():
         build(seed=1.5)
     short = Pairs()
     short.pop()
-    with pytest.raises(ValueError, match='pairs name image 29, the dataset has 29: leave its'):
+    with pytest.raises(ValueError, match='the image 29, but the dataset has 29'):
         build(short)
     with pytest.raises(ValueError, match=r'negatives must have the shape \(4, 3\), got \(4, 2\)'):
         build().set_negatives(torch.zeros(4, 2))

@@ -286,7 +286,7 @@ def test_repr_and_pickle():
         ({'blur_radius': (-1, 1)}, r'got \(-1, 1\)'),
         ({'blur_radius': (1, 2, 3)}, r'got \(1, 2, 3\)'),
         ({'blur_radius': 1.5}, r'\(lowest, highest\) .* got \(1.5,\)'),
-        ({'members': 'blur'}, r"a list of names, got 'blur': \['blur'\]"),
+        ({'members': 'blur'}, r"a list of names, got 'blur'; write \['blur'\]"),
         ({'flip_prob': 1.1}, 'flip_prob must lie between 0 and 1, got 1.1'),
     ],
 )

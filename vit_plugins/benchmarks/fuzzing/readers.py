@@ -31,7 +31,8 @@ from ...inference.gallery_entries import Photo, Source
 from ...inference.model_settings import config_of
 from ...studies.study_file import load_study_file
 from ...weights.converting import load_inert
-from ...weights.safe_reading import RESTRICTED, load_checkpoint_file
+from ...weights.safe_reading import load_checkpoint_file
+from ...weights.torch_allow_list import RESTRICTED
 from .mutations import mutate, mutate_archive
 
 

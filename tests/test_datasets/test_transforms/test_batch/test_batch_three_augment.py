@@ -161,7 +161,7 @@ def test_batch_is_not_written_to(batch, seeds):
     [
         ({'members': ['sepia']}, "members must be among .* got 'sepia'"),
         ({'members': [{'type': 'Invert'}]}, 'members of BatchThreeAugment must be names'),
-        ({'members': 'blur'}, r"members must be a list of names, got 'blur': \['blur'\]"),
+        ({'members': 'blur'}, r"members must be a list of names, got 'blur'; write \['blur'\]"),
         ({'weights': [1]}, 'weights must be 3 numbers'),
         ({'color_jitter': -1}, 'color_jitter must be None or at least 0, got -1'),
         ({'solarize_threshold': 300}, 'solarize_threshold must lie between 0 and 256, got 300'),
