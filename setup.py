@@ -34,7 +34,7 @@ EXTRAS = {
     'test': [
         'pytest>=8',
         'pytest-xdist>=3.5',  # the fast tests in two processes
-        'hypothesis>=6.170',  # generated examples, tests/properties.py; the oldest that was tried
+        'hypothesis>=6.168',  # generated examples, tests/properties.py; the oldest that was tried
         'timm>=1.0',  # the oracle of ConViT's and DeiT III's numbers
         'pytorch-metric-learning>=2.9',  # of retrieval's, as faiss; the oldest that was tried
         'tensorboard>=2.14',
