@@ -104,7 +104,7 @@ def test_bytes_behind_the_end_of_a_png_are_ignored(tail):
     assert (pixels == decode_photo(encoded('PNG'))[0]).all()
 
 
-def test_an_end_before_the_picture_of_a_png_is_no_end(no_decoding):
+def test_an_end_before_the_picture_of_a_png_is_no_end():
     head, end = encoded('PNG')[:33], encoded('PNG')[-12:]
     with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
         decode_photo(head + end + b'\x7f\xff\xff\xff')
