@@ -103,7 +103,7 @@ def test_a_budget_that_is_gone_leaves_the_schedules_at_the_training(
     with caplog.at_level('INFO'):
         ResumedSettingsHook().after_load_checkpoint(resumed, checkpoint)
     back = position > 1 and not budget
-    assert ('TimeBudgetHook was in use and is not' in caplog.text) == back
+    assert ('a time limit (TimeBudgetHook) was in use and is not' in caplog.text) == back
     steps = [state['_global_step'] for state in checkpoint['param_schedulers']]
     assert steps == ([1, 1] if back else [3, 3])
     assert (POSITION in info) == (POSITION in checkpoint['message_hub']['resumed_keys']) == budget

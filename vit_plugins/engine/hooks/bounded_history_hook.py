@@ -72,9 +72,8 @@ class BoundedHistoryHook(Hook):
 def _windows(runner: Runner) -> Iterator[int | None]:
     """Yield over how many values something is taken; None is over all."""
     loop, processor = runner.train_loop, runner.log_processor
-    yield _batches(
-        loop.dataloader
-    )  # the learning curve: an epoch, or from validation to validation
+    # the learning curve: an epoch, or from validation to validation
+    yield _batches(loop.dataloader)
     yield loop.val_interval
     if runner.val_loop is not None:
         yield _batches(runner.val_loop.dataloader)  # the host's mean time

@@ -70,7 +70,7 @@ class ResumedSettingsHook(Hook):
         told = told_changes(before, now)
         ahead = _is_ahead(runner, checkpoint)
         if ahead:
-            told.append('TimeBudgetHook was in use and is not')
+            told.append('a time limit (TimeBudgetHook) was in use and is not')
         line = follow_new_length(runner, checkpoint, always=bool(told), ahead=ahead)
         if told and not line:
             raise WorkFolderError(
