@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import RUNNERS
 from mmengine.runner import CheckpointLoader, Runner
 from torch.utils.data import SequentialSampler
 
@@ -119,6 +120,31 @@ def test_an_epoch_goes_on_where_it_was_stopped(toy, whole, tmp_path, step, worke
         assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
     assert resumed['meta']['iter'] == whole['meta']['iter'] == 12
     assert not list(tmp_path.glob('iter_*.pth'))  # the epoch is saved as a whole
+
+
+class FailHook(Hook):
+    """End the training between two steps, as a damaged photo does."""
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.fails = runner.iter == 4
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if getattr(self, 'fails', False):
+            raise OSError
+
+
+@pytest.mark.parametrize('kind', ['Runner', 'FlexibleRunner'])
+def test_after_an_error_the_last_step_is_saved_under_its_number(toy, tmp_path, kind):
+    config = toy.settings(tmp_path)
+    config |= dict(env_cfg={}) if kind == 'FlexibleRunner' else {}
+    runner, stop = RUNNERS.get(kind).from_cfg(config), StopHook()
+    runner.register_hook(stop)
+    runner.register_hook(FailHook())
+    with pytest.raises(OSError):  # noqa: PT011
+        runner.train()
+    runner.train_loop.dataloader._iterator = None
+    stop.save_last_step(runner)
+    assert content(tmp_path / 'iter_5.pth')['meta']['iter'] == runner.iter == 5
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Schedules of a resumed training are those of a training of its length."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -80,6 +81,61 @@ def test_more_epochs_have_the_schedule_of_a_longer_training(schedules, length, b
     assert rates(resumed, 6 * length) == pytest.approx(expected, rel=1e-9)
     assert max(expected) > 0.04  # the rate at which the shorter training ended is far lower
     assert f'goes on at {expected[0]:.3g}, it was' in line
+
+
+def mixed(groups, epochs, length, done=0):
+    """A warm-up of steps and a cosine of epochs, stepped in the order of the host's hook."""
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    wrapper = OptimWrapper(optimizer)
+    built = [
+        CosineAnnealingLR(wrapper, eta_min=1e-5, by_epoch=True, begin=5, end=epochs),
+        LinearLR(wrapper, start_factor=1e-3, by_epoch=False, end=5 * length),
+    ]
+    for _ in range(done):
+        for _ in range(length):
+            built[1].step()
+        built[0].step()
+    return SimpleNamespace(
+        optim_wrapper=wrapper,
+        param_schedulers=built,
+        max_epochs=epochs,
+        max_iters=epochs * length,
+    )
+
+
+def test_steps_and_epochs_go_on_in_the_order_of_a_training():
+    groups = [{'params': [MODEL.weight]}, {'params': [MODEL.bias], 'lr': 5e-4}]
+    checkpoint = deepcopy(saved(mixed(groups, 20, 4, 10)))
+    resumed, expected = mixed(groups, 30, 4), mixed(groups, 30, 4, 10)
+    assert follow_new_length(resumed, checkpoint)
+    load(resumed, checkpoint)
+    for name, values in expected.optim_wrapper.get_lr().items():
+        assert resumed.optim_wrapper.get_lr()[name] == pytest.approx(values, rel=1e-9)
+    assert expected.optim_wrapper.get_lr()['base_lr'][0] == pytest.approx(0.000905, abs=1e-6)
+
+
+@pytest.mark.parametrize('schedules', [host_chain, one_cosine])
+@pytest.mark.parametrize(('length', 'by_epoch'), [(1, True), (3, False)])
+def test_schedules_that_were_ahead_go_back_to_the_training(schedules, length, by_epoch):
+    """A budget has ended 9 epochs after 4, with the schedules at their end."""
+    checkpoint = saved(trained(schedules, 9, 9 * length, length, by_epoch))
+    checkpoint['meta'] = {'epoch': 4, 'iter': 4 * length}
+    resumed = trained(schedules, 18, 0, length, by_epoch)
+    assert follow_new_length(resumed, checkpoint, ahead=True)
+    load(resumed, checkpoint)
+    expected = rates(trained(schedules, 18, 4 * length, length, by_epoch), 14 * length)
+    assert rates(resumed, 14 * length) == pytest.approx(expected, rel=1e-9)
+
+
+def test_without_schedules_the_line_names_none():
+    line = follow_new_length(
+        trained(no_schedules, 6), saved(trained(no_schedules, 6)), always=True
+    )
+    assert line.startswith('There are no schedules, and the settings of this training are used')
+
+
+def no_schedules(wrapper, end, by_epoch):
+    return []
 
 
 @pytest.mark.parametrize('schedules', [host_chain, one_cosine])

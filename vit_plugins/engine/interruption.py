@@ -108,15 +108,22 @@ class StopHook(Hook):
             self._save(runner, runner.iter)
 
     def _save(self, runner: Runner, step: int) -> None:
-        by_steps = isinstance(runner.train_loop, IterBasedTrainLoop)
-        if by_steps or note_batches_done(runner, self._batches_done):
+        loop = runner.train_loop
+        by_steps = isinstance(loop, IterBasedTrainLoop)
+        if not (by_steps or note_batches_done(runner, self._batches_done)):
+            return
+        # Files count the step in which they are written, and a runner with a `strategy` heeds
+        # no other number in `meta`. After an error the loop already counts the next step.
+        counted, loop._iter = loop._iter, step - 1
+        try:
             runner.save_checkpoint(
                 runner.work_dir,
                 f'iter_{step}.pth',  # the host numbers its own files in the same way
                 by_epoch=False,
-                meta=dict(iter=step),
                 backend_args=dict(backend='atomic'),
             )
+        finally:
+            loop._iter = counted
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Remove the file that was saved in the middle of an epoch that is now complete.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Real
 
 # members of a group, where schedules began, and how it computes rather than what
@@ -30,6 +30,36 @@ def changed_settings(before: Mapping, now: Mapping) -> dict[str, tuple[object, o
         k: (before.get(f'initial_{k}', before[k]), now.get(f'initial_{k}', now[k])) for k in names
     }
     return {name: pair for name, pair in pairs.items() if not is_same(*pair)}
+
+
+def told_changes(before: Sequence[Mapping], now: Sequence[Mapping]) -> list[str]:
+    """Return in words which settings of an optimizer differ.
+
+    Args:
+        before: The groups of parameters in a checkpoint.
+        now: The groups of an optimizer that has taken no step.
+
+    >>> told_changes([{'lr': 0.1}, {'lr': 0.2}, {'lr': 1}], [{'lr': 0.5}, {'lr': 0.7}, {'lr': 1}])
+    ['lr was 0.1 to 0.2 and is 0.5 to 0.7 in 2 of 3 groups of parameters']
+    """
+    found: dict[str, list[tuple[object, object]]] = {}
+    for old, new in zip(before, now, strict=True):
+        for name, pair in changed_settings(old, new).items():
+            found.setdefault(name, []).append(pair)
+    lines = []
+    for name, pairs in found.items():
+        old, new = map(_span, zip(*pairs, strict=True))
+        where = f' in {len(pairs)} of {len(now)} groups of parameters' if len(now) > 1 else ''
+        lines.append(f'{name} was {old} and is {new}{where}')
+    return lines
+
+
+def _span(values: Sequence[object]) -> str:
+    """Return the least and the greatest of numbers, or all other settings, in words."""
+    if all(isinstance(v, Real) and not isinstance(v, bool) for v in values):
+        ends = [f'{value:.6g}' for value in (min(values), max(values))]
+        return ' to '.join(dict.fromkeys(ends))
+    return ' or '.join(dict.fromkeys(map(str, values)))
 
 
 def is_same(first: object, second: object) -> bool:

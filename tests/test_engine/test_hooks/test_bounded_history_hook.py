@@ -6,8 +6,16 @@ from types import SimpleNamespace
 import pytest
 from mmengine.logging import MessageHub
 from mmengine.runner import LogProcessor
+from torch.utils.data import DataLoader, IterableDataset
 
 from vit_plugins.engine.hooks import BoundedHistoryHook
+
+
+class Stream(IterableDataset):
+    """A dataset without a length."""
+
+    def __iter__(self):
+        return iter(())
 
 
 @pytest.fixture
@@ -61,6 +69,12 @@ def test_what_something_reads_is_kept(runner, of_log, of_loop, kept):
     runner.log_processor = LogProcessor(**{'window_size': 2, **of_log})
     vars(runner.train_loop).update(of_loop)
     assert len(train(BoundedHistoryHook(1), runner)) == kept
+
+
+@pytest.mark.parametrize('loop', ['train_loop', 'val_loop'])
+def test_without_a_length_of_an_epoch_everything_is_kept(runner, loop):
+    getattr(runner, loop).dataloader = DataLoader(Stream())
+    assert len(train(BoundedHistoryHook(1), runner)) == 600
 
 
 def test_what_a_checkpoint_brings_is_bounded_too(runner, tmp_path):

@@ -7,10 +7,17 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import EMAHook
-from mmengine.optim import CosineAnnealingLR, CosineAnnealingMomentum, OptimWrapper
+from mmengine.optim import (
+    CosineAnnealingLR,
+    CosineAnnealingMomentum,
+    OptimWrapper,
+    OptimWrapperDict,
+)
 from torch import nn
 
-from vit_plugins.engine.hooks import ResumedSettingsHook
+from vit_plugins.engine.hooks import ResumedSettingsHook, TimeBudgetHook
+from vit_plugins.engine.hooks.time_budget_hook import POSITION
+from vit_plugins.engine.resumed_settings import told_changes
 from vit_plugins.engine.work_folder import WorkFolderError
 
 MODEL = nn.Linear(2, 2)
@@ -78,8 +85,44 @@ def test_other_settings_are_followed_as_from_the_start(checkpoint, settings, tol
     group, wanted = (r.optim_wrapper.optimizer.param_groups[0] for r in (resumed, expected))
     for name in ('lr', 'weight_decay', 'betas'):
         assert group[name] == pytest.approx(wanted[name], rel=1e-9)
-    assert f'the new ones are used from here: {told}' in caplog.text
+    assert f'The settings are not those of the checkpoint: {told}\n' in caplog.text
+    assert 'The schedules follow the settings of this training, as if' in caplog.text
     assert checkpoint['param_schedulers'] == [s.state_dict() for s in expected.param_schedulers]
+
+
+@pytest.mark.parametrize(('position', 'budget'), [(3.0, True), (3.0, False), (1.0, False)])
+def test_a_budget_that_is_gone_leaves_the_schedules_at_the_training(
+    checkpoint, position, budget, caplog
+):
+    """The schedules are at step 3; a budget has brought them there in one step."""
+    checkpoint, resumed = deepcopy(checkpoint), runner()
+    checkpoint['meta'] = {'epoch': 1, 'iter': 1}
+    info = {POSITION: position, 'max_epochs': 9, 'max_iters': 9}
+    checkpoint['message_hub'] = {'runtime_info': info, 'resumed_keys': {POSITION: True}}
+    resumed.hooks += [TimeBudgetHook(60)] if budget else []
+    with caplog.at_level('INFO'):
+        ResumedSettingsHook().after_load_checkpoint(resumed, checkpoint)
+    back = position > 1 and not budget
+    assert ('a time limit (TimeBudgetHook) was in use and is not' in caplog.text) == back
+    steps = [state['_global_step'] for state in checkpoint['param_schedulers']]
+    assert steps == ([1, 1] if back else [3, 3])
+    assert (POSITION in info) == (POSITION in checkpoint['message_hub']['resumed_keys']) == budget
+
+
+def test_several_groups_are_told_by_their_range():
+    before = [{'lr': 0.1, 'betas': (0.9, 0.99)}, {'lr': 0.2, 'betas': (0.9, 0.99)}, {'lr': 1}]
+    now = [{'lr': 0.5, 'betas': (0.8, 0.99)}, {'lr': 0.6, 'betas': (0.7, 0.99)}, {'lr': 1}]
+    assert told_changes(before, now) == [
+        'lr was 0.1 to 0.2 and is 0.5 to 0.6 in 2 of 3 groups of parameters',
+        'betas was (0.9, 0.99) and is (0.8, 0.99) or (0.7, 0.99) in 2 of 3 groups of parameters',
+    ]
+
+
+def test_several_optimizers_are_told_to_keep_their_settings(checkpoint, caplog):
+    resumed = runner(lr=9)
+    resumed.optim_wrapper = OptimWrapperDict(first=resumed.optim_wrapper)
+    ResumedSettingsHook().after_load_checkpoint(resumed, {'optimizer': {}})
+    assert 'schedules of the 1 optimizers are those of w/epoch_1.pth' in caplog.text
 
 
 def test_settings_that_nothing_can_follow_are_refused(checkpoint):

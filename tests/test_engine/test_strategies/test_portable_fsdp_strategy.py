@@ -1,12 +1,18 @@
 """What the strategy refuses; tests/test_engine/test_ranks_agree.py trains with it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from mmengine.optim import OptimWrapper
 from mmengine.registry import STRATEGIES
 from torch import nn
 
 from vit_plugins.engine.strategies.numbered_state import named_state, numbered_state
-from vit_plugins.engine.strategies.portable_fsdp_strategy import backbone_blocks
+from vit_plugins.engine.strategies.portable_fsdp_strategy import (
+    PortableFSDPStrategy,
+    backbone_blocks,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +26,30 @@ from vit_plugins.engine.strategies.portable_fsdp_strategy import backbone_blocks
 def test_refuses(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         STRATEGIES.build(dict(type='PortableFSDPStrategy', work_dir=str(tmp_path), **settings))
+
+
+def clipping(norm=1.0, **clip_grad):
+    """The optimizer wrapper of a model whose gradients have the norm."""
+    model = nn.Linear(2, 2)
+    model.clip_grad_norm_ = lambda max_norm, norm_type: torch.tensor(norm)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1), clip_grad=clip_grad)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    strategy = SimpleNamespace(id_to_name=names)
+    wrapper = PortableFSDPStrategy.build_optim_wrapper(strategy, wrapper, model)
+    model(torch.ones(1, 2)).sum().backward()
+    return wrapper
+
+
+def test_clipping_refuses_what_shards_do_not_have():
+    with pytest.raises(ValueError, match='clip_grad has foreach, and gradients that are split'):
+        clipping(max_norm=1, foreach=True)
+
+
+def test_a_norm_that_is_not_finite_is_an_error_where_asked():
+    clipping(float('nan'), max_norm=1)._clip_grad()
+    clipping(max_norm=1, error_if_nonfinite=True)._clip_grad()
+    with pytest.raises(RuntimeError, match='gradients over all ranks is nan'):
+        clipping(float('nan'), max_norm=1, error_if_nonfinite=True)._clip_grad()
 
 
 def test_a_state_by_names_and_by_numbers():

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
+from torch.utils.data import DataLoader
 
 MOST = 1_000_000  # the host's length
 
@@ -19,8 +20,8 @@ class BoundedHistoryHook(Hook):
     The host keeps the last million values of each loss, learning rate and time. It copies all of
     them in each step and saves them in each checkpoint, so that memory, time and files grow with
     the steps. Windows of the log and of the learning curve that are longer than ``length`` are
-    respected; if the log takes a value over the whole training (``window_size='global'``),
-    everything is kept. The tools here add this hook.
+    respected; if the log takes a value over the whole training (``window_size='global'``), or
+    a dataset has no length, the host's million values are kept. The tools here add this hook.
 
     Args:
         length: How many values to keep at least.
@@ -71,12 +72,20 @@ class BoundedHistoryHook(Hook):
 def _windows(runner: Runner) -> Iterator[int | None]:
     """Yield over how many values something is taken; None is over all."""
     loop, processor = runner.train_loop, runner.log_processor
-    yield len(loop.dataloader)  # the learning curve: an epoch, or from validation to validation
+    # the learning curve: an epoch, or from validation to validation
+    yield _batches(loop.dataloader)
     yield loop.val_interval
     if runner.val_loop is not None:
-        yield len(runner.val_loop.dataloader)  # the host's mean time
+        yield _batches(runner.val_loop.dataloader)  # the host's mean time
     yield processor.window_size
     for settings in processor.custom_cfg:
         window = settings.get('window_size', 'global')
         if window != 'epoch':
             yield None if window == 'global' else window
+
+
+def _batches(dataloader: DataLoader) -> int | None:
+    try:
+        return len(dataloader)
+    except TypeError:  # an IterableDataset without a length
+        return None

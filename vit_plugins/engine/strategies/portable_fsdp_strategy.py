@@ -107,6 +107,9 @@ class PortableFSDPStrategy(FSDPStrategy):
         Args:
             optim_wrapper: The optimizer wrapper of the whole parameters.
             model: The sharded model.
+
+        Raises:
+            ValueError: If ``clip_grad`` has an argument that sharded gradients do not have.
         """
         shards = {plain_name(name): shard for name, shard in model.named_parameters()}
         self.parameter_names = []
@@ -115,6 +118,7 @@ class PortableFSDPStrategy(FSDPStrategy):
             group['params'] = [shards[name] for name in names]
             self.parameter_names += names
         if getattr(optim_wrapper, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
+            _check_clip_grad(optim_wrapper.clip_grad_kwargs)
             optim_wrapper.clip_func = partial(_clip_whole_norm, model)
         return optim_wrapper
 
@@ -162,5 +166,26 @@ def backbone_blocks(model: nn.Module) -> set[nn.Module]:
     return {block for blocks in lists for block in blocks}
 
 
-def _clip_whole_norm(model: FSDP, parameters: list, max_norm: float, norm_type: float = 2.0):
-    return model.clip_grad_norm_(max_norm, norm_type)
+def _check_clip_grad(settings: dict) -> None:
+    unknown = sorted(set(settings) - {'max_norm', 'norm_type', 'error_if_nonfinite'})
+    if unknown:
+        raise ValueError(
+            f'clip_grad has {", ".join(unknown)}, and gradients that are split over ranks are '
+            'clipped with max_norm, norm_type and error_if_nonfinite only; remove the others'
+        )
+
+
+def _clip_whole_norm(
+    model: FSDP,
+    parameters: list,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> torch.Tensor:
+    norm = model.clip_grad_norm_(max_norm, norm_type)
+    if error_if_nonfinite and not torch.isfinite(norm):
+        raise RuntimeError(
+            f'The norm of the gradients over all ranks is {float(norm)}, and clip_grad has '
+            'error_if_nonfinite=True: lower the learning rate, or train without float16'
+        )
+    return norm
