@@ -18,6 +18,7 @@ from torch import multiprocessing as mp
 from vit_plugins.datasets.seeds import seed_streams, step_seed
 from vit_plugins.engine.launch import build_trainer
 from vit_plugins.engine.ranks import end_ranks, start_ranks
+from vit_plugins.engine.strategies import portable_fsdp_strategy
 from vit_plugins.weights.loading import load_weights
 
 SEED = 3  # that of the toy
@@ -28,6 +29,9 @@ OPTIM_WRAPPER = dict(
     clip_grad=dict(max_norm=MAX_NORM),
 )
 WAYS = dict(ddp={}, fsdp=dict(strategy=dict(type='PortableFSDPStrategy')))
+needs_streams = pytest.mark.skipif(
+    not portable_fsdp_strategy.has_cpu_streams(), reason='torch cannot shard on a CPU'
+)
 
 
 class KeepSteps(Hook):
@@ -106,7 +110,7 @@ def start(toy, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('way', WAYS)
+@pytest.mark.parametrize('way', ['ddp', pytest.param('fsdp', marks=needs_streams)])
 def test_two_ranks_are_one_process(toy, tmp_path, start, way):
     model, wrapper, file = start
     ours = dict(optim_wrapper=OPTIM_WRAPPER, load_from=file, **WAYS[way])

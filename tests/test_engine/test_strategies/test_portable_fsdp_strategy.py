@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import STRATEGIES
 from torch import nn
 
+from vit_plugins.engine.strategies import portable_fsdp_strategy
 from vit_plugins.engine.strategies.numbered_state import named_state, numbered_state
 from vit_plugins.engine.strategies.portable_fsdp_strategy import (
     PortableFSDPStrategy,
@@ -26,6 +27,17 @@ from vit_plugins.engine.strategies.portable_fsdp_strategy import (
 def test_refuses(settings, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         STRATEGIES.build(dict(type='PortableFSDPStrategy', work_dir=str(tmp_path), **settings))
+
+
+def test_refuses_a_cpu_that_torch_cannot_shard_on(tmp_path, monkeypatch):
+    def stream():  # as in torch 2.1
+        raise AssertionError
+
+    monkeypatch.setattr(torch.cpu, 'Stream', stream)
+    monkeypatch.setattr(portable_fsdp_strategy, 'is_distributed', lambda: True)
+    monkeypatch.setattr(portable_fsdp_strategy, 'get_device', lambda: 'cpu')
+    with pytest.raises(ValueError, match='cannot shard a model on a CPU: take a newer torch'):
+        STRATEGIES.build(dict(type='PortableFSDPStrategy', work_dir=str(tmp_path)))
 
 
 def clipping(norm=1.0, **clip_grad):

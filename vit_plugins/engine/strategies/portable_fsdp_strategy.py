@@ -47,7 +47,8 @@ class PortableFSDPStrategy(FSDPStrategy):
         **kwargs: The other arguments of the host's strategy, except ``state_dict_cfg``.
 
     Raises:
-        ValueError: If there is only one process, or settings contradict what the checkpoints need.
+        ValueError: If there is only one process, this torch cannot shard on a CPU (2.1 cannot), or
+            settings contradict what the checkpoints need.
     """
 
     def __init__(self, *, model_wrapper: dict | None = None, **kwargs: Any) -> None:
@@ -72,6 +73,11 @@ class PortableFSDPStrategy(FSDPStrategy):
                 'PortableFSDPStrategy splits a model over several ranks, and this is a single '
                 'process: start the ranks with tools/dist_train.sh CONFIG GPUS, or remove '
                 '`strategy` from the config'
+            )
+        if get_device() == 'cpu' and not has_cpu_streams():
+            raise ValueError(
+                f'torch {torch.__version__} cannot shard a model on a CPU: take a newer torch, or '
+                'remove `strategy` from the config'
             )
 
     def prepare(
@@ -173,6 +179,15 @@ def _check_clip_grad(settings: dict) -> None:
             f'clip_grad has {", ".join(unknown)}, and gradients that are split over ranks are '
             'clipped with max_norm, norm_type and error_if_nonfinite only; remove the others'
         )
+
+
+def has_cpu_streams() -> bool:
+    """Return whether FSDP of this torch runs on a CPU: it asks for streams with a priority."""
+    try:
+        torch.cpu.Stream(priority=0)
+    except TypeError:
+        return False
+    return True
 
 
 def _clip_whole_norm(
