@@ -46,7 +46,8 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
     if args.data is not None:
         cfg = apply_data(cfg, args.data, trained=True, splits=('test',))
     if args.data_root is not None:
-        reading = reading_of_training(cfg, args.data_root)
+        found = reading_of_training(cfg, args.data_root)
+        reading = {name: value for name, value in found.items() if value}
         if args.skip_unreadable:
             reading['skip_unreadable'] = True
         cfg = apply_data_root(
@@ -54,7 +55,7 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
             args.data_root,
             verify=reading.get('skip_unreadable', False),
             data=args.data,
-            classes=trained_classes(checkpoint),
+            classes=trained_classes(str(checkpoint)),
             trained_on=seen,
             **reading,
         )
