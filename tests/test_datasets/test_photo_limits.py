@@ -98,6 +98,18 @@ def test_too_long(name, tmp_path, no_decoding):
     assert '100 times' in inspect_image(tmp_path / 'x').problem
 
 
+@pytest.mark.parametrize('tail', [b'\nCamera text', b'\n' * 4, encoded('PNG'), b'\xff' * 100])
+def test_bytes_behind_the_end_of_a_png_are_ignored(tail):
+    pixels, _ = decode_photo(encoded('PNG') + tail)
+    assert (pixels == decode_photo(encoded('PNG'))[0]).all()
+
+
+def test_an_end_before_the_picture_of_a_png_is_no_end():
+    head, end = encoded('PNG')[:33], encoded('PNG')[-12:]
+    with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
+        decode_photo(head + end + b'\x7f\xff\xff\xff')
+
+
 def test_limits_by_argument(tmp_path):
     (tmp_path / 'a.jpg').write_bytes(encoded(size=(40, 30)))
     (tmp_path / 'b.jpg').write_bytes(encoded(size=(300, 2)))

@@ -148,7 +148,7 @@ def _require_whole_jpeg(data: bytes, limits: PhotoLimits) -> None:
         raise UndecodableError(
             f'it is damaged: zeros from byte {place:,} on, in the middle of the picture'
         )
-    if not has_end(data):  # rare: Pillow finds out whether picture is missing, not only the mark
+    if not has_end(data):  # Pillow refuses these, but takes a mark that odd segments hide
         with open_within(data, limits) as image:
             image.draft(None, (max(image.width // 8, 1), max(image.height // 8, 1)))
             image.load()

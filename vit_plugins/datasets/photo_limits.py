@@ -125,16 +125,21 @@ def has_too_long_chunk(data: bytes) -> bool:
     """Return whether a PNG file has a chunk that claims to be longer than the file.
 
     OpenCV allocates memory for the whole chunk before it reads on, and the four bytes of a
-    length are enough.
+    length are enough. It stops at the end mark, behind which some programs write their own
+    bytes, but not at a mark that comes before the picture.
 
     Args:
         data: The content of a PNG file.
     """
-    place = len(PNG_START)
+    place, has_picture = len(PNG_START), False
     while place + 4 <= len(data):
         length = unpack_from('>I', data, place)[0]
+        kind = data[place + 4 : place + 8]
         if length > len(data):
             return True
+        if has_picture and kind == b'IEND':
+            return False
+        has_picture |= kind == b'IDAT'
         place += 12 + length
     return False
 
