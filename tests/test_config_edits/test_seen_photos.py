@@ -8,8 +8,9 @@ from PIL import Image
 
 from vit_plugins.config_edits.data_root import apply_data_root
 from vit_plugins.config_edits.seen_photos import keep_seen_in_training, leave_out_seen
-from vit_plugins.datasets.trained_photos import TRAINED_ON, write_trained_photos
+from vit_plugins.datasets.trained_photos import TRAINED_ON, list_photos, write_trained_photos
 
+PARTS = ('train', 'val', 'test')
 CONFIG = dict(
     model=dict(
         type='ImageClassifier',
@@ -20,7 +21,7 @@ CONFIG = dict(
         f'{part}_dataloader': dict(
             batch_size=2, dataset=dict(type='ImageFolder', data_root='x', pipeline=[])
         )
-        for part in ('train', 'val', 'test')
+        for part in PARTS
     },
 )
 
@@ -46,7 +47,7 @@ def trained(tmp_path):
     cfg = apply_data_root(Config(CONFIG), tmp_path / 'd', verify=False)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     (tmp_path / 'w').mkdir()
-    write_trained_photos(tmp_path / 'w' / TRAINED_ON, dataset, tmp_path / 'd')
+    write_trained_photos(tmp_path / 'w' / TRAINED_ON, list_photos(dataset, tmp_path / 'd'))
     cfg.load_from = str(tmp_path / 'w' / 'epoch_1.pth')
     return cfg, photos_of(cfg, 'train'), tmp_path / 'w' / TRAINED_ON
 
@@ -68,10 +69,22 @@ def test_resumed_training_keeps_the_photos_it_has_seen(trained, tmp_path):
 def test_the_test_of_a_training_leaves_out_what_it_has_seen(trained, tmp_path):
     cfg, before, table = trained
     held_out = photos_of(cfg, 'test')
+    leave_out_seen(cfg, None)
+    assert all('trained_on' not in cfg[f'{part}_dataloader'].dataset for part in PARTS)
     leave_out_seen(cfg, table)
     assert photos_of(cfg, 'test') == held_out
     save(tmp_path / 'd', 10, 40)
     assert not photos_of(cfg, 'test') & before
+    assert not photos_of(cfg, 'val') & before
+    assert before < photos_of(cfg, 'train')
+
+
+@pytest.mark.parametrize('setting', ['val_fraction', 'balance'])
+def test_settings_without_effect_on_a_test_are_refused(trained, tmp_path, setting):
+    cfg, _, table = trained
+    options = dict(classes=('cat', 'dog'), verify=False, asked={setting}, trained_on=table)
+    with pytest.raises(ValueError, match=f'^{setting} would have no effect: '):
+        apply_data_root(cfg, tmp_path / 'd', **options)
 
 
 @pytest.mark.parametrize('place', ['the same folder', 'a moved one', 'another one'])

@@ -1,12 +1,16 @@
 """The list of the photos of a training, and what it keeps out of a test."""
 
+import os
+
 import pytest
 
 from vit_plugins.datasets.folder_scan import scan_class_folders
 from vit_plugins.datasets.image_folder import ImageFolder
 from vit_plugins.datasets.trained_photos import (
     find_seen,
+    list_photos,
     read_trained_photos,
+    trained_photos_beside,
     write_trained_photos,
 )
 from vit_plugins.datasets.unfit_data import UnfitDataError
@@ -28,18 +32,57 @@ def names(dataset):
 
 @pytest.fixture
 def table(folder, tmp_path):
-    write_trained_photos(tmp_path / 't.csv', ImageFolder(str(folder), part='train'), folder)
+    photos = list_photos(ImageFolder(str(folder), part='train'), folder)
+    write_trained_photos(tmp_path / 't.csv', photos)
     return tmp_path / 't.csv'
 
 
 def test_the_table_holds_the_photos_of_the_training(folder, table):
     photos = read_trained_photos(table)
-    assert {name for name, _ in photos} == names(ImageFolder(str(folder), part='train'))
-    assert all(size == (folder / name).stat().st_size for name, size in photos)
+    assert {name for name, _, _ in photos} == names(ImageFolder(str(folder), part='train'))
+    assert all(size == (folder / name).stat().st_size for name, size, _ in photos)
+
+
+def test_photos_of_one_name_and_size_are_told_apart_by_their_middle(folder, table):
+    scan = scan_class_folders(folder)
+    name = scan.samples[min(find_seen(table, scan))][0]
+    content = bytes(60_000)
+    (folder / name).write_bytes(content)
+    write_trained_photos(table, list_photos(ImageFolder(str(folder), part='train'), folder))
+    before = find_seen(table, scan)
+    assert name in {scan.samples[i][0] for i in before}
+    (folder / name).write_bytes(content[:30_000] + b'x' + content[30_001:])
+    assert {scan.samples[i][0] for i in before - find_seen(table, scan)} == {name}
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='this system has no named pipes')
+def test_a_pipe_is_listed_without_waiting(folder):
+    (folder / 'cat' / '3, ö.jpg').unlink()
+    dataset = ImageFolder(str(folder))
+    (folder / 'cat' / '4, ö.jpg').unlink()
+    os.mkfifo(folder / 'cat' / '4, ö.jpg')
+    assert ('cat/4, ö.jpg', -1, 0) in list_photos(dataset, folder)
+
+
+def test_names_are_below_the_folder_however_it_is_named(folder, monkeypatch):
+    dataset = ImageFolder(str(folder))
+    found = list_photos(dataset, folder)
+    assert {name for name, _, _ in found} == {
+        name for name, _ in scan_class_folders(folder).samples
+    }
+    monkeypatch.chdir(folder.parent)
+    assert list_photos(dataset, 'd/') == list_photos(ImageFolder('d'), 'd') == found
+
+
+def test_the_table_of_a_model_is_beside_it(folder, tmp_path):
+    assert trained_photos_beside(tmp_path / 'a.pth') is None
+    write_trained_photos(tmp_path / 'trained_on.csv', [])
+    assert trained_photos_beside(str(tmp_path / 'a.pth')) == tmp_path / 'trained_on.csv'
+    assert trained_photos_beside(None) is trained_photos_beside('https://x.org/a.pth') is None
 
 
 def test_another_photo_of_the_same_name_is_not_taken_for_it(folder, table):
-    listed = sorted(name for name, _ in read_trained_photos(table))
+    listed = sorted(name for name, _, _ in read_trained_photos(table))
 
     def seen():
         scan = scan_class_folders(folder)
@@ -77,10 +120,10 @@ def test_photos_that_were_trained_on_are_never_held_out(folder, table):
 
 
 def test_nothing_left_and_damaged_tables_are_told(folder, table, tmp_path):
-    write_trained_photos(table, ImageFolder(str(folder)), folder)
+    write_trained_photos(table, list_photos(ImageFolder(str(folder)), folder))
     with pytest.raises(UnfitDataError, match=r'All 20 images of .* were trained on'):
         ImageFolder(str(folder), trained_on=str(table))
-    for text in ('', 'file\n', 'file,bytes\ncat/0.jpg,many\n'):
+    for text in ('', 'file\n', 'file,bytes\ncat/0.jpg,1\n', 'file,bytes,crc\ncat/0.jpg,many,2\n'):
         table.write_text(text)
         with pytest.raises(UnfitDataError, match=r't\.csv, the list of the photos'):
             read_trained_photos(table)

@@ -26,7 +26,7 @@ from .known_layout import own_data_root, reads_class_folders, use_own_data
 from .photos import accept_photos
 from .presence import describe_missing
 from .retrieval_data import is_retrieval, use_retrieval_data
-from .seen_photos import test_on_unseen
+from .seen_photos import use_unseen_photos
 from .walking import LOADERS, all_leaf_datasets, is_a, leaf_datasets, type_name
 
 # arguments that stay when the images change; the others select the images
@@ -110,11 +110,15 @@ def apply_data_root(
     scans = on_all_ranks(lambda: read_folder(root, cfg, verify=verify, classes=classes, **reading))
     scans = _same_on_all_ranks(scans)
     whole = trained_on is not None and scans.keys() == {'train'}  # all photos are for the test
-    if not whole:
+    if classes is not None:
+        require_effect({'balance'} & set(asked), 'the model is trained already')
+    if whole:
+        require_effect(asked, f'all photos of {root} that were not trained on are tested on')
+    else:
         _check_fraction(val_fraction, scans, 'val_fraction' in asked, validate)
     lines = _use_class_folders(cfg, scans, val_fraction, balance, seed, validate, classes)
     if whole:
-        lines = [test_on_unseen(cfg, scans['train'], str(trained_on))]
+        lines = [use_unseen_photos(cfg, scans['train'], str(trained_on))]
     elif verify and not told:
         lines += describe_near_duplicates(scans, val_fraction, seed)
     lines += describe_parts(root, scans, classes or scans['train'].classes)

@@ -9,22 +9,25 @@ from mmengine.config import Config
 from ..datasets.folder_scan import FolderScan
 from ..datasets.image_folder import ImageFolder
 from ..datasets.photo_table import scan_photos
-from ..datasets.trained_photos import TRAINED_ON, find_seen
+from ..datasets.trained_photos import find_seen, trained_photos_beside
 from .walking import LOADERS, is_a, leaf_datasets
 
 
-def leave_out_seen(cfg: Config, table: Path) -> None:
-    """Set that a test of held-out photos leaves out those that were trained on.
+def leave_out_seen(cfg: Config, table: Path | None) -> None:
+    """Set that no photo that was trained on is held out.
 
     Args:
         cfg: The config of the training, changed in place.
-        table: The photos that the training has seen.
+        table: The photos that the training has seen; with None nothing changes.
     """
-    for leaf in _held_out(cfg, 'test_dataloader'):
-        leaf['trained_on'] = str(table)
+    if table is None:
+        return
+    for loader in LOADERS:
+        for leaf in _held_out(cfg, loader):
+            leaf['trained_on'] = str(table)
 
 
-def test_on_unseen(cfg: Config, scan: FolderScan, table: str) -> str:
+def use_unseen_photos(cfg: Config, scan: FolderScan, table: str) -> str:
     """Set that a test uses all photos of a folder but those that the model was trained on.
 
     Args:
@@ -57,18 +60,16 @@ def keep_seen_in_training(cfg: Config) -> str:
     Returns:
         A line for the log; empty if nothing changes.
     """
-    table = Path(cfg.load_from).absolute().with_name(TRAINED_ON)
+    table = trained_photos_beside(cfg.load_from)
     leaves = _held_out(cfg, 'val_dataloader')
-    if not leaves or not table.is_file():
+    if not leaves or table is None:
         return ''
     scan = _scan(leaves[0])
     held = scan.part('val', leaves[0].get('val_fraction', 0.2), leaves[0].get('seed', 0))
     moved = find_seen(table, scan).intersection(held)
     if not moved:
         return ''
-    for loader in LOADERS:
-        for leaf in _held_out(cfg, loader):
-            leaf['trained_on'] = str(table)
+    leave_out_seen(cfg, table)
     return (
         f'the photos of {scan.root} have changed: {len(moved)} of the {len(held)} that would now '
         'be held out were trained on before, so they stay in the training'

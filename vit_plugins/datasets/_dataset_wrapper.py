@@ -9,6 +9,17 @@ import numpy as np
 from mmpretrain.registry import DATASETS
 
 
+def leaf_dataset(dataset: Any) -> Any:
+    """Return the dataset inside all wrappers.
+
+    Args:
+        dataset: A dataset; one that wraps none is returned itself.
+    """
+    while getattr(dataset, 'dataset', None) is not None:
+        dataset = dataset.dataset
+    return dataset
+
+
 class DatasetWrapper(ABC):
     """A dataset that is a view of another one, with the same classes.
 

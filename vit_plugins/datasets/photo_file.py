@@ -30,8 +30,31 @@ def read_photo_file(path: str | os.PathLike) -> bytes:
         with open(path, 'rb', opener=_open_without_waiting) as file:
             return file.read(_size_of_regular_file(file.fileno()))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        why = getattr(error, 'strerror', None) or str(error)
-        raise PhotoFileError(f'{os.fspath(path)} cannot be read: {why}') from error
+        raise _unreadable(path, error) from error
+
+
+def read_middle(path: str | os.PathLike, count: int) -> tuple[int, bytes]:
+    """Return the size of a photo file and some bytes of its middle, see ``read_photo_file``.
+
+    Args:
+        path: The file.
+        count: How many bytes to read; a smaller file is read whole.
+
+    Raises:
+        PhotoFileError: As ``read_photo_file``.
+    """
+    try:
+        with open(path, 'rb', buffering=0, opener=_open_without_waiting) as file:
+            size = _size_of_regular_file(file.fileno())
+            file.seek(max(0, size - count) // 2)
+            return size, file.read(count)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | os.PathLike, error: Exception) -> PhotoFileError:
+    why = getattr(error, 'strerror', None) or str(error)
+    return PhotoFileError(f'{os.fspath(path)} cannot be read: {why}')
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

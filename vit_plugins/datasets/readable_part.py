@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._dataset_wrapper import DatasetWrapper
+from ._dataset_wrapper import DatasetWrapper, leaf_dataset
 from .folder_scan import FolderError
 from .image_check import require_readable
 from .image_folder import ImageFolder
@@ -68,9 +68,7 @@ def readable_part(dataset: Any, *, skip: bool) -> Any:
     Raises:
         FolderError: If photos cannot be read and are not left out, or none is left.
     """
-    leaf = dataset
-    while not isinstance(leaf, ImageFolder | RetrievalFolder) and hasattr(leaf, 'dataset'):
-        leaf = leaf.dataset
+    leaf = leaf_dataset(dataset)
     if not isinstance(leaf, ImageFolder | RetrievalFolder):
         return dataset
     root = Path(leaf.data_root)

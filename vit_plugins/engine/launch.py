@@ -36,9 +36,7 @@ from .hooks.strict_load_hook import StrictLoadHook
 from .hooks.training_guard_hook import require_steps
 from .late_config import late_runner
 from .ranks import start_ranks
-from .run_defaults import (
-    drop_hooks_that_are_off,
-)
+from .run_defaults import drop_hooks_that_are_off
 
 TRAINED_ANEW = ('head.',)  # weights to start from may lack these
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from mmpretrain.registry import DATASETS
 from torch.utils.data import DataLoader
 
 from ..command_line.worker_message import message_of
+from ..config_edits.seen_photos import leave_out_seen
 from ..config_edits.walking import type_name
+from ..datasets.trained_photos import trained_photos_beside
 from ..fileio.printable_text import printable
 from ..inference.features import read_split
 from ..inference.loading import load_trained
@@ -84,7 +87,9 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
     Raises:
         CheckpointMismatchError: If checkpoint and config do not fit.
     """
-    model, meta = load_trained(run.cfg, run.checkpoint, device)
+    cfg = deepcopy(run.cfg)
+    leave_out_seen(cfg, trained_photos_beside(run.checkpoint))
+    model, meta = load_trained(cfg, run.checkpoint, device)
     found = Findings(
         run=run,
         kind=type(model).__name__,
@@ -94,8 +99,8 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
         trained_for=_trained_for(run, meta),
     )
     try:
-        part = 'val' if run.cfg.get('val_dataloader') else 'test'
-        loader = read_split(run.cfg, part, skip_unreadable=True)
+        part = 'val' if cfg.get('val_dataloader') else 'test'
+        loader = read_split(cfg, part, skip_unreadable=True)
     except Exception as error:  # any error of a dataset whose files are gone
         found = replace(found, inside=look_inside(model, None))
         return _with_problem(found, f'The validation images could not be read: {error}')
@@ -104,7 +109,7 @@ def find_out(run: TrainedRun, device: str | None = None, baselines: bool = True)
     found = _on_images(found, model, loader)
     found = replace(found, inside=look_inside(model, loader, _examples(found.predictions)))
     try:
-        return _with_training_images(found, run.cfg, loader.dataset, baselines)
+        return _with_training_images(found, cfg, loader.dataset, baselines)
     except Exception as error:  # as above
         return _with_problem(found, f'The training images could not be read: {error}')
 

@@ -8,6 +8,8 @@ import torch
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from vit_plugins.datasets.image_folder import ImageFolder
+from vit_plugins.datasets.trained_photos import TRAINED_ON, read_trained_photos
 from vit_plugins.engine.hooks import RunRecordHook
 from vit_plugins.engine.late_config import LateConfig, late_runner
 from vit_plugins.engine.work_folder import WorkFolderError
@@ -20,6 +22,7 @@ class WritesAtOnce:
     def __init__(self, folder, classes=('cat', 'dog'), filename='x/job.py'):
         self.work_dir = str(folder)
         self.timestamp = '2026'
+        self._resume, self._load_from = False, None
         self.cfg = SimpleNamespace(filename=filename)
         dataset = SimpleNamespace(metainfo={} if classes is None else {'classes': classes})
         loader = SimpleNamespace(dataset=dataset)
@@ -90,3 +93,35 @@ def test_any_runner_of_the_registry_can_write_late():
     assert late_runner('FlexibleRunner').__mro__[2] is RUNNERS.get('FlexibleRunner')
     with pytest.raises(KeyError, match="No runner is registered under the name 'Runer'"):
         late_runner('Runer')
+
+
+@pytest.mark.parametrize('elsewhere', [False, True])
+def test_a_resumed_training_keeps_the_photos_of_before(tmp_path, elsewhere):
+    folder, first = tmp_path / 'd', tmp_path / 'w'
+    for name in ('cat', 'dog'):
+        (folder / name).mkdir(parents=True)
+        for i in range(2):
+            (folder / name / f'{i}.jpg').write_bytes(bytes(i + 1))
+    first.mkdir()
+
+    def begin(work_dir, resume, dataset=None):
+        work_dir.mkdir(exist_ok=True)
+        runner = WritesAtOnce(work_dir)
+        runner.train_loop.dataloader.dataset = dataset or ImageFolder(str(folder))
+        runner._resume, runner._load_from = resume, resume and str(first / 'epoch_1.pth')
+        RunRecordHook().before_train(runner)
+        table = work_dir / TRAINED_ON
+        return read_trained_photos(table) if table.is_file() else set()
+
+    before = begin(first, resume=False)
+    assert len(before) == 4
+    (folder / 'cat' / '0.jpg').unlink()
+    (folder / 'cat' / 'new.jpg').write_bytes(bytes(9))
+    second = tmp_path / 'other' if elsewhere else first
+    now = begin(second, resume=True)
+    assert now > before
+    assert len(now) == 5
+    published = SimpleNamespace(metainfo={'classes': ['cat', 'dog']})  # photos of no folder
+    assert begin(second, resume=True, dataset=published) >= before
+    assert len(begin(second, resume=False)) == 4  # a new training in the same folder
+    assert begin(second, resume=False, dataset=published) == set()

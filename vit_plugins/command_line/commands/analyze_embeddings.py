@@ -12,6 +12,8 @@ from mmengine.config import Config
 from ...config_edits.data_root import apply_data_root
 from ...config_edits.presence import require_data
 from ...config_edits.reading import read_config_file
+from ...config_edits.seen_photos import leave_out_seen
+from ...datasets.trained_photos import trained_photos_beside
 from ...evaluation.functional.finite import json_text
 from ...fileio.printable_text import write_any_character
 from ...inference.compare import EmbeddingReport, analyze, as_table, load_encoder
@@ -46,6 +48,7 @@ def examine(where: str, args: argparse.Namespace) -> EmbeddingReport:
         apply_data_root(cfg, args.data_root, verify=False)  # below, for this split alone
     else:
         require_data(cfg, {args.split, *(['train'] if args.pca else [])})
+    leave_out_seen(cfg, trained_photos_beside(checkpoint))
     with redirect_stdout(sys.stderr):  # the host's log
         model = load_encoder(cfg, checkpoint, args.device)
     skip = args.skip_unreadable

@@ -12,6 +12,8 @@ from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.presence import require_data
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
+from ...config_edits.seen_photos import leave_out_seen
+from ...datasets.trained_photos import trained_photos_beside
 from ...evaluation.functional.finite import json_text
 from ...fileio.printable_text import write_any_character
 from ...fileio.writable_folder import require_writable
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
             require_writable(args.out.absolute().parent)
         cfg = read_config(args)
         weights = args.checkpoint and resolve_weights(args.checkpoint)
+        leave_out_seen(cfg, trained_photos_beside(weights))
         model, _ = load_trained(cfg, weights, args.device, may_differ=('head.',))
         loaders = [
             read_split(cfg, split, skip_unreadable=args.skip_unreadable)

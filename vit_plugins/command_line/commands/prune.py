@@ -23,7 +23,9 @@ from ...config_edits.data_root import apply_data_root
 from ...config_edits.dataset_by_name import apply_data
 from ...config_edits.presence import require_data
 from ...config_edits.reading import read_config_file
+from ...config_edits.seen_photos import leave_out_seen
 from ...config_edits.training_reading import reading_of_training
+from ...datasets.trained_photos import trained_photos_beside
 from ...fileio.printable_text import write_any_character
 from ...inference.features import read_split
 from ...inference.gate_pruning import PrunedHeads, evaluate_on, prune_gates
@@ -40,10 +42,12 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
     path, checkpoint = find_trained(args.work_dir, args.config, args.checkpoint)
     print(f'config {path}, checkpoint {checkpoint}', file=sys.stderr)
     cfg = read_config_file(path)
+    seen = trained_photos_beside(checkpoint)
     if args.data is not None:
         cfg = apply_data(cfg, args.data, trained=True, splits=('test',))
     if args.data_root is not None:
-        reading = reading_of_training(cfg, args.data_root)
+        found = reading_of_training(cfg, args.data_root)
+        reading = {name: value for name, value in found.items() if value}
         if args.skip_unreadable:
             reading['skip_unreadable'] = True
         cfg = apply_data_root(
@@ -51,10 +55,12 @@ def read_config(args: argparse.Namespace) -> tuple[Config, str]:
             args.data_root,
             verify=reading.get('skip_unreadable', False),
             data=args.data,
-            classes=trained_classes(checkpoint),
+            classes=trained_classes(str(checkpoint)),
+            trained_on=seen,
             **reading,
         )
     else:
+        leave_out_seen(cfg, seen)
         require_data(cfg, ['test'])
     return cfg, str(checkpoint)
 

@@ -15,7 +15,7 @@ from ...config_edits.crop_ratio import set_crop_ratio
 from ...config_edits.seen_photos import leave_out_seen
 from ...config_edits.training_reading import is_same, reading_of_training
 from ...config_edits.walking import pipelines_of
-from ...datasets.trained_photos import TRAINED_ON
+from ...datasets.trained_photos import trained_photos_beside
 from ...datasets.unfit_data import UnfitDataError
 from ...engine.hooks.score_report_hook import ScoreReportHook
 from ...engine.launch import build_runner, place_data, read_config, set_work_dir
@@ -49,9 +49,9 @@ def complete_config(args: argparse.Namespace) -> Config:
     classes = trained_classes(args.checkpoint) if args.data_root else None
     if trained and args.data_root:
         keep_reading(cfg, args)
-    seen = photos_of_training(args.checkpoint)
+    seen = trained_photos_beside(args.checkpoint)
     cfg = place_data(cfg, args, ['test'], classes, seen)
-    if seen is not None and not args.data_root:
+    if not args.data_root:
         leave_out_seen(cfg, seen)
     add_own_hooks(cfg)
     cfg.load_from, cfg.resume = args.checkpoint, False
@@ -67,18 +67,6 @@ def complete_config(args: argparse.Namespace) -> Config:
     if args.cfg_options is not None:  # applied last, too
         cfg.merge_from_dict(args.cfg_options)
     return cfg
-
-
-def photos_of_training(checkpoint: str) -> Path | None:
-    """Return the table of the photos that a model has seen, None if there is none.
-
-    Args:
-        checkpoint: The file or address of the model.
-    """
-    if '://' in checkpoint:
-        return None
-    table = Path(checkpoint).absolute().with_name(TRAINED_ON)
-    return table if table.is_file() else None
 
 
 def keep_reading(cfg: Config, args: argparse.Namespace) -> None:

@@ -11,8 +11,16 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...command_line.own_process import typed_command
+from ...datasets._dataset_wrapper import leaf_dataset
 from ...datasets.image_folder import ImageFolder
-from ...datasets.trained_photos import TRAINED_ON, write_trained_photos
+from ...datasets.trained_photos import (
+    TRAINED_ON,
+    Photo,
+    list_photos,
+    read_trained_photos,
+    trained_photos_beside,
+    write_trained_photos,
+)
 from ...fileio.run_record import RunRecord, read_record, write_record
 from ...resources import installed_versions
 from ..device import device_name
@@ -88,12 +96,23 @@ class RunRecordHook(Hook):
 
 
 def _write_photos(runner: Runner) -> None:
-    """Write which photos of the user's own folder are trained on."""
-    dataset = inner = runner.train_loop.dataloader.dataset
-    while getattr(inner, 'dataset', None) is not None:
-        inner = inner.dataset
+    """Write which photos of the user's own folder are or, before a resume, were trained on."""
+    dataset = runner.train_loop.dataloader.dataset
+    leaf = leaf_dataset(dataset)
     path = Path(runner.work_dir, TRAINED_ON)
-    if isinstance(inner, ImageFolder):
-        write_trained_photos(path, dataset, inner.img_prefix)
+    photos = _seen_before(runner, path)
+    if isinstance(leaf, ImageFolder):
+        photos |= list_photos(dataset, leaf.img_prefix)
+    if photos:
+        write_trained_photos(path, photos)
     else:
         path.unlink(missing_ok=True)  # of an earlier run in this folder
+
+
+def _seen_before(runner: Runner, table: Path) -> set[Photo]:
+    """Return the photos that a resumed training has seen, some of which may be gone now."""
+    if not runner._resume:
+        return set()
+    if runner._load_from:  # perhaps in another folder
+        table = trained_photos_beside(runner._load_from)
+    return read_trained_photos(table) if table and table.is_file() else set()
