@@ -71,6 +71,7 @@ def test_args_of_docstrings_are_those_of_signatures():
     assert [name for name, item in OBJECTS.items() if not is_documented(item)] == []
 
 
+@pytest.mark.slow
 def test_examples_print_what_they_say():
     names = {getattr(item, '__module__', '') for item in OBJECTS.values()}
     modules = [importlib.import_module(name) for name in names if name.startswith('vit_plugins')]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mmengine import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
@@ -45,6 +46,7 @@ with DefaultScope.overwrite_default_scope('mmseg'):
 """
 
 
+@pytest.mark.slow
 def test_custom_imports_registers_and_does_nothing_else(tmp_path):
     (tmp_path / 'config.py').write_text(CONFIG)
     done = subprocess.run(

@@ -45,6 +45,7 @@ def test_a_step_takes_weights_gradients_averages_and_activations(backbone):
     assert step_bytes(runner) is None
 
 
+@pytest.mark.slow
 def test_peak_memory_grows():
     before = peak_memory()
     if before is None:

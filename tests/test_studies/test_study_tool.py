@@ -187,6 +187,7 @@ def test_options_that_would_be_ignored_are_refused(study, capsys, options, messa
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_records_are_kept_cell_by_cell_and_make_the_report(bench, study, tmp_path):
     records = str(tmp_path / 'docs' / 'tiny.json')
     study('--records', records)

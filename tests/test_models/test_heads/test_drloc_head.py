@@ -227,6 +227,7 @@ def test_weight_0_is_bit_equal_to_the_plain_head(backbone, settings, neck, shape
     torch.__version__.startswith('2.1.'),
     reason='torch 2.1 cannot compile the deprecation decorators of MMEngine',
 )
+@pytest.mark.slow
 def test_compiles_without_a_graph_break():
     """The whole step of a ConViT; several host backbones have breaks of their own."""
     backbone = CONVIT | dict(num_local_layers=1, out_type='raw')
