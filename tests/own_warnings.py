@@ -1,4 +1,4 @@
-"""Let pytest's filters see which module warns, not where its warning points."""
+"""Filter warnings by the module that warns, not by the place that they point at."""
 
 import sys
 import warnings

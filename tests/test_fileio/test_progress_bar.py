@@ -10,7 +10,7 @@ from vit_plugins.fileio import progress_bar
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Let each look at the clock take ten seconds."""
+    """Ten seconds pass with each look at the clock."""
     monkeypatch.setattr(time, 'monotonic', iter(range(0, 10_000, 10)).__next__)
 
 

@@ -1,4 +1,4 @@
-"""Let the schedules of a resumed training follow its new length or rate."""
+"""Compute where the schedules of a resumed training stand, for its new length or rate."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _differ(before: Mapping, now: Mapping) -> bool:
 
 
 def _run(schedules: list[_ParamScheduler], counts: list[int], length: int) -> None:
-    """Take the steps of schedules in the order of a training, as each builds on the others."""
+    """Compute the steps of schedules in the order of a training, as each builds on the others."""
     rows = zip(schedules, counts, strict=True)
     steps = [_due(number, s, count, length) for number, (s, count) in enumerate(rows)]
     for *_, number in heapq.merge(*steps):

@@ -1,4 +1,4 @@
-"""Let a resumed training have the length, rate and weight decay that it is given."""
+"""Check length, rate and weight decay of a resumed training, which follows those it is given."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .time_budget_hook import POSITION, TimeBudgetHook
 
 @HOOKS.register_module()
 class ResumedSettingsHook(Hook):
-    """Let a resumed training follow the settings that it is given, and log what has changed.
+    """Check the settings of a resumed training: it follows new ones, and logs what has changed.
 
     The host loads learning rates, weight decay and betas with the state of the optimizer, so
     other values in the config, as by ``--lr`` or by another number of ranks, would have no
