@@ -113,7 +113,8 @@ SHORT = ('--turn', '0.15')
 MODEL = Bench(('model',), SHORT)
 ATTENTION = Bench(('gpsa',), SHORT)
 LOSSES = Bench(('drloc', 'contrastive', 'retrieval'), SHORT)
-COMPILED = Bench(('model',), SHORT, only='small', compiled=True)
+STEP = 'small 224 px, batch 128, forward+backward'
+COMPILED = Bench(('model',), SHORT, only=STEP, compiled=True)
 MILLION = Bench(('retrieval',), ('--rounds', '1'), size='large')
 
 STAGES = (
@@ -137,7 +138,7 @@ STAGES = (
         150, LOSSES.command, LOSSES.collect,
     ),
     Stage(
-        '9d', 'compiled', 'ConViT-S and its ViT through torch.compile',
+        '9d', 'compiled', 'a step of ConViT-S and of its ViT through torch.compile',
         240, COMPILED.command, COMPILED.collect,
     ),
     Stage(
