@@ -112,6 +112,20 @@ def test_weights_and_statistics_are_averaged_over_a_tenth_of_the_training():
     assert 1 / hook.ema_cfg['momentum'] == pytest.approx(steps / 10, rel=0.05)
 
 
+@pytest.mark.parametrize('steps', [50, 400])
+def test_average_of_a_short_training_keeps_nothing_of_the_first_weights(steps):
+    hook = HOOKS.build(copy.deepcopy(read('resnet18_cifar10').custom_hooks[0]))
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(model.weight)
+    settings = {key: value for key, value in hook.ema_cfg.items() if key != 'priority'}
+    average = MODELS.build(dict(settings, model=model))
+    average.update_parameters(model)  # of the first step
+    nn.init.zeros_(model.weight)  # the weights of all others
+    for _ in range(steps):
+        average.update_parameters(model)
+    assert 0 <= average.module.weight.item() < 1e-6
+
+
 @hybrids
 def test_hybrid(name):
     backbone = build(read(name).model).backbone

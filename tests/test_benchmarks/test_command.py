@@ -39,6 +39,10 @@ def test_defaults_follow_the_device(monkeypatch):
         (['gpsa', '--device', 'cuda'], 'finds no CUDA device for --device cuda: use --device cpu'),
         (['gpsa', '--device', 'gpu'], 'gpu'),
         (['gpsa', '--rounds', '0'], 'rounds and threads must be at least 1, got 0 and 1'),
+        (
+            ['gpsa', '--only', 'small'],
+            "--only 'small': no case has this in its name; there are: GPSA",
+        ),
     ],
 )
 def test_settings_that_cannot_be(words, text, capsys, monkeypatch):
@@ -58,13 +62,14 @@ def test_json_is_written_after_each_case_and_a_failure_is_in_it(monkeypatch, tmp
     file = tmp_path / 'folder' / 'bench.json'
     written = []
 
-    def run(parts, setting):
-        assert (parts, setting.size) == (['gpsa', 'model'], 'toy')
+    def run(cases, setting):
+        assert [part for part, _ in cases] == ['gpsa'] * 2 + ['model'] * 2
+        assert setting.size == 'toy'
         yield {'part': 'gpsa', **ROW}
         written.append(len(json.loads(file.read_text())['cases']))
         yield {'part': 'model', 'case': 'ConViT', 'error': 'Traceback\nno memory'}
 
-    monkeypatch.setattr(command, 'run_parts', run)
+    monkeypatch.setattr(command, 'run_cases', run)
     words = ['gpsa', 'model', '--size', 'toy', '--json', str(file)]
     assert command_line.main(['bench', *words]) == 1
     assert written == [1]
@@ -76,6 +81,16 @@ def test_json_is_written_after_each_case_and_a_failure_is_in_it(monkeypatch, tmp
     assert 'ConViT: FAILED\nTraceback\nno memory' in printed
     assert 'faiss is left out: No module named faiss' in printed
     assert 'peak            -' in printed
+
+
+def test_cases_are_chosen_by_a_text(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(command, 'run_cases', lambda cases, setting: chosen.extend(cases) or [])
+    assert command.main(['model', 'gpsa', '--size', 'cpu', '--only', 'small']) == 0
+    assert chosen == [
+        ('model', f'ConViT-small 384 px, batch 2, {mode}')
+        for mode in ('forward', 'forward+backward')
+    ]
 
 
 class Pipe:
@@ -100,7 +115,7 @@ def test_a_process_in_which_cuda_cannot_start_says_so_and_another_kind_is_tried(
         return None if tried[-1] == 'forkserver' else {'sides': {}}
 
     monkeypatch.setattr(command, '_in_fresh_process', fresh)
-    rows = list(command.run_parts(['gpsa'], on_gpu))
+    rows = list(command.run_cases(command.find_cases(['gpsa'], 'toy'), on_gpu))
     assert tried == ['forkserver', 'spawn', 'spawn']
     assert [row['sides'] for row in rows] == [{}, {}]
 

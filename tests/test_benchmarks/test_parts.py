@@ -8,7 +8,7 @@ import yaml
 
 from vit_plugins.benchmarks import PARTS
 from vit_plugins.benchmarks.arguments import SIZES
-from vit_plugins.benchmarks.command import run_parts
+from vit_plugins.benchmarks.command import find_cases, run_cases
 from vit_plugins.benchmarks.comparison import check_equal_outputs
 from vit_plugins.benchmarks.setting import Setting
 from vit_plugins.resources import resource_root
@@ -79,7 +79,7 @@ def test_sides_compute_the_same(part, name, arguments):
 @pytest.mark.slow
 def test_ranks_in_fresh_processes():
     """As the command runs them: torch refuses to fork ranks after a backward pass."""
-    one, two = run_parts(['ranks'], Setting(size='toy', rounds=1, turn=0.0))
+    one, two = run_cases(find_cases(['ranks'], 'toy'), Setting(size='toy', rounds=1, turn=0.0))
     for row, ranks in ((one, 1), (two, 2)):
         assert 'error' not in row, row['error']
         assert row['case'].endswith(f'ranks: {ranks}')

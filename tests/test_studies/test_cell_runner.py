@@ -179,6 +179,7 @@ def test_threads_and_package_reach_the_process(bench):
     runner = CellRunner(bench.study, bench.out, threads=3)
     assert runner.environment['OMP_NUM_THREADS'] == '3'
     assert runner.train[1].endswith('tools/train.py')
+    assert runner.train[2:] == ['--no-baselines']  # no record contains them
 
 
 def test_logs_of_a_crash_count_once(tmp_path):

@@ -2,15 +2,23 @@
 # Everything that only a GPU can tell, in stages, for a machine with one GPU, some cores, torch with
 # CUDA and no network, where minutes count:
 #
-#   bash tools/benchmarks/gpu_suite.sh OUT            # stages 1 to 9, as far as 540 s go
+#   bash tools/benchmarks/gpu_suite.sh OUT            # all stages, by value, as far as 540 s go
 #   bash tools/benchmarks/gpu_suite.sh OUT 6 7        # these alone
 #   bash tools/benchmarks/gpu_suite.sh OUT --dry-run  # all at toy size on a CPU
 #   bash tools/benchmarks/gpu_suite.sh --help         # the stages, and more options
 #
-# Each stage has a time limit and writes OUT/NUMBER_NAME.json at once, also if it fails or is ended.
-# Copy those that passed to docs/gpu/: their stages are skipped from then on. So the first call does
-# stages 1 to 5, the second 6 and 7, later ones the rest. The trainings end in time by
-# TimeBudgetHook; the JSON says how many steps there were.
+# Each stage has a time limit and writes OUT/NUMBER_NAME.json at once, also if it fails or is ended:
+# "partial" has whole cases and names the missing ones. Copy those that passed to docs/gpu/: their
+# stages are skipped from then on. What fits into one call of 540 s:
+#
+#   1 2 3      tests and DDP side by side, then ConViT, GPSA and losses against peers (440 s at most)
+#   9d 9e      compiled, and a million vectors (420 s)
+#   4 6        the tenth of CIFAR-10, a small ResNet (450 s)
+#   5 7        DRLoc on and off, the recipe in 20 epochs (520 s)
+#   8, 9a, 9b  each takes the whole call
+#   9c         (300 s)
+#
+# The trainings end in time by TimeBudgetHook; the JSON says how many steps there were.
 #
 # What such a machine lacks comes along in two folders that git ignores:
 #   .whl/   wheels of the OpenMMLab host and what it needs, for the Python there: mmengine,
@@ -36,9 +44,13 @@ case " $* " in
 *" --dry-run "* | *" --help "*) ;;
 *)
     if compgen -G '.whl/*.whl' >/dev/null; then
-        "$python" -m pip install --quiet --no-index --no-deps --no-compile --no-cache-dir \
-            --upgrade --target "$site" .whl/*.whl
+        # They are pure Python, so that unpacking installs them.
+        "$python" -c 'import sys, zipfile
+for wheel in sys.argv[2:]:
+    zipfile.ZipFile(wheel).extractall(sys.argv[1])' "$site" .whl/*.whl
         export PYTHONPATH=$PWD:$site:$PYTHONPATH
+        # Once for all: where Python keeps no bytecode, each process would compile a thousand files.
+        "$python" -W ignore -m compileall -q -j 0 "$site" vit_plugins >/dev/null || true
     fi
     if [ -f .data/cifar10-jpeg.tar.gz ] && [ ! -d data/cifar10/train ]; then
         mkdir -p data/cifar10

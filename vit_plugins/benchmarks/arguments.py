@@ -18,6 +18,9 @@ def make_parser() -> argparse.ArgumentParser:
         epilog='parts: ' + '; '.join(f'{name}: {about}' for name, about in PARTS.items()),
     )
     parser.add_argument('parts', nargs='+', choices=[*PARTS], metavar='PART', help='see below')
+    parser.add_argument(
+        '--only', default='', metavar='TEXT', help='only the cases whose name contains this text'
+    )
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
     parser.add_argument('--dtype', choices=[*DTYPES], help='default: bf16 on a GPU, fp32 on a CPU')
     parser.add_argument(

@@ -83,11 +83,34 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]]:
-    """Measure parts; the other cases go on if one fails.
+def find_cases(parts: Sequence[str], size: str, only: str = '') -> list[tuple[str, str]]:
+    """Return part and name of each case.
 
     Args:
         parts: Names of ``PARTS``.
+        size: A size of :class:`Setting`.
+        only: A text that the names contain.
+
+    Raises:
+        ValueError: If no name contains the text.
+    """
+    names = [
+        (part, case)
+        for part in parts
+        for case in import_module(f'.{part}', __package__).cases(size)
+    ]
+    found = [(part, case) for part, case in names if only in case]
+    if not found:
+        listed = '; '.join(case for _, case in names)
+        raise ValueError(f'--only {only!r}: no case has this in its name; there are: {listed}')
+    return found
+
+
+def run_cases(cases: Sequence[tuple[str, str]], setting: Setting) -> Iterator[dict[str, Any]]:
+    """Measure cases; the others go on if one fails.
+
+    Args:
+        cases: Part and name of each, as of :func:`find_cases`.
         setting: The setting of all cases.
 
     Yields:
@@ -97,13 +120,12 @@ def run_parts(parts: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]
     os.environ.setdefault('PYTORCH_NVML_BASED_CUDA_CHECK', '1')
     context = get_context('forkserver')
     context.set_forkserver_preload(PRELOADED)
-    for part in parts:
-        for case in import_module(f'.{part}', __package__).cases(setting.size):
+    for part, case in cases:
+        found = _in_fresh_process(context, part, case, setting)
+        if found is None:  # slower, because each process imports everything
+            context = get_context('spawn')
             found = _in_fresh_process(context, part, case, setting)
-            if found is None:  # slower, because each process imports everything
-                context = get_context('spawn')
-                found = _in_fresh_process(context, part, case, setting)
-            yield {'part': part, 'case': case, **(found or {'error': 'no CUDA in the process'})}
+        yield {'part': part, 'case': case, **(found or {'error': 'no CUDA in the process'})}
 
 
 def _in_fresh_process(
@@ -146,7 +168,7 @@ def describe_case(row: dict[str, Any]) -> str:
     """Return the lines of the table for a case.
 
     Args:
-        row: A result of :func:`run_parts`.
+        row: A result of :func:`run_cases`.
     """
     if 'error' in row:
         return f'{row["case"]}: FAILED\n{row["error"].rstrip()}'
@@ -180,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     try:
         setting = read_setting(args)
+        cases = find_cases(args.parts, setting.size, args.only)
     except (ValueError, RuntimeError) as error:
         print(f'vit-plugins bench: {error}', file=sys.stderr)
         return 2
@@ -190,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         'cases': [],
     }
     print(f'{setting}\n{report["machine"]}', flush=True)
-    for row in run_parts(args.parts, setting):
+    for row in run_cases(cases, setting):
         report['cases'].append(row)
         print(describe_case(row), flush=True)
         if args.json is not None:

@@ -17,7 +17,7 @@ from .setting import Setting
 MODEL_SIZES = {
     'toy': (('tiny', 32, 2),),
     'cpu': (('tiny', 224, 8), ('small', 384, 2)),
-    'gpu': (('tiny', 224, 256), ('small', 224, 128)),
+    'gpu': (('small', 224, 128), ('small', 224, 512)),
     'large': (('base', 224, 128), ('small', 384, 64)),
     'scaling': (
         *(('tiny', pixels, 2) for pixels in (112, 224, 384, 512)),

@@ -25,7 +25,7 @@ def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str
     Args:
         train: The dataset to train on.
         test: The dataset to validate on.
-        seconds: The time that reading the images may take.
+        seconds: The time that reading the images and growing the trees may take.
 
     Returns:
         Percent by name, or the reason why there is none; empty for images that are not in class
@@ -45,9 +45,12 @@ def photo_baselines(train: Any, test: Any, seconds: float = SECONDS) -> dict[str
         except (PhotoFileError, UndecodableError) as error:
             return {**found, COLOURS: f'not computed: {error}'}
         if rows[-1] is None:
-            return {**found, COLOURS: f'not computed within {seconds:.0f} s'}
-    accuracy = colour_accuracy(rows[0], labels, rows[1], truth)
-    return {**found, f'{COLOURS} + extra trees': 100 * accuracy}
+            break
+    else:
+        accuracy = colour_accuracy(rows[0], labels, rows[1], truth, deadline)
+        if accuracy is not None:
+            return {**found, f'{COLOURS} + extra trees': 100 * accuracy}
+    return {**found, COLOURS: f'not computed within {seconds:.0f} s'}
 
 
 def _paths(dataset: Any) -> Sequence[str]:

@@ -45,7 +45,8 @@ class CellRunner:
         folder: The folder for the folders of all cells.
         data_root: The images, which replace those of the configs.
         threads: ``OMP_NUM_THREADS`` of each process; None does not set it.
-        train: The command that trains, up to its arguments; ``tools/train.py`` if not given.
+        train: The command that trains, up to its arguments; ``tools/train.py`` without baselines,
+            which no record contains, if not given.
         test: The command that tests; ``tools/test.py`` if not given.
         tell: The function that shows a line to the user.
     """
@@ -64,7 +65,7 @@ class CellRunner:
         self.study = study
         self.folder = folder
         self.data_root = data_root
-        self.train = list(train or [sys.executable, str(tools / 'train.py')])
+        self.train = list(train or [sys.executable, str(tools / 'train.py'), '--no-baselines'])
         self.test = list(test or [sys.executable, str(tools / 'test.py')])
         self.tell = tell
         root = str(Path(__file__).resolve().parents[2])

@@ -1,7 +1,10 @@
 # Training of configs/small_data: AdamW, 2e-3 at batches of 512, a warm-up of 8 epochs and a cosine
 # to 1 % of it, an average of the weights that is what is tested and saved, no mixing in the last
 # tenth. All of it follows train_cfg.max_epochs. Averaged statistics of batch norms go with
-# averaged weights, hence update_buffers.
+# averaged weights, hence update_buffers. The average begins with a momentum of 10 / (10 + step),
+# so that it covers about the last tenth of the steps so far; from step 10,000 on (100 epochs) it
+# has the momentum below. With the latter alone, two thirds of the first, random weights would
+# remain after 400 steps, and a short training would be tested at chance.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
@@ -11,7 +14,14 @@ param_scheduler = [
     dict(type='WarmupCosineLR', warmup=8, warmup_lr=1e-6, eta_min=2e-5, convert_to_iter_based=True)
 ]
 custom_hooks = [
-    dict(type='EMAHook', momentum=1e-3, update_buffers=True, priority='ABOVE_NORMAL'),
+    dict(
+        type='EMAHook',
+        ema_type='MomentumAnnealingEMA',
+        momentum=1e-3,
+        gamma=10,
+        update_buffers=True,
+        priority='ABOVE_NORMAL',
+    ),
     dict(
         type='FractionalSwitchRecipeHook',
         schedule=[dict(action_fraction=0.9, batch_augments=None)],

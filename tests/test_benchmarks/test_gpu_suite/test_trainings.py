@@ -73,8 +73,8 @@ def test_first_half_has_no_budget(make_job):
 
 
 def test_trainings_end_before_their_stage(make_job):
-    assert time_budget(make_job(seconds=150.0))['seconds'] == 140
-    assert time_budget(make_job(seconds=40.0))['seconds'] == 34
+    assert time_budget(make_job(seconds=150.0))['seconds'] == 120
+    assert time_budget(make_job(seconds=40.0))['seconds'] == 30
 
 
 @pytest.mark.parametrize('stage', STAGES, ids=lambda stage: stage.number)
@@ -86,7 +86,8 @@ def test_command_of_each_stage_on_a_gpu(stage, make_job):
         return
     words = stage.command(job)
     assert all(isinstance(word, str) for word in words)
-    assert '--size' not in words or stage.number == '9e'
+    assert ('large' in words) == (stage.number == '9e')
+    assert ('--no-baselines' in words) == words[1].endswith('train.py')
     if words[1].endswith('.py'):
         assert (job.root / words[1]).is_file()
 

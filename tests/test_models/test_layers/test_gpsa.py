@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from timm.models.convit import GPSA as TimmGPSA
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vit_plugins.models.layers import positional_attention as functions
@@ -537,6 +538,38 @@ def test_lora_on_every_linear_layer_equals_the_merged_weights(mode):
     for name in names:
         assert getattr(layer, name).a.grad.any(), name
         assert getattr(layer, name).b.grad.any(), name
+
+
+@pytest.mark.parametrize('bias', [False, True])
+def test_called_layers_compute_what_plain_ones_do(bias):
+    layer, x = GPSA(16, 4, qkv_bias=bias).double(), torch.randn(2, 6, 16, dtype=torch.double)
+    for parameter in layer.parameters():
+        parameter.data.normal_()
+    layer(x, (2, 3)).square().sum().backward()
+    expected = {name: p.grad for name, p in layer.named_parameters() if p.grad is not None}
+    called, names = set(), ('qk', 'v', 'pos_proj')
+    observed = copy.deepcopy(layer)
+    observed.zero_grad()
+    for name in names:
+        getattr(observed, name).register_forward_hook(lambda *_, name=name: called.add(name))
+    out = observed(x, (2, 3))
+    torch.testing.assert_close(out, layer(x, (2, 3)))
+    assert called == set(names)
+    out.square().sum().backward()
+    for name, parameter in observed.named_parameters():
+        if name in expected:
+            torch.testing.assert_close(parameter.grad, expected[name])
+
+
+@pytest.mark.parametrize('name', ['qk', 'v', 'pos_proj'])
+def test_pruned_weights_are_followed(name):
+    layer, x = GPSA(16, 4).eval(), torch.randn(2, 6, 16)
+    pruned = copy.deepcopy(layer)
+    prune.random_unstructured(getattr(pruned, name), 'weight', amount=0.5)
+    mask = getattr(pruned, name).weight_mask
+    getattr(pruned, name).weight_orig.data *= 2  # the weight is formed anew at each call
+    getattr(layer, name).weight.data *= 2 * mask
+    torch.testing.assert_close(pruned(x, (2, 3)), layer(x, (2, 3)))
 
 
 def test_bias_of_the_positions_changes_nothing():

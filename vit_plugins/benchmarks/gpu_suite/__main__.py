@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -34,7 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog='gpu_suite.sh',
         description='Run the measurements that need a GPU, stage by stage. Each stage writes its '
         'JSON file as soon as it ends.',
-        epilog=f'stages:\n{stages}\n  9           all of 9a to 9e',
+        epilog=f'stages, by value:\n{stages}\n3 stands for 3a to 3c, 9 for 9a to 9e',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('out', type=Path, metavar='OUT', help='folder for the results')
@@ -116,6 +118,20 @@ def check(args: argparse.Namespace, stages: Sequence[Stage]) -> None:
         )
 
 
+def side_by_side(stages: Sequence[Stage]) -> Iterator[list[Stage]]:
+    """Group stages that may run at the same time: neighbours that measure no time.
+
+    Args:
+        stages: The stages in their order.
+
+    Yields:
+        Groups; a timed stage is alone.
+    """
+    for timed, neighbours in groupby(stages, key=lambda stage: stage.timed):
+        group = list(neighbours)
+        yield from [[stage] for stage in group] if timed else [group]
+
+
 class Suite:
     """One call of the suite.
 
@@ -137,7 +153,7 @@ class Suite:
         self._decoding: subprocess.Popen | None = None
 
     def run(self, stages: Sequence[Stage]) -> int:
-        """Run stages while there is time for them.
+        """Run stages while there is time for them; some run side by side.
 
         Args:
             stages: The stages.
@@ -149,10 +165,11 @@ class Suite:
         if not self.dry_run and any(stage.needs_images for stage in stages):
             self._start_decoding()
         try:
-            for stage in stages:
-                if stage.needs_images and self._decoding is not None:
+            for group in side_by_side(stages):
+                if self._decoding is not None and any(stage.needs_images for stage in group):
                     self._decoding.wait()
-                bad += self._run(stage)
+                with ThreadPoolExecutor(len(group)) as pool:
+                    bad += sum(pool.map(self._run, group))
         finally:
             if self._decoding is not None:
                 end_group(self._decoding)
@@ -167,7 +184,9 @@ class Suite:
         job = self._job(stage, left)
         print(f'stage {stage.number} ({job.seconds:.0f} s): {stage.about}', flush=True)
         result = run_stage(stage, job, self.machine, self.out / 'log.txt')
-        print(f'  {result["status"]} after {result["seconds"]:.0f} s', flush=True)
+        print(f'  {stage.number} {result["status"]} after {result["seconds"]:.0f} s', flush=True)
+        if missing := result.get('results', {}).get('missing'):
+            print(f'  {stage.number} lacks {", ".join(missing)}', flush=True)
         if 'error' in result:
             print(result['error'], flush=True)
         return result['status'] != 'passed'

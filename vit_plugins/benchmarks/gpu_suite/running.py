@@ -18,6 +18,7 @@ from .stage import Job, Stage
 
 GRACE = 5.0  # seconds between the request to end and the kill
 TAIL = 60  # log lines in the result of a failed stage
+PROGRESS = 20.0  # seconds between two lines on what a stage does
 
 
 def has_result(stage: Stage, folder: Path) -> bool:
@@ -44,7 +45,8 @@ def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dic
         log: The file to which the output is added.
 
     Returns:
-        The result: ``status`` is 'passed', 'failed' or 'timeout'.
+        The result: ``status`` is 'passed', 'failed', 'timeout', or 'partial' if the time was up
+        and only some parts are whole.
     """
     result: dict[str, Any] = {
         'stage': stage.number,
@@ -59,14 +61,14 @@ def run_stage(stage: Stage, job: Job, machine: dict[str, Any], log: Path) -> dic
     try:
         command = stage.command(job)
         result['command'] = _without_folders(command, job)
-        result['status'] = _run(command, job, own_log)
+        result['status'] = _run(command, stage.number, job, own_log)
     except Exception:
         result['error'] = format_exc()
     result['seconds'] = round(time.time() - job.started, 1)
     try:
         result['results'] = stage.collect(job)
-        if stage.goes_on and result['status'] == 'timeout':
-            result['status'] = 'passed'
+        if result['status'] == 'timeout':
+            result['status'] = _status_at_the_limit(stage, result['results'])
     except Exception:  # there is no result yet: the log says why
         result['results'] = {}
         if result['status'] == 'passed':
@@ -93,7 +95,15 @@ def write_result(result: dict[str, Any], path: Path) -> None:
     part.replace(path)
 
 
-def _run(command: list[str], job: Job, log: Path) -> str:
+def _status_at_the_limit(stage: Stage, found: dict[str, Any]) -> str:
+    if stage.goes_on:
+        return 'passed'
+    if not found.get('whole'):
+        return 'timeout'
+    return 'partial' if found['missing'] else 'passed'
+
+
+def _run(command: list[str], number: str, job: Job, log: Path) -> str:
     environment = {**os.environ, 'PYTHONUNBUFFERED': '1', 'PYTHONPATH': python_path(job.root)}
     with log.open('w') as stream:
         process = subprocess.Popen(
@@ -106,12 +116,31 @@ def _run(command: list[str], job: Job, log: Path) -> str:
             start_new_session=True,  # so that all its processes can be ended together
         )
         try:
-            code = process.wait(max(job.started + job.seconds - time.time(), 0))
-        except subprocess.TimeoutExpired:
-            return 'timeout'
+            code = _wait(process, number, job)
         finally:
             end_group(process)
-    return 'passed' if code == 0 else 'failed'
+    return {None: 'timeout', 0: 'passed'}.get(code, 'failed')
+
+
+def _wait(process: subprocess.Popen, number: str, job: Job) -> int | None:
+    """Return the exit code, None at the time limit; print now and then what the stage does."""
+    ends = job.started + job.seconds
+    while (left := ends - time.time()) > 0:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(min(PROGRESS, left))
+        spent = time.time() - job.started
+        print(f'  {number} at {spent:.0f} s: {_newest_line(job.work)}', flush=True)
+    return process.poll()
+
+
+def _newest_line(folder: Path) -> str:
+    """Return the last line of the log that was written last."""
+    with suppress(OSError, ValueError):  # a file has gone meanwhile, or there is none
+        logs = [*folder.rglob('*.log'), *folder.rglob('log.txt')]
+        newest = max(logs, key=lambda path: path.stat().st_mtime)
+        lines = newest.read_text(errors='replace').split('\n')
+        return next((line.strip()[:160] for line in reversed(lines) if line.strip()), '')
+    return ''
 
 
 def end_group(process: subprocess.Popen) -> None:

@@ -62,11 +62,15 @@ class Stage:
         about: What the stage shows.
         seconds: The time limit.
         command: Returns the command to run; it may write files into the job's work folder.
-        collect: Returns the results so far, also if the command failed or was ended.
+        collect: Returns the results so far, also if the command failed or was ended. Where they
+            consist of parts, 'whole' and 'missing' name those that are there and those that are
+            not.
         needs_images: Whether it trains on CIFAR-10.
         takes_rest: Whether it uses all the time that the call has left.
         goes_on: Whether another stage continues where it was ended; reaching the limit is then
             not a failure.
+        timed: Whether it measures time or trains within a time, and so has the machine to itself;
+            other stages run side by side.
     """
 
     number: str
@@ -78,6 +82,7 @@ class Stage:
     needs_images: bool = False
     takes_rest: bool = False
     goes_on: bool = False
+    timed: bool = True
 
     @property
     def file(self) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from ...weights.newest_checkpoint import newest_whole_checkpoint
+from .benches import Bench
+from .gpu_tests import collect_tests, command_of_tests
 from .parcels import pack, unpack
 from .stage import Job, Stage
 from .trainings import (
     collect_study,
     collect_training,
+    run_command,
     study_command,
     training_command,
     write_training,
@@ -35,32 +37,9 @@ SMALL_HYBRID = {  # for a dry run
 LONG_RUN = 'epochs300'  # the parts of the first half's checkpoint in OUT
 
 
-def _test_command(job: Job) -> list[str]:
-    where = ['env', 'VIT_PLUGINS_GPU_TESTS_ON=cpu'] if job.toy else []
-    pytest = [*job.module('')[:2], 'pytest', '-m', 'gpu', 'tests/test_gpu', '-q']
-    return [
-        *where, *pytest, '-p', 'no:cacheprovider', '-n', '0' if job.toy else '4',
-        f'--junitxml={job.work / "tests.xml"}',
-    ]  # fmt: skip
-
-
-def _collect_tests(job: Job) -> dict[str, Any]:
-    suite = ElementTree.parse(job.work / 'tests.xml').getroot().find('testsuite')
-    counts = {key: int(suite.get(key)) for key in ('tests', 'failures', 'errors', 'skipped')}
-    failed = {
-        f'{case.get("classname")}.{case.get("name")}': problem.get('message')
-        for case in suite.iter('testcase')
-        for kind in ('failure', 'error')
-        for problem in case.iter(kind)
-    }
-    if counts['tests'] == counts['skipped']:
-        raise ValueError(f'all of {counts["tests"]} tests were skipped: nothing was compared')
-    return {**counts, 'failed': failed}
-
-
 def _ddp_command(job: Job) -> list[str]:
     config = job.root / 'configs' / 'convit_drloc_digits.py'
-    epochs = 4 if job.toy else 30
+    epochs = 4 if job.toy else 12
     options = {
         'train_cfg.max_epochs': epochs,
         'param_scheduler.0.warmup': 0.5,
@@ -80,34 +59,6 @@ def _ddp_command(job: Job) -> list[str]:
 
 def _collect_ddp(job: Job) -> dict[str, Any]:
     return json.loads((job.work / 'run' / 'resumed.json').read_text())
-
-
-def _bench(job: Job, *words: str, size: str | None = None) -> list[str]:
-    options = ['--size', 'toy', '--turn', '0.01', '--rounds', '2'] if job.toy else []
-    if size and not job.toy:
-        options = ['--size', size]
-    return [
-        *(*job.module(''), 'bench', *words, '--device', job.device, *options),
-        *('--json', str(job.work / 'bench.json')),
-    ]
-
-
-def _bench_command(job: Job) -> list[str]:
-    short = [] if job.toy else ['--turn', '0.15']
-    return _bench(job, 'model', 'gpsa', 'retrieval', 'contrastive', *short)
-
-
-def _compiled_command(job: Job) -> list[str]:
-    return _bench(job, *(['gpsa'] if job.toy else ['model', 'gpsa']), '--compile')
-
-
-def _million_command(job: Job) -> list[str]:
-    rounds = [] if job.toy else ['--rounds', '1']
-    return _bench(job, 'retrieval', *rounds, size='large')
-
-
-def _collect_bench(job: Job) -> dict[str, Any]:
-    return json.loads((job.work / 'bench.json').read_text())
 
 
 def _hybrid_command(job: Job) -> list[str]:
@@ -140,7 +91,7 @@ def _long_recipe_command(job: Job) -> list[str]:
 def _long_run_command(job: Job, epochs: int, ends: bool) -> list[str]:
     settings = SMALL_HYBRID if job.toy else None
     file = write_training(job, RECIPE, epochs, settings, ends)
-    return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run'), '--resume']
+    return [*run_command(job, file), '--resume']
 
 
 def _first_half_command(job: Job) -> list[str]:
@@ -158,58 +109,72 @@ def _collect_first_half(job: Job) -> dict[str, Any]:
     return {**collect_training(job), 'parts': [part.name for part in parts]}
 
 
+SHORT = ('--turn', '0.15')
+MODEL = Bench(('model',), SHORT)
+ATTENTION = Bench(('gpsa',), SHORT)
+LOSSES = Bench(('drloc', 'contrastive', 'retrieval'), SHORT)
+STEP = 'small 224 px, batch 128, forward+backward'
+COMPILED = Bench(('model',), SHORT, only=STEP, compiled=True)
+MILLION = Bench(('retrieval',), ('--rounds', '1'), size='large')
+
 STAGES = (
     Stage(
         '1', 'tests', 'what a GPU computes equals what the CPU does; bf16 and fp16',
-        60, _test_command, _collect_tests,
+        90, command_of_tests, collect_tests, timed=False,
     ),
     Stage(
         '2', 'ddp', 'dist_train.sh: NCCL, one rank, bf16, killed and resumed',
-        45, _ddp_command, _collect_ddp,
+        120, _ddp_command, _collect_ddp, timed=False,
     ),
     Stage(
-        '3', 'bench', 'ConViT, GPSA, recall and the contrastive step against peers',
-        60, _bench_command, _collect_bench,
+        '3a', 'model', "ConViT against timm's and a ViT", 90, MODEL.command, MODEL.collect,
+    ),
+    Stage(
+        '3b', 'gpsa', "GPSA against timm's and plain attention",
+        80, ATTENTION.command, ATTENTION.collect,
+    ),
+    Stage(
+        '3c', 'losses', "DRLoc's share of a step, the contrastive step, recall",
+        150, LOSSES.command, LOSSES.collect,
+    ),
+    Stage(
+        '9d', 'compiled', 'a step of ConViT-S and of its ViT through torch.compile',
+        240, COMPILED.command, COMPILED.collect,
+    ),
+    Stage(
+        '9e', 'million', 'exact recall of 1,000,000 x 384', 180, MILLION.command, MILLION.collect,
     ),
     Stage(
         '4', 'tenth', 'a tenth of CIFAR-10: ViT, ConViT, hybrid with GPSA and without, 3 seeds',
-        150, _hybrid_command, collect_study, needs_images=True,
+        300, _hybrid_command, collect_study, needs_images=True,
     ),
     Stage(
         '5', 'drloc', 'DRLoc on and off for Swin and ViT on a tenth of CIFAR-10, 3 seeds',
-        80, _drloc_command, collect_study, needs_images=True,
+        300, _drloc_command, collect_study, needs_images=True,
     ),
     Stage(
         '6', 'control', 'a small ResNet, 20 epochs of CIFAR-10',
-        45, _control_command, collect_training, needs_images=True,
+        150, _control_command, collect_training, needs_images=True,
     ),
     Stage(
         '7', 'recipe20', 'the small-data recipe, 20 epochs: images a second, memory, accuracy',
-        130, _recipe_command, collect_training, needs_images=True,
+        220, _recipe_command, collect_training, needs_images=True,
     ),
     Stage(
         '8', 'recipe100', 'the small-data recipe, 100 epochs or what the time allows',
-        180, _long_recipe_command, collect_training, needs_images=True, takes_rest=True,
+        300, _long_recipe_command, collect_training, needs_images=True, takes_rest=True,
     ),
     Stage(
         '9a', 'recipe300_begun', 'the small-data recipe, 300 epochs, as far as the time allows',
-        180, _first_half_command, _collect_first_half, needs_images=True, takes_rest=True,
+        300, _first_half_command, _collect_first_half, needs_images=True, takes_rest=True,
         goes_on=True,
     ),
     Stage(
         '9b', 'recipe300', 'the same, from the checkpoint in OUT/epochs300.part* to the end',
-        180, _second_half_command, collect_training, needs_images=True, takes_rest=True,
+        300, _second_half_command, collect_training, needs_images=True, takes_rest=True,
     ),
     Stage(
         '9c', 'ablation', "DeiT III's augmentation on a tenth of CIFAR-10, 3 seeds",
-        120, _ablation_command, collect_study, needs_images=True,
-    ),
-    Stage(
-        '9d', 'compiled', 'ConViT and GPSA through torch.compile',
-        150, _compiled_command, _collect_bench,
-    ),
-    Stage(
-        '9e', 'million', 'exact recall of 1,000,000 x 384',
-        180, _million_command, _collect_bench,
+        300, _ablation_command, collect_study, needs_images=True,
     ),
 )  # fmt: skip

@@ -11,6 +11,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from ...studies.cell_folder import read_logs
+from ...studies.cell_runner import LOG
+from ...studies.grid import make_cells, read_study
+from ...studies.record_file import keep_records, read_record_file
 from .stage import Job
 
 IMAGES = 'configs/_base_/datasets/cifar10_folders_32_batch.py'
@@ -21,7 +24,10 @@ FROM_IMAGES = (
 LOADERS = {'train_dataloader': 'train', 'val_dataloader': 'test', 'test_dataloader': 'test'}
 CLASSES = 10
 TOY_EPOCHS = 2
-ENDING = 10.0  # the most seconds between the end of the trainings and of the stage
+# Seconds between the end of the trainings and of the stage: for the last validation, checkpoint
+# and curve, the accuracy on training images, the report of a study, the end of the processes.
+ENDING = 30.0
+LAST_LINES = 5  # of the log of a cell that did not end
 
 
 def time_budget(job: Job) -> dict[str, Any]:
@@ -30,7 +36,7 @@ def time_budget(job: Job) -> dict[str, Any]:
     Args:
         job: The job of the stage.
     """
-    seconds = job.seconds - min(ENDING, 0.15 * job.seconds)
+    seconds = job.seconds - min(ENDING, 0.25 * job.seconds)
     return {'type': 'TimeBudgetHook', 'seconds': seconds, 'started': job.started}
 
 
@@ -101,16 +107,35 @@ def study_command(job: Job, study: str, toy: dict[str, Any] | None = None) -> li
 
 
 def collect_study(job: Job) -> dict[str, Any]:
-    """Return the records of the cells that ended, and the report if all did.
+    """Return the records of the cells that ended, how far the others are, and the report.
 
     Args:
         job: The job of the stage.
     """
-    found: dict[str, Any] = {'cells': json.loads((job.work / 'records.json').read_text())}
-    report = job.work / 'cells' / 'report.md'
+    folder, file = job.work / 'cells', job.work / 'records.json'
+    cells = make_cells(read_study(job.work / 'study.yaml'))
+    keep_records(file, cells, folder)
+    records = read_record_file(file)
+    missing = [cell.name for cell in cells if cell.name not in records]
+    found: dict[str, Any] = {
+        'whole': [*records],
+        'missing': missing,
+        'cells': records,
+        'unfinished': {name: _describe_unfinished(folder / name) for name in missing},
+    }
+    report = folder / 'report.md'
     if report.is_file():
         found['report'] = report.read_text().splitlines()
     return found
+
+
+def _describe_unfinished(cell: Path) -> dict[str, Any]:
+    """Return how far a cell is, and the end of its log."""
+    log = cell / LOG
+    found = {'log': log.read_text(errors='replace').splitlines() if log.is_file() else []}
+    found['log'] = found['log'][-LAST_LINES:]
+    logs = read_logs(cell / 'stage1')  # the studies have one
+    return {**{key: value for key, value in logs.items() if key != 'curves'}, **found}
 
 
 def write_training(
@@ -164,7 +189,18 @@ def training_command(
         settings: Other changes of the recipe.
     """
     file = write_training(job, recipe, TOY_EPOCHS if job.toy else epochs, settings)
-    return [*job.tool('train'), str(file), '--work-dir', str(job.work / 'run')]
+    return run_command(job, file)
+
+
+def run_command(job: Job, file: Path) -> list[str]:
+    """Return the command that trains a config, without baselines, which cost minutes.
+
+    Args:
+        job: The job of the stage.
+        file: The config file.
+    """
+    run = str(job.work / 'run')
+    return [*job.tool('train'), str(file), '--work-dir', run, '--no-baselines']
 
 
 def collect_training(job: Job) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dist import get_world_size, is_main_process
@@ -16,10 +17,11 @@ from ...datasets.image_folder import ImageFolder
 from ...datasets.photo_decoding import UndecodableError
 from ...datasets.photo_file import PhotoFileError
 from ...report.outcome import Outcome, report, write_outcome
-from ...report.photo_baselines import photo_baselines
+from ...report.photo_baselines import SECONDS, photo_baselines
 from ..loops.frozen_feature_loop import FrozenFeatureLoop
 from ..training_accuracy import training_accuracy
 from .best_confusion_hook import KEY
+from .time_budget_hook import TimeBudgetHook
 
 
 @HOOKS.register_module()
@@ -31,7 +33,8 @@ class TrainingReportHook(Hook):
     It reads what ``BestConfusionHook`` keeps. ``tools/train.py`` adds both.
 
     Args:
-        baselines: Whether to show the accuracy that is reached without a network.
+        baselines: Whether to show the accuracy that is reached without a network. Its
+            computation takes a minute at most, and no longer than a ``TimeBudgetHook`` leaves.
     """
 
     priority = 'VERY_LOW'
@@ -75,9 +78,14 @@ class TrainingReportHook(Hook):
             train_counts=counts,
             train_accuracy=_training_accuracy(runner) if counts and alone else None,
             last_accuracy=best['last_score'],
-            baselines=photo_baselines(train, dataset) if self.baselines else None,
+            baselines=_baselines(runner, train, dataset) if self.baselines else None,
             frozen=isinstance(runner.train_loop, FrozenFeatureLoop),
         )
+
+
+def _baselines(runner: Runner, train: Any, dataset: Any) -> dict[str, float | str]:
+    left = [hook.seconds_left for hook in runner.hooks if isinstance(hook, TimeBudgetHook)]
+    return photo_baselines(train, dataset, min([SECONDS, *left]))
 
 
 def _training_accuracy(runner: Runner) -> float | None:

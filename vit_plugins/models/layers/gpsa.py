@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmengine.model.weight_init import trunc_normal_
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .._number_checks import check_rates, check_sizes
 from .positional_attention import (
@@ -23,6 +24,18 @@ MODES = {
     'gpsa': (gated_attention, gated_attention_map),
     'psa': (summed_attention, summed_attention_map),
 }
+# What torch calls with a module; global hooks are not among them.
+HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
+
+
+def _is_plain(layer: nn.Module) -> bool:
+    """Check whether a linear layer may be computed from its weight, without a call.
+
+    A LoRA or int8 layer may not, nor one with hooks: they wait for the call, and pruning changes
+    the weight in one.
+    """
+    changed = 'forward' in vars(layer) or any(getattr(layer, hooks) for hooks in HOOKS)
+    return type(layer) is nn.Linear and not changed
 
 
 @MODELS.register_module()
@@ -171,8 +184,10 @@ class GPSA(BaseModule):
     def positional_weight(self) -> Tensor:
         """Return the rows w of ``pos_proj``, shape (h, 3): what it adds for each unit vector.
 
-        The module is called instead of reading its weight, because it may be a LoRA or int8 layer.
+        A layer that is not plain is called, because its weight does not say what it computes.
         """
+        if _is_plain(self.pos_proj):
+            return self.pos_proj.weight
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention
             basis = torch.eye(4, 3, device=like.device).to(like.dtype)  # the last row is 0
@@ -190,6 +205,12 @@ class GPSA(BaseModule):
                 f'hw_shape {tuple(hw_shape)} has {hw_shape[0] * hw_shape[1]} patches, but x has '
                 f'{n} tokens. Pass the (H, W) of the patch grid and no class token.'
             )
+        if _is_plain(self.qk) and _is_plain(self.v):
+            # One product of the joined weights instead of two: under autocast x is cast once.
+            weight = torch.cat((self.qk.weight, self.v.weight))  # (3 D, D)
+            bias = None if self.v.bias is None else torch.cat((self.qk.bias, self.v.bias))
+            qkv = F.linear(x, weight, bias)
+            return qkv.unflatten(2, (3, self.num_heads, -1)).unbind(2)  # each (B, N, h, d)
         q, k = self.qk(x).unflatten(2, (2, self.num_heads, -1)).unbind(2)  # (B, N, h, d)
         return q, k, self.v(x).unflatten(2, (self.num_heads, -1))
 

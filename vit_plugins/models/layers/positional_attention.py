@@ -51,18 +51,18 @@ def axis_logits(linear: Tensor, quadratic: Tensor, length: int) -> Tensor:
     """Compute the logits ``linear * d + quadratic * d²`` along one axis, d = key - query.
 
     Args:
-        linear: Factor of the offset, shape (h,).
-        quadratic: Factor of the squared offset, shape (h,).
+        linear: Factors of the offset, shape (h, k).
+        quadratic: Factor of the squared offset, shape (h, 1).
         length: Number of patches n along the axis.
 
     Returns:
-        Shape (h, n, n), in fp32 at least: half precision is wrong by up to 0.5 in probability.
+        Shape (h, k, n, n), in fp32 at least: half precision is wrong by up to 0.5 in probability.
     """
     dtype = torch.float64 if linear.dtype == torch.float64 else torch.float32
     steps = torch.arange(length, dtype=dtype, device=linear.device)
     offset = steps - steps[:, None]  # (n, n)
-    linear, quadratic = linear.to(dtype)[:, None, None], quadratic.to(dtype)[:, None, None]
-    return offset * (linear + quadratic * offset)
+    linear, quadratic = (t.to(dtype)[:, :, None, None] for t in (linear, quadratic))
+    return torch.addcmul(linear, quadratic, offset) * offset
 
 
 def positional_logits(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -77,8 +77,16 @@ def positional_logits(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Te
     Returns:
         Logits along y (h, H, H) and along x (h, W, W).
     """
-    w0, w1, w2 = pos_weight.unbind(1)
-    return axis_logits(w1, w2, hw_shape[0]), axis_logits(w0, w2, hw_shape[1])
+    linear, quadratic = pos_weight.split((2, 1), 1)  # (h, 2), (h, 1)
+    h, w = hw_shape
+    if type(h) is int and h == w:  # both axes at once: a GPU waits for the start of each operation
+        along_x, along_y = axis_logits(linear, quadratic, w).unbind(1)
+    else:  # also for the sizes of an exported program, which may not be compared
+        along_x, along_y = (
+            axis_logits(factor[:, None], quadratic, length)[:, 0]
+            for factor, length in zip(linear.unbind(1), (w, h), strict=True)
+        )
+    return along_y, along_x
 
 
 def positional_factors(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
