@@ -127,6 +127,17 @@ def test_a_case_that_fails_sends_its_traceback(monkeypatch):
     assert 'ZeroDivisionError' in pipe.sent[0]['error']
 
 
+@pytest.mark.parametrize(('part', 'keeps'), [('predict', True), ('gpsa', False)])
+def test_prediction_is_measured_with_the_memory_of_our_commands(part, keeps, monkeypatch):
+    happened = []
+    monkeypatch.setattr(command, 'keep_freed_memory', lambda _: happened.append('keep'))
+    monkeypatch.setattr(command, 'measure', lambda *_: happened.append('measure'))
+    monkeypatch.setattr(command, 'set_start_method', lambda *_, **__: None)
+    [(_, case), *_] = command.find_cases([part], 'toy')
+    command._measure_case(Pipe(), part, case, Setting(size='toy'))
+    assert happened == ['keep'] * keeps + ['measure']
+
+
 @pytest.mark.slow
 def test_cases_run_in_fresh_processes(tmp_path):
     """One command from start to end; the parts themselves are tested in test_parts.py."""

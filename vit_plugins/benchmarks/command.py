@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from ..host.memory_reuse import keep_freed_memory
 from .arguments import make_parser
 from .measuring import measure
 from .setting import Setting
@@ -157,6 +158,8 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
         torch.manual_seed(0)
         module = import_module(f'.{part}', __package__)
         comparison = module.build(setting, **module.cases(setting.size)[case])
+        if comparison.keeps_freed_memory:
+            keep_freed_memory(os.environ)
         pipe.send(measure(comparison, setting))
     except Exception:
         pipe.send({'error': format_exc()})

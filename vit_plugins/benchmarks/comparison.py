@@ -40,6 +40,8 @@ class Comparison:
         images: Number of images or queries in a call.
         missing: Name of each missing peer to the reason.
         held: An object that must live as long as the calls, such as a temporary folder.
+        keeps_freed_memory: Whether all sides run in a process that keeps freed memory, as our
+            commands do, see :mod:`~vit_plugins.host.memory_reuse`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Comparison:
     images: int | None = None
     missing: dict[str, str] = field(default_factory=dict)
     held: Any = None
+    keeps_freed_memory: bool = False
 
 
 class OutputsDifferError(AssertionError):
