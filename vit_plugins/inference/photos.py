@@ -34,6 +34,8 @@ from .pixel_input import Image, loaded_pixels
 
 # its name, the model's input (None if it cannot be read), a note or reason about it
 Read: TypeAlias = tuple[str, dict | None, ImageReport]
+# names and reports, which have a problem if it cannot be read; the inputs of the others in batches
+ReadBatch: TypeAlias = tuple[list[tuple[str, ImageReport]], list[dict]]
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,14 @@ def run_on_photos(
         FloatingPointError: If a result is not finite.
     """
     run = run or (lambda model, batch: model.test_step(batch))
-    for batch in _read_batches(trained, images, title, batch_size, workers, progress):
-        readable = [(name, packed) for name, packed, _ in batch if packed is not None]
-        answers = _answers(trained.model, [packed for _, packed in readable], run)
-        _require_finite(answers, [name for name, _ in readable])
-        answers = iter(answers)
-        for name, packed, report in batch:
+    for reports, inputs in _read_batches(trained, images, title, batch_size, workers, progress):
+        answers = [sample for some in inputs for sample in run(trained.model, some)]
+        _require_finite(answers, [name for name, report in reports if report.problem is None])
+        found = iter(answers)
+        for name, report in reports:
             for note in report.notes if notes is not None else ():
                 notes.setdefault(note, []).append(name)
-            yield name, report.problem if packed is None else next(answers)
+            yield name, next(found) if report.problem is None else report.problem
 
 
 def _require_finite(answers: Sequence[DataSample], names: Sequence[str]) -> None:
@@ -153,18 +154,18 @@ def _read_batches(
     batch_size: int,
     workers: int | None,
     progress: bool | None,
-) -> Iterator[list[Read]]:
+) -> Iterator[ReadBatch]:
     if isinstance(images, Sequence):
         if workers is None:
             workers = default_workers(len(images)) if _are_files(images) else 0
         reader = _Reader(images, trained.pipeline)
-        loader = DataLoader(reader, batch_size, num_workers=workers, collate_fn=list)
+        loader = DataLoader(reader, batch_size, num_workers=workers, collate_fn=_collate)
         yield from tracked(loader, len(loader), title, progress)
         return
     reader = _Reader((), trained.pipeline)
     numbered = enumerate(images)
     while some := list(itertools.islice(numbered, batch_size)):
-        yield [reader.read(number, image) for number, image in some]
+        yield _collate([reader.read(number, image) for number, image in some])
 
 
 def _are_files(images: Sequence[Image]) -> bool:
@@ -215,12 +216,10 @@ class _Reader(Dataset):
             return None, ImageReport(str(error))
 
 
-def _answers(
-    model: BaseModel,
-    packed: list[dict],
-    run: Callable[[BaseModel, dict], Sequence[DataSample]],
-) -> list[DataSample]:
+def _collate(reads: list[Read]) -> ReadBatch:
+    """Form batches in the worker: each tensor that it sends takes an open file."""
+    packed = [item for _, item, _ in reads if item is not None]
     # recipes without a crop keep the size of every image, so images may not form a batch
     alike = len({tuple(item['inputs'].shape) for item in packed}) == 1
     batches = [packed] if alike else [[item] for item in packed]
-    return [sample for batch in batches for sample in run(model, default_collate(batch))]
+    return [(name, report) for name, _, report in reads], [default_collate(b) for b in batches]
