@@ -1,4 +1,4 @@
-"""Recipes get the backbone of the weights that somebody names."""
+"""Recipes get the backbone of the named weights."""
 
 import pytest
 import torch
