@@ -10,6 +10,7 @@ from vit_plugins.evaluation.functional.embedding_statistics import (
     covariance_spectrum,
     nearest_distances,
 )
+from vit_plugins.evaluation.functional.offset_errors import mean_by_offset
 from vit_plugins.evaluation.functional.retrieval_scores import RETRIEVAL_METRICS, retrieval_scores
 from vit_plugins.evaluation.functional.revisited_protocol import revisited_scores
 
@@ -77,3 +78,11 @@ def test_registered_metrics_use_the_device(whole_numbers, device):
 def test_statistics_of_embeddings(function, whole_numbers, device):
     vectors, _ = whole_numbers
     assert relative_difference(function(vectors.to(device)), function(vectors)) < 1e-5
+
+
+def test_mean_by_offset(device):
+    predicted, true = torch.randn(40, 2), torch.randint(-1, 2, (40, 2))
+    found = mean_by_offset(predicted.to(device), true.to(device))
+    for a, b in zip(found, mean_by_offset(predicted, true), strict=True):
+        assert a.device.type == device.type
+        torch.testing.assert_close(a.cpu(), b)

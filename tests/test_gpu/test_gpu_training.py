@@ -8,6 +8,9 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from vit_plugins.models.losses import drloc_loss
+from vit_plugins.models.losses.drloc_formulas import sample_pairs
+
 ARCH = dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=64)
 MODEL = dict(
     type='ImageClassifier',
@@ -71,7 +74,12 @@ def test_mixed_precision_follows_float32(dtype, device):
 
 
 @pytest.mark.gpu
-def test_float32_is_that_of_the_cpu(device):
+def test_float32_is_that_of_the_cpu(device, monkeypatch):
+    def sample_on_the_cpu(num_pairs, h, w, batch, device, *others):
+        return sample_pairs(num_pairs, h, w, batch, 'cpu', *others).to(device)
+
+    # a GPU draws other pairs, which changes the loss by up to 0.4 %
+    monkeypatch.setattr(drloc_loss, 'sample_pairs', sample_on_the_cpu)
     expected, *_ = train(torch.device('cpu'), dict(type='OptimWrapper'))
     found, *_ = train(device, dict(type='OptimWrapper'))
-    assert found[:5] == pytest.approx(expected[:5], rel=1e-3)
+    assert found[:5] == pytest.approx(expected[:5], rel=1e-4)

@@ -34,5 +34,6 @@ def mean_by_offset(predicted: Tensor, true: Tensor) -> tuple[Tensor, Tensor, Ten
     (tensor([[2, 0]]), tensor([[2., 0.]]), tensor([2]))
     """
     offsets, group, counts = true.unique(dim=0, return_inverse=True, return_counts=True)
-    sums = torch.zeros(len(offsets), 2).index_add_(0, group, predicted.float())
+    sums = predicted.new_zeros(len(offsets), 2, dtype=torch.float32)
+    sums.index_add_(0, group, predicted.float())
     return offsets, sums / counts[:, None], counts

@@ -1,3 +1,5 @@
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -99,6 +101,29 @@ def test_split_weights_give_whole_precision(batch, monkeypatch):
     found = (crop.apply(images, params).int() - expected).abs()
     assert found.max() <= 1
     assert found.float().mean() < 0.01
+
+
+def test_bilinear_weights_are_exact():
+    """Only then are they the same on every device: each division is rounded once."""
+    starts, lengths = torch.tensor([0.0, 3, 7, 1]), torch.tensor([40.0, 37, 9, 1])
+    found = resampling.resampling_matrix(starts, lengths, 24, 40, 'bilinear')
+    for start, length, matrix in zip(starts.int(), lengths.int(), found, strict=True):
+        scale = Fraction(int(length), 24)
+        for step, row in enumerate(matrix.tolist()):
+            exact = [0] * 40
+            for pixel in range(length):
+                distance = abs(pixel + Fraction(1, 2) - (step + Fraction(1, 2)) * scale)
+                exact[start + pixel] = max(1 - distance / max(scale, 1), 0)
+            assert row == [np.float32(weight / sum(exact)) for weight in exact]
+
+
+def test_halves_round_alike_in_whatever_order_a_device_adds(batch, monkeypatch):
+    images = batch(20)
+    crop = BatchRandomResizedCrop(24)
+    params = crop.sample(numbers(20, crop), (40, 48))
+    expected = crop.apply(images, params)
+    monkeypatch.setattr(resampling, '_splits', lambda device: True)
+    assert torch.equal(crop.apply(images, params), expected)
 
 
 def test_autocast_changes_nothing(batch, seeds):

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ._rounding import round_
+
 PASSES = 3
 
 
@@ -48,7 +50,7 @@ def blur(images: Tensor, boxes: Tensor) -> Tensor:
     levels = images.float()
     # a grouped convolution could run in TF32, which keeps only 11 bits of the weights
     for axis in (3,) * PASSES + (2,) * PASSES:
-        levels = _along(levels, boxes, axis).add_(0.5).floor_()
+        levels = round_(_along(levels, boxes, axis))
     return levels.to(torch.uint8)
 
 

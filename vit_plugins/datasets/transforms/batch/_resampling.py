@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-
-def _linear(x: Tensor) -> Tensor:
-    """Compute the triangle kernel for distances of at least 0."""
-    return (1 - x).clamp(min=0)
+from ._rounding import round_
 
 
-def _cubic(x: Tensor) -> Tensor:
-    """Compute Keys' cubic kernel with a = -0.5 for distances of at least 0."""
+def _linear(distance: Tensor, unit: Tensor) -> Tensor:
+    """Compute the triangle kernel, times ``unit``, for distances of at least 0."""
+    return (unit - distance).clamp_(min=0)
+
+
+def _cubic(distance: Tensor, unit: Tensor) -> Tensor:
+    """Compute Keys' cubic kernel with a = -0.5 for distances of at least 0, in their place."""
+    x = distance.div_(unit)
     near = (1.5 * x - 2.5) * x * x + 1
     far = (((x - 5) * x + 8) * x - 4) * -0.5
     return torch.where(x < 1, near, far.where(x < 2, x.new_zeros(())))
@@ -37,9 +40,13 @@ def resampling_matrix(
     The weights are those of cropping first and resizing then: pixels outside the crop have the
     weight 0, and the weights inside sum to 1.
 
+    Positions are multiples of ``1 / (2 * out_size)`` pixels. In this unit they are whole numbers,
+    which float32 holds exactly up to 2^24, as it does the unscaled bilinear weights. So every
+    device computes the same bilinear weights, and bicubic ones that differ by rounding only.
+
     Args:
-        start: First pixel of each crop, float32 of shape (B,).
-        length: Number of pixels of each crop, float32 of shape (B,).
+        start: First pixel of each crop, whole numbers in float32 of shape (B,).
+        length: Number of pixels of each crop, whole numbers in float32 of shape (B,).
         out_size: Number of pixels of the resized crop.
         in_size: Number of pixels of the row or column.
         interpolation: 'bilinear' or 'bicubic'.
@@ -54,16 +61,15 @@ def resampling_matrix(
     steps = torch.arange(out_size, device=start.device, dtype=torch.float32)
     if mirrored is not None:
         steps = torch.where(mirrored[:, None], out_size - 1 - steps, steps)  # (B, out)
-    scale = length[:, None] / out_size  # (B, 1)
-    centre = (steps + 0.5) * scale  # (B, out), from the start of the crop
+    centre = (2 * steps + 1) * length[:, None]  # (B, out), from the start of the crop
     pixel = line - start[:, None]  # (B, in), from there too
-    distance = (pixel[:, None, :] + 0.5 - centre[:, :, None]).abs()  # (B, out, in)
-    if antialias:
-        distance = distance / scale.clamp(min=1)[:, :, None]
-    weight = KERNELS[interpolation](distance)
+    place = (2 * pixel + 1) * out_size  # (B, in), of its centre
+    distance = (place[:, None, :] - centre[:, :, None]).abs_()  # (B, out, in)
+    reach = length.clamp(min=out_size) if antialias else torch.full_like(length, out_size)
+    weight = KERNELS[interpolation](distance, 2 * reach[:, None, None])
     inside = (pixel >= 0) & (pixel < length[:, None])  # (B, in)
-    weight = weight * inside[:, None, :]
-    return weight / weight.sum(-1, keepdim=True)
+    weight.mul_(inside[:, None, :])
+    return weight.div_(weight.sum(-1, keepdim=True))
 
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor, round_between: bool = True) -> Tensor:
@@ -85,7 +91,7 @@ def resample(images: Tensor, rows: Tensor, columns: Tensor, round_between: bool 
 
 
 def _rounded(levels: Tensor) -> Tensor:
-    return (levels + 0.5).floor_().clamp_(0, 255)
+    return round_(levels).clamp_(0, 255)
 
 
 def _exact_product(levels: Tensor, weights: Tensor, from_left: bool) -> Tensor:

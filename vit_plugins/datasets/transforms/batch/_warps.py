@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._rounding import round_
+
 # The pixels that contribute to a position between pixels: offsets from the pixel before it.
 TAPS = {'nearest': (0,), 'bilinear': (0, 1), 'bicubic': (-1, 0, 1, 2)}
 
@@ -78,7 +80,8 @@ def warp(images: Tensor, maps: Tensor, interpolation: str, fill: Tensor) -> Tens
     places = factors[:, :, 0] * x + factors[:, :, 1] * y + factors[:, :, 2]  # (B, 2, H, W)
     xs, ys = places.unbind(1)
     if interpolation == 'nearest':
-        return _fetch(images, (ys + 0.5).floor(), (xs + 0.5).floor(), fill).to(torch.uint8)
+        margin = (height + width) * 2**-22  # some units in the last place of the highest position
+        return _fetch(images, round_(ys, margin), round_(xs, margin), fill).to(torch.uint8)
     first_x, first_y = xs.floor(), ys.floor()
     weight = _linear if interpolation == 'bilinear' else _cubic
     levels = torch.zeros(images.shape, device=images.device)
@@ -87,7 +90,7 @@ def warp(images: Tensor, maps: Tensor, interpolation: str, fill: Tensor) -> Tens
             tap = _fetch(images, first_y + down, first_x + right, fill)
             share = weight((ys - first_y - down).abs()) * weight((xs - first_x - right).abs())
             levels.addcmul_(tap, share[:, None])
-    return (levels + 0.5).floor_().clamp_(0, 255).to(torch.uint8)
+    return round_(levels).clamp_(0, 255).to(torch.uint8)
 
 
 def _fetch(images: Tensor, ys: Tensor, xs: Tensor, fill: Tensor) -> Tensor:

@@ -59,10 +59,14 @@ def _resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
         return images
     if images.device.type == 'cpu':  # on a CPU about ten times faster than the matrix products
         return F.interpolate(images, shape, mode='bicubic', antialias=True)
+    return _resized_by_products(images, shape)
+
+
+def _resized_by_products(images: Tensor, shape: tuple[int, int]) -> Tensor:
     start = torch.zeros(1, device=images.device)
     rows, columns = (
         resampling_matrix(start, torch.full_like(start, before), after, before)
-        for before, after in zip(old, shape, strict=True)
+        for before, after in zip(images.shape[-2:], shape, strict=True)
     )
     return resample(images, rows, columns)
 
