@@ -110,6 +110,11 @@ class Bench:
         return CellRunner(self.study, self.out, tell=self.told.append, **commands, **kwargs)
 
 
+@pytest.fixture(scope='session')
+def make_bench() -> type[Bench]:
+    return Bench
+
+
 @pytest.fixture
 def bench(tmp_path) -> Bench:
     return Bench(tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vit_plugins.command_line.commands import study as study_command
+from vit_plugins.studies import report
 from vit_plugins.studies.cell_folder import cell_state, read_json
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import make_cells, read_study
@@ -33,6 +34,7 @@ def study(bench, monkeypatch, capsys):
         for part in ('train', 'test')
     }
     monkeypatch.setattr(study_command, 'CellRunner', functools.partial(CellRunner, **stubs))
+    monkeypatch.setattr(report, 'plot_pictures', lambda *args: [])  # test_report.py has them
 
     def call(*options):
         tool.main([str(bench.folder / 'tiny.yaml'), '--work-dir', str(bench.out), *options])

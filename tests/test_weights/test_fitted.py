@@ -211,12 +211,12 @@ def test_reorder_merging(size):
         ('resnet18', {'type': 'ResNet', 'depth': 18}),
         ('resnet50', {'type': 'ResNet', 'depth': 50}),
         ('resnet50d', {'type': 'ResNetV1d', 'depth': 50}),
-        ('resnext50_32x4d', {'type': 'ResNeXt', 'depth': 50, 'groups': 32, 'width_per_group': 4}),
+        ('resnext50_32x4d', {'type': 'ResNeXt', 'depth': 50, 'groups': 32, 'width_per_group': 2}),
         ('seresnet50', {'type': 'SEResNet', 'depth': 50}),
     ],
 )
 def test_resnet(name, backbone):
-    model = timm.create_model(name, pretrained=False).eval()
+    model = timm.create_model(name, pretrained=False, channels=(32, 64, 128, 256)).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -224,7 +224,8 @@ def test_resnet(name, backbone):
                 module.running_mean.uniform_(-0.1, 0.1)
     theirs = model.forward_features(IMAGES)
     assert theirs.std() > 1e-3
-    assert_same(loaded(backbone, model.state_dict())(IMAGES)[-1], theirs)
+    ours = loaded({**backbone, 'base_channels': 32}, model.state_dict())(IMAGES)[-1]
+    assert_same(ours, theirs)
 
 
 WRAPPERS = {
