@@ -1,4 +1,4 @@
-"""A study whose trainings take no time: a stub writes what ``tools/train.py`` would leave."""
+"""A study whose trainings take no time: a stub writes the files of ``tools/train.py``."""
 
 import sys
 from pathlib import Path
@@ -80,7 +80,7 @@ json.dump({'accuracy/top1': accuracy}, open(args.out, 'w'))
 
 
 class Bench:
-    """The folder of a stub study, its cells, and what runs them."""
+    """The folder of a stub study, its cells and its runner."""
 
     text = STUDY
 

@@ -1,4 +1,4 @@
-"""The analyze tool: its numbers are those of the test tool; its files and its messages."""
+"""The analyze tool: its numbers equal those of the test tool; its files and messages."""
 
 import json
 import re
@@ -50,7 +50,7 @@ test_dataloader = dict(
 
 @pytest.fixture
 def recipe(tmp_path):
-    """Write a config of a tiny model; the text given is added to it."""
+    """Write a config of a tiny model, with the given text at its end."""
 
     def write(name='recipe', added=''):
         path = tmp_path / f'{name}.py'
@@ -67,7 +67,7 @@ def save_weights(config, path):
 
 
 def numbers(metrics, prefix):
-    """Take the scores of a kind as the tool names them."""
+    """Return the scores of one type of features, under the names of the tool."""
     names = [f'Recall@{k}' for k in (1, 2, 4, 8)] + ['MAP@R']
     return {name: metrics[f'{prefix}/{name}'] for name in names}
 

@@ -45,7 +45,7 @@ def retrieve(retrieve_tool):
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """Leave behind what a training does: config and checkpoint, here of random weights."""
+    """Write config and checkpoint of a training, here with random weights."""
     folder = tmp_path / 'work'
     folder.mkdir()
     (folder / 'recipe.py').write_text(RECIPE)
@@ -56,7 +56,7 @@ def work_dir(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Eight photos, each twice: the second a little brighter."""
+    """Write eight photos twice; the second copy is a little brighter."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 240, (8, 4, 4, 3), np.uint8)
     for copy in range(2):

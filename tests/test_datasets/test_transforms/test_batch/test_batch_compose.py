@@ -1,4 +1,4 @@
-"""Every batch transform: where its numbers come from, and that it never waits for a device."""
+"""Every batch transform: the source of its random numbers, and no waiting for a device."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def named(config):
 
 @pytest.fixture
 def picture(natural):
-    """Pixels do not matter here: one kind is enough."""
+    """Return one type of image, because pixels do not matter here."""
     return natural
 
 
