@@ -76,7 +76,8 @@ def test_each_photo_finds_its_copy(retrieve, work_dir, photos, tmp_path, capsys,
     assert (
         f'{gallery}: 8 photos, 8 of them new; 0 were known, 0 skipped' in capsys.readouterr().out
     )
-    assert retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(out)]) == 0
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out), '--top-k', '3']
+    assert retrieve.main(query) == 0
     report = json.loads((out / 'results.json').read_text())
     assert report['photos'] == 8
     for answer in report['queries']:
@@ -143,7 +144,8 @@ def test_what_is_left_out_is_said_and_odd_names_are_no_obstacle(
     assert f'skipped in {folder}: 1 .heic, 1 @eaDir/; .heic are not read' in told.err
     assert f'1 image(s) with transparent parts: shown on white ({folder}/3.png)' in told.err
     assert '8 photos, 8 of them new' in told.out
-    assert retrieve.main(['query', str(gallery), str(folder), '--out', str(out)]) == 0
+    query = ['query', str(gallery), str(folder), '--out', str(out), '--top-k', '1']
+    assert retrieve.main(query) == 0
     assert f'skipped in {folder}: 1 .heic' in capsys.readouterr().err
     report = json.loads((out / 'results.json').read_bytes().decode())
     assert os.path.exists(report['queries'][-1]['image'])

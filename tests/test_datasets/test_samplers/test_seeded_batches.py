@@ -138,8 +138,9 @@ def stream(sampler, step, count, **settings):
     return [batch for batch, _ in zip(loader, range(count))]  # noqa: B905
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-@pytest.mark.parametrize('rank', [0, 1])
+@pytest.mark.parametrize(
+    ('rank', 'workers'), [(0, 0), (1, 0), (1, 2), pytest.param(0, 2, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     'make',
     [
