@@ -1,5 +1,6 @@
 import copy
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -179,12 +180,35 @@ def test_factor_product_is_the_dense_softmax(grid):
     product = functions.outer(p_y, p_x, product=True)
     torch.testing.assert_close(product, dense, atol=1e-12, rtol=0)
     v = torch.randn(2, grid[0] * grid[1], 4, 5, dtype=torch.double)
-    torch.testing.assert_close(
-        functions.apply_factors(v, p_y, p_x),
-        torch.einsum('hnm,bmhd->bnhd', dense, v),
-        atol=1e-12,
-        rtol=0,
+    expected = torch.einsum('hnm,bmhd->bnhd', dense, v)
+    for apply in (functions.apply_by_axes, functions.apply_whole):
+        torch.testing.assert_close(apply(v, p_y, p_x), expected, atol=1e-12, rtol=0)
+
+
+def test_both_forms_of_the_factor_product_have_the_same_gradients():
+    inputs = [
+        torch.randn(shape, dtype=torch.double, requires_grad=True)
+        for shape in ((2, 15, 4, 6), (4, 3, 3), (4, 5, 5))
+    ]
+    weights = torch.randn(2, 15, 4, 6, dtype=torch.double)
+    by_axes, whole = (
+        torch.autograd.grad((form(*inputs) * weights).sum(), inputs)
+        for form in (functions.apply_by_axes, functions.apply_whole)
     )
+    for a, b in zip(by_axes, whole, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize(('cuda', 'limit', 'whole'), [(True, 6, 1), (True, 5, 0), (False, 6, 0)])
+def test_only_a_gpu_forms_the_map_and_only_a_small_one(cuda, limit, whole, monkeypatch):
+    formed = []
+    monkeypatch.setattr(functions, 'MAP_TOKENS', limit)
+    monkeypatch.setattr(functions, 'apply_whole', lambda *_: formed.append(1))
+    monkeypatch.setattr(functions, 'apply_by_axes', lambda *_: None)
+    functions.apply_factors(
+        SimpleNamespace(is_cuda=cuda), torch.ones(4, 2, 2), torch.ones(4, 3, 3)
+    )
+    assert len(formed) == whole
 
 
 # --- the convolutional start --------------------------------------------------------------------

@@ -8,6 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Up to this number of tokens a GPU is faster with the whole positional attention P, although it
+# computes more: the tensor cores dislike sides such as 14. A CPU is not. docs/gpu/launches.json
+MAP_TOKENS = 576
+
 
 @lru_cache
 def attention_centres(num_heads: int) -> tuple[tuple[float, float], ...]:
@@ -120,10 +124,42 @@ def outer(along_y: Tensor, along_x: Tensor, product: bool) -> Tensor:
 
 
 def apply_factors(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
-    """Multiply values by the Kronecker product of the factors, without forming it.
+    """Multiply values by the Kronecker product of the factors.
 
     Args:
         v: Values, shape (B, N, h, d), N = H W in row-major order.
+        p_y: Factor along y, shape (h, H, H).
+        p_x: Factor along x, shape (h, W, W).
+
+    Returns:
+        P v, shape (B, N, h, d).
+    """
+    small = v.is_cuda and p_y.shape[-1] * p_x.shape[-1] <= MAP_TOKENS
+    return apply_whole(v, p_y, p_x) if small else apply_by_axes(v, p_y, p_x)
+
+
+def apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
+    """Multiply values by the product of the factors, through P itself.
+
+    Args:
+        v: Values, shape (B, N, h, d).
+        p_y: Factor along y, shape (h, H, H).
+        p_x: Factor along x, shape (h, W, W).
+
+    Returns:
+        P v, shape (B, N, h, d).
+    """
+    b, _, heads, d = v.shape
+    p = outer(p_y, p_x, product=True).to(v.dtype)  # (h, N, N), one for the whole batch
+    columns = v.permute(2, 1, 0, 3).reshape(heads, -1, b * d)  # (h, N, B d)
+    return torch.bmm(p, columns).unflatten(2, (b, d)).permute(2, 1, 0, 3)  # (B, N, h, d)
+
+
+def apply_by_axes(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
+    """Multiply values by the factors one after the other, without forming P.
+
+    Args:
+        v: Values, shape (B, N, h, d).
         p_y: Factor along y, shape (h, H, H).
         p_x: Factor along x, shape (h, W, W).
 
@@ -149,7 +185,7 @@ def gated_attention(
     hw_shape: tuple[int, int],
     dropout: float = 0.0,
 ) -> Tensor:
-    """Compute ((1 - g) C + g P) v (Eq. 7); without dropout, no N × N tensor is formed.
+    """Compute ((1 - g) C + g P) v (Eq. 7); without dropout, no N × N tensor per image is formed.
 
     Args:
         q: Queries, shape (B, N, h, d).
