@@ -1,4 +1,4 @@
-"""How many processes read photos where nobody says, and what they send."""
+"""The default number of processes that read photos, and what they send."""
 
 import multiprocessing
 

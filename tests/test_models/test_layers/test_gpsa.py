@@ -31,7 +31,7 @@ SWITCHES = {
 
 
 def randomise(module: nn.Module) -> nn.Module:
-    """Wide gates, moved position weights, biases that are not zero: nothing stays at its start."""
+    """Sample gates, position weights and biases, so that no weight has its initial value."""
     with torch.no_grad():
         for name, param in module.named_parameters():
             if 'gating_param' in name:
@@ -46,7 +46,7 @@ def randomise(module: nn.Module) -> nn.Module:
 
 
 def paper_attention(layer: GPSA, x: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Eq. 6-8 patch by patch: relative features, two softmaxes, the gate."""
+    """Compute Eq. 6-8 patch by patch: relative features, two softmaxes, the gate."""
     b, n, dims = x.shape
     heads, d = layer.num_heads, dims // layer.num_heads
     patches = [(row, col) for row in range(grid[0]) for col in range(grid[1])]
