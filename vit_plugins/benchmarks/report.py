@@ -92,7 +92,9 @@ def _figure(value: float, kind: str) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return json.loads(file.read_text(encoding='utf-8'))
+    """Return the content of a file of ``vit-plugins bench``, or of a stage of the GPU suite."""
+    content = json.loads(file.read_text(encoding='utf-8'))
+    return content.get('results', content)
 
 
 def _bench_lines(file: Path) -> list[str]:

@@ -14,7 +14,7 @@ from vit_plugins.studies.grid import make_cells, read_study
 
 
 def test_whole_cases_of_a_benchmark_count(make_job):
-    bench = Bench(('model', 'gpsa'), only='small')
+    bench = Bench(('model', 'gpsa'), only='small 224 px, batch 128')
     job = make_job()
     rows = [
         {'case': 'ConViT-small 224 px, batch 128, forward', 'sides': {}},

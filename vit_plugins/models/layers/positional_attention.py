@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Up to this number of tokens a GPU is faster with the whole positional attention P, although it
-# computes more: the tensor cores dislike sides such as 14. A CPU is not. docs/gpu/gpsa_forms.json
+# computes more: the tensor cores dislike sides such as 14. A CPU is not. docs/gpu/launches.json
 MAP_TOKENS = 576
 
 
@@ -139,7 +139,16 @@ def apply_factors(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
 
 
 def apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
-    """Multiply values by the factors as :func:`apply_factors`, through P itself."""
+    """Multiply values by the product of the factors, through P itself.
+
+    Args:
+        v: Values, shape (B, N, h, d).
+        p_y: Factor along y, shape (h, H, H).
+        p_x: Factor along x, shape (h, W, W).
+
+    Returns:
+        P v, shape (B, N, h, d).
+    """
     b, _, heads, d = v.shape
     p = outer(p_y, p_x, product=True).to(v.dtype)  # (h, N, N), one for the whole batch
     columns = v.permute(2, 1, 0, 3).reshape(heads, -1, b * d)  # (h, N, B d)
@@ -147,7 +156,16 @@ def apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
 
 
 def apply_by_axes(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
-    """Multiply values by the factors as :func:`apply_factors`, without forming P."""
+    """Multiply values by the factors one after the other, without forming P.
+
+    Args:
+        v: Values, shape (B, N, h, d).
+        p_y: Factor along y, shape (h, H, H).
+        p_x: Factor along x, shape (h, W, W).
+
+    Returns:
+        P v, shape (B, N, h, d).
+    """
     b, _, heads, d = v.shape
     h, w = p_y.shape[-1], p_x.shape[-1]
     # One large matrix product per head and axis: the batch is part of the columns.
