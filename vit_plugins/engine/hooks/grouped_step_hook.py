@@ -30,7 +30,7 @@ class GroupedStepHook(Hook):
         custom_hooks = [dict(type='GroupedStepHook')]
 
     Args:
-        on_cpu: Whether also parameters on a CPU are joined, where torch gains nothing by it.
+        on_cpu: Whether parameters on a CPU are joined too, where little is gained.
     """
 
     def __init__(self, on_cpu: bool = False) -> None:
