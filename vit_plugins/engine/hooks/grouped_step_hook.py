@@ -21,7 +21,7 @@ class GroupedStepHook(Hook):
     At any other time the groups are as they were, for schedules, logs and checkpoints.
 
     This applies to the optimizers of torch that have the setting ``foreach``, such as AdamW and
-    SGD; others are left alone. The GPU needs more memory during the step: up to the size of all
+    SGD; others are left alone. The GPU needs more memory during the step: about the size of all
     parameters, as in torch without ``paramwise_cfg``; ``fused=True`` in the optimizer avoids that.
 
     Every training of ``tools/train.py`` has the hook; ``default_hooks.grouped_step=None`` switches
