@@ -1,12 +1,11 @@
 # CIFAR-10 at 32 px: a ConViT-Ti with patches of 4 (8 x 8 tokens) and the dense relative
-# localization loss, from scratch, 200 epochs. The host's data set downloads itself to
-# data/cifar10; --data-root takes the images as class folders (train/, test/) as well.
+# localization loss, from scratch, 200 epochs. The host's dataset is downloaded to data/cifar10;
+# --data-root also takes the images as class folders (train/, test/).
 #
 #   python tools/train.py configs/convit_drloc_cifar.py
 #   bash tools/dist_train.sh configs/convit_drloc_cifar.py 4 --amp
 #
-# Not trained by us to the end (no GPU at hand): convit_drloc_cifar_short.py is what two CPU
-# cores can do.
+# Not trained by us to the end (no GPU). For two CPU cores there is convit_drloc_cifar_short.py.
 _base_ = [
     '_base_/models/convit.py',
     '_base_/datasets/cifar10_32_batch.py',
@@ -40,5 +39,5 @@ val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=128)
 
-# CIFAR-10 has no validation images: the test images are looked at, but choose nothing.
+# CIFAR-10 has no validation images: the test images are evaluated, but they choose nothing.
 default_hooks = dict(checkpoint=dict(save_best=None))

@@ -1,11 +1,11 @@
-# The CIFAR-10 recipe cut down for two CPU cores: one epoch of crops and flips, without the
-# mixing and the heavy augmentation that pay off in two hundred.
+# The CIFAR-10 recipe shortened for two CPU cores: one epoch with crops and flips, without the
+# mixing and the strong augmentation, which help only in a training of two hundred epochs.
 #
 #   python tools/train.py configs/convit_drloc_cifar_short.py --amp
 #
-# Seen with --data-root on the images as class folders, a fifth of train/ for validation: 40.3 %
-# validation accuracy after 22 minutes on one busy core (OMP_NUM_THREADS=1), drloc_raw 0.332 where
-# a constant guess stays at 0.391.
+# Result with --data-root on the images as class folders, a fifth of train/ for validation: 40.3 %
+# validation accuracy after 22 minutes on one busy core (OMP_NUM_THREADS=1). drloc_raw is 0.332;
+# the best constant guess has 0.391.
 _base_ = './convit_drloc_cifar.py'
 
 model = dict(train_cfg=dict(_delete_=True))

@@ -1,17 +1,17 @@
-# Your own photos, one folder per class: a ConViT-Ti at 128 px from scratch with the dense
-# relative localization loss. Meant for about 2,000 photos; below 1,000, or where weights of
-# ImageNet may be used, convit_drloc_folder_finetune.py is the better start.
+# Your own photos, one folder per class: a ConViT-Ti at 128 px from scratch with the dense relative
+# localization loss. It is meant for about 2,000 photos. With fewer than 1,000 photos, or if
+# weights of ImageNet may be used, start with convit_drloc_folder_finetune.py.
 #
 #   python tools/train.py configs/convit_drloc_folder.py --data-root DIR
 #   python tools/predict.py work_dirs/convit_drloc_folder NEW_PHOTOS --out classes.csv
 #
-# DIR holds class folders (a fifth of each class is then split off for validation), or train, val
-# and test with class folders inside. Rare classes: --cfg-options balance=sampler (each class is
-# drawn equally often) or balance=loss (each class weighs equally in the loss).
+# DIR contains class folders (a fifth of each class is then used for validation), or train, val and
+# test with class folders inside. For rare classes, use --cfg-options balance=sampler (each class
+# is sampled equally often) or balance=loss (each class has the same weight in the loss).
 #
-# Seen: 2,000 images of CIFAR-10 as JPEG take 75 s per epoch on one thread of a busy CPU; after 3
-# epochs 23 % of the validation images are right (10 classes). Not trained by us to the end, nor
-# tuned: no GPU at hand.
+# Result: 2,000 images of CIFAR-10 as JPEG take 75 s per epoch on one thread of a busy CPU; after 3
+# epochs, 23 % of the validation images are classified correctly (10 classes). Not trained by us to
+# the end and not tuned (no GPU).
 _base_ = ['_base_/default_runtime.py']
 
 val_fraction = 0.2
@@ -129,5 +129,5 @@ train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=64)
-# what came out, as a page to send to a colleague
+# the result as a page that can be sent to a colleague
 default_hooks = dict(report_page=dict(enable=True))

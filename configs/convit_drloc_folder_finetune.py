@@ -1,15 +1,15 @@
-# Your own photos, starting from a ConViT-Ti trained on ImageNet-1k, at its 224 px: the better
-# way wherever 2,000 photos are all there is. The classifier is new, early layers learn slower.
+# Your own photos, starting from a ConViT-Ti trained on ImageNet-1k, at its 224 px. With only 2,000
+# photos this is the better recipe. The classifier is new, and early layers learn slower.
 #
 #   python tools/train.py configs/convit_drloc_folder_finetune.py --data-root DIR \
 #       --pretrained convit-tiny_3rdparty_in1k
 #
-# --pretrained takes a file too: the official .pth, timm's .safetensors, or a training of this
-# package. Another size: --cfg-options model.backbone.arch=small model.head.in_channels=432
-# model.head.head.in_channels=432.
+# --pretrained also takes a file: the official .pth, timm's .safetensors, or a checkpoint of this
+# package. For another model size, add --cfg-options model.backbone.arch=small
+# model.head.in_channels=432 model.head.head.in_channels=432.
 #
-# Not trained by us, nor tuned: no GPU and no published weights at hand. An image costs three times
-# as much as at 128 px, and there are 30 epochs instead of 100.
+# Not trained by us and not tuned (no GPU, and no published weights available). An image takes
+# three times as long as at 128 px, and there are 30 epochs instead of 100.
 _base_ = './convit_drloc_folder.py'
 
 from_scratch = 'configs/convit_drloc_folder.py'  # --pretrained is asked for, or this recipe
@@ -26,7 +26,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 
-# a tenth of the rate from scratch for the classifier, less for each layer below it
+# a tenth of the learning rate from scratch for the classifier, less for each layer below it
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
     dict(

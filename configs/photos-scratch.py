@@ -1,23 +1,24 @@
 # Your own photos from random weights: `vit-plugins train photos-scratch --data-root DIR`. A small
 # CvT, whose tokens come from overlapping convolutions. Photos are decoded once and stay in memory
-# at little more than the size that the model sees; batches of them are cropped and mirrored.
-# Colours are left as they are.
+# at little more than the image size of the model; batches of them are cropped and flipped. Colours
+# do not change.
 #
 #   python tools/train.py configs/photos-scratch.py --data-root DIR                # 20 minutes
 #   python tools/train.py configs/photos-scratch.py --data-root DIR --time-limit 2h
 #   python tools/train.py configs/photos-scratch.py --data-root DIR --epochs 150   # on any machine
 #
-# TrashNet (2,022 photos, 505 others to validate on), 64 px, one thread of a busy machine:
+# TrashNet (2,022 photos, 505 others for validation), 64 px, one thread of a busy machine:
 #
 #   seed 0, 199 epochs, 17 CPU-minutes: 86.1 % in the last epoch, macro F1 86.7; the best of 40
 #     validations 86.7 % (95 % interval 83.5 to 89.4), F1 87.3
 #   seed 1, --time-limit 38m, 163 epochs, 16 CPU-minutes: 84.0 %, F1 84.3; the best of 33
-#     85.0 % (81.6 to 87.8), F1 85.4; all training photos that were looked at are right by then
+#     85.0 % (81.6 to 87.8), F1 85.4; all training photos that were checked are correct by then
 #
 # On the same photos extra trees on colour histograms reach 81.8 %, the largest class 23.6 %.
 #
-# Image size and width follow from the machine: of the steps below the largest is taken at which
-# enough epochs fit into the time; --img-size, or size and width of --cfg-options, choose instead.
+# Image size and width follow from the speed of the machine: of the sizes below, the largest one is
+# used with which enough epochs fit into the time. --img-size, or size and width in --cfg-options,
+# set them instead.
 _base_ = ['_base_/default_runtime.py']
 
 val_fraction = 0.2

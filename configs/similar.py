@@ -1,5 +1,6 @@
-# Find similar photos, of kinds that training never saw: `vit-plugins train similar --data-root
-# DIR`. IRT_R with a DeiT-S on class folders of your own, half of whose classes are for the test.
+# Find similar photos of classes that are not in the training: `vit-plugins train similar
+# --data-root DIR`. IRT_R with a DeiT-S on your own class folders, half of whose classes are for
+# the test.
 #
 #   python tools/train.py configs/similar.py --data-root DIR
 #   python tools/retrieve.py index GALLERY PHOTOS --work-dir work_dirs/similar
@@ -8,5 +9,5 @@
 # (no GPU node).
 _base_ = './retrieval/irt-r-deit-small_1xb64-2k_folder.py'
 
-# what came out, as a page to send to a colleague
+# the result as a page that can be sent to a colleague
 default_hooks = dict(report_page=dict(enable=True))

@@ -36,20 +36,20 @@ torch.set_num_threads(1)  # tiny models: a second thread only gets in the way of
 
 @pytest.fixture(autouse=True, scope='session')
 def _host_scope():
-    """Let the tests build host components by bare name, as a config does."""
+    """Set the host's scope, so that tests build host components by bare name, as a config does."""
     register_all_modules(init_default_scope=True)
 
 
 @pytest.fixture(autouse=True, scope='session')
 def _no_garbage_collection():
-    """Spare the host's datasets their garbage collection: seconds each, as tests hold much."""
+    """Skip the garbage collection of the host's datasets, which takes seconds in total."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base_dataset, 'gc', SimpleNamespace(collect=lambda: 0))
         yield
 
 
 def pytest_collection_finish():
-    """Keep what stays until the end (tests, modules) out of each garbage collection."""
+    """Exclude objects that stay until the end (tests, modules) from garbage collection."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -57,9 +57,9 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope='session')
 def _no_formatting():
-    """Spare the configs that are written their layout: a quarter of a second for each training.
+    """Skip the formatting of written configs, which takes a quarter of a second for each training.
 
-    The host's formatter refuses what is no Python, and so does this.
+    The host's formatter refuses text that is not Python, and so does this.
     """
 
     def check(text, **_):
@@ -73,14 +73,14 @@ def _no_formatting():
 
 @pytest.fixture(autouse=True)
 def _seed():
-    """Give each test the same random stream, whatever ran before it."""
+    """Seed each test, so that its random numbers do not depend on the tests before it."""
     torch.default_generator.manual_seed(0)  # torch.manual_seed walks through all devices
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(0)
 
 
 class NoWaiting(TorchDispatchMode):
-    """Refuse what makes a program wait for a GPU, or moves data between it and the CPU unseen.
+    """Refuse operations that wait for a GPU, or that move data between it and the CPU unnoticed.
 
     The meta device itself refuses ``.item()`` and sizes that depend on data; it would let pass a
     CPU tensor as an index and a copy of a result to the CPU.
@@ -109,7 +109,7 @@ class NoWaiting(TorchDispatchMode):
 
 @pytest.fixture
 def no_waiting():
-    """Watch over what is computed on the meta device, see :class:`NoWaiting`."""
+    """Check operations on the meta device, see :class:`NoWaiting`."""
     return NoWaiting
 
 
@@ -122,7 +122,7 @@ def _own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def photos(tmp_path) -> Callable[..., Path]:
-    """Make a tree of class folders: ``photos('train', blue=5, red=2)``."""
+    """Write a tree of class folders: ``photos('train', blue=5, red=2)``."""
 
     def make(part: str = '', suffix: str = '.png', **counts: int) -> Path:
         for name, count in counts.items():
@@ -137,7 +137,7 @@ def photos(tmp_path) -> Callable[..., Path]:
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Write how many of the passed tests are guards: they say nothing about behaviour."""
+    """Write how many of the passed tests are guards, because guards do not test behaviour."""
     passed = terminalreporter.stats.get('passed', [])
     guards = sum('guard' in report.keywords for report in passed)
     if passed:
@@ -146,7 +146,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture
 def listed_folders(monkeypatch):
-    """Count the listings of folders, whoever makes them."""
+    """Return a list that records each listing of a folder."""
     counts = Counter()
 
     def counted(function):
@@ -163,7 +163,7 @@ def listed_folders(monkeypatch):
 
 @pytest.fixture(scope='module')  # its event loop must not run below tests of other things
 def browser():
-    """Start Chromium: that of playwright, or the one that CHROMIUM or the PATH names."""
+    """Start Chromium: that of playwright, or the one that CHROMIUM or PATH names."""
     playwright = pytest.importorskip('playwright.sync_api', reason="pip install '.[browser]'")
     program = os.environ.get('CHROMIUM') or shutil.which('chromium')
     with playwright.sync_playwright() as driver:

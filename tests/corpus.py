@@ -1,8 +1,8 @@
-"""A corpus of photo files, good and bad, made from seeds: what tools must read or refuse.
+"""A corpus of valid and invalid photo files, made from seeds, that tools must read or refuse.
 
 It needs no network and takes less than a megabyte. Each file says what a reader must do with it:
-read it, or refuse it with a reason. No tool may hang, end with an undocumented error, or take a
-refused file for a picture.
+read it, or refuse it with a reason. No tool may hang, end with an undocumented error, or accept a
+refused file as a picture.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def encoded(image: Image.Image, kind: str, **settings: object) -> bytes:
 
 
 def _cut(folder: Path) -> Iterator[CorpusFile]:
-    """Write files of each kind that end too early, as after a copy that was broken off."""
+    """Write files of each format that end too early, as after an interrupted copy."""
     for suffix, kind in KINDS.items():
         for progressive in (False, True) if kind == 'JPEG' else (False,):
             data = encoded(picture(), kind, **({'progressive': True} if progressive else {}))
@@ -112,7 +112,7 @@ def _damaged(folder: Path) -> Iterator[CorpusFile]:
 
 
 def _unusual(folder: Path) -> Iterator[CorpusFile]:
-    """Write whole files that are not the usual ones, which are read unless nobody could."""
+    """Write complete but unusual files, which must be read if any program can read them."""
     image = picture(2)
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter
@@ -156,7 +156,7 @@ def _unusual(folder: Path) -> Iterator[CorpusFile]:
 
 
 def _too_large(folder: Path) -> Iterator[CorpusFile]:
-    """Write small files that would take much memory."""
+    """Write small files that would need much memory."""
     files = {
         'thin.png': (encoded(picture(6, (1, 2000)), 'PNG'), 'more than 100 times as long'),
         'flat.jpg': (encoded(picture(6, (2000, 1)), 'JPEG'), 'more than 100 times as long'),
@@ -190,7 +190,7 @@ def _jpeg_of_size(width: int, height: int) -> bytes:
 
 
 def _no_files(folder: Path) -> Iterator[CorpusFile]:
-    """Make what is no file, or may not be read."""
+    """Write entries that are not files or that must not be read."""
     (folder / 'dangling.jpg').symlink_to(folder / 'nowhere.jpg')
     yield CorpusFile('dangling.jpg', 'No such file', is_listed=False)
     (folder / 'looping.jpg').symlink_to(folder / 'looping.jpg')

@@ -1,4 +1,4 @@
-"""Kill a small training again and again, anywhere, and compare its end with that of a whole one.
+"""Kill a small training repeatedly at any point, and compare it with an uninterrupted one.
 
 ``python tests/kill_matrix.py 500`` kills 500 times. Each run is a fork of this process, so that a
 kill costs less than a second: torch is imported once.
@@ -49,7 +49,7 @@ def settings(folder, kind):
 
 
 class Calls:
-    """Counts the calls by which a checkpoint is written, and dies before one of them."""
+    """Counts the calls that write a checkpoint, and ends the process before one of them."""
 
     def __init__(self, last=None):
         self.last, self.count = last, 0
@@ -71,7 +71,7 @@ class Calls:
 
 
 def train(config, calls):
-    """Train to the end, from the newest checkpoint if there is one."""
+    """Run the training to its end, from the newest checkpoint if there is one."""
     cfg = Config(config)
     runner = Runner.from_cfg(resume_from(cfg, 'auto'))
     stop = StopHook()
@@ -83,7 +83,7 @@ def train(config, calls):
 
 
 def fork(config, calls=None, report=None):
-    """Start a run in a process of its own and return its number."""
+    """Start a run in a new process and return its number."""
     process = os.fork()
     if process:
         return process
@@ -114,7 +114,7 @@ def last(folder):
 
 
 def leaves(part, name=''):
-    """Flatten what a checkpoint holds to its tensors and numbers, by name."""
+    """Return the tensors and numbers of a checkpoint by name."""
     if isinstance(part, dict | list | tuple):
         items = part.items() if isinstance(part, dict) else enumerate(part)
         return {k: v for key, x in items for k, v in leaves(x, f'{name}.{key}').items()}
@@ -122,7 +122,7 @@ def leaves(part, name=''):
 
 
 def differing(one, other):
-    """Name what two checkpoints do not have the same, bit for bit."""
+    """Return the names of entries in which two checkpoints differ by any bit."""
     one, other = (leaves({part: content.get(part) for part in PARTS}) for content in (one, other))
     names = one.keys() | other.keys()
     return [
@@ -131,12 +131,12 @@ def differing(one, other):
 
 
 class Matrix:
-    """Kills of one kind of run, in a folder.
+    """Kills of one type of run, in a folder.
 
     Args:
         kind: A key of ``KINDS``.
         folder: Where the runs lie.
-        rng: The random stream of places.
+        rng: The random generator of the kill points.
     """
 
     def __init__(self, kind, folder, rng):
@@ -151,13 +151,13 @@ class Matrix:
         self.whole = last(self.folder / 'whole')
 
     def finish(self, config):
-        """Go on with a run to its end and compare it."""
+        """Continue a run to its end and compare it."""
         code = ended(fork(config))
         assert code == 0, f'{self.kind}: a resumed run ended with {code}'
         self.compare(config)
 
     def compare(self, config):
-        """See that a run ended as the whole one, and left nothing unfinished."""
+        """Check that a run ended like the uninterrupted one and left no unfinished file."""
         wrong = differing(self.whole, last(config['work_dir']))
         assert not wrong, f'{self.kind}: {len(wrong)} differ, as {wrong[:3]}'
         left = [path.name for path in Path(config['work_dir']).glob('*.partial')]
@@ -166,7 +166,7 @@ class Matrix:
         shutil.rmtree(config['work_dir'])
 
     def at_call(self, number):
-        """Kill before a call that writes, and go on."""
+        """Kill before a call that writes, and continue."""
         config = settings(self.folder / f'call{number}', self.kind)
         code = ended(fork(config, calls=number))
         assert code == -signal.SIGKILL, f'{self.kind}: call {number} ended with {code}'
@@ -174,7 +174,7 @@ class Matrix:
         self.finish(config)
 
     def anywhere(self, kills):
-        """Kill the same run at random times until it has come to its end, over and over."""
+        """Kill a run at random times until it reaches its end, and repeat this."""
         goal = self.kills + kills
         while self.kills < goal:
             config = settings(self.folder / f'run{self.runs}', self.kind)
@@ -192,10 +192,10 @@ class Matrix:
 
 
 def main(kills, folder):
-    """Kill so often: first at every call that writes, then anywhere, the kinds of runs in turns.
+    """Kill runs: first at every call that writes, then anywhere, each type of run in turn.
 
     Args:
-        kills: How often at least, if that is more than there are calls.
+        kills: The least number of kills, if there are fewer calls that write.
         folder: Where the runs lie.
     """
     init_default_scope('mmpretrain')
@@ -215,7 +215,7 @@ def main(kills, folder):
 
 
 def tell(matrices):
-    """Print how far it is."""
+    """Print the progress."""
     parts = [f'{m.kind} {m.kills} kills, {m.stops} stops, {m.runs} ends' for m in matrices]
     total = sum(matrix.kills for matrix in matrices)
     print(f'{total} kills survived, all ends bit-equal: {"; ".join(parts)}', flush=True)

@@ -1,4 +1,4 @@
-"""Kill trainings and predictions that have worker processes, and see that no worker is left.
+"""Kill trainings and predictions that have worker processes, and check that no worker is left.
 
 ``python tests/left_workers.py`` kills each in several ways. Linux only: it reads /proc.
 """
@@ -21,7 +21,7 @@ PATIENCE = 30  # seconds that a worker may take to notice that its parent is gon
 
 
 def left_after(command, number, stalled, talk, patience=PATIENCE):
-    """Kill a command with workers; return the seconds until they ended, and who is left."""
+    """Kill a command with workers; return the seconds until they ended, and the remaining ones."""
     process = subprocess.Popen(command, stdout=talk, stderr=subprocess.STDOUT, cwd=ROOT)
     found = []
     while len(found) < WORKERS:
@@ -45,7 +45,7 @@ def left_after(command, number, stalled, talk, patience=PATIENCE):
 
 
 def is_running(process):
-    """Return whether a process is there and not a zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
     except OSError:
@@ -53,7 +53,7 @@ def is_running(process):
 
 
 def main():
-    """Kill a prediction and a training in all ways, and print what their workers did."""
+    """Kill a prediction and a training in several ways, and print what their workers did."""
     left = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -1,4 +1,4 @@
-"""Watch memory and open files of long runs, and see that neither grows.
+"""Record memory and open files of long runs, and check that neither grows.
 
 - ``python tests/long_runs.py train --hours 2``: the digits, with a validation and a checkpoint
   after each epoch;
@@ -35,7 +35,7 @@ TURN = (*(1, 32, 1, 64) * 7, 300)  # photos per call; 300 files are read by work
 
 
 def descendants(process):
-    """Return the numbers of a process and of all that come from it."""
+    """Return the numbers of a process and of all its descendants."""
     found = [process]
     for number in found:
         for children in Path(f'/proc/{number}/task').glob('*/children'):
@@ -47,10 +47,10 @@ def descendants(process):
 
 
 def sample(process):
-    """Return what a process and its workers hold: resident bytes, own bytes, open files.
+    """Return resident bytes, own bytes and open files of a process and its workers.
 
-    Pages of files (libraries) are resident, but not own: the kernel takes them away and back when
-    it likes, which would hide a growth.
+    Pages of files (libraries) are resident, but not own: the kernel removes and reloads them at
+    any time, which would hide a growth.
     """
     resident = own = files = 0
     numbers = descendants(process)
@@ -69,8 +69,8 @@ def sample(process):
 def growth(samples):
     """Return by how much own and resident memory (shares) and open files (a number) grew.
 
-    Medians of the last tenth and of the first tenth after a settling part are compared: peaks and
-    dips of a moment do not count, and both a slow growth and a late jump that stays do.
+    Medians of the last tenth and of the first tenth after a warm-up part are compared: short
+    peaks and dips do not count; a slow growth and a late jump that stays do.
     """
     if len(samples) < FEWEST:
         raise ValueError(f'{len(samples)} samples are too few to tell a growth: take {FEWEST}')
@@ -100,7 +100,7 @@ class Record:
 
 
 def watch(command, seconds, record, talk, ready, every=10.0):
-    """Run a command, sample it for so long from when it is ready, and stop it in good order."""
+    """Run a command, sample it for a time after it is ready, and stop it in the normal way."""
     process = subprocess.Popen(command, stdout=talk, stderr=subprocess.STDOUT, cwd=ROOT)
     try:
         while process.poll() is None and not ready():
@@ -117,7 +117,7 @@ def watch(command, seconds, record, talk, ready, every=10.0):
 
 
 def training(folder, workers=0):
-    """Return the command of a training of the digits that does not end by itself."""
+    """Return the command of a training on digits that does not end by itself."""
     options = ['train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     options += ['default_hooks.checkpoint.max_keep_ckpts=3', f'work_dir={folder}']
     options += ['default_hooks.report_page.enable=False']
@@ -129,7 +129,7 @@ def training(folder, workers=0):
 
 
 def train(args, record):
-    """Train the digits for some hours, after ten epochs that are not watched."""
+    """Train on digits for some hours, after ten epochs that are not sampled."""
     seconds = 3600 * args.hours
     saved = args.folder / 'digits'
 
@@ -141,7 +141,7 @@ def train(args, record):
 
 
 def trained(folder, recipe):
-    """Write what a training leaves behind: config and checkpoint, here of random weights."""
+    """Write config and checkpoint of a training, here with random weights."""
     import torch
     from mmengine.config import Config
     from mmpretrain.registry import MODELS
@@ -174,7 +174,7 @@ def photos(folder, number):
 
 
 def calls(paths, number):
-    """Yield what is asked for: one photo or several, as files, arrays or images, in turns."""
+    """Yield queries: one photo or several, as files, arrays or images, in turn."""
     import numpy as np
     from PIL import Image
 
@@ -192,7 +192,7 @@ def calls(paths, number):
 
 
 def repeat(answer, command, paths, number, record):
-    """Ask for so many answers in this process, a whole command for each twentieth of them."""
+    """Query in this process, and by a whole command after each twentieth of the queries."""
     assert command() == 0  # what is imported or made at the first use is there then
     for some in calls(paths, sum(TURN)):
         answer(some)
@@ -240,7 +240,7 @@ def predictions(args, record):
 
 
 def main():
-    """Run one kind and print what it took."""
+    """Run one type of run and print its figures."""
     about, _, more = __doc__.partition('\n')
     kinds = {kind.__name__: kind for kind in (train, queries, predictions)}
     parser = argparse.ArgumentParser(

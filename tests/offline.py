@@ -1,4 +1,4 @@
-"""Keep the tests off the network: only this machine may be asked."""
+"""Block the network in tests, except for connections to this machine."""
 
 import ipaddress
 import socket
@@ -12,11 +12,11 @@ MESSAGE = (
 
 
 class NetworkError(AssertionError):
-    """Something has tried to reach another machine; no `except OSError` hides it."""
+    """Something has tried to reach another machine; `except OSError` cannot hide it."""
 
 
 def is_local(address: Any) -> bool:
-    """Return whether an address of a socket is one of this machine."""
+    """Return whether a socket address belongs to this machine."""
     if not isinstance(address, tuple):  # the path of a Unix socket
         return True
     host = address[0]
@@ -39,7 +39,7 @@ def _checked(function: Callable, position: int) -> Callable:
 
 
 def go_offline() -> None:
-    """Refuse connections, datagrams and names of other machines in this process."""
+    """Refuse connections, datagrams and name look-ups of other machines in this process."""
     for name, position in {'connect': 1, 'connect_ex': 1, 'sendto': -1}.items():
         setattr(socket.socket, name, _checked(getattr(socket.socket, name), position))
     lookup = socket.getaddrinfo

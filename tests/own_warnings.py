@@ -1,4 +1,4 @@
-"""Filter warnings by the module that warns, not by the place that they point at."""
+"""Filter warnings by the module that warns, not by the line that they point at."""
 
 import sys
 import warnings
@@ -13,7 +13,7 @@ def _is_import(frame: FrameType) -> bool:
 
 
 def _place(frame: FrameType, stacklevel: int) -> FrameType:
-    """Return the frame that a warning points at; the machinery of imports does not count."""
+    """Return the frame that a warning points at; frames of the import system do not count."""
     for _ in range(stacklevel - 1):
         above = frame.f_back
         while above is not None and _is_import(above):

@@ -1,4 +1,4 @@
-"""Try a property with generated examples: a few in the fast tests, many in the slow ones."""
+"""Check a property with generated examples: a few in the fast tests, many in the slow ones."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -36,7 +36,7 @@ def over(table: Mapping[str, Any]):
 
 
 def holds(check: Callable[..., None], examples: int, **strategies: st.SearchStrategy) -> None:
-    """Check a property; the examples are the same in each run, and nothing is written to disk."""
+    """Check a property with the same examples in each run, and write nothing to disk."""
     run = settings(
         max_examples=examples,
         derandomize=True,
@@ -49,7 +49,7 @@ def holds(check: Callable[..., None], examples: int, **strategies: st.SearchStra
 
 
 def precision(dtype: torch.dtype | None):
-    """Compute under autocast, or in float32 if there is no dtype."""
+    """Return an autocast context, or none (float32) if there is no dtype."""
     return nullcontext() if dtype is None else torch.autocast('cpu', dtype)
 
 
@@ -73,7 +73,7 @@ def thread_counts(examples: int) -> tuple[int, ...]:
 
 
 def repeats(compute: Callable[[], Tensor], examples: int, atol: float = 1e-5) -> Tensor:
-    """Compute with the same seed again, in the slow tests also with two threads."""
+    """Compute again with the same seed, in the slow tests also with two threads."""
     results = []
     for number in thread_counts(examples):
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Run a function of a test on two ranks, each a process that starts afresh as with torchrun.
+"""Run a function of a test on two ranks, each in a new process as with torchrun.
 
 ``run_on_ranks(function, folder, *arguments)`` calls ``function(rank, *arguments)`` on both, within
 a process group. This file is also the program of a rank.
@@ -19,13 +19,13 @@ RANKS = range(2)
 
 
 class Meeting:
-    """The place where ranks meet: a port that is held from the start, so nobody else takes it."""
+    """The port where ranks connect; it is bound from the start, so nobody else can take it."""
 
     def __init__(self):
         self.store = TCPStore('127.0.0.1', 0, is_master=True, wait_for_workers=False)
 
     def environment(self, rank):
-        """Return the variables by which torchrun tells a rank who it is and where the store is."""
+        """Return the environment variables that torchrun sets for a rank."""
         return dict(
             RANK=str(rank),
             LOCAL_RANK=str(rank),
@@ -38,12 +38,12 @@ class Meeting:
 
 
 def run_on_ranks(function, folder, *arguments, seconds=600):
-    """Call a function on each rank, and show what the ranks printed where one of them fails.
+    """Call a function on each rank, and show the output of the ranks if one of them fails.
 
     Args:
         function: A function at the top of a test module, called with the rank and the arguments.
         folder: Where the ranks get their job and leave their output.
-        *arguments: What pickle can pass on.
+        *arguments: Objects that pickle can pass on.
         seconds: How long both may take together.
     """
     job, logs = Path(folder) / 'job.pickle', [Path(folder) / f'rank{rank}.log' for rank in RANKS]
@@ -73,7 +73,7 @@ def run_on_ranks(function, folder, *arguments, seconds=600):
 
 
 def ended(rank, deadline):
-    """Return the exit code of a rank, or words for one that has not ended by the deadline."""
+    """Return the exit code of a rank, or a text if it has not ended by the deadline."""
     try:
         return rank.wait(max(deadline - time.monotonic(), 0))
     except subprocess.TimeoutExpired:

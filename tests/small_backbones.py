@@ -49,7 +49,7 @@ def classifier(name: str, head: str | None = None, num_classes: int = 10, **chan
 
 
 def meta_classifier(name: str, dims: int, head: str = 'VisionTransformerClsHead', **settings):
-    """Build a classifier of 1000 classes and any size, without memory for its weights."""
+    """Build a classifier of 1000 classes on the meta device, without memory for its weights."""
     head = dict(type=head, num_classes=1000, in_channels=dims)
     with torch.device('meta'):
         return MODELS.build(
@@ -118,7 +118,7 @@ TIMM = {'ConViT': timm_convit, 'DeiT3ViT': timm_deit3, 'HybridViT': timm_hybrid}
 
 
 def randomised(model: nn.Module) -> nn.Module:
-    """Give each weight, and each statistic of a batch norm, a value that shows when it is lost."""
+    """Set each weight and each batch norm statistic to a value whose loss is visible."""
     for name, value in model.state_dict().items():
         if name.endswith('running_var'):
             value.uniform_(0.5, 2)

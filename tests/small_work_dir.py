@@ -1,4 +1,4 @@
-"""A work dir as a training leaves it, of a tiny classifier that was not trained."""
+"""The work dir of a tiny classifier that was not trained."""
 
 import json
 from pathlib import Path

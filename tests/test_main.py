@@ -87,7 +87,7 @@ def test_copy_replaces_no_edited_file(tmp_path, capsys):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Record the tools that would run, with the command line each sees."""
+    """Return a list that records the tools that would run, with their command lines."""
     seen = []
     monkeypatch.setattr(sys, 'argv', ['pytest'])
     monkeypatch.setattr(

@@ -1,4 +1,4 @@
-"""What the tests on two ranks stand on: a rank that fails is told."""
+"""The helper for tests on two ranks: a rank that fails is reported."""
 
 import pytest
 import torch

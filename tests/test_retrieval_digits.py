@@ -1,4 +1,4 @@
-"""The embedded default of retrieval: it learns, and says from where."""
+"""The embedded default of retrieval: it learns, and prints its baselines."""
 
 import importlib.util
 import os
@@ -60,14 +60,14 @@ def start(config, work_dir, *flags):
 
 
 def finish(process):
-    """Wait for the end; what it printed of the last validation, and all it printed."""
+    """Wait for the end; return the last validation and the whole output."""
     printed = process.communicate()[0]
     assert process.returncode == 0, printed[-3000:]
     return re.findall(r'retrieval/\S+: [\d.]+', printed), printed
 
 
 def kill_all(work_dir):
-    """SIGKILL to every process whose command line names the folder."""
+    """Send SIGKILL to every process whose command line names the folder."""
     for process in Path('/proc').glob('[0-9]*'):
         try:
             arguments = (process / 'cmdline').read_bytes().split(b'\0')

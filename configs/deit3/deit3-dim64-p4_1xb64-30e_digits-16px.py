@@ -39,5 +39,5 @@ optim_wrapper = dict(optimizer=dict(lr=3e-2))
 train_cfg = dict(max_epochs=30)
 auto_scale_lr = dict(base_batch_size=64)
 
-# The test images are looked at, but choose nothing: the last epoch counts.
+# The test images are evaluated, but they choose nothing: the last epoch counts.
 default_hooks = dict(checkpoint=dict(interval=30, save_best=None))

@@ -17,5 +17,5 @@ model = dict(
     train_cfg=dict(augments=[dict(type='CutMix', alpha=1.0)]),
 )
 train_dataloader = dict(batch_size=128)
-# The classifier of 21,841 classes does not fit and is left out: the one here starts anew.
+# The classifier of 21,841 classes does not fit and is left out: the one here is new.
 load_from = 'work_dirs/deit3-small-p16_16xb128-240e_in21k/epoch_240.pth'

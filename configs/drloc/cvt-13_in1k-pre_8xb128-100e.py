@@ -1,5 +1,5 @@
 # CvT-13 fine-tuned from ImageNet-1k: 224 px, batch 1024, 100 epochs.
-# The weights, of the official form of CvT, are to be fetched by hand: see
+# The weights, of the official form of CvT, must be downloaded by hand: see
 # configs/weights_by_hand.yml. That form has a class token.
 #
 #   bash tools/dist_train.sh configs/drloc/cvt-13_in1k-pre_8xb128-100e.py 8

@@ -1,5 +1,5 @@
 # T2T-ViT-14 fine-tuned from ImageNet-1k: 224 px, batch 1024, 100 epochs.
-# The weights are to be fetched by hand: see configs/weights_by_hand.yml.
+# The weights must be downloaded by hand: see configs/weights_by_hand.yml.
 #
 #   bash tools/dist_train.sh configs/drloc/t2t-vit-14_in1k-pre_8xb128-100e.py 8
 #   ... --data svhn: other data than CIFAR-100, of those in README.md

@@ -2,7 +2,7 @@
 #
 #   python tools/train.py configs/drloc/vit-tiny_1xb128-200e_cifar10.py
 #
-# Not trained by us (no GPU at hand).
+# Not trained by us (no GPU).
 _base_ = './convit-tiny_1xb128-200e_cifar10.py'
 
 model = dict(

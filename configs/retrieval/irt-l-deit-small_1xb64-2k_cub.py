@@ -1,4 +1,4 @@
-# IRT_L: DeiT-S on CUB-200-2011, parted by class.
+# IRT_L: DeiT-S on CUB-200-2011, split by class.
 # Contrastive loss and a memory of all 5,864 training images.
 #
 #   python tools/train.py configs/retrieval/irt-l-deit-small_1xb64-2k_cub.py

@@ -1,4 +1,4 @@
-# IRT_O: DeiT-B as it comes, evaluated on CUB-200-2011, parted by class. Nothing is trained.
+# IRT_O: DeiT-B as published, evaluated on CUB-200-2011, split by class. Nothing is trained.
 #
 #   python tools/test.py configs/retrieval/irt-o-deit-base_cub.py WEIGHTS
 #

@@ -1,4 +1,4 @@
-# IRT_O: DeiT-S as it comes, evaluated on Stanford Online Products. Nothing is trained.
+# IRT_O: DeiT-S as published, evaluated on Stanford Online Products. Nothing is trained.
 #
 #   python tools/test.py configs/retrieval/irt-o-deit-small_sop.py WEIGHTS
 #

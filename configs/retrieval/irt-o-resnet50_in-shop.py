@@ -1,4 +1,4 @@
-# IRT_O: ResNet-50 as it comes, evaluated on In-Shop. Nothing is trained.
+# IRT_O: ResNet-50 as published, evaluated on In-Shop. Nothing is trained.
 #
 #   python tools/test.py configs/retrieval/irt-o-resnet50_in-shop.py WEIGHTS
 #

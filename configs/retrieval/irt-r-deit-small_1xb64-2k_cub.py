@@ -1,4 +1,4 @@
-# IRT_R: IRT_L and the KoLeo regulariser, DeiT-S on CUB-200-2011, parted by class.
+# IRT_R: IRT_L and the KoLeo regulariser, DeiT-S on CUB-200-2011, split by class.
 #
 #   python tools/train.py configs/retrieval/irt-r-deit-small_1xb64-2k_cub.py
 #

@@ -4,7 +4,7 @@
 #
 #   python tools/train.py configs/small_data/cct_cifar10.py --amp
 #
-# Not trained by us (no GPU at hand).
+# Not trained by us (no GPU).
 _base_ = [
     '../_base_/models/cct.py',
     '../_base_/datasets/cifar10_trivial_32.py',
@@ -12,5 +12,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# CIFAR-10 has no validation images: the test images are looked at, but choose nothing.
+# CIFAR-10 has no validation images: the test images are evaluated, but they choose nothing.
 default_hooks = dict(checkpoint=dict(save_best=None))

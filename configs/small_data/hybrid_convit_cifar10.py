@@ -5,7 +5,7 @@
 #   python tools/train.py configs/small_data/hybrid_convit_cifar10.py --amp \
 #       --cfg-options train_cfg.max_epochs=300
 #
-# Aimed at: 95.5 % in 100 epochs, 96.5 % in 300. Not trained by us (no GPU at hand); its small form
+# Aimed at: 95.5 % in 100 epochs, 96.5 % in 300. Not trained by us (no GPU); its small form
 # on a tenth of the images: configs/small_data/hybrid_tenth_cifar10.yaml.
 _base_ = [
     '../_base_/models/hybrid_convit.py',
@@ -14,5 +14,5 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-# CIFAR-10 has no validation images: the test images are looked at, but choose nothing.
+# CIFAR-10 has no validation images: the test images are evaluated, but they choose nothing.
 default_hooks = dict(checkpoint=dict(save_best=None))

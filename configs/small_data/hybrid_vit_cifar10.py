@@ -3,7 +3,7 @@
 #
 #   python tools/train.py configs/small_data/hybrid_vit_cifar10.py --amp
 #
-# Not trained by us (no GPU at hand).
+# Not trained by us (no GPU).
 _base_ = './hybrid_convit_cifar10.py'
 
 model = dict(backbone=dict(num_local_layers=0))

@@ -6,7 +6,7 @@
 #   python tools/train.py configs/small_data/small_data_best.py --amp \
 #       --cfg-options train_cfg.max_epochs=300
 #
-# Not trained by us (no GPU at hand); a model of its kind of 0.1M parameters on a tenth of the
+# Not trained by us (no GPU); a model of its kind of 0.1M parameters on a tenth of the
 # data: small_data_best_tenth.yaml. Since then hybrid_convit_cifar10.py is the recipe for small
 # data; this one stays as it was, for comparison.
 _base_ = ['../_base_/datasets/cifar10_32.py', '../_base_/default_runtime.py']
@@ -47,5 +47,5 @@ val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=128)
 
-# CIFAR-10 has no validation images: the test images are looked at, but choose nothing.
+# CIFAR-10 has no validation images: the test images are evaluated, but they choose nothing.
 default_hooks = dict(checkpoint=dict(save_best=None))

@@ -4,7 +4,7 @@
 #   bash tools/dist_train.sh configs/vit/vit-base-p16_in21k-pre_8xb64-10k-384px.py 8 --amp
 #   ... --data cifar10: in place of CIFAR-100
 #
-# The results of the paper are not at hand. Not trained by us (no GPU node).
+# The results of the paper are not available to us. Not trained by us (no GPU node).
 # Google's weights instead of those of our recipe: ViT-B_16.npz of gs://vit_models/imagenet21k,
 #
 #   python tools/convert_checkpoint.py ViT-B_16.npz vit.pth --arch vit

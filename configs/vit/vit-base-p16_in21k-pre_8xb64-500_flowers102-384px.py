@@ -4,7 +4,7 @@
 #   bash tools/dist_train.sh configs/vit/vit-base-p16_in21k-pre_8xb64-500_flowers102-384px.py \
 #       8 --amp
 #
-# The result of the paper is not at hand. Not trained by us (no GPU node).
+# The result of the paper is not available to us. Not trained by us (no GPU node).
 # Google's weights instead of those of our recipe: ViT-B_16.npz of gs://vit_models/imagenet21k,
 #
 #   python tools/convert_checkpoint.py ViT-B_16.npz vit.pth --arch vit

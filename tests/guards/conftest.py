@@ -1,4 +1,4 @@
-"""Mark what watches over documents, registry, recipes and packaging, so that it counts apart."""
+"""Mark the tests of documents, registry, recipes and packaging as guards, counted separately."""
 
 from pathlib import Path
 

@@ -21,12 +21,12 @@ ON_THE_CPU = functools.partial(torch.linspace, device='cpu')
 
 
 def read_recipe(file: Path) -> Config:
-    """Read a recipe; the caller may write to it."""
+    """Read a recipe; the caller may change it."""
     return copy.deepcopy(read_once(file))
 
 
 def shapes_of(model: dict) -> nn.Module:
-    """Build a model without memory and values for its weights; no caller may change it."""
+    """Build a model on the meta device, without memory for weights; no caller may change it."""
     key = json.dumps(model, sort_keys=True, default=str)
     if key not in BUILT:
         with (

@@ -1,4 +1,4 @@
-"""The datasets of the DRLoc paper at 224 px, and two more to test ImageNet's classifiers with."""
+"""The datasets of the DRLoc paper at 224 px, and two more for tests of ImageNet classifiers."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Guards over all recipes: they parse, build, stand on our own bases and say what they are."""
+"""Guards over all recipes: they parse, build, inherit from our own bases and have a header."""
 
 import ast
 import functools
@@ -78,7 +78,7 @@ def test_batches_are_stacked_in_the_worker(file):
 
 
 def steps(config):
-    """List the transforms of all pipelines."""
+    """Return the transforms of all pipelines."""
     for part in ('train', 'val', 'test'):
         loader = config[f'{part}_dataloader']
         dataset = loader.dataset if loader else dict(pipeline=[])  # None: only evaluated

@@ -1,4 +1,4 @@
-"""Every recipe of ConViT against the numbers of the paper, transcribed, not read from them."""
+"""Every recipe of ConViT against the numbers of the paper, written down here."""
 
 import copy
 import functools
@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a leaf may differ in; batches are of all devices."""
+    """What recipes may differ in; batch sizes are those of all devices together."""
 
     backbone: str
     arch: str
@@ -37,7 +37,7 @@ class Recipe:
 
 
 def plus(arch: str, dims: int, **more) -> Recipe:
-    """Tell the recipe of the "+" models: 4e-4 at batch 512 (section 4.1, README)."""
+    """Return the recipe of a "+" model: 4e-4 at batch size 512 (section 4.1, README)."""
     return Recipe('ConViT', arch, dims, 512, 4e-4, **more)
 
 
@@ -71,7 +71,7 @@ parts = pytest.mark.parametrize('name', [name for name in TABLE if '--fraction' 
 
 @functools.cache
 def read(name):
-    """Parse a recipe once; tests do not write to it."""
+    """Read a recipe once; tests do not change it."""
     file, _, fraction = name.partition(' --fraction ')
     config = read_recipe(FOLDER / f'{file}.py')
     return use_fraction(config, float(fraction)) if fraction else config

@@ -34,7 +34,7 @@ FOLDER = ROOT / 'configs' / 'deit3'
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the authors' command says."""
+    """The settings of the authors' command."""
 
     optimizer: str
     lr: float
@@ -138,7 +138,7 @@ def config_of():
 
 
 def steps(config, part):
-    """Map the transforms of a pipeline, with all that they say."""
+    """Return the transforms of a pipeline by name, with all their arguments."""
     return {step['type']: step for step in config[f'{part}_dataloader'].dataset.pipeline}
 
 
@@ -257,7 +257,7 @@ def test_optimizer(name, config_of):
 
 @recipes
 def test_schedule_is_that_of_the_official_loop(name, config_of):
-    """Timm's scheduler, told after each epoch the number of that epoch."""
+    """Compared with timm's scheduler, which gets the number of each epoch after that epoch."""
     recipe, config = TABLE[name], config_of(name)
     epochs = config.train_cfg.max_epochs
     assert epochs == recipe.epochs
@@ -290,7 +290,7 @@ def sgd(lr):
 
 
 def test_first_epochs_of_the_small_model():
-    """Lr of 4e-3 over 800 epochs, worked out by hand."""
+    """Learning rate 4e-3 over 800 epochs, computed by hand."""
     config = Config.fromfile(file_of['small-p16_8xb256-800e_in1k'])
     schedule = PARAM_SCHEDULERS.build(
         {'end': 800, **config.param_scheduler[0], 'optimizer': sgd(4e-3)}
@@ -318,7 +318,7 @@ def test_batch_and_header(name, config_of):
 
 
 def sources(file):
-    """Read a config and all that it inherits from."""
+    """Return the text of a config and of all files that it inherits from."""
     text = file.read_text()
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
@@ -336,7 +336,7 @@ def test_what_no_command_says_is_marked(name):
 
 
 def batch_of(config, labels):
-    """Send noise through the training pipeline."""
+    """Return a batch of random images after the training pipeline."""
     pipeline = [s for s in config.train_dataloader.dataset.pipeline if 'Load' not in s['type']]
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         pipeline = Compose([TRANSFORMS.build(step) for step in pipeline])
@@ -350,7 +350,7 @@ def batch_of(config, labels):
 
 @recipes
 def test_one_step_at_reduced_size(name, config_of):
-    """The real pipeline at its own size, a model of one layer, an odd batch."""
+    """With the real pipeline at its own size, a model of one layer, and an odd batch size."""
     recipe, config = TABLE[name], config_of(name)
     patch = ARCHES[name.split('-')[0]][3]
     config.model.backbone.update(
@@ -382,7 +382,7 @@ def test_one_step_at_reduced_size(name, config_of):
 
 
 def test_recipe_of_our_own_for_class_folders():
-    """ConViT, DRLoc, 3-Augment and simple random crop: settings, schedule and a step."""
+    """ConViT, DRLoc, 3-Augment and SRC: settings, schedule and a step."""
     config = Config.fromfile(FOLDER.parent / 'convit_drloc_3aug_folder.py')
     transforms = [key for key in steps(config, 'train') if key != 'LoadPhoto']
     assert transforms == ['SimpleRandomCrop', 'ThreeAugment', 'PackInputs']
@@ -449,7 +449,7 @@ def test_randaugment_is_timms_m9_mstd05_inc1(config_of):
 
 
 def test_lamb_is_timms():
-    """Twenty steps with decayed and spared tensors, gradients beyond the clip."""
+    """Twenty steps, with and without weight decay, with gradients above the clip."""
     optim = Config.fromfile(FOLDER.parent / '_base_/schedules/lamb_800e_deit3.py').optim_wrapper
 
     def groups():
@@ -473,7 +473,7 @@ def test_lamb_is_timms():
 
 
 def test_repeated_augmentation_on_imagenet(monkeypatch):
-    """8 GPUs: 160,146 draws each, of which 625 batches of 256, as many as officially."""
+    """Each of 8 GPUs gets 160,146 samples, or 625 batches of 256, as in the official code."""
     monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda: (0, 8))
     sampler = repeat_aug.RepeatAugSampler(range(1281167), num_repeats=3, seed=0)
     assert len(sampler) == 160146
@@ -483,7 +483,7 @@ def test_repeated_augmentation_on_imagenet(monkeypatch):
 
 
 def test_copies_of_an_image_go_to_different_ranks(monkeypatch):
-    """A third of the images is seen in an epoch, each by three ranks."""
+    """An epoch uses a third of the images, each on three ranks."""
     drawn = []
     for rank in range(8):
         monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda rank=rank: (rank, 8))
@@ -508,7 +508,7 @@ def test_loader_drops_the_rest_and_seeds_the_sampler(config_of):
 
 @pytest.mark.parametrize(('batch', 'repeats'), [(7, 1), (1, 1), (8, 3)])
 def test_mixing_takes_any_batch(batch, repeats, config_of):
-    """Pairs are drawn by a permutation, so that odd batches mix, too."""
+    """Pairs come from a permutation, so odd batch sizes can be mixed, too."""
     config = config_of('small-p16_8xb256-800e_in1k')
     preprocessor = MODELS.build(
         dict(
@@ -528,7 +528,7 @@ def test_mixing_takes_any_batch(batch, repeats, config_of):
 
 
 def test_lists_of_imagenet21k_are_made_as_the_config_says(tmp_path, monkeypatch, config_of):
-    """The commands of its header, run; then the host's dataset reads what they wrote."""
+    """Runs the commands of its header; then the host's dataset reads the lists."""
     source = (FOLDER.parent / '_base_/datasets/imagenet21k_deit3_224.py').read_text()
     commands = re.search(r'mkdir -p meta\n(?:#   .*\n)+', source)[0]
     commands = re.sub(r'^#   ', '', commands, flags=re.M)

@@ -1,7 +1,7 @@
-"""Every recipe of DRLoc with every dataset of the paper, against what paper and code say.
+"""Every recipe of DRLoc with every dataset of the paper, against the paper and its code.
 
-Classes and weights are those of the paper, the rest is what the released code does. The results
-stand in configs/published.yml: tests/test_recipes/test_published.py.
+Classes and weights are those of the paper, the rest follows the released code. The results
+are in configs/published.yml, see tests/test_recipes/test_published.py.
 """
 
 import copy
@@ -86,7 +86,7 @@ RECIPES = {(net, variant): path(net, variant) for net in NETS for variant in VAR
 
 @pytest.fixture(scope='module')
 def configs():
-    """Every recipe with every dataset; files that several stand on are read once."""
+    """Read every recipe with every dataset; shared base files are read once."""
     read = functools.cache(Config._file2dict)
 
     def read_once(filename, *args, **kwargs):
@@ -103,7 +103,7 @@ def configs():
 
 
 def differences(a, b, at=''):
-    """Name the settings that differ, with dots."""
+    """Return the dotted names of the settings that differ."""
     if not (isinstance(a, dict) and isinstance(b, dict)):
         return set() if a == b else {at}
     names = {}
@@ -130,7 +130,7 @@ def test_files_read_once_are_as_mmengine_and_the_tools_read_them(configs):
 
 @each_net
 def test_each_recipe_says_literally_what_it_is_about(configs, net):
-    """Weight, preset and grid of the loss, learning rate and epochs: not two files away."""
+    """Weight, preset and grid of the loss, learning rate and epochs are in the recipe itself."""
     for variant in VARIANTS:
         text = path(net, variant).read_text()
         header = re.match(r'(?:#.*\n)*', text)[0]
@@ -215,7 +215,7 @@ def test_transforms_build_as_told(configs, data):
 
 
 def test_learning_rates_are_those_of_the_published_log(configs):
-    """On one GPU of eight, hence an eighth: 1.24e-4 at epoch 20, 0.94e-4 at epoch 100."""
+    """The log has one GPU of eight, so an eighth: 1.24e-4 at epoch 20, 0.94e-4 at epoch 100."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-3)
     (item,) = configs['swin-tiny', '', 'cifar10']['param_scheduler']
     steps = 3  # in an epoch
@@ -313,7 +313,7 @@ def test_the_preset_is_all_that_differs_in_official(configs, net):
 
 @each_data
 def test_only_the_data_differ_from_cifar_100(configs, data):
-    """So that what is built and run of CIFAR-100's recipes holds for all."""
+    """Therefore the tests of the CIFAR-100 recipes hold for all datasets."""
     allowed = r'(train|val|test)_dataloader\.dataset|data_preprocessor\.(num_classes|to_rgb)'
     names = rf'{allowed}|model\.head(\.head)?\.num_classes'
     for net in NETS:
@@ -367,7 +367,7 @@ SMALL = {
 
 
 def shrink(configs, net, variant, checkpoint=None):
-    """Keep what a recipe says, with a net that is small."""
+    """Return the recipe with a small network and all other settings unchanged."""
     config = Config(copy.deepcopy(configs[net, variant, 'svhn']))
     width, backbone = SMALL[net]
     config.model.backbone.update(backbone)

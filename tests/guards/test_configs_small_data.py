@@ -1,4 +1,4 @@
-"""The small-data recipes against the numbers they are meant to have, written down here."""
+"""The small-data recipes against the numbers that they must have, written down here."""
 
 import copy
 from pathlib import Path
@@ -150,7 +150,7 @@ def test_plain_attention_is_the_only_difference():
 
 
 def test_drloc_is_a_switch():
-    """The weights of one load into the other, and predict the same."""
+    """The weights with and without DRLoc can be exchanged and predict the same."""
     plain, drloc = (
         build(read(f'hybrid_convit{on}_cifar10').model).eval() for on in ('', '_drloc')
     )

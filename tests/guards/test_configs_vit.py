@@ -1,4 +1,4 @@
-"""Every recipe of ViT against the numbers of the paper, transcribed here, not read from them."""
+"""Every recipe of ViT against the numbers of the paper, written down here."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ FOLDER = ROOT / 'configs' / 'vit'
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the paper says, and Google's code where it says nothing."""
+    """The settings of the paper, and of Google's code where the paper states nothing."""
 
     steps: int
     lr: float
@@ -85,7 +85,7 @@ def build(config):
 
 
 def shrink(config):
-    """Keep what a recipe says, with a model of one layer."""
+    """Return the recipe with a model of one layer and all other settings unchanged."""
     arch = dict(embed_dims=8, num_layers=1, num_heads=2, feedforward_channels=16)
     config.model.backbone.update(arch=arch)
     if config.model.backbone.type == 'HybridViT':
@@ -141,7 +141,7 @@ def test_optimizer_and_batch(name):
 
 @recipes
 def test_schedule_is_that_of_googles_code(name):
-    """A share of the warm-up, times a decay that counts from its end."""
+    """The fraction of the warm-up, times a decay that starts at its end."""
     recipe, config = TABLE[name], read(name)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
     schedules = [
@@ -185,7 +185,7 @@ def test_data(name):
     ],
 )
 def test_fine_tuning_starts_from_the_backbone_and_a_head_of_zeros(name, tmp_path):
-    """Also where the head of the pre-training has the same shape."""
+    """Also if the head of the pre-training has the same shape."""
     config = shrink(read(name))
     source = shrink(read(name))
     source.model.backbone.update(img_size=224)

@@ -1,4 +1,4 @@
-"""Guards over what is written: docstrings say what signatures say, documents name what exists."""
+"""Guards over texts: docstrings agree with signatures, and documents name only what exists."""
 
 import doctest
 import importlib
@@ -38,7 +38,7 @@ OBJECTS = dict(public_objects())
 
 
 def parameters(item):
-    """List parameter names without self, and whether there are variadic ones."""
+    """Return the parameter names without self, and whether some are variadic."""
     try:
         found = list(inspect.signature(item).parameters.values())
     except ValueError:  # of a built-in base class
@@ -48,13 +48,13 @@ def parameters(item):
 
 
 def documented(item):
-    """List the names under ``Args:``, or None where there is no such section."""
+    """Return the names under ``Args:``, or None if there is no such section."""
     section = re.search(r'^Args:\n(.*?)(?=^\S|\Z)', inspect.getdoc(item) or '', re.M | re.S)
     return section and re.findall(r'^    (\w+(?:, \w+)*):', section[1], re.M)
 
 
 def is_documented(item):
-    """Return whether a docstring is there, and lists the arguments that the signature has."""
+    """Check that there is a docstring and that it lists the arguments of the signature."""
     if not (vars(item).get('__doc__') if inspect.isclass(item) else item.__doc__):
         return False
     written = documented(item)
@@ -125,7 +125,7 @@ CALL = re.compile(
 
 @pytest.fixture
 def options(capsys, monkeypatch):
-    """List the options that a tool names in its help."""
+    """Return the options that a tool names in its help."""
 
     def list_options(tool):
         monkeypatch.setattr('sys.argv', [tool, '--help'])

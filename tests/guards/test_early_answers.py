@@ -1,4 +1,4 @@
-"""Help and wrong arguments are answered before anything that takes seconds is imported."""
+"""Help and wrong arguments are answered before any slow import."""
 
 import os
 import re
@@ -22,7 +22,7 @@ SLOW = re.compile(r'\| +(torch|numpy|cv2|matplotlib|mmcv|mmengine|mmpretrain)$',
 
 
 def answer(*words):
-    """Run a command; return its status, what it printed and what it imported."""
+    """Run a command; return its exit code, its output and its imports."""
     done = subprocess.run(
         [sys.executable, '-X', 'importtime', *words],
         cwd=ROOT,

@@ -71,7 +71,7 @@ NEEDED |= {'cv2', 'PIL', 'matplotlib', 'rich', 'yaml', 'modelindex', 'vit_plugin
 
 
 def optional_imports(file):
-    """Return what a module imports at its top that may be missing."""
+    """Return the optional packages that a module imports at its top."""
     names = set()
     for node in ast.parse(file.read_text()).body:
         if isinstance(node, ast.Import):

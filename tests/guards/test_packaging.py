@@ -1,4 +1,4 @@
-"""What an installation holds, and that all numbers that must agree do."""
+"""The content of an installation, and versions that must agree."""
 
 import ast
 import os
@@ -113,7 +113,7 @@ def run(*words, cwd, **variables):
 
 @pytest.fixture(scope='module')
 def checkout(tmp_path_factory):
-    """A copy to build from: the checkout stays as it is."""
+    """Return a copy to build from, so that the checkout does not change."""
     if not can_build_wheels():
         pytest.skip('needs setuptools >= 70.1 and setuptools-scm: pip install -e ".[test]"')
     copy = tmp_path_factory.mktemp('copy') / 'checkout'
@@ -133,7 +133,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def sdist(checkout, tmp_path_factory):
-    """An sdist of the commit that has the tag v9.8.7."""
+    """Build an sdist of the commit with the tag v9.8.7."""
     folder = tmp_path_factory.mktemp('sdist')
     build = 'import setuptools.build_meta as b, sys; b.build_sdist(sys.argv[1])'
     with tagged(checkout, 'v9.8.7'):
@@ -144,7 +144,7 @@ def sdist(checkout, tmp_path_factory):
 
 @contextmanager
 def tagged(folder, tag=None):
-    """Make a folder a repository of one commit for a while."""
+    """Turn a folder into a repository with one tagged commit for a while."""
     user = ('-c', 'user.name=test', '-c', 'user.email=test@localhost')
     git('init', '-q', cwd=folder)
     git('add', '-A', cwd=folder)
@@ -157,7 +157,7 @@ def tagged(folder, tag=None):
 
 @pytest.fixture(scope='module')
 def wheel(sdist, tmp_path_factory):
-    """A wheel built from the sdist."""
+    """Build a wheel from the sdist."""
     folder = tmp_path_factory.mktemp('wheel')
     run(*PIP, 'wheel', *OFFLINE, '-w', str(folder), str(sdist), cwd=folder)
     (path,) = folder.glob('*.whl')

@@ -1,4 +1,4 @@
-"""Training, prediction and search use what Linux, macOS and Windows all have."""
+"""Training, prediction and search use only functions that Linux, macOS and Windows all have."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every published pair of recipe and data is there, and is what its name says."""
+"""Every published pair of recipe and dataset exists and has the settings that its name states."""
 
 import re
 from copy import deepcopy
@@ -65,12 +65,12 @@ def test_every_pair_merges_and_says_what_its_name_says(group):
 
 
 def facts(group):
-    """Name of each dataset to its classes, as far as the table has them."""
+    """Return the number of classes of each dataset of the table."""
     return {name: int(sizes[2]) for name, sizes in (published()[group].get('data') or {}).items()}
 
 
 def test_the_mean_gain_of_swin_is_the_papers():
-    """15.6 points on average of the ten datasets without ImageNet-100: no number is mistyped."""
+    """15.6 points on average over the ten datasets without ImageNet-100: no number is wrong."""
     results = [results_of(f'drloc/swin-tiny{x}_8xb128-100e.py') for x in ('', '-drloc')]
     gains = [float(results[1][key]) - float(results[0][key]) for key in results[0]]
     assert mean(gains[1:]) == pytest.approx(15.6, abs=0.05)

@@ -1,4 +1,4 @@
-"""Guards over all that the package registers; a new component is noticed here."""
+"""Guards over all registered components; they also find a new one without minimal arguments."""
 
 import importlib
 import inspect
@@ -40,21 +40,21 @@ def optimizer():
 
 
 class Labelled(list):
-    """The least that a sampler asks of a dataset."""
+    """The part of a dataset that a sampler needs."""
 
     def get_gt_labels(self):
         return np.array([0, 0, 1])
 
 
 class Paired(Labelled):
-    """Labelled images and which show the same thing."""
+    """Labelled images and the pairs that show the same object."""
 
     pairs = np.array([[0, 1]])
 
 
 @pytest.fixture
 def minimal(tmp_path):
-    """The shortest arguments that build each component; {} where none are needed."""
+    """Return the shortest arguments that build each component; {} if none are needed."""
     for label in ('cat', 'dog'):
         (tmp_path / label).mkdir()
     head = {'type': 'LinearClsHead', 'num_classes': 2, 'in_channels': 8}
@@ -195,7 +195,7 @@ def test_builds_from_a_minimal_config(kind, name, minimal):
 
 @pytest.mark.parametrize(('kind', 'name'), [pair for pair in NAMES if pair[0] == 'model'])
 def test_a_model_saves_tensors_only(kind, name, minimal):
-    """With several ranks the host's runner broadcasts every entry."""
+    """On several ranks the host's runner broadcasts every entry."""
     state = registry_of(kind).build({'type': name, **minimal[name]}).state_dict()
     assert [key for key, value in state.items() if not isinstance(value, torch.Tensor)] == []
 
@@ -252,7 +252,7 @@ MODULE_NAMES = [(k, n) for k, n in NAMES if issubclass(OURS[k, n], nn.Module)]
 
 @pytest.mark.parametrize(('kind', 'name'), MODULE_NAMES)
 def test_train_and_eval_return_the_module(kind, name, minimal):
-    """As those of PyTorch do; the host's backbones return None."""
+    """As in PyTorch; the host's backbones return None."""
     built = registry_of(kind).build({'type': name, **minimal[name]})
     assert built.train() is built
     assert built.training

@@ -1,4 +1,4 @@
-"""The recipes of IRT: numbers as published, and a step of each kind of model at reduced size."""
+"""The recipes of IRT: published numbers, and a step of each type of model at reduced size."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rooms of the package stand on one another: a room imports lower ones only, or itself."""
+"""The rooms of the package are ordered: a room imports only itself and lower rooms."""
 
 import ast
 from pathlib import Path
@@ -32,7 +32,7 @@ ROOF = ('__init__', '__main__')  # the package as a whole, and its command line
 
 
 def room_of(module):
-    """Return the room of a dotted name within the package; the roof is above all rooms."""
+    """Return the room of a dotted name in the package; the roof is above all rooms."""
     parts = module.split('.')
     if parts[0] == 'evaluation':  # its __init__ registers the metrics
         return f'evaluation.{parts[1]}' if len(parts) > 1 else 'evaluation.metrics'
@@ -42,9 +42,9 @@ def room_of(module):
 
 
 def imported(source, path):
-    """Yield line and module of each import of the package, also within functions.
+    """Yield line and module of each import of the package, also inside functions.
 
-    ``from . import a, b`` names modules or what ``__init__`` holds: each name counts as a module.
+    ``from . import a, b`` names modules or objects of ``__init__``: each counts as a module.
     """
     package = list(path.parts[:-1])
     for node in ast.walk(ast.parse(source)):
@@ -63,7 +63,7 @@ def imported(source, path):
 
 
 def wrong_imports(source, path):
-    """List the imports of a file that go up.
+    """Return the imports of a file that go up.
 
     Args:
         source: Its text.

@@ -20,7 +20,7 @@ FILES = [
 
 @cache
 def cells_of(file):
-    """Read a study and compose its cells of one seed."""
+    """Read a study and return its cells of one seed."""
     study = read_study(file)
     return study, make_cells(replace(study, seeds=study.seeds[:1]))
 
@@ -49,7 +49,7 @@ BASES = sorted((ROOT / 'configs' / '_base_' / 'studies').glob('*.py'))
 
 @pytest.mark.parametrize('file', BASES, ids=lambda path: path.stem)
 def test_bases_are_configs_of_their_own(file):
-    """Some are trained first, for cells to start from, and stand in no study file."""
+    """Some are trained first, because cells start from them, and are in no study file."""
     cfg = read_recipe(file)
     assert shapes_of(cfg.model)
     assert cfg.train_cfg
@@ -89,7 +89,7 @@ OF_FORMER_CONFIGS = {'lr_search_placed_digits'}
 
 
 def test_kept_records_are_of_the_configs_that_the_studies_have():
-    """Else --records would refuse them: a change of a shared base must leave cells alone."""
+    """Otherwise --records would refuse them: a change of a shared base must not change cells."""
     kept = {path.stem for path in (ROOT / 'docs' / 'evidence').glob('*.json')}
     checked = 0
     for file in FILES:

@@ -1,4 +1,4 @@
-"""Pages of numbers: the tables of measurements, of growth, and of targets."""
+"""The tables of measurements, growth and targets on pages."""
 
 import json
 

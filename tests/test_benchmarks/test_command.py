@@ -1,4 +1,4 @@
-"""The command: arguments, failures, the JSON."""
+"""The command: its arguments, its failures and its JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What is counted, on calls whose time and memory are known."""
+"""Measured time and memory of calls whose time and memory are known."""
 
 import subprocess
 import sys

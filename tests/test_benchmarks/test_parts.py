@@ -1,4 +1,4 @@
-"""Each part at toy size: its sides are there and compute the same."""
+"""Each benchmark at tiny size: all its sides run and compute the same."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run is called after its arguments."""
+"""The name of a run by its arguments."""
 
 import argparse
 

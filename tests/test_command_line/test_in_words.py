@@ -8,7 +8,7 @@ from vit_plugins.command_line.worker_message import message_of
 
 
 class OutOfMemoryError(RuntimeError):
-    """As torch has one."""
+    """Named like torch's error."""
 
 
 class FailingPhotos:

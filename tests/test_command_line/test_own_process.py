@@ -1,4 +1,4 @@
-"""Which processes are commands of this package."""
+"""Recognising processes that are commands of this package."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Recipes get the backbone of the weights that somebody names."""
+"""Recipes get the backbone of the named weights."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def built(node):
     [
         ('mobilenet-v3-large_3rdparty_in1k', 960, 'GlobalAveragePooling'),
         ('vit-small-p14_dinov2-pre_3rdparty', 384, None),
-        ('convit-small_3rdparty_in1k', 432, None),
+        ('convit-tiny_3rdparty_in1k', 192, None),
     ],
 )
 def test_frozen_features_of_any_classifier(name, width, neck):

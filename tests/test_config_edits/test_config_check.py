@@ -1,4 +1,4 @@
-"""What a config says and nothing reads: refused where it is surely meant, warned of where not."""
+"""Settings that nothing reads: an error where they are clearly wrong, else a warning."""
 
 import glob
 import inspect
@@ -81,7 +81,7 @@ def test_what_is_found_in_all_recipes_of_the_host_is_a_fault_of_theirs():
 
 
 def test_names_of_the_hosts_recipes_are_not_taken_for_misspelt_ones():
-    """A recipe on top of them need not read them."""
+    """A recipe that inherits from the host's need not read their names."""
     names = set()
     for file in HOST.rglob('*.py'):
         names |= set(re.findall(r'^(\w+) = ', file.read_text(), re.MULTILINE))
@@ -282,7 +282,7 @@ def test_components_of_the_host_that_pass_settings_on_elsewhere(name):
 
 
 def test_registered_components_with_known_settings_hand_the_others_to_their_base_alone():
-    """Read off the text: each ``**rest`` of a call stands in one of ``__init__``."""
+    """Read from the source: each ``**rest`` of a call is one of ``__init__``."""
     checked = 0
     for registry in _registries():
         for component in registry.module_dict.values():

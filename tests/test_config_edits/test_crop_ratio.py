@@ -1,4 +1,4 @@
-"""The share of the short side that a test shows."""
+"""The fraction of the short side that a test uses."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_resizes_as_timm_does(size, ratio):
 
 
 def test_shows_that_share_of_the_image():
-    """A ramp from 0 to 200 along the short side: half of it spans half of the levels."""
+    """On a ramp from 0 to 200 along the short side, half of the side has half of the levels."""
     steps = pipeline(50)[1:3]
     set_crop_ratio(steps, 0.5)
     ramp = np.linspace(0, 200, 200)[:, None, None].repeat(300, 1).repeat(3, 2).astype('uint8')

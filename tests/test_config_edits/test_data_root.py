@@ -273,7 +273,7 @@ def test_batch_that_cannot_be_filled(photos):
 
 
 def test_own_data_set_keeps_the_recipe(tmp_path, monkeypatch):
-    """A stand-in for CIFAR-10's archive, whose md5 no test can forge."""
+    """Uses a replacement for CIFAR-10's archive, whose md5 a test cannot reproduce."""
     import pickle
 
     from mmpretrain.datasets import CIFAR10

@@ -1,4 +1,4 @@
-"""A dataset in the place of a recipe's, by name and by file."""
+"""Replacing the dataset of a recipe, by name and by file."""
 
 import re
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Schedules follow the length of the training; what fits stays as it is."""
+"""Schedules follow the length of the training; fitting ones do not change."""
 
 import pytest
 import torch
@@ -147,7 +147,7 @@ def test_a_schedule_without_a_length_or_that_waits_for_scores_stays(untimed):
     ids=lambda s: s['type'],
 )
 def test_parts_of_a_schedule_are_scaled_with_it(schedule):
-    """A fifth of the length has the rates of the whole one, each for a fifth of the time."""
+    """A fifth of the length has the same learning rates, each for a fifth of the time."""
     epochs = dict(schedule, convert_to_iter_based=False)
     planned, _ = rates([epochs], 90 * EPOCH)
     found, notes = rates([schedule], 18 * EPOCH)

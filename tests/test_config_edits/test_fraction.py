@@ -1,4 +1,4 @@
-"""A part of the images in as many steps."""
+"""A fraction of the images in the same number of steps."""
 
 from copy import deepcopy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Absent data: found before anything is built, told with folder, file, URL and md5."""
+"""Missing data: found before anything is built, named with folder, file, URL and md5."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ def config(**dataset) -> Config:
 
 @pytest.fixture
 def no_network(monkeypatch) -> list[tuple]:
-    """Block the sockets and note who asked."""
+    """Block the sockets and record each attempt."""
     asked = []
 
     def refuse(*args, **kwargs):
@@ -96,7 +96,7 @@ def test_a_rank_that_has_the_data_ends_with_one_that_lacks_them(tmp_path, monkey
 
 @pytest.fixture
 def tiny_cifar(monkeypatch, tmp_path) -> bytes:
-    """Return an archive of the right layout, whose md5s the host now expects."""
+    """Return an archive of the right layout, and patch the md5s that the host expects."""
     content = {'data': np.zeros((2, 3072), np.uint8), 'labels': [0, 1]}
     names = ('data_batch_1', 'test_batch')
     blobs = {name: pickle.dumps(content | {'name': name}) for name in names}

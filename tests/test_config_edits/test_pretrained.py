@@ -41,7 +41,7 @@ def started(cfg):
 
 @pytest.fixture
 def trained(tmp_path) -> Path:
-    """A checkpoint as the host writes it, of a model with another number of classes."""
+    """Write a checkpoint like the host's, of a model with another number of classes."""
     cfg = config()
     cfg.model.head.num_classes = 7
     state = {k: torch.rand_like(v) for k, v in started(cfg).state_dict().items()}
@@ -157,7 +157,7 @@ def test_weights_of_another_kind(tmp_path):
 
 
 def timm_vit(tmp_path, **kwargs):
-    """A file of timm's, with the state that is in it."""
+    """Write a file of timm's and return it with its state."""
     settings = {'img_size': 32, 'patch_size': 8, 'embed_dim': 32, 'depth': 2, 'num_heads': 2}
     model = timm.models.VisionTransformer(**{**settings, 'mlp_ratio': 2, **kwargs})
     torch.save(model.state_dict(), tmp_path / 'timm.pth')
@@ -219,7 +219,7 @@ def test_weights_named_in_the_old_way(trained):
 
 
 def test_retriever_with_weights_of_its_own(tmp_path):
-    """The published recipes of IRT name theirs at the model, which loads last."""
+    """The published recipes of IRT name their weights in the model, which loads them last."""
     path, state = timm_vit(tmp_path)
     cfg = config()
     cfg.model = {

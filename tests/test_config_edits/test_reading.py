@@ -1,4 +1,4 @@
-"""Recipes that are gone are named with what replaces them."""
+"""Errors for removed recipes name the replacement."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Names of a recipe itself: another value takes effect wherever they are read, or is refused."""
+"""Variables of a recipe: a new value applies wherever they are read, or is refused."""
 
 from pathlib import Path
 

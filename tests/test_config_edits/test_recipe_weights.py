@@ -52,7 +52,7 @@ def test_recipe_that_needs_weights(has, tmp_path):
 
 @pytest.mark.parametrize('several', [False, True])
 def test_weights_of_other_names(timm_file, several):
-    """The host loads 2 of 30, and warns among its log."""
+    """The host loads 2 of 30 and only warns in its log."""
     cfg = config()
     cfg.model.backbone.init_cfg = pretrained(timm_file)
     if several:

@@ -1,4 +1,4 @@
-"""``--data-root`` and the search for absent data, with retrieval configs."""
+"""``--data-root`` and the check for missing data, with retrieval configs."""
 
 import os
 from pathlib import Path

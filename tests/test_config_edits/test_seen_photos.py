@@ -1,4 +1,4 @@
-"""A test and a resumed training hold out no photo that was trained on."""
+"""A test and a resumed training never hold out a photo that was used for training."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def photos_of(cfg, part):
 
 @pytest.fixture
 def trained(tmp_path):
-    """The config of a training on ten photos of each class, its photos, and their table."""
+    """Return the config of a training on ten photos of each class, its photos and their table."""
     save(tmp_path / 'd', 0, 10)
     cfg = apply_data_root(Config(CONFIG), tmp_path / 'd', verify=False)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)

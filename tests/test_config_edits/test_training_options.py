@@ -1,4 +1,4 @@
-"""What the options of a training change in a recipe, and what they refuse in words."""
+"""What the options of a training change in a recipe, and which errors they raise."""
 
 from pathlib import Path
 

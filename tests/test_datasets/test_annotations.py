@@ -70,7 +70,7 @@ def test_missing_images_are_counted_and_named(tmp_path):
 
 @pytest.fixture
 def root(tmp_path):
-    """Make a data root with links to what lies outside, within, and nowhere."""
+    """Write a data root with links to files outside, to files inside, and to nothing."""
     root, other = tmp_path / 'real', tmp_path / 'other'
     for folder in (root / 'images', other):
         folder.mkdir(parents=True)

@@ -199,7 +199,7 @@ def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('wrapper', [None, 'ClassSubset', 'RepeatDataset'])
 def test_a_switch_of_the_pipeline_is_refused(photos, wrapper):
-    """The hook of the host would change a pipeline whose pixels are there already."""
+    """The host's hook would change a pipeline whose images are already decoded."""
     settings = {'ClassSubset': {'fraction': 1.0}, 'RepeatDataset': {'times': 2}}
     inner = {'type': 'CachedImages', 'dataset': folder(photos)}
     outer = {'type': wrapper, 'dataset': inner, **settings[wrapper]} if wrapper else inner
@@ -213,7 +213,7 @@ def test_a_switch_of_the_pipeline_is_refused(photos, wrapper):
 
 
 class Tensors:
-    """A dataset whose annotations hold nothing to find the images again by."""
+    """A dataset whose annotations contain no path of an image."""
 
     metainfo = {}
 
@@ -249,7 +249,7 @@ def test_a_first_image_that_is_damaged_is_named(photos):
 
 
 def test_decoded_images_are_held_once(monkeypatch):
-    """A slow image must not let the others pile up until it is done."""
+    """While one slow image is decoded, the others must not collect in memory."""
     monkeypatch.setattr(os, 'cpu_count', lambda: 2)
     alive, most, seen, others = 0, 0, [], threading.Event()
 

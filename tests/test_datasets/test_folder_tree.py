@@ -1,4 +1,4 @@
-"""The listing of a folder: done once while nothing changes, and anew after any change."""
+"""The listing of a folder: done once while nothing changes, and again after any change."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def touch(root, *names):
 
 
 def age(root):
-    """Make all folders look as if they had last changed long ago."""
+    """Set the time of the last change of all folders to long ago."""
     for folder, _, _ in os.walk(root, followlinks=True):
         os.utime(folder, (1e9, 1e9))
 
@@ -91,7 +91,7 @@ def test_a_change_is_seen(photos, change):
 
 
 def test_a_folder_that_changed_just_now_is_listed_again(photos, listed_folders):
-    """Its next change might fall into the same tick of the clock, and not show."""
+    """Its next change could have the same time stamp and stay unnoticed."""
     os.utime(photos / 'cat')
     read_tree(photos)
     read_tree(photos)

@@ -1,4 +1,4 @@
-"""MAT-files as SciPy writes and reads them, and none that asks for more than it holds."""
+"""MAT-files as SciPy writes and reads them, and an error for sizes that exceed the file."""
 
 import struct
 import zlib

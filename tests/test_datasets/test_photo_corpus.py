@@ -82,7 +82,7 @@ def test_what_happens_between_check_and_use(tmp_path, becomes):
 
 
 def test_a_jpeg_is_refused_whatever_the_decoder_makes_of_it(monkeypatch):
-    """OpenCV 4 shows a file that ends too early with grey in the place of the rest."""
+    """OpenCV 4 fills the missing part of a file that ends too early with grey."""
     monkeypatch.setattr('cv2.imdecode', lambda *_: pytest.fail('the decoder was asked'))
     data = corpus.encoded(corpus.picture(), 'JPEG')
     with pytest.raises(UndecodableError, match='truncated'):

@@ -1,4 +1,4 @@
-"""One conversion from files to pixels: ordinary ones as the host, others as people see them."""
+"""Files to pixels: usual files as the host reads them, others as viewers show them."""
 
 from io import BytesIO
 
@@ -59,7 +59,7 @@ def test_a_webp_file_is_turned_upright_by_any_opencv(monkeypatch, before_5):
 
 
 def shape(colour, mode='RGBA'):
-    """Draw a bar that lies in the alpha channel alone."""
+    """Return an image of a bar that is in the alpha channel alone."""
     image = Image.new('RGB', (20, 20), colour).convert(mode)
     alpha = np.zeros((20, 20), np.uint8)
     alpha[8:12] = 255

@@ -1,4 +1,4 @@
-"""Pictures that are too large are refused by the head of their file, before they are decoded."""
+"""Images that are too large are refused by the header of their file, before decoding."""
 
 import struct
 import zlib
@@ -24,7 +24,7 @@ from vit_plugins.datasets.transforms import LoadPhoto
 
 
 def png(width, height):
-    """Write the head of a PNG file; what follows it is short."""
+    """Write a PNG file with a full header and little data."""
 
     def chunk(name, content):
         check = struct.pack('>I', zlib.crc32(name + content))
@@ -42,7 +42,7 @@ def encoded(kind='JPEG', size=(8, 6), **settings):
 
 
 def jpeg(width, height, **settings):
-    """Write a JPEG file that says another size than it has."""
+    """Write a JPEG file whose header states a wrong size."""
     data = bytearray(encoded(**settings))
     place = data.index(b'\xff\xc2' if settings.get('progressive') else b'\xff\xc0')
     data[place + 5 : place + 9] = struct.pack('>HH', height, width)
@@ -159,7 +159,7 @@ def test_other_files_have_no_radiance_size():
 
 
 def test_files_that_opencv_alone_decodes():
-    """Under the limit they are decoded as before; where no size is known they are not."""
+    """Below the limit they are decoded as before; with an unknown size they are refused."""
     bad = struct.pack('>I4sI', 0, b'tEXt', 1)
     whole = encoded('PNG')
     kinds = {
@@ -180,7 +180,7 @@ def test_files_that_opencv_alone_decodes():
 
 
 def test_a_map_of_two_sizes():
-    """Pillow takes what follows the # for a comment, OpenCV for a number."""
+    """Pillow reads the text after # as a comment, OpenCV as a number."""
     data = b'P5 1#30000\n 1 255 ' + bytes(30_000)
     assert photo_decoding.open_within(data).size == (1, 1)
     with pytest.raises(UndecodableError, match='can be read in two ways'):
@@ -198,7 +198,7 @@ def test_a_part_of_a_png_that_is_longer_than_the_file(place, monkeypatch):
 
 
 def test_a_png_that_ends_with_the_length_of_a_part(monkeypatch):
-    """OpenCV 4.11 took 1 GB for these 37 bytes."""
+    """OpenCV 4.11 allocated 1 GB for these 37 bytes."""
     monkeypatch.setattr(photo_decoding.cv2, 'imdecode', None)
     with pytest.raises(UndecodableError, match='a part of it is longer than the file'):
         decode_photo(encoded('PNG')[:33] + struct.pack('>I', 2**30 - 16))

@@ -1,4 +1,4 @@
-"""The photos of a user's folder are checked before a model runs on them."""
+"""The photos of a folder are checked before a model runs on them."""
 
 import pytest
 from mmpretrain.registry import DATASETS

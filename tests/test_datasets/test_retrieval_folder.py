@@ -9,7 +9,7 @@ ANIMALS = ['ape', 'bee', 'cat', 'dog', 'eel', 'fox', 'gnu', 'hen']
 
 @pytest.fixture
 def folder(tmp_path):
-    """Make class folders with two images each: ``folder(train=['ape'], test=['bee'])``."""
+    """Write class folders with two images each: ``folder(train=['ape'], test=['bee'])``."""
 
     def make(**parts):
         for part, names in parts.items():

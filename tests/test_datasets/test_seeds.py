@@ -1,4 +1,4 @@
-"""Seeds of draws: the same for the same purpose, others for others, in any process, cheap."""
+"""Seeds: equal for equal purposes, different for others, in any process, and cheap."""
 
 import itertools
 import random
@@ -20,7 +20,7 @@ from vit_plugins.datasets.seeds import (
 
 
 def splitmix64(state, count):
-    """SplitMix64 as published, in Python's whole numbers."""
+    """Return the next number of SplitMix64 as published, in Python integers."""
     mask, numbers = 2**64 - 1, []
     for _ in range(count):
         state = (state + 0x9E3779B97F4A7C15) & mask
@@ -31,7 +31,7 @@ def splitmix64(state, count):
 
 
 def folded(*parts):
-    """The first number for each part in turn, its start changed by the one before."""
+    """Return the first number for each part, whose start depends on the part before."""
     state = 0
     for part in parts:
         state = splitmix64(state ^ part, 1)[0]
@@ -52,7 +52,7 @@ def test_every_number_counts():
 
 
 def test_the_rule_of_steps_stays():
-    """Or a run of an earlier version could not be resumed."""
+    """Otherwise a run of an earlier version could not be resumed."""
     checksum = 0x43B9FE3C  # of b'step': python -c "import zlib; print(hex(zlib.crc32(b'step')))"
     assert step_seed(1, 2, 3) == folded(1, 2, 3, checksum) >> 1
     assert 0 <= step_seed(2**32 - 1, 10**6, 7) < 2**63
@@ -83,7 +83,7 @@ def test_numbers_of_neighbours_are_not_alike():
 
 
 def test_a_step_costs_little():
-    """Measured: 7 us. The longer trials are what else the machine did."""
+    """Measured: 7 us. Longer trials come from other work on the machine."""
     cost = min(timeit.repeat(lambda: seed_streams(step_seed(0, 1)), number=100, repeat=20)) / 100
     assert cost < 1e-4
 
@@ -97,7 +97,7 @@ def test_hash_gives_the_published_sequence():
 
 
 def test_numbers_are_those_of_whole_numbers_in_python():
-    """A run resumed with a later version must go on as it would have."""
+    """A run that is resumed with a later version must continue unchanged."""
     seed = folded(1, 2, 3, 4) >> 1
     assert image_seeds(1, 2, np.array([9, 3]), 4).tolist() == [folded(1, 2, 9, 4) >> 1, seed]
     stream = splitmix64(folded(seed, 5), 2)
@@ -128,7 +128,7 @@ def test_seeds_fit_signed_integers_and_all_differ():
 
 @pytest.mark.parametrize('what', ['seed', 'epochs', 'indices', 'copies', 'position'])
 def test_neighbours_are_independent(what):
-    """Whatever is counted up by one, the numbers are uniform and have nothing in common."""
+    """Whichever part is increased by one, the numbers are uniform and independent."""
     count = np.arange(20_000)
     if what == 'position':
         seed = image_seeds(0, 0, 0)

@@ -1,4 +1,4 @@
-"""The list of the photos of a training, and what it keeps out of a test."""
+"""The list of the photos of a training, and the photos that it excludes from a test."""
 
 import os
 
@@ -18,7 +18,7 @@ from vit_plugins.datasets.unfit_data import UnfitDataError
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes of ten files each, of another size each; nothing decodes them here."""
+    """Write two classes of ten files each, of different sizes; no test decodes them."""
     for label, name in enumerate(('cat', 'dog')):
         (tmp_path / 'd' / name).mkdir(parents=True)
         for i in range(10):

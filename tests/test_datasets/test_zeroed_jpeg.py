@@ -1,4 +1,4 @@
-"""Zeros inside a JPEG file are noticed; whole files never pass for damaged."""
+"""Zeros inside a JPEG file are found; complete files are never reported as damaged."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""A training of a second with every kind of draw, that can be cut off at any step."""
+"""A training of a second with every source of random numbers, which can end at any step."""
 
 import contextlib
 import copy
@@ -55,7 +55,7 @@ PIPELINE = [dict(type='ThreeAugment'), dict(type='DrawFromAll'), dict(type='Pack
 
 @DATASETS.register_module(force=True)
 class NoisyShades(BaseDataset):
-    """21 images of four shades, each its own; nothing is read from a disk."""
+    """21 different images of four shades; nothing is read from a disk."""
 
     METAINFO = dict(classes=('black', 'dark', 'light', 'white'))
 
@@ -73,7 +73,7 @@ class NoisyShades(BaseDataset):
 
 @TRANSFORMS.register_module(force=True)
 class DrawFromAll:
-    """Shift an image by what the streams of Python, numpy and torch give."""
+    """Shift an image by random numbers of Python, numpy and torch."""
 
     def __call__(self, results):
         drawn = [random.random(), np.random.rand(), torch.rand(()).item()]  # noqa: NPY002
@@ -82,11 +82,11 @@ class DrawFromAll:
 
 
 class Interrupted(Exception):
-    """Stand for a kill."""
+    """Raised in place of a kill."""
 
 
 class InterruptHook(Hook):
-    """End the process, as it were, before a step."""
+    """Raise `Interrupted` before a step."""
 
     def __init__(self, step):
         self.step = step
@@ -97,7 +97,7 @@ class InterruptHook(Hook):
 
 
 def settings(work_dir, workers=0, by_iter=False, model=CLASSIFIER, sampler=None, **changes):
-    """Write the config of 3 epochs of 4 batches, or of 9 steps, saved every 3."""
+    """Return the config of 3 epochs of 4 batches, or of 9 steps with a checkpoint every 3."""
     length = dict(max_iters=9, val_interval=100) if by_iter else dict(max_epochs=3)
     hooks = dict(
         logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=not by_iter),
@@ -132,7 +132,7 @@ def settings(work_dir, workers=0, by_iter=False, model=CLASSIFIER, sampler=None,
 
 
 def train(config, interrupt=None, resume=None):
-    """Train to the end, or to a step; return the newest checkpoint and what it holds."""
+    """Train to the end or to a step; return the newest checkpoint and its content."""
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex  # a new process shares no message hub
     runner = Runner.from_cfg(config)

@@ -21,7 +21,7 @@ GRAPHS = []
 
 @HOOKS.register_module(force=True)
 class CountGraphs(Hook):
-    """Note how many graphs there are after each step."""
+    """Record the number of graphs after each step."""
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         GRAPHS.append(counters['stats']['unique_graphs'])
@@ -46,7 +46,7 @@ def test_a_compiled_training_ends_like_an_eager_one(toy, tmp_path):
 def settings(toy, folder):
     """Return batches of one size, in the columns of our loader, without Mixup.
 
-    Compiled code draws numpy's random numbers from torch's stream, so a mixed batch differs.
+    Compiled code gets numpy's random numbers from torch, so a mixed batch differs.
     """
     plain = {key: value for key, value in toy.CLASSIFIER.items() if key != 'train_cfg'}
     found = toy.settings(folder, model=plain)

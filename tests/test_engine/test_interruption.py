@@ -1,4 +1,4 @@
-"""A signal ends a training after a whole step, and the run goes on from there to the same end."""
+"""A signal ends a training after a complete step; resumed, it has the same end."""
 
 import contextlib
 import copy
@@ -55,7 +55,7 @@ def test_exit_codes():
 
 
 class AskHook(Hook):
-    """Send a signal in the midst of a step, and note the numbers of the batches."""
+    """Send a signal in the middle of a step, and record the numbers of the batches."""
 
     def __init__(self, stop, step):
         self.stop, self.step, self.batches = stop, step, []
@@ -67,7 +67,7 @@ class AskHook(Hook):
 
 
 def train(config, step=None, resume=None):
-    """Train to the end, or until asked to stop in the midst of a step."""
+    """Train to the end, or until a signal in the middle of a step."""
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex
     runner, stop = Runner.from_cfg(config), StopHook()
@@ -123,7 +123,7 @@ def test_an_epoch_goes_on_where_it_was_stopped(toy, whole, tmp_path, step, worke
 
 
 class FailHook(Hook):
-    """End the training between two steps, as a damaged photo does."""
+    """Raise an error between two steps, as a damaged photo does."""
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         self.fails = runner.iter == 4
@@ -173,7 +173,7 @@ def test_another_batch_size_is_told(toy, tmp_path):
 
 
 class Group:
-    """Stand for a process group: reductions of several ranks that are made in turn."""
+    """Replaces a process group: the reductions of several ranks run in turn."""
 
     def __init__(self):
         self.open = []

@@ -1,4 +1,4 @@
-"""A training that is killed anywhere, in the midst of writing too, ends as one that is not."""
+"""A training that is killed at any point, also while writing, ends like an uninterrupted one."""
 
 import os
 import subprocess

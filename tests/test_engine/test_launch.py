@@ -1,4 +1,4 @@
-"""Ranks, loaders and mixed precision, chosen by what the machine has."""
+"""Ranks, loaders and mixed precision, chosen by the devices of the machine."""
 
 import argparse
 import copy
@@ -249,7 +249,7 @@ def read_digits(options=None, trained=False, **more):
 
 @pytest.fixture
 def letters(tmp_path):
-    """Write a file with loaders, of four classes."""
+    """Write a file with loaders of four classes."""
     data = Config.fromfile(CONFIGS / '_base_/datasets/digits.py')
     data.data_preprocessor.num_classes = 4
     data.test_dataloader.dataset.split = 'trainval'

@@ -1,6 +1,6 @@
 """Memory and open files do not grow in long runs, and no worker outlives its parent.
 
-The real figures come from hours of ``tests/long_runs.py``; here its judgement is tested, and runs
+The real figures come from hours of ``tests/long_runs.py``; here its checks are tested, and runs
 of seconds.
 """
 
@@ -20,20 +20,20 @@ pytestmark = pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='
 
 @pytest.fixture
 def program(monkeypatch):
-    """Import a program that lies beside the tests."""
+    """Load a program from the folder of the tests."""
     monkeypatch.syspath_prepend(TESTS)
     return __import__
 
 
 def samples(memory, files=7):
-    """Make up samples from a function of the share of the run that is over."""
+    """Return samples from a function of the completed fraction of the run."""
     shares = [i / 299 for i in range(300)]
     number = files if callable(files) else lambda share: files
     return [dict(own=memory(x), resident=2 * memory(x), files=number(x)) for x in shares]
 
 
 def noisy(share):
-    """Return steady memory with peaks and dips of a moment, after a part that settles."""
+    """Return constant memory with short peaks and dips, after a warm-up part."""
     rng = random.Random(share)
     peak = rng.choice([0, 0, 0, 300, -200])
     return 1000 - 400 * max(0, 0.08 - share) / 0.08 + peak + rng.uniform(-2, 2)

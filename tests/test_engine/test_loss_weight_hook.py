@@ -38,7 +38,7 @@ class TwoImages(torch.utils.data.Dataset):
 
 
 class Recorder(Hook):
-    """Note the weight that each iteration runs with."""
+    """Record the weight of each iteration."""
 
     def __init__(self):
         self.weights = []
@@ -170,7 +170,7 @@ def test_refuses_unfit_runs(tmp_path):
 
 
 def train_rank(rank):
-    """Two steps in epoch 0, where the weight is 0, and in epoch 1, without find_unused."""
+    """Train two steps in epoch 0, where the weight is 0, and in epoch 1, without find_unused."""
     torch.manual_seed(0)
     model = MMDistributedDataParallel(MODELS.build(MODEL))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)

@@ -1,4 +1,4 @@
-"""What a machine can train in a time."""
+"""What a machine can train in a given time."""
 
 from pathlib import Path
 

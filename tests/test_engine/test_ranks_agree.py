@@ -1,4 +1,4 @@
-"""A training on two ranks, under DDP or FSDP, is that of one process on the same batches."""
+"""A training on two ranks, under DDP or FSDP, equals one process on the same batches."""
 
 import copy
 import os
@@ -70,7 +70,7 @@ def train_rank(rank, port, config):
 
 
 def train_on_two_ranks(config):
-    """Return what each rank kept."""
+    """Return the steps that each rank kept."""
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -82,7 +82,7 @@ def train_on_two_ranks(config):
 
 
 def train_in_one_process(model, wrapper, kept):
-    """Repeat the steps of all ranks by hand; return each rank's losses and the norms."""
+    """Compute the steps of all ranks by hand; return each rank's losses and the norms."""
     losses, norms = [[] for _ in kept], []
     for step, of_ranks in enumerate(zip(*kept, strict=True)):
         rate = of_ranks[0][1]
@@ -102,7 +102,7 @@ def train_in_one_process(model, wrapper, kept):
 
 @pytest.fixture
 def start(toy, tmp_path):
-    """Return a toy, the optimizer of its whole parameters, and the file of its weights."""
+    """Return a tiny model, the optimizer of its whole parameters, and the file of its weights."""
     preprocessor = dict(num_classes=4, mean=[127] * 3, std=[60] * 3)
     model = MODELS.build(copy.deepcopy(toy.CLASSIFIER) | dict(data_preprocessor=preprocessor))
     model.init_weights()

@@ -1,4 +1,4 @@
-"""Schedules of a resumed training are those of a training of its length."""
+"""Schedules of a resumed training equal those of an uninterrupted training."""
 
 from copy import deepcopy
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ def one_cosine(wrapper, end, by_epoch):
 
 
 def trained(schedules, epochs, steps=0, length=1, by_epoch=True):
-    """A runner after some steps of its schedules."""
+    """Return a runner after some steps of its schedules."""
     optimizer = torch.optim.SGD(MODEL.parameters(), lr=0.1)
     wrapper = OptimWrapper(optimizer)
     built = schedules(wrapper, epochs if by_epoch else epochs * length, by_epoch)
@@ -52,7 +52,7 @@ def saved(runner):
 
 
 def load(runner, checkpoint):
-    """Load as the host does."""
+    """Load a checkpoint like the host."""
     runner.optim_wrapper.load_state_dict(checkpoint['optimizer'])
     for schedule, state in zip(
         runner.param_schedulers, checkpoint['param_schedulers'], strict=True
@@ -61,7 +61,7 @@ def load(runner, checkpoint):
 
 
 def rates(runner, steps):
-    """The learning rate now and after each of some steps."""
+    """Return the learning rate now and after each of some steps."""
     found = [runner.optim_wrapper.get_lr()['lr'][0]]
     for _ in range(steps):
         for schedule in runner.param_schedulers:
@@ -84,7 +84,7 @@ def test_more_epochs_have_the_schedule_of_a_longer_training(schedules, length, b
 
 
 def mixed(groups, epochs, length, done=0):
-    """A warm-up of steps and a cosine of epochs, stepped in the order of the host's hook."""
+    """Return the rates of a warm-up of steps and a cosine of epochs, in the host's order."""
     optimizer = torch.optim.AdamW(groups, lr=1e-3)
     wrapper = OptimWrapper(optimizer)
     built = [
@@ -117,7 +117,7 @@ def test_steps_and_epochs_go_on_in_the_order_of_a_training():
 @pytest.mark.parametrize('schedules', [host_chain, one_cosine])
 @pytest.mark.parametrize(('length', 'by_epoch'), [(1, True), (3, False)])
 def test_schedules_that_were_ahead_go_back_to_the_training(schedules, length, by_epoch):
-    """A budget has ended 9 epochs after 4, with the schedules at their end."""
+    """A time budget has ended 9 epochs after 4, with the schedules at their end."""
     checkpoint = saved(trained(schedules, 9, 9 * length, length, by_epoch))
     checkpoint['meta'] = {'epoch': 4, 'iter': 4 * length}
     resumed = trained(schedules, 18, 0, length, by_epoch)

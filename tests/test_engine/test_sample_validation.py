@@ -44,7 +44,7 @@ def test_no_rank_is_without_an_image():
 
 
 class Unscorable(BaseMetric):
-    """Finds no answer among the images."""
+    """A metric that raises an error."""
 
     def process(self, data_batch, data_samples):
         self.results += list(data_samples)
@@ -71,7 +71,7 @@ class Identity(torch.nn.Module):
 
 
 def stub_runner(metric, images):
-    """A runner with what the hook reads, its model the identity."""
+    """Return a runner with the parts that the hook reads; its model is the identity."""
     loader = torch.utils.data.DataLoader(images, batch_size=4, collate_fn=list)
     rank = torch.distributed.get_rank()
     said = []

@@ -1,4 +1,4 @@
-"""A signal to one of two ranks stops both after the same step, and both go on from there."""
+"""A signal to one of two ranks stops both after the same step; both can be resumed there."""
 
 import copy
 import os
@@ -25,7 +25,7 @@ from vit_plugins.weights.newest_checkpoint import newest_whole_checkpoint
 
 
 class SignalHook(Hook):
-    """Send a signal to this rank in the midst of a step."""
+    """Send a signal to this rank in the middle of a step."""
 
     def __init__(self, step):
         self.step = step
@@ -64,7 +64,7 @@ def fork(config, environment, step):
 
 
 def run(config, step=None, resume=None):
-    """Train on two ranks and return how both ended."""
+    """Train on two ranks and return the end of both."""
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex
     meeting = Meeting()

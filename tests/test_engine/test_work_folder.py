@@ -1,4 +1,4 @@
-"""A run keeps its folder: nothing of another one is lost, whoever begins, fails or lives."""
+"""A run locks its folder: no file of another run is lost, whichever run starts or fails."""
 
 import os
 import re
@@ -25,7 +25,7 @@ PETS = ['cat', 'dog']
 
 
 def leave(folder: Path, classes=PETS, finished=False, weights=True) -> Path:
-    """Leave what a run leaves."""
+    """Write the files of a run."""
     folder.mkdir(parents=True, exist_ok=True)
     write_record(folder, RunRecord('job.py', classes, finished))
     if weights:
@@ -53,7 +53,7 @@ def said(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def living(tmp_path):
-    """A process that holds the folder ``w``."""
+    """Start a process that locks the folder ``w``."""
     code = (
         'import sys, time; from mmengine.config import Config\n'
         'from vit_plugins.engine.work_folder import claimed_work_dir\n'

@@ -1,4 +1,4 @@
-"""Arrays are read as numpy reads them, and nothing is made that the file does not fill."""
+"""Arrays are read as by numpy, and no array is allocated that the file does not fill."""
 
 import io
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Files appear whole, leave nothing behind, and no two processes share a temporary one."""
+"""Files appear complete, without remaining temporary files, which no two processes share."""
 
 import errno
 import os

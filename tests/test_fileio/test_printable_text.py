@@ -1,4 +1,4 @@
-"""Names as text that terminals, tables and pages can show."""
+"""File names as text that terminals, tables and pages can show."""
 
 import io
 import os

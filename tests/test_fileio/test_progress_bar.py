@@ -1,4 +1,4 @@
-"""Long work says how far it is, on a terminal and in the log of a job."""
+"""Long work reports its progress, on a terminal and in the log of a job."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from vit_plugins.fileio import progress_bar
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Ten seconds pass with each look at the clock."""
+    """Set a clock that advances by ten seconds at each reading."""
     monkeypatch.setattr(time, 'monotonic', iter(range(0, 10_000, 10)).__next__)
 
 

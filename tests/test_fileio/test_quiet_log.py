@@ -1,4 +1,4 @@
-"""A logger of MMEngine that has spoken is quiet, too, and speaks again afterwards."""
+"""A logger of MMEngine is silent inside the context, also if used before, and not afterwards."""
 
 import logging
 

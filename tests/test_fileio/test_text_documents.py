@@ -1,4 +1,4 @@
-"""JSON and YAML of strangers: bounded, and one kind of error."""
+"""JSON and YAML from unknown sources: limited in size, with one type of error."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A GPU, or a reason why there is none. ``python -m pytest -m gpu`` runs what is here.
+"""A GPU, or a reason why there is none. ``python -m pytest -m gpu`` runs these tests.
 
 With VIT_PLUGINS_GPU_TESTS_ON=cpu the tests compare the CPU with itself, which shows that they run.
 """

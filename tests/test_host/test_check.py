@@ -1,4 +1,4 @@
-"""Each message about an unfit host, simulated: no environment here is unfit."""
+"""Each message about an unsuitable host; the hosts are simulated."""
 
 import importlib
 import os
@@ -216,7 +216,7 @@ Config.fromfile(sys.argv[1])
 
 
 def test_message_survives_custom_imports(tmp_path):
-    """MMEngine replaces the text of an ImportError, but Python prints what it replaced."""
+    """MMEngine replaces the text of an ImportError, but Python also prints the original."""
     config = tmp_path / 'config.py'
     config.write_text(CONFIG)
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Freed memory stays with our commands, unless the user has chosen otherwise."""
+"""Our commands keep freed memory, unless the user has set something else."""
 
 import sys
 

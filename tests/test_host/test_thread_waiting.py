@@ -1,4 +1,4 @@
-"""How threads wait, in our commands and in nobody else's program."""
+"""How threads wait in our commands, and that other programs are not affected."""
 
 import ast
 import os

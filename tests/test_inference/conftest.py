@@ -1,4 +1,4 @@
-"""A small classifier of digits, for whatever uses trained models."""
+"""A small classifier of digits, for the tests of code that uses trained models."""
 
 import pytest
 from mmengine.config import Config
@@ -35,5 +35,5 @@ def _config(num_classes=10):
 
 @pytest.fixture(scope='session')
 def config():
-    """Build configs of a small classifier, of any number of classes."""
+    """Return a function that makes configs of a small classifier with any number of classes."""
     return _config

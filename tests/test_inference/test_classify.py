@@ -1,4 +1,4 @@
-"""The classifier of programs: files, arrays and PIL images, answers, probabilities, features."""
+"""`Classifier`: files, arrays and PIL images, answers, probabilities, features."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reports of descriptors against numpy and scikit-learn; what encodes, and its features."""
+"""Reports of descriptors against numpy and scikit-learn; encoders and their features."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ TRAINED = dict(
 
 
 def features(roles=None, seed=0):
-    """Features of unequal variance, far from the origin, of any length; and their roles."""
+    """Return features of unequal variance, far from the origin, of any length, and their roles."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 12, N)
     values = rng.standard_normal((N, DIMS)) + rng.standard_normal((12, DIMS))[labels]
@@ -44,7 +44,7 @@ def features(roles=None, seed=0):
 
 
 def recall_at_1(vectors, labels, queries, gallery):
-    """Percent of the queries with a positive whose nearest image in the gallery is one."""
+    """Return the percentage of queries with a positive whose nearest gallery image is one."""
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     hits = []
     for i in np.flatnonzero(queries):

@@ -1,4 +1,4 @@
-"""What is deployed of a model gives what the model predicts, and its metadata says how."""
+"""The deployed model gives the predictions of the model, and its metadata describe it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Images behind addresses: what comes, and what ends in words."""
+"""Images from addresses: the result, and the errors."""
 
 import io
 import threading

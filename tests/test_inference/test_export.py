@@ -1,4 +1,4 @@
-"""Exported files give what the trained model gives, or are not left behind."""
+"""Exported files give the outputs of the trained model, or they are removed."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ DRLOC = dict(
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, config):
-    """Return a config of digits and a checkpoint of weights that matter."""
+    """Return a config of digits and a checkpoint of weights that affect the outputs."""
     cfg = config()
     cfg.model = dict(type='ImageClassifier', backbone=CONVIT, head=DRLOC)
     torch.manual_seed(0)

@@ -31,7 +31,7 @@ GAP = dict(type='GlobalAveragePooling')
 
 @pytest.fixture(scope='module')
 def exportable(config, tmp_path_factory):
-    """Build what is to be exported of a backbone's name."""
+    """Build the exportable model of a backbone's name."""
     folder = tmp_path_factory.mktemp('parity')
 
     @cache

@@ -1,4 +1,4 @@
-"""Files of faiss are read without it, and no crafted one reaches it."""
+"""Files of faiss are read without faiss, and crafted files never reach it."""
 
 import struct
 
@@ -32,7 +32,7 @@ def test_vectors_as_faiss_has_them(metric, count, tmp_path):
 
 
 def places(content):
-    """Return where the lists of a graph begin, and the place after the last."""
+    """Return the positions where the lists of a graph begin, and the end of the last one."""
     place = 4 + struct.calcsize('<iqqqBi')
     found = []
     for size in (8, 4, 4, 8, 4):

@@ -1,4 +1,4 @@
-"""Features of a split: those of the model, in order, one vector an image."""
+"""Features of a split: those of the model, in order, one vector for each image."""
 
 import pytest
 import torch

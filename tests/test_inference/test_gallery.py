@@ -1,4 +1,4 @@
-"""The gallery on disk: what it finds, and what survives."""
+"""The gallery on disk: its search results, and its content after errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The loader of trained models: what fits, what does not, and where it runs."""
+"""The loader of trained models: matching files, others, and the device."""
 
 import pytest
 import torch

@@ -12,7 +12,7 @@ from vit_plugins.inference.probe import (
 
 @pytest.fixture(scope='module')
 def blobs():
-    """Four classes that lie apart, except in the smallest draws."""
+    """Return four classes that are separate, except in the smallest samples."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(200) % 4
     features = 2.0 * torch.randn(4, 16, generator=generator)[labels]

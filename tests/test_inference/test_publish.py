@@ -1,4 +1,4 @@
-"""A published folder holds what testing would use, and loads by name."""
+"""A published folder contains the weights that a test would use, and loads by name."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ DRLOC = dict(type='DRLocHead', in_channels=16, patch_size=8, head=HEAD)
 
 @pytest.fixture
 def work_dir(tmp_path, config):
-    """Return a work dir as a training with averaged weights leaves it."""
+    """Return the work dir of a training with averaged weights."""
     folder = tmp_path / 'work'
     (folder / '2026' / 'vis_data').mkdir(parents=True)
     cfg = config()

@@ -1,4 +1,4 @@
-"""Every example of docs/python.md runs, at toy size."""
+"""Every example of docs/python.md runs, at tiny size."""
 
 import re
 
@@ -18,7 +18,7 @@ PAGE = resource_root() / 'docs' / 'python.md'
 
 @pytest.fixture
 def place(tmp_path, config, monkeypatch):
-    """Leave a training, photos and a gallery where the page has them."""
+    """Write a training, photos and a gallery at the paths of the page."""
     (tmp_path / 'work_dirs/photos').mkdir(parents=True)
     (tmp_path / 'photos').mkdir()
     cfg = config(3)

@@ -1,4 +1,4 @@
-"""How many processes read photos where nobody says."""
+"""The default number of processes that read photos."""
 
 import multiprocessing
 

@@ -1,4 +1,4 @@
-"""Groups of near-duplicates, and what has to be done for a gallery to be up to date."""
+"""Groups of near-duplicates, and the steps that bring a gallery up to date."""
 
 import numpy as np
 import pytest

@@ -73,7 +73,7 @@ def test_json_page_and_sheets(gallery, tmp_path):
 
 
 class Page(HTMLParser):
-    """A page as a list of tags with attributes; ends of tags are checked while it is read."""
+    """A page as a list of tags with attributes; end tags are checked while it is read."""
 
     VOID = ('meta', 'img', 'br')
 
@@ -99,7 +99,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def sent(gallery, tmp_path):
-    """Write a page, send its folder to somebody who has no photos, and read it there."""
+    """Write a page, move its folder away from the photos, and read it there."""
     queries = [photo.path for photo in gallery.photos]
     photos = gallery.photos
     Path(photos[3].path).unlink()

@@ -1,4 +1,4 @@
-"""The search page in Chromium at three widths: nothing runs over, everything is reachable."""
+"""The search page in Chromium at three widths: no overflow, and everything is reachable."""
 
 import numpy as np
 import pytest

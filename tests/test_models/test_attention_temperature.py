@@ -1,4 +1,4 @@
-"""Guard: each attention of our backbones, and of the host's that recipes use, has the temperature
+"""Guard: each attention of our backbones, and of the host's in our recipes, has the scale
 of its definition.
 
 The outputs of a layer's query, key and value projections and the input of its output projection
@@ -29,17 +29,17 @@ RESNET = dict(depth=18, base_channels=4, stem_channels=4)
 
 
 def head_width(num_channels, num_heads):
-    """Vaswani et al., Eq. 1: the inverse root of a head's width."""
+    """Return the inverse root of a head's width (Vaswani et al., Eq. 1)."""
     return (num_channels / num_heads) ** -0.5
 
 
 def full_width(num_channels, num_heads):
-    """CvT as its authors released it: the inverse root of all channels."""
+    """Return the inverse root of all channels, as in the released CvT."""
     return num_channels**-0.5
 
 
 def learnt(num_channels, num_heads):
-    """A parameter of each head in the place of a scale (XCiT, Eq. 2)."""
+    """Return a parameter of each head, which replaces the scale (XCiT, Eq. 2)."""
     raise AssertionError('asked for by attention that is none over channels')
 
 
@@ -86,7 +86,7 @@ def mixed_by_softmax(q, k, v, scale, mask):
 
 
 def mixed_by_performer(q, k, v, scale, directions):
-    """Choromanski et al., Eq. 5: the kernel exp(scale * q kᵀ) is estimated along directions."""
+    """Compute Eq. 5 of Choromanski et al.: exp(scale * q kᵀ) is estimated along directions."""
     phi_q, phi_k = (
         torch.exp(t @ directions.T - t.square().sum(-1, keepdim=True) / 2) for t in (scale * q, k)
     )
@@ -95,7 +95,7 @@ def mixed_by_performer(q, k, v, scale, directions):
 
 
 def mixed_by_channels(q, k, v, scale):
-    """El-Nouby et al., Eq. 2: softmax over the channels of a head, each of unit length."""
+    """Compute Eq. 2 of El-Nouby et al.: softmax over a head's channels of unit length."""
     q, k, v = (part.mT for part in (q, k, v))  # (B, h, d, N)
     q, k = (part / part.norm(dim=-1, keepdim=True) for part in (q, k))
     return ((scale * q @ k.mT).softmax(-1) @ v).mT
@@ -114,7 +114,7 @@ ASKS = re.compile(r'(in_|to_|proj_|w_?)?(q|qk|qkv|kqv|query)(_?proj)?')
 
 
 def attention_layers(model):
-    """Find the modules that project queries, whatever they are called."""
+    """Return the modules that project queries, whatever their names."""
     for name, module in model.named_modules():
         children = [child for child, _ in module.named_children()]
         if isinstance(module, nn.MultiheadAttention) or any(map(ASKS.fullmatch, children)):
@@ -122,7 +122,7 @@ def attention_layers(model):
 
 
 def sharpen(layer):
-    """Draw weights that make attention depend on its temperature; leave content alone."""
+    """Sample weights that make attention depend on its scale; do not change the content."""
     for name in PROJECTIONS[type(layer).__name__]:
         linear = layer.get_submodule(name)
         nn.init.normal_(linear.weight, std=1.2 * linear.in_features**-0.5)
@@ -147,7 +147,7 @@ def record(layer, seen):
 
 
 def defined(layer, seen, scale, factor=1.0):
-    """Form the input of the output projection by the definition, times ``factor`` in the scale."""
+    """Compute the input of the output projection by definition, with scale times ``factor``."""
     name = type(layer).__name__
     if name == 'TokenPerformer':
         k, q, v = seen['kqv'].chunk(3, dim=-1)
@@ -165,7 +165,7 @@ def split(projected, child):
 
 
 def check(name, settings, scale):
-    """Compare each attention layer of a backbone with the definition; return how many."""
+    """Compare each attention layer of a backbone with the definition; return their number."""
     torch.manual_seed(0)
     model = MODELS.build(dict(type=name.split()[0], **settings)).double()
     model.eval()  # of the host's, returns None
@@ -190,7 +190,7 @@ def check(name, settings, scale):
 
 
 def used_by_recipes():
-    """Names in our configs, Python or YAML, that are those of backbones of the host."""
+    """Return the names of the host's backbones in our configs, Python or YAML."""
     words = set()
     for path in (ROOT / 'configs').rglob('*'):
         if path.suffix in ('.py', '.yaml', '.yml'):
@@ -201,7 +201,7 @@ def used_by_recipes():
 
 
 def is_backbone(cls):
-    """Check for a backbone, of the host or of ours; a stem is none, and has no attention."""
+    """Return whether a class is a backbone; stems are not, and have no attention."""
     module = getattr(cls, '__module__', '')
     return '.backbones.' in module and issubclass(cls, BaseBackbone)
 
@@ -224,6 +224,6 @@ def test_temperature_of_the_attention(name):
 
 
 def test_the_hosts_t2t_vit_attends_too_sharply():
-    """The fault that configs/drloc/README.md tells; this also shows that the guard sees it."""
+    """The error that configs/drloc/README.md describes; this shows that the guard finds it."""
     with pytest.raises(AssertionError, match='not close'):
         check('T2T_ViT', T2T | dict(t2t_cfg=dict(token_dims=8)), head_width)

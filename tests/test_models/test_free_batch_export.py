@@ -49,7 +49,7 @@ def classifier(backbone, head):
 def check_free_batch(model):
     """Export with two images and a free batch; compare with the model at 1, 3 and 5 images.
 
-    The trace is what the older ONNX exporter of torch stands on.
+    The older ONNX exporter of torch uses this trace.
     """
     model.eval()
     batch = torch.export.Dim('batch', min=1, max=64)

@@ -1,4 +1,4 @@
-"""Nothing of ours waits for a GPU, or leaves a tensor on the CPU: tried on the meta device.
+"""No component waits for a GPU or leaves a tensor on the CPU: checked on the meta device.
 
 It computes shapes only. ``.item()``, a comparison in an ``if`` and sizes that depend on data
 cannot work there; a tensor that was forgotten on the CPU, an index for example, is refused by
@@ -43,7 +43,7 @@ needs_meta_kernels = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _no_autocast(monkeypatch):
-    """The meta device knows no autocast."""
+    """Disable autocast, which the meta device does not support."""
     monkeypatch.setattr(torch, 'autocast', lambda *args, **kwargs: nullcontext())
 
 

@@ -1,4 +1,4 @@
-"""Every component that the package registers is tried with generated examples."""
+"""Every component that the package registers is tested with generated examples."""
 
 import properties
 import test_backbone_properties  # noqa: F401  (each fills properties.TRIED)

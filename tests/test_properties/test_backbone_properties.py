@@ -1,4 +1,4 @@
-"""What every backbone and each of its parts keeps to, for any batch and any size."""
+"""Properties of every backbone and its parts, for any batch and any size."""
 
 from functools import lru_cache
 

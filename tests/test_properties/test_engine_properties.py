@@ -1,4 +1,4 @@
-"""What samplers, schedules, optimizers and metrics keep to, for any labels and numbers."""
+"""Properties of samplers, schedules, optimizers and metrics, for any labels and numbers."""
 
 import json
 import math
@@ -17,7 +17,7 @@ LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=20)
 
 
 class Labelled(list):
-    """A dataset of labels in which neighbours show the same thing."""
+    """A dataset of labels in which neighbours show the same object."""
 
     def __init__(self, labels):
         super().__init__(labels)
@@ -195,7 +195,7 @@ def sought(vectors, labels, metric):
 
 
 def revisited(vectors, labels, metric):
-    """The first is searched in all of them."""
+    """Return results with the first image as query and all images as gallery."""
     gallery = [
         dict(embedding=vector, role='gallery', image_idx=i, sample_idx=i + 1)
         for i, vector in enumerate(vectors)

@@ -1,4 +1,4 @@
-"""What every transform of an image, or of a batch of images, keeps to, for any size."""
+"""Properties of every transform of an image or a batch of images, for any size."""
 
 import numpy as np
 import pytest

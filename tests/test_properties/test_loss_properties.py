@@ -1,4 +1,4 @@
-"""What every loss, neck and head keeps to, for any batch, width and labels."""
+"""Properties of every loss, neck and head, for any batch, width and labels."""
 
 import pytest
 import torch

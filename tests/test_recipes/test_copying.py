@@ -1,4 +1,4 @@
-"""Copies of recipes: with the files they stand on, or as one file."""
+"""Copies of recipes: with their base files, or as one file."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def test_a_literal_copy_with_a_part_of_the_images(tmp_path):
 
 @pytest.mark.slow
 def test_the_hosts_own_runner_builds_a_literal_copy(tmp_path):
-    """In a process that has not imported vit_plugins: the file names it."""
+    """In a process that has not imported vit_plugins, because the file imports it."""
     file = write_literal('convit-small-drloc_8xb128-100e', tmp_path, 'svhn')
     code = (
         'import sys; from mmengine.config import Config; from mmengine.runner import Runner; '

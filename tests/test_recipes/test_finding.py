@@ -1,4 +1,4 @@
-"""Packaged recipes by name, and what they stand on."""
+"""Packaged recipes by name, and their base files."""
 
 import pytest
 

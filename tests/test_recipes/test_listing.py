@@ -1,4 +1,4 @@
-"""What `list` shows of a recipe."""
+"""The output of `list` for a recipe."""
 
 import re
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""Places of a page that hold published results."""
+"""The published results on a page."""
 
 from vit_plugins.recipes.published import fill_published, pairs, published, results_of
 

@@ -23,5 +23,5 @@ def work_dirs(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def found(work_dirs):
-    """Find out about both."""
+    """Return the findings of both trainings."""
     return [find_out(read_run(folder), 'cpu', baselines=False) for folder in work_dirs]

@@ -50,7 +50,7 @@ def test_an_outcome_is_read_as_it_was_written(tmp_path):
 
 
 class Rows(list):
-    """Stand for a loader."""
+    """Replaces a loader."""
 
 
 def found_among(monkeypatch, vectors, labels, roles=None, count=2):

@@ -1,4 +1,4 @@
-"""The page of a training: numbers, escapes, size, several trainings."""
+"""The page of a training: numbers, escaping, size, several trainings."""
 
 import json
 import re
@@ -23,7 +23,7 @@ VOID = {'meta', 'img', 'br', 'link', 'input', 'hr'}
 
 
 class Reader(HTMLParser):
-    """Collect tags and text, and check that tags are closed in the order of their opening."""
+    """Collects tags and text, and checks that tags are closed in the correct order."""
 
     def __init__(self):
         super().__init__()

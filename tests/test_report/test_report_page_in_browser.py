@@ -1,4 +1,4 @@
-"""The page of a training in Chromium: nothing missing, nothing runs over, all by keyboard."""
+"""The page of a training in Chromium: no missing part, no overflow, usable by keyboard."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def page_file(found, tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, page_file):
-    """Open the page at a width; in the end there must have been no error."""
+    """Open the page at a width; at the end, check that there was no error."""
     errors, pages = [], []
 
     def open_page(width=1440, scheme='light', **settings):

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_two_thousand_photos_fit_into_five_megabytes(tmp_path):
-    """Noise is what compresses worst: the thumbnails shrink, and some may fall away."""
+    """Noise is hardest to compress: the thumbnails shrink, and some may be left out."""
     rng = np.random.default_rng(0)
     classes = [f'class {i}' for i in range(10)]
     for name in classes:

@@ -1,4 +1,4 @@
-"""A study whose trainings take no time: a stub writes what ``tools/train.py`` would leave."""
+"""A study whose trainings take no time: a stub writes the files of ``tools/train.py``."""
 
 import sys
 from pathlib import Path
@@ -80,7 +80,7 @@ json.dump({'accuracy/top1': accuracy}, open(args.out, 'w'))
 
 
 class Bench:
-    """The folder of a stub study, its cells, and what runs them."""
+    """The folder of a stub study, its cells and its runner."""
 
     text = STUDY
 
@@ -108,6 +108,11 @@ class Bench:
             for part in ('train', 'test')
         }
         return CellRunner(self.study, self.out, tell=self.told.append, **commands, **kwargs)
+
+
+@pytest.fixture(scope='session')
+def make_bench() -> type[Bench]:
+    return Bench
 
 
 @pytest.fixture

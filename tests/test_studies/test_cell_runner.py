@@ -76,7 +76,7 @@ def test_a_metric_that_is_not_measured_fails_the_cell(bench):
 
 
 def waits(bench, **kwargs):
-    """Make the one cell that waits after its first epoch, in a thread; return when it does."""
+    """Start a cell that waits after its first epoch, in a thread; return when it waits."""
     (cell,) = bench.cells(f"""
         base: base.py
         options: {{wait_for: {bench.folder / 'go'}}}
@@ -116,7 +116,7 @@ def test_a_stopped_cell_resumes_from_its_checkpoint(bench):
 
 
 def test_a_training_that_outlived_its_study_keeps_the_cell(bench):
-    """The lock passes to the training process: closing ours does not free it."""
+    """The training process inherits the lock: closing ours does not release it."""
     cell, runner, thread, _ = waits(bench)
     folder = bench.out / cell.name
     with locked(folder) as lock:

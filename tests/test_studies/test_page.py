@@ -14,9 +14,10 @@ Between.
 """
 
 
-@pytest.fixture
-def kept(bench):
-    """Run the stub study and keep its records below the folder that stands for the repository."""
+@pytest.fixture(scope='module')
+def kept(tmp_path_factory, make_bench):
+    """Run the stub study and keep its records below a folder in place of the repository."""
+    bench = make_bench(tmp_path_factory.mktemp('page'))
     cells = bench.cells(
         bench.text.replace('seeds:', '  size:\n    1: {}\n    2: {model.hidden.width: 9}\nseeds:')
     )
@@ -50,10 +51,9 @@ def test_tables_stand_in_their_places(kept):
     assert fill_page(filled, kept.folder) == filled
 
 
-def test_messages(kept):
+def test_messages(kept, bench):
     with pytest.raises(ValueError, match='one of model, size; got axis colour'):
         fill_page(TEXT.replace('by model', 'by colour'), kept.folder)
-    record_path(kept.folder, kept.study).unlink()
     with pytest.raises(ValueError, match=r'tiny.yaml: no records in .*tiny\.json'):
-        fill_page(TEXT, kept.folder)
+        fill_page(TEXT, bench.folder)
     assert len(make_cells(read_study(kept.folder / 'tiny.yaml'))) == 8

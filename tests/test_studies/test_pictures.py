@@ -43,7 +43,7 @@ def test_mean_curve_of_the_steps_that_all_have():
 
 
 def test_names_beside_the_lines_do_not_overlap():
-    """Four lines that end together: the names keep their order and a gap."""
+    """For four lines that end together, the names keep their order and a gap."""
     groups = {str(i): [[(1, 2.0), (2, 3.0 + 0.001 * i)]] for i in range(4)}
     (axes,) = plot_mean_curves(groups, 'top1').axes
     heights = [text.xy[1] for text in axes.texts]
@@ -55,7 +55,7 @@ def test_names_beside_the_lines_do_not_overlap():
 
 
 def test_learning_curves_are_told_apart(tmp_path):
-    """Few have their names beside them, seven a legend inside, thirty one below; no two alike."""
+    """A few lines have labels, seven a legend inside, thirty a legend below; all differ."""
     for number in (4, 7, 30):
         names = [f'convit, 3 of 4 layers, {i}%' for i in range(number)]
         figure = plot_mean_curves({name: [[(1, 2.0), (2, 3.0)]] for name in names}, 'top1')

@@ -1,4 +1,4 @@
-"""``tools/study.py``: what it lists, refuses and reports, and that a killed study goes on."""
+"""``tools/study.py``: its lists, errors and reports, and resuming a killed study."""
 
 import functools
 import importlib.util
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from vit_plugins.command_line.commands import study as study_command
+from vit_plugins.studies import report
 from vit_plugins.studies.cell_folder import cell_state, read_json
 from vit_plugins.studies.cell_runner import CellRunner
 from vit_plugins.studies.grid import make_cells, read_study
@@ -24,7 +25,7 @@ TOOL = ROOT / 'tools' / 'study.py'
 
 @pytest.fixture
 def study(bench, monkeypatch, capsys):
-    """Call the tool on the stub study; return what it printed."""
+    """Return a function that calls the tool on the stub study and returns its output."""
     spec = importlib.util.spec_from_file_location('tool_study', TOOL)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
@@ -33,6 +34,7 @@ def study(bench, monkeypatch, capsys):
         for part in ('train', 'test')
     }
     monkeypatch.setattr(study_command, 'CellRunner', functools.partial(CellRunner, **stubs))
+    monkeypatch.setattr(report, 'plot_pictures', lambda *args: [])  # test_report.py has them
 
     def call(*options):
         tool.main([str(bench.folder / 'tiny.yaml'), '--work-dir', str(bench.out), *options])
@@ -140,7 +142,7 @@ train_args: [--no-persistent-workers]
 
 @pytest.mark.slow
 def test_a_killed_study_loses_no_cell(tmp_path):
-    """Real trainings; SIGKILL in the middle of the second one, first to the study alone."""
+    """With real trainings and SIGKILL during the second one, first to the study alone."""
     path = tmp_path / 'digits.yaml'
     path.write_text(DIGITS)
     out = tmp_path / 'out'

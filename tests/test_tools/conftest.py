@@ -96,7 +96,7 @@ def analyze_tool() -> ModuleType:
 
 @pytest.fixture(scope='session')
 def job(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write the config of the tiny job; the text given is added to it."""
+    """Write the config of the tiny job, with the given text at its end."""
     folder = tmp_path_factory.mktemp('job')
     rng = np.random.default_rng(0)
     for part, number in (('train', 16), ('val', 12)):

@@ -1,4 +1,4 @@
-"""The tool that shows augmentation: files written, the same each time, and what it refuses."""
+"""The tool that shows augmentation: its files, which are equal in each run, and its errors."""
 
 import importlib.util
 from pathlib import Path

@@ -63,7 +63,7 @@ def equal_outputs(model, timms) -> bool:
 
 
 class Poison:
-    """Runs a command when it is unpickled the usual way."""
+    """Runs a command when pickle loads it."""
 
     def __init__(self, function, *args):
         self.call = function, args

@@ -1,4 +1,4 @@
-"""The share that crops keep: of a sampled set, against counted pixels."""
+"""The fraction that crops keep of a sampled set, against counted pixels."""
 
 import importlib.util
 from pathlib import Path

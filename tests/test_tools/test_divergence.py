@@ -1,4 +1,4 @@
-"""The tools on a training that diverges: they stop, say why, and keep what is of use."""
+"""The tools on a training that diverges: they stop, say why, and keep useful files."""
 
 import subprocess
 from pathlib import Path
@@ -26,7 +26,7 @@ def finished(job, train_tool, tmp_path_factory) -> Path:
 
 
 def spoil(folder: Path, name: str) -> Path:
-    """Save the weights as a diverged training would have, as the newest."""
+    """Write the weights of a diverged training as the newest checkpoint."""
     content = CheckpointLoader.load_checkpoint(str(folder / 'epoch_2.pth'))
     for weight in content['state_dict'].values():
         weight.fill_(float('nan'))
@@ -40,7 +40,7 @@ def non_finite(path: Path) -> list[str]:
 
 @pytest.mark.parametrize('batch_size', [8, 24])
 def test_a_diverged_training_stops_and_names_the_files(job, train_tool, tmp_path, batch_size):
-    """Also one that is over before the losses in a row are enough."""
+    """Also if it ends before there are enough such losses in a row."""
     added = DIVERGING + f'train_dataloader.update(batch_size={batch_size})\n'
     flags = ['--work-dir', str(tmp_path), '--no-validate']
     words = r'not finite .*step [234], .* was 1e\+30 .*train/\w+/\d+\.png'
@@ -107,7 +107,7 @@ def test_no_step_at_all_is_refused(job, train_tool, tmp_path):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
 @pytest.mark.parametrize('own_folder', [True, False])
 def test_ranks_are_counted(job, tmp_path, own_folder):
-    """48 images fill a batch of one rank, and none of two."""
+    """48 images fill a batch of one rank, but no batch of two ranks."""
     config = job('shared', NO_BATCH)
     command = ['bash', str(TOOLS / 'dist_train.sh'), str(config), '2', '--work-dir', str(tmp_path)]
     command += ['--data-root', str(config.parent)] if own_folder else []

@@ -36,7 +36,7 @@ train_dataloader = dict(num_workers=0)
 
 
 def start(config: Path, work_dir: Path, ranks: int, *options: str) -> subprocess.Popen:
-    """Start a training of two epochs, saved each, as a session that can be killed."""
+    """Start a training of two epochs in a session of its own, which can be killed."""
     command = [sys.executable, 'tools/train.py', str(config)]
     if ranks > 1:
         command = ['bash', 'tools/dist_train.sh', str(config), str(ranks)]
@@ -60,7 +60,7 @@ def last(work_dir: Path) -> dict:
     ids=['digits', 'mixed', 'mixed, two ranks', 'retrieval', 'retrieval, two ranks'],
 )
 def test_killed_and_resumed(text, ranks, tmp_path):
-    """Without workers to the end, and with two of them, killed in the second epoch."""
+    """One run without workers, and one with two, which is killed in the second epoch."""
     config = tmp_path / 'job.py'
     config.write_text(text)
     assert start(config, tmp_path / 'whole', ranks).wait() == 0
@@ -78,7 +78,7 @@ def test_killed_and_resumed(text, ranks, tmp_path):
 
 
 def compare(one: Path, other: Path) -> None:
-    """See that the last checkpoints of two runs have the same weights."""
+    """Check that the last checkpoints of two runs have the same weights."""
     whole, resumed = last(one), last(other)
     for part in ('state_dict', 'ema_state_dict'):
         assert whole.get(part, {}).keys() == resumed.get(part, {}).keys()

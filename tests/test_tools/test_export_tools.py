@@ -1,4 +1,4 @@
-"""The tools that hand a trained model on: arguments and what they print."""
+"""The tools that export and publish a trained model: arguments and output."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def test_a_folder_without_a_training_is_named(export_tool, publish_tool, tmp_pat
 
 @pytest.mark.slow
 def test_digits_from_training_to_onnxruntime(tmp_path):
-    """Train an epoch, export with free sizes, publish, and let the small program name a digit."""
+    """Train an epoch, export with free sizes, publish, and classify a digit by the program."""
     for name in ('onnx', 'onnxscript', 'onnxruntime'):
         pytest.importorskip(name)
 

@@ -1,4 +1,4 @@
-"""The look and prune tools: what they write, print and refuse; hooks through a resume."""
+"""The look and prune tools: files, output and errors; hooks after a resume."""
 
 import json
 from unittest.mock import Mock

@@ -26,7 +26,7 @@ def low_model(train_tool, classes=10):
 
 
 def loaded(train_tool, low):
-    """Build what the high recipe trains on from a model, as it stands before the first step."""
+    """Build the model of the high recipe from another one, as it is before the first step."""
     Path(SAVED).parent.mkdir(parents=True)
     save_checkpoint(dict(state_dict=low.state_dict()), SAVED)
     cfg = train_command.complete_config(train_tool.parse_args([HIGH]))
@@ -48,7 +48,7 @@ def test_position_embedding_is_resized_and_all_else_kept(train_tool, tmp_path, m
 
 
 def test_classifier_of_other_classes_starts_anew(train_tool, tmp_path, monkeypatch):
-    """As from ImageNet-21k to ImageNet-1k."""
+    """For example from ImageNet-21k to ImageNet-1k."""
     monkeypatch.chdir(tmp_path)
     low = low_model(train_tool, classes=21)
     high = loaded(train_tool, low)

@@ -1,4 +1,4 @@
-"""Image size and width that follow from the machine."""
+"""Image size and width that follow from the speed of the machine."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SMALLEST, LARGEST = STEPS[0], STEPS[-1]
 
 @pytest.fixture
 def completed(train_tool, tmp_path, monkeypatch):
-    """Complete a config; the machine takes a second for a step of one pixel's width."""
+    """Complete a config, with a machine that takes a second for each pixel of width in a step."""
     for label, number in (('cat', 5), ('dog', 10)):
         (tmp_path / 'photos' / label).mkdir(parents=True)
         for i in range(number):

@@ -1,4 +1,4 @@
-"""Recipes by short names, and what ``photos`` does where its weights cannot be had."""
+"""Recipes by short names, and ``photos`` if its weights are not available."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The commands of docs/own_photos.md, one after the other, at toy size."""
+"""The commands of docs/own_photos.md, one after the other, at tiny size."""
 
 import re
 import shlex
@@ -31,7 +31,7 @@ TOY = {
 
 
 def commands():
-    """Yield the commands of this package that stand on the page."""
+    """Yield the commands of this package on the page."""
     for block in re.findall(r'```bash\n(.*?)```', PAGE.read_text(encoding='utf-8'), re.DOTALL):
         for line in block.replace('\\\n', ' ').splitlines():
             if line.startswith('vit-plugins ') and 'trashnet' not in line:
@@ -40,7 +40,7 @@ def commands():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Photos of four classes, and random weights of the networks of two recipes."""
+    """Write photos of four classes, and random weights of the networks of two recipes."""
     rng = np.random.default_rng(0)
     for label, shade in (('dark', 40), ('grey', 90), ('light', 140), ('white', 190)):
         (tmp_path / 'DIR' / label).mkdir(parents=True)

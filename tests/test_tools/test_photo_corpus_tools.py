@@ -42,7 +42,7 @@ def _no_hang():
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory):
-    """Two classes of plain photos and one of the corpus."""
+    """Write two classes of plain photos and one of the corpus."""
     root = tmp_path_factory.mktemp('corpus') / 'photos'
     make_photos(root, CLASSES[1:], 12)
     return root, corpus.write_corpus(root / 'odd')
@@ -50,7 +50,7 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def work_dir(photos, tmp_path_factory):
-    """Leave behind what a training on the folder does, which began before the files were bad."""
+    """Write the work dir of a training on the folder, from before the files were damaged."""
     return make_work_dir(tmp_path_factory.mktemp('work') / 'tiny', photos[0], CLASSES)
 
 
@@ -192,7 +192,7 @@ def test_report(photos, work_dir, bad):
 
 @HOOKS.register_module()
 class DeletePhotoHook(Hook):
-    """Remove a photo after the second step, as somebody may who tidies up during a training."""
+    """Remove a photo after the second step, as a user may do during a training."""
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)

@@ -1,4 +1,4 @@
-"""``train photos-frozen`` with a tiny network: a work dir like any other, features kept."""
+"""``train photos-frozen`` with a tiny network: a normal work dir, and kept features."""
 
 import json
 import os
@@ -40,7 +40,7 @@ default_hooks = dict(report_page=None)
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """Photos of three shades, weights of a tiny ViT and a config of both; a cache of its own."""
+    """Write photos of three shades, weights of a tiny ViT and a config; set its own cache."""
     folder = tmp_path_factory.mktemp('frozen')
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def train(folder, train_tool):
-    """Train the tiny network into a folder; the log is returned."""
+    """Train the tiny network into a folder; return the log."""
 
     def run(name, *words):
         shared = ['--data-root', folder / 'photos', '--img-size', 16, '--workers', 0]
@@ -91,7 +91,7 @@ def test_the_work_dir_is_that_of_any_training(folder, first):
 
 
 def test_the_saved_model_has_the_scores_of_the_features(folder, first):
-    """The training validated features of a cache; the model reads the photos again."""
+    """The training validates cached features; the saved model reads the photos again."""
     model = Classifier(folder / 'w')
     confusion = np.zeros((3, 3), int)
     held_out = [Path(p) for p in held_out_photos(folder)]

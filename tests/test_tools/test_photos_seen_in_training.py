@@ -1,4 +1,4 @@
-"""No tool validates on photos that were trained on, after the photos of the folder changed."""
+"""No tool validates on photos of the training, also after the folder has changed."""
 
 import runpy
 from pathlib import Path
@@ -22,7 +22,7 @@ def files(dataset):
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """A training, its photos, and the folder after the others were replaced."""
+    """Train; return the work dir, its photos, and the folder with the others replaced."""
     base = tmp_path_factory.mktemp('seen')
     root, classes = base / 'photos', sorted(CLASSES)
     make_photos(root, classes, 10)

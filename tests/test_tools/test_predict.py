@@ -70,7 +70,7 @@ def predict():
 
 @pytest.fixture
 def trained(tmp_path):
-    """Leave behind what a training does: config and checkpoint. Weights are large and random."""
+    """Write config and checkpoint of a training; weights are large and random."""
 
     def make(cfg, name='epoch_1.pth', classes=CLASSES):
         work_dir = tmp_path / 'work'
@@ -109,7 +109,7 @@ def probabilities(report):
 
 
 def scores_of_arrays(work_dir, pixels):
-    """Predict as training's own evaluation would, on RGB arrays through the recipe as it is."""
+    """Return the scores of the recipe's own evaluation, on RGB arrays."""
     cfg = Config.fromfile(work_dir / 'recipe.py')
     model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor}).eval()
     model.load_state_dict(torch.load(work_dir / 'epoch_1.pth')['state_dict'])
@@ -467,7 +467,7 @@ def test_names_from_standard_input(predict, trained, photos, tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_a_training_on_photos_is_used_on_another_machine(train_tool, predict, tmp_path):
-    """Train with --data-root, take the data away, move the work dir, predict."""
+    """Train with --data-root, remove the data, move the work dir, predict."""
     colours = {'blue': (30, 60, 220), 'green': (60, 220, 30), 'red': (220, 30, 60)}
     for name, colour in colours.items():
         for i in range(16):

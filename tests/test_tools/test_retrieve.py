@@ -45,7 +45,7 @@ def retrieve(retrieve_tool):
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """Leave behind what a training does: config and checkpoint, here of random weights."""
+    """Write config and checkpoint of a training, here with random weights."""
     folder = tmp_path / 'work'
     folder.mkdir()
     (folder / 'recipe.py').write_text(RECIPE)
@@ -56,7 +56,7 @@ def work_dir(tmp_path):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Eight photos, each twice: the second a little brighter."""
+    """Write eight photos twice; the second copy is a little brighter."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 240, (8, 4, 4, 3), np.uint8)
     for copy in range(2):
@@ -76,7 +76,8 @@ def test_each_photo_finds_its_copy(retrieve, work_dir, photos, tmp_path, capsys,
     assert (
         f'{gallery}: 8 photos, 8 of them new; 0 were known, 0 skipped' in capsys.readouterr().out
     )
-    assert retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(out)]) == 0
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out), '--top-k', '3']
+    assert retrieve.main(query) == 0
     report = json.loads((out / 'results.json').read_text())
     assert report['photos'] == 8
     for answer in report['queries']:
@@ -119,7 +120,8 @@ def test_unreadable_images_are_reported_and_skipped(retrieve, work_dir, photos, 
     told = capsys.readouterr()
     assert f'skipped, unreadable: {photos[0]}/1.png: ' in told.err
     assert '7 photos, 7 of them new; 0 were known, 1 skipped' in told.out
-    assert retrieve.main(['query', str(gallery), str(photos[1]), '--out', str(out)]) == 0
+    query = ['query', str(gallery), str(photos[1]), '--out', str(out), '--top-k', '1']
+    assert retrieve.main(query) == 0
     report = json.loads((out / 'results.json').read_text())
     assert [Path(bad['image']).name for bad in report['unreadable']] == ['1.png']
     assert len(report['queries']) == 7
@@ -142,7 +144,8 @@ def test_what_is_left_out_is_said_and_odd_names_are_no_obstacle(
     assert f'skipped in {folder}: 1 .heic, 1 @eaDir/; .heic are not read' in told.err
     assert f'1 image(s) with transparent parts: shown on white ({folder}/3.png)' in told.err
     assert '8 photos, 8 of them new' in told.out
-    assert retrieve.main(['query', str(gallery), str(folder), '--out', str(out)]) == 0
+    query = ['query', str(gallery), str(folder), '--out', str(out), '--top-k', '1']
+    assert retrieve.main(query) == 0
     assert f'skipped in {folder}: 1 .heic' in capsys.readouterr().err
     report = json.loads((out / 'results.json').read_bytes().decode())
     assert os.path.exists(report['queries'][-1]['image'])
@@ -200,7 +203,7 @@ def test_what_does_not_fit_is_refused(retrieve, work_dir, photos, tmp_path):
     assert retrieve.main([*index, '--config', str(work_dir / 'recipe.py')]) == 0
     checkpoint = work_dir / 'epoch_1.pth'
     moved = checkpoint.rename(tmp_path / 'moved.pth')
-    query = ['query', gallery, str(photos[0]), '--out', str(tmp_path / 'out')]
+    query = ['query', gallery, str(photos[0] / '0.png'), '--out', str(tmp_path / 'out')]
     with pytest.raises(SystemExit, match=r'epoch_1.pth, the model of .*, is gone: --checkpoint'):
         retrieve.main(query)
     assert retrieve.main([*query, '--checkpoint', str(moved)]) == 0
@@ -363,7 +366,7 @@ def test_no_code_in_a_gallery_is_run(retrieve, work_dir, photos, tmp_path):
     retrieve.main(['index', str(gallery), str(photos[0]), '--work-dir', str(work_dir)])
     code = f'import pathlib; pathlib.Path({str(mark)!r}).touch()'
     (gallery / 'config.py').write_text(code)
-    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    query = ['query', str(gallery), str(photos[1] / '0.png'), '--out', str(out)]
     assert retrieve.main(query) == 0
     file = gallery / 'gallery.json'
     about = json.loads(file.read_text())
@@ -386,7 +389,7 @@ def test_a_gallery_of_the_former_version(retrieve, work_dir, photos, tmp_path, c
     about |= {'format': 1, 'index': 'index-8.faiss'}
     (gallery / 'gallery.json').write_text(json.dumps(about))
     (gallery / 'config.py').write_text('raise SystemExit("executed")')
-    query = ['query', str(gallery), str(photos[1]), '--out', str(out)]
+    query = ['query', str(gallery), str(photos[1] / '0.png'), '--out', str(out)]
     with pytest.raises(SystemExit, match='Name the config it was made with'):
         retrieve.main(query)
     assert retrieve.main([*query, '--config', str(work_dir / 'recipe.py')]) == 0
@@ -436,7 +439,8 @@ def test_a_classifier_searches_by_its_pooled_features(retrieve, work_dir, photos
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     assert np.ptp(lengths) > 0
     np.testing.assert_allclose(Gallery.load(gallery).descriptors, features / lengths, atol=1e-6)
-    assert retrieve.main(['query', gallery, str(photos[1]), '--out', str(out)]) == 0
+    query = ['query', gallery, str(photos[1]), '--out', str(out), '--top-k', '1']
+    assert retrieve.main(query) == 0
     for answer in json.loads((out / 'results.json').read_text())['queries']:
         assert Path(answer['results'][0]['image']).name == Path(answer['image']).name
 

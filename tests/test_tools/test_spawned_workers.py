@@ -1,4 +1,4 @@
-"""Workers that are started anew, as on macOS and Windows, in place of being forked."""
+"""Workers that are spawned, as on macOS and Windows, instead of forked."""
 
 import subprocess
 import sys

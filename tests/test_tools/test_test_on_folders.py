@@ -13,7 +13,7 @@ from vit_plugins.command_line.commands import train as train_command
 
 @pytest.fixture(scope='module')
 def photos(tmp_path_factory) -> Path:
-    """Twenty photos: ten objects seen twice; a table calls them even and odd."""
+    """Write twenty photos, two of each of ten objects; a table labels them even and odd."""
     tmp_path = tmp_path_factory.mktemp('photos')
     (tmp_path / 'photos' / 'all').mkdir(parents=True)
     lines = ['file,class']
@@ -27,7 +27,7 @@ def photos(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def work_dir(train_tool, photos, tmp_path_factory) -> Path:
-    """What a training with a table and groups leaves."""
+    """Write the work dir of a training with a table and groups."""
     tmp_path = tmp_path_factory.mktemp('trained')
     words = ['--labels', str(photos / 'labels.csv'), '--group-by', r'/(\d+)_', '--no-verify']
     args = ['photos-scratch', '--data-root', str(photos), *words, '--epochs', '1']

@@ -1,4 +1,4 @@
-"""The training job: what it leaves, what its flags do, and that it goes on after a crash."""
+"""The training job: its files, its flags, and resuming after a crash."""
 
 import json
 import os
@@ -27,7 +27,7 @@ CONFIGS = TOOLS.parent / 'configs'
 
 
 def validations(work_dir: Path) -> dict[int, float]:
-    """Read the accuracy of each epoch from the logs of all runs; a later run overwrites."""
+    """Return the accuracy of each epoch from the logs of all runs; later runs overwrite."""
     found = {}
     for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in log.read_text().splitlines():
@@ -46,7 +46,7 @@ def trained(job, train_tool, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def interrupted(trained, tmp_path) -> Path:
-    """Return a work dir as a kill during the third save would leave it."""
+    """Return a work dir after a kill during the third save."""
     work_dir = tmp_path / 'work'
     shutil.copytree(trained, work_dir)
     newest = work_dir / 'epoch_3.pth'
@@ -95,7 +95,7 @@ def test_resume_skips_a_truncated_checkpoint_and_ends_as_if_nothing_happened(
 
 
 def test_resume_validates_what_the_crash_left_unvalidated(trained, interrupted, job, train_tool):
-    """Killed between the last save and its validation, a job has nothing left to train."""
+    """A job that is killed between the last save and its validation has no step left."""
     shutil.copy(trained / 'epoch_3.pth', interrupted)
     for log in interrupted.glob('*/vis_data/scalars.json'):
         log.unlink()
@@ -251,7 +251,7 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments(job, test_tool, tmp_path):
-    """SIGKILL, saving included; each run goes on, the last one ends, and testing agrees."""
+    """With SIGKILL, also while saving; each run is resumed, the last one ends, a test agrees."""
     epochs = 60
     added = f"""
 train_cfg = dict(by_epoch=True, max_epochs={epochs})

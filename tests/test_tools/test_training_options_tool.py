@@ -1,4 +1,4 @@
-"""Options of ``train`` on the way from the command line to the config."""
+"""Options of ``train`` from the command line to the config."""
 
 from pathlib import Path
 

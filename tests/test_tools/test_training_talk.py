@@ -1,4 +1,4 @@
-"""What a training says on the terminal, and how it ends when it is asked to stop."""
+"""The terminal output of a training, and its end after a signal."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_verbose_shows_all_and_baselines_can_be_left_out(photos, job, train_tool
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='two ranks of a CPU')
 def test_two_ranks_count_each_image_once(photos, job):
-    """Of 9 images for validation, the sampler gives two ranks 10."""
+    """For 9 validation images, the sampler gives two ranks 10."""
     for folder in (photos / 'photos').iterdir():
         for i in range(5):
             shutil.copy(folder / f'{i}.png', folder / f'more{i}.png')
@@ -94,7 +94,7 @@ def test_two_ranks_count_each_image_once(photos, job):
 
 @pytest.fixture
 def signalled():
-    """Add a hook that sends a signal to its own process in the midst of a step."""
+    """Add a hook that sends a signal to its own process in the middle of a step."""
 
     class Signals(Hook):
         def __init__(self, number, step):

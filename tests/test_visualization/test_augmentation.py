@@ -1,4 +1,4 @@
-"""Pictures of an augmentation: right image, right colours, right words."""
+"""Pictures of an augmentation: correct image, colours and text."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def config(*transforms, to_rgb=True, dataset='CustomDataset'):
 
 @pytest.fixture
 def photo(tmp_path):
-    """Save an orange gradient, wider than high."""
+    """Write an image with an orange gradient, wider than high."""
     columns = np.linspace(0, 1, 96)[None, :, None] * np.array([255, 128, 20])
     path = tmp_path / 'orange.png'
     Image.fromarray(np.tile(columns, (64, 1, 1)).astype(np.uint8)).save(path)

@@ -1,4 +1,4 @@
-"""Where crops lie: against counted pixels, the transforms' own output, and torchvision."""
+"""Positions of crops: against counted pixels, the output of the transforms, and torchvision."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_kept_share_counts_pixels():
 
 
 def coordinates(height, width):
-    """Make an image whose blue is the column and whose green is the row."""
+    """Return an image whose blue is the column and whose green is the row."""
     rows, columns = np.mgrid[:height, :width]
     return np.stack([columns, rows, 0 * rows], -1).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""What the pictures of descriptors show."""
+"""The content of the pictures of descriptors."""
 
 import numpy as np
 

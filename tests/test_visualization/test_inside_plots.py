@@ -1,4 +1,4 @@
-"""What the pictures of the inside of a model show."""
+"""The content of the pictures of the inside of a model."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What transforms sampled, heard without disturbing them."""
+"""Recording the sampled parameters of transforms does not change them."""
 
 from dataclasses import dataclass
 

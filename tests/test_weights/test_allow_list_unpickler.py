@@ -1,4 +1,4 @@
-"""What a pickle may do with the names that it may use, byte by byte."""
+"""The operations of a pickle with allowed names, byte by byte."""
 
 import io
 import pickle
@@ -30,7 +30,7 @@ def read_annotation(content):
     ids=['checkpoint', 'annotation'],
 )
 def test_no_name_of_a_list_takes_a_state(reader, names, state):
-    """Else a file could put its own methods into our classes."""
+    """Otherwise a file could put its own methods into our classes."""
     for full_name in names:
         module, _, name = full_name.rpartition('.')
         with pytest.raises(pickle.UnpicklingError, match='on a state of its own'):

@@ -42,7 +42,7 @@ def parts(members):
 
 
 def two_directories(for_torch, for_python):
-    """Write an archive whose end names the one directory, where the other one lies before it."""
+    """Write an archive whose end names one directory, while another one is in front of it."""
     records, directory, end = parts(for_torch)
     others, other, _ = parts(for_python)
     place = last = 0
@@ -90,7 +90,7 @@ def test_two_directories(protocol, tmp_path):
 
 
 class Program(torch.nn.Module):
-    """Notes that it was run, which TorchScript does as soon as it is loaded."""
+    """Records that it was run, which TorchScript does as soon as it is loaded."""
 
     def __init__(self, path):
         super().__init__()
@@ -147,7 +147,7 @@ def change(content, place, kind, value):
     ],
 )
 def test_directory_where_nothing_else_can_be(changed, tmp_path):
-    """Of Python's archives, which have one end, and of torch's, which have three."""
+    """For Python's archives, which have one end record, and torch's, which have three."""
     path = tmp_path / 'a.pth'
     torch.save({'w': torch.ones(2)}, path)
     both = written([('a/version', '3\n'), ('a/data.pkl', HARMLESS)]), path.read_bytes()
@@ -161,7 +161,7 @@ def test_directory_where_nothing_else_can_be(changed, tmp_path):
 
 
 def test_a_tar_archive_is_none(tmp_path):
-    """``torch.load`` of old unpacks it to the disk; its first name can be five pickles."""
+    """An old ``torch.load`` unpacks it to the disk; its first member can be five pickles."""
     pickles = b'\x80\x02N.' * 5
     with tarfile.open(tmp_path / 'a.pth', 'w') as archive:
         info = tarfile.TarInfo(pickles.decode('latin1'))

@@ -1,4 +1,4 @@
-"""What a checkpoint asks for is known before it is given: crafted ones allocate nothing."""
+"""The memory of a checkpoint is known before it is allocated; crafted ones allocate nothing."""
 
 import pickle
 import resource
@@ -44,7 +44,7 @@ def tensor(count, shape, steps):
 
 
 def archive(pickled, records=None, packing=zipfile.ZIP_STORED):
-    """Make a file of torch around a pickle and a storage of 8 numbers."""
+    """Write a file of torch with a pickle and a storage of 8 numbers."""
     file = BytesIO()
     with zipfile.ZipFile(file, 'w', packing) as written:
         written.writestr('x/data.pkl', b'\x80\x02' + pickled + STOP)
@@ -88,7 +88,7 @@ ASKING = {
 
 @pytest.fixture
 def no_more_memory():
-    """Set a limit of a gigabyte on allocations, so that a bomb fails and does not kill."""
+    """Set a limit of a gigabyte on allocations, so that a bomb fails and the process survives."""
     with open('/proc/self/statm') as file:
         used = int(file.read().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)

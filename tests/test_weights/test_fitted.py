@@ -28,7 +28,7 @@ IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
 def random(model):
-    """Give every weight of a model a value of its own, statistics of batch norms included."""
+    """Set every weight of a model to a different value, batch norm statistics included."""
     generator = torch.Generator().manual_seed(1)
     state = {
         k: torch.rand(v.shape, generator=generator) * 0.4 + 0.1 if v.is_floating_point() else v
@@ -50,7 +50,7 @@ def swin(**kwargs):
 
 
 def loaded(backbone, checkpoint):
-    """Load what was found, all of it, into a backbone."""
+    """Load all found weights into a backbone."""
     backbone = MODELS.build(backbone)
     weights = find_weights(backbone, checkpoint).take(checkpoint)
     missing = backbone.load_state_dict(
@@ -96,7 +96,7 @@ def test_class_token_without_a_position():
 
 
 def test_deit3():
-    """The host's DeiT3 never calls its second norm: its features differ whatever is loaded."""
+    """The host's DeiT3 never calls its second norm, so its features differ with any weights."""
     model = vit(no_embed_class=True, init_values=0.1)
     images = IMAGES[..., :32, :32]
     deit3 = {**HOST_VIT, 'type': 'DeiT3ViT'}
@@ -144,7 +144,7 @@ def test_swin():
 
 
 def test_official_swin():
-    """Official files, and those of timm below 0.9, merge at the end of a stage."""
+    """Official files, and those of timm below 0.9, merge patches at the end of a stage."""
     model = swin()
     state = {}
     for key, value in model.state_dict().items():
@@ -211,12 +211,12 @@ def test_reorder_merging(size):
         ('resnet18', {'type': 'ResNet', 'depth': 18}),
         ('resnet50', {'type': 'ResNet', 'depth': 50}),
         ('resnet50d', {'type': 'ResNetV1d', 'depth': 50}),
-        ('resnext50_32x4d', {'type': 'ResNeXt', 'depth': 50, 'groups': 32, 'width_per_group': 4}),
+        ('resnext50_32x4d', {'type': 'ResNeXt', 'depth': 50, 'groups': 32, 'width_per_group': 2}),
         ('seresnet50', {'type': 'SEResNet', 'depth': 50}),
     ],
 )
 def test_resnet(name, backbone):
-    model = timm.create_model(name, pretrained=False).eval()
+    model = timm.create_model(name, pretrained=False, channels=(32, 64, 128, 256)).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -224,7 +224,8 @@ def test_resnet(name, backbone):
                 module.running_mean.uniform_(-0.1, 0.1)
     theirs = model.forward_features(IMAGES)
     assert theirs.std() > 1e-3
-    assert_same(loaded(backbone, model.state_dict())(IMAGES)[-1], theirs)
+    ours = loaded({**backbone, 'base_channels': 32}, model.state_dict())(IMAGES)[-1]
+    assert_same(ours, theirs)
 
 
 WRAPPERS = {

@@ -1,4 +1,4 @@
-"""The model index: entries that hold, names that resolve, downloads that are verified."""
+"""The model index: correct entries, names that resolve, downloads that are verified."""
 
 import hashlib
 
@@ -77,7 +77,7 @@ URL = 'https://host/convit.pth'
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """A cache folder, and a network that serves one small file."""
+    """Set a cache folder and a network that serves one small file."""
 
     def fetch(url, path, progress):
         torch.save({'w': torch.ones(1)}, path)

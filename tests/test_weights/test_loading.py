@@ -1,4 +1,4 @@
-"""What loads strictly, and what is said of the rest."""
+"""Weights that load strictly, and the messages about the others."""
 
 from collections import OrderedDict
 

@@ -1,4 +1,4 @@
-"""Which checkpoint is chosen."""
+"""The choice of a checkpoint."""
 
 import os
 from pathlib import Path

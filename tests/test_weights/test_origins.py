@@ -1,4 +1,4 @@
-"""Weights that a recipe names and nobody has: where they come from."""
+"""Missing weights that a recipe names, and their origin."""
 
 from pathlib import Path
 

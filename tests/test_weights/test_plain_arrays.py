@@ -1,4 +1,4 @@
-"""Arrays of pickles: those that numpy writes, and none that make it follow the file's pointers."""
+"""Arrays in pickles: those that numpy writes load; crafted ones with pointers do not."""
 
 import codecs
 import collections
@@ -24,7 +24,7 @@ ADDRESS = b'\x41' * 8  # what a crafted file would have taken for a pointer
 
 
 class Crafted:
-    """Pickles as a call, and what it returns gets a state."""
+    """Pickles as a call whose result gets a state."""
 
     def __init__(self, function, *args, state=None):
         self.parts = (function, args) if state is None else (function, args, state)
@@ -142,7 +142,7 @@ def test_the_error_says_what_was_found(read, name):
 
 
 def test_every_name_has_crafted_files():
-    """A new name on a list needs some here, or below."""
+    """A new name on a list needs crafted files here or below."""
     names = {re.sub(r'numpy\._?core\.(multiarray|numeric)\.', '', name) for name in ARRAY_GLOBALS}
     assert names == CRAFTED.keys()
     assert restricted_pickle._GLOBALS.keys() - ARRAY_GLOBALS.keys() == {
@@ -185,7 +185,7 @@ def test_classes_of_a_crafted_checkpoint_are_refused(tmp_path):
 
 
 def numpys(value):
-    """As numpy itself reads it back: in the byte order of the machine."""
+    """Return the array as numpy itself reads it: in the byte order of the machine."""
     return pickle.loads(pickle.dumps(value, 2))
 
 
@@ -223,7 +223,7 @@ def test_what_is_shared_stays_shared(read):
 
 
 def nested(depth, width=10):
-    """Make a small thing that is endless to whoever goes through it."""
+    """Return a small object that takes endless time to walk through."""
     content = (0,) * width
     for _ in range(depth):
         content = (content,) * width

@@ -1,4 +1,4 @@
-"""The table of networks that photos can start from: what it says is what the model index says."""
+"""The table of pre-trained networks for photos agrees with the model index."""
 
 import pytest
 from mmengine.config import Config

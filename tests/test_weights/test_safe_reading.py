@@ -1,4 +1,4 @@
-"""Reading checkpoints: all that the framework writes, nothing that runs code, never in silence."""
+"""Reading checkpoints: all that the framework writes, nothing that runs code, with messages."""
 
 import argparse
 import collections
@@ -31,7 +31,7 @@ new_torch = pytest.mark.skipif(
 
 
 class Reduced:
-    """Pickles as a call of any function: what a poisoned file is made of."""
+    """Pickles as a call of any function, as in a malicious file."""
 
     def __init__(self, function, *args):
         self.call = (function, args)
@@ -41,7 +41,7 @@ class Reduced:
 
 
 def training_checkpoint():
-    """All kinds of things that a Runner saves."""
+    """Return all types of objects that a Runner saves."""
     hub = MessageHub('test-checkpoints')
     hub.update_scalar('train/loss', np.float32(0.5))
     hub.update_scalar('train/loss', 0.25)
@@ -260,7 +260,7 @@ def test_registered_with_the_host():
 
 @pytest.fixture
 def offline_hub(tmp_path, monkeypatch):
-    """Serve addresses from files in tmp_path and keep the cache there."""
+    """Set the hub to serve addresses from files in tmp_path, with the cache there."""
     fetched = []
 
     def fetch(url, path, progress):

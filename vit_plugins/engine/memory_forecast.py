@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from ..config_edits.walking import image_size
 from ..weights.bare_model import bare_model
 
-IMAGES = 2  # sent through the network: one is too few for batch norm
+IMAGES = (2, 3)  # sent through the network: one is too few for batch norm
 NUMBERS = 3  # besides each trained weight: its gradient and the two averages of Adam
 
 
@@ -40,22 +41,27 @@ def kept_bytes(call: Callable[[], Any], module: nn.Module | None = None) -> int:
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
-def activation_bytes(backbone: nn.Module, height: int, width: int) -> int:
-    """Return the bytes that a backbone keeps of one image for the backward pass.
+def activation_bytes(backbone: nn.Module, height: int, width: int, batch_size: int) -> int:
+    """Return the bytes that a backbone keeps of a batch for the backward pass.
 
-    A copy encodes two black images, so that neither the backbone nor random streams change.
+    A copy encodes two and then three black images, so that neither the backbone nor random streams
+    change. What it keeps beside the images, such as joined weights, is the same in both.
 
     Args:
         backbone: The backbone, on any device.
-        height: Height of the image.
-        width: Width of the image.
+        height: Height of the images.
+        width: Width of the images.
+        batch_size: Number of images in the batch.
     """
     copy = deepcopy(backbone)
     copy.train()
     device = next(copy.parameters()).device
-    images = torch.zeros(IMAGES, 3, height, width, device=device)
     with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-        return kept_bytes(lambda: copy(images), copy) // IMAGES
+        kept = [
+            kept_bytes(partial(copy, torch.zeros(number, 3, height, width, device=device)), copy)
+            for number in IMAGES
+        ]
+    return kept[0] + (batch_size - IMAGES[0]) * (kept[1] - kept[0])
 
 
 def step_bytes(runner: Runner) -> int | None:
@@ -69,7 +75,7 @@ def step_bytes(runner: Runner) -> int | None:
 
     Returns:
         Bytes on each device; None for a model without a backbone or with a frozen one, if the
-        config does not give the image size, or if the backbone cannot encode two black images.
+        config does not give the image size, or if the backbone cannot encode black images.
     """
     model = bare_model(runner.model)
     backbone = getattr(model, 'backbone', None)
@@ -82,11 +88,11 @@ def step_bytes(runner: Runner) -> int | None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
     try:
-        activations = activation_bytes(backbone, height, width)
+        activations = activation_bytes(backbone, height, width, batch_size)
     except Exception:  # any error of any backbone: a forecast must not end a training
         return None
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    return weights + NUMBERS * sum(_trained(model)) + batch_size * activations
+    return weights + NUMBERS * sum(_trained(model)) + activations
 
 
 def _trained(module: nn.Module) -> list[int]:

@@ -1,6 +1,7 @@
 # CIFAR-100 enlarged to 224 px with the Swin augmentation, as the DRLoc paper trains all of its
-# data sets. The host's CIFAR100 downloads itself and gives RGB arrays, hence to_rgb=False and
-# RGB fill colours. An epoch leaves out the images that do not fill a last batch, as in its code.
+# datasets. The host's CIFAR100 downloads the data and returns RGB arrays, hence to_rgb=False and
+# RGB fill colours. As in the paper's code, an epoch leaves out the images that do not fill a last
+# batch.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=100,

@@ -1,4 +1,4 @@
-# The same of CIFAR-100.
+# CIFAR-100, with the settings of cifar10_deit3_ft_224.py.
 _base_ = './cifar10_deit3_ft_224.py'
 
 data_preprocessor = dict(num_classes=100)

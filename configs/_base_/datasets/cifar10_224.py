@@ -1,4 +1,4 @@
-# The same of CIFAR-10.
+# CIFAR-10, with the settings of cifar100_224.py.
 _base_ = './cifar100_224.py'
 
 data_preprocessor = dict(num_classes=10)

@@ -1,4 +1,4 @@
-# CIFAR-10 at its own 32 px. The host's CIFAR10 downloads itself and gives RGB arrays, hence
+# CIFAR-10 at its own 32 px. The host's CIFAR10 downloads the data and returns RGB arrays, hence
 # to_rgb=False and RGB fill colours.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',

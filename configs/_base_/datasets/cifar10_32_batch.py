@@ -1,6 +1,7 @@
-# CIFAR-10 at its own 32 px, augmented as a batch: the images are decoded once, stay in memory as
-# uint8 (154 MB) and are cropped, turned and erased on the model's device, each with draws of its
-# own. In the place of cifar10_32.py, whose crop pads with black; this one reflects.
+# CIFAR-10 at its own 32 px, augmented as a batch: the images are decoded once and stay in memory
+# as uint8 (154 MB). They are cropped, flipped and erased on the model's device, with random
+# parameters of its own for each image. It replaces cifar10_32.py, whose crop pads with black; the
+# crop here pads by reflection.
 _base_ = './cifar10_32.py'
 
 data_preprocessor = dict(
@@ -28,7 +29,7 @@ data_preprocessor = dict(
     ]
 )
 train_dataloader = dict(
-    num_workers=0,  # a batch is one indexing of memory
+    num_workers=0,  # a batch is one index operation in memory
     persistent_workers=False,
     dataset=dict(
         _delete_=True,

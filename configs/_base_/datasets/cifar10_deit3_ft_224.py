@@ -1,5 +1,5 @@
 # CIFAR-10 enlarged to 224 px with the augmentation of DeiT III's fine-tuning. The host's CIFAR10
-# downloads itself and gives RGB arrays, hence to_rgb=False and RGB fill colours.
+# downloads the data and returns RGB arrays, hence to_rgb=False and RGB fill colours.
 _base_ = './imagenet_deit3_ft_224.py'
 
 data_preprocessor = dict(num_classes=10, to_rgb=False)

@@ -1,7 +1,7 @@
-# CIFAR-10 at its own 32 px as class folders of image files, data/cifar10/{train,test}/CLASS/*: the
-# images are decoded once, stay in memory (184 MB) and are cropped, turned and changed by one
-# operation of TrivialAugment each (arXiv 2103.10158) as a batch. On a GPU set device='cuda' of
-# both datasets. test/ is what is validated on: it must choose nothing.
+# CIFAR-10 at its own 32 px as class folders of image files, data/cifar10/{train,test}/CLASS/*. The
+# images are decoded once and stay in memory (184 MB). They are augmented as a batch: cropped,
+# flipped and changed by one operation of TrivialAugment each (arXiv 2103.10158). On a GPU, set
+# device='cuda' in both datasets. Validation uses test/, so no setting may be chosen by it.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=10,
@@ -21,7 +21,7 @@ data_preprocessor = dict(
 pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=512,
-    num_workers=0,  # a batch is one indexing of memory
+    num_workers=0,  # a batch is one index operation in memory
     persistent_workers=False,
     collate_fn=dict(type='stacked_collate'),
     dataset=dict(

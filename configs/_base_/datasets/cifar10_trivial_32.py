@@ -1,7 +1,7 @@
 # CIFAR-10 at its own 32 px, kept in memory and augmented as a batch on the model's device: a crop
-# of the image that reflection has made 4 px larger on each side, a flip, and TrivialAugment (arXiv
-# 2103.10158), one operation of uniform strength for each image; shifts of 10 px at the most, as
-# the paper's 32 leave nothing of an image of 32.
+# after a reflection of 4 px on each side, a flip, and TrivialAugment (arXiv 2103.10158), which
+# applies one operation of uniform strength to each image. Shifts are at most 10 px, because the
+# paper's 32 px would leave nothing of an image of 32 px.
 _base_ = './cifar10_32_batch.py'
 
 data_preprocessor = dict(

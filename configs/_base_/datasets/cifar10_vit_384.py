@@ -1,4 +1,4 @@
-# CIFAR-10 enlarged to 384 px. The host's CIFAR10 downloads itself and gives RGB arrays.
+# CIFAR-10 enlarged to 384 px. The host's CIFAR10 downloads the data and returns RGB arrays.
 _base_ = './imagenet_vit_384.py'
 
 data_preprocessor = dict(num_classes=10, to_rgb=False)

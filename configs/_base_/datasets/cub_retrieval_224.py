@@ -1,7 +1,7 @@
-# CUB-200-2011, parted by class, as IRT trains with it: batches of 64 shuffled images (the paper
-# does not say how they are drawn), resized
-# to a square of 256 px, then 224 px: a random crop in training, the middle in the test (the paper
-# tells of training only). Bicubic and the mean and deviation of ImageNet are not in the paper.
+# CUB-200-2011, split by class, as IRT trains with it: batches of 64 shuffled images (the paper
+# does not say how they are sampled). Images are resized to a square of 256 px, then cropped to 224
+# px: at random in training, in the middle in the test (the paper describes training only). The
+# bicubic resize and the mean and standard deviation of ImageNet are not in the paper.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB

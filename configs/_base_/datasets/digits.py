@@ -1,5 +1,5 @@
-# scikit-learn's handwritten digits, enlarged from 8 to 16 px so that a turn or a shift of less
-# than one of their pixels is still an image.
+# scikit-learn's handwritten digits, enlarged from 8 to 16 px, so that a rotation or a shift by
+# less than one of their pixels changes the image.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=10,

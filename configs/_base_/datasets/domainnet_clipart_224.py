@@ -1,5 +1,5 @@
-# DomainNet's clipart at 224 px with the Swin augmentation, its official lists: 33,525 images to
-# train, 14,604 to test, 345 classes. The other five domains inherit from this.
+# DomainNet clipart at 224 px with the Swin augmentation and the official lists: 33,525 images for
+# training, 14,604 for the test, 345 classes. The other five domains inherit from this file.
 _base_ = './imagenet100_224.py'
 
 data_preprocessor = dict(num_classes=345)

@@ -1,4 +1,5 @@
-# The same of DomainNet's infograph: 36,023 images to train, 15,582 to test.
+# DomainNet infograph, with the settings of domainnet_clipart_224.py: 36,023 images for training,
+# 15,582 for the test.
 _base_ = './domainnet_clipart_224.py'
 
 train_dataloader = dict(dataset=dict(domain='infograph'))

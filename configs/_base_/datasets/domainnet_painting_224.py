@@ -1,4 +1,5 @@
-# The same of DomainNet's painting: 50,416 images to train, 21,850 to test.
+# DomainNet painting, with the settings of domainnet_clipart_224.py: 50,416 images for training,
+# 21,850 for the test.
 _base_ = './domainnet_clipart_224.py'
 
 train_dataloader = dict(dataset=dict(domain='painting'))

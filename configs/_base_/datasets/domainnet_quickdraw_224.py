@@ -1,4 +1,5 @@
-# The same of DomainNet's quickdraw: 120,750 images to train, 51,750 to test.
+# DomainNet quickdraw, with the settings of domainnet_clipart_224.py: 120,750 images for training,
+# 51,750 for the test.
 _base_ = './domainnet_clipart_224.py'
 
 train_dataloader = dict(dataset=dict(domain='quickdraw'))

@@ -1,4 +1,5 @@
-# The same of DomainNet's real: 120,906 images to train, 52,041 to test.
+# DomainNet real, with the settings of domainnet_clipart_224.py: 120,906 images for training,
+# 52,041 for the test.
 _base_ = './domainnet_clipart_224.py'
 
 train_dataloader = dict(dataset=dict(domain='real'))

@@ -1,4 +1,5 @@
-# The same of DomainNet's sketch: 48,212 images to train, 20,916 to test.
+# DomainNet sketch, with the settings of domainnet_clipart_224.py: 48,212 images for training,
+# 20,916 for the test.
 _base_ = './domainnet_clipart_224.py'
 
 train_dataloader = dict(dataset=dict(domain='sketch'))

@@ -1,5 +1,5 @@
 # Oxford Flowers-102 at 224 px with the Swin augmentation: trained on train and val (2,040 images),
-# measured on test (6,149). data/flowers102 holds jpg/, imagelabels.mat and setid.mat.
+# tested on test (6,149). data/flowers102 contains jpg/, imagelabels.mat and setid.mat.
 _base_ = './imagenet100_224.py'
 
 data_preprocessor = dict(num_classes=102)

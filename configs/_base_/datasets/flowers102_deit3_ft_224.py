@@ -1,5 +1,5 @@
 # Oxford Flowers-102 at 224 px with the augmentation of DeiT III's fine-tuning: trained on train
-# and val (2,040 images), measured on test (6,149). data/flowers102 holds jpg/, imagelabels.mat
+# and val (2,040 images), tested on test (6,149). data/flowers102 contains jpg/, imagelabels.mat
 # and setid.mat.
 _base_ = './imagenet_deit3_ft_224.py'
 

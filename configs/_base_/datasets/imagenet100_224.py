@@ -1,5 +1,5 @@
-# ImageNet-100 at 224 px with the Swin augmentation, as the DRLoc paper trains all of its data
-# sets; each image once per epoch. data/imagenet may hold all of ImageNet-1k.
+# ImageNet-100 at 224 px with the Swin augmentation, as the DRLoc paper trains all of its datasets.
+# An epoch uses each image once. data/imagenet may contain all of ImageNet-1k.
 _base_ = './imagenet_224.py'
 
 data_preprocessor = dict(num_classes=100)

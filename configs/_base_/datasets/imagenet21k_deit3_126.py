@@ -1,5 +1,5 @@
-# The same at 126 px, where H is pre-trained: with patches of 14 the 81 tokens that the official
-# code makes of 128 px.
+# ImageNet-21k at 126 px, for the pre-training of H. With patches of 14 px, an image has the 81
+# tokens that the official code makes from 128 px.
 _base_ = './imagenet21k_deit3_224.py'
 
 size = 126

@@ -1,6 +1,6 @@
-# ImageNet-21k at 224 px, validated on ImageNet-1k: folders, lists and how they are made are in
-# imagenet21k_deit3_224.py. Google's released heads have 21,843 classes, which number no list of
-# folders here gives.
+# ImageNet-21k at 224 px, validated on ImageNet-1k. imagenet21k_deit3_224.py describes the folders,
+# the lists and how to make them. Google's released heads have 21,843 classes; no list of folders
+# here gives this number.
 _base_ = './imagenet_vit_224.py'
 
 data_preprocessor = dict(num_classes=21841)

@@ -1,7 +1,7 @@
 # ImageNet-1k at 224 px with the DeiT augmentation: RandAugment m9-mstd0.5-inc1, random erasing
-# 0.25, each image drawn three times per epoch (repeated augmentation). Colour jitter 0.4 of the
-# official command line is inactive beside RandAugment. Like the code of DeiT, ConViT and DRLoc, an
-# epoch leaves out the images that do not fill a last batch.
+# 0.25, each image used three times per epoch (repeated augmentation). Colour jitter 0.4 of the
+# official command line has no effect together with RandAugment. As in the code of DeiT, ConViT and
+# DRLoc, an epoch leaves out the images that do not fill a last batch.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=1000,

@@ -1,5 +1,5 @@
-# The same at 154 px, where H is trained: with patches of 14 the 121 tokens that the official code
-# makes of 160 px.
+# ImageNet-1k at 154 px, for the training of H. With patches of 14 px, an image has the 121 tokens
+# that the official code makes from 160 px.
 _base_ = './imagenet_deit3_224.py'
 
 size = 154

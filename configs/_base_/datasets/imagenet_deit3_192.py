@@ -1,4 +1,4 @@
-# The same at 192 px, where B and L are trained.
+# ImageNet-1k at 192 px, for the training of B and L.
 _base_ = './imagenet_deit3_224.py'
 
 size = 192

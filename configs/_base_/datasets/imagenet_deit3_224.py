@@ -1,13 +1,13 @@
 # ImageNet-1k at 224 px as DeiT III trains from scratch: random resized crop, flip, 3-Augment, no
-# erasing; each image drawn three times per epoch (repeated augmentation), so that an epoch sees a
-# third of the images, and no batch cut short. Validation looks at the whole short side.
+# erasing. Each image is used three times in an epoch (repeated augmentation), so that an epoch
+# uses a third of the images, and no batch is smaller. Validation uses the whole short side.
 _base_ = './imagenet_224.py'
 
 size = 224
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='RandomResizedCrop', scale=size, backend='pillow', interpolation='bicubic'),
-    # It flips, too: faster in one go than RandomFlip before it.
+    # It also flips, which is faster than a RandomFlip before it.
     dict(type='ThreeAugment', color_jitter=0.3, flip_prob=0.5),
     dict(type='PackInputs'),
 ]

@@ -1,4 +1,4 @@
-# ImageNet-1k at 224 px as DeiT III fine-tunes: RandAugment m9-mstd0.5-inc1 in place of 3-Augment,
+# ImageNet-1k at 224 px as DeiT III fine-tunes: RandAugment m9-mstd0.5-inc1 instead of 3-Augment,
 # each image once per epoch.
 _base_ = './imagenet_deit3_224.py'
 

@@ -1,4 +1,4 @@
-# The same at 384 px.
+# ImageNet-1k at 384 px, with the settings of imagenet_deit3_ft_224.py.
 _base_ = './imagenet_deit3_ft_224.py'
 
 size = 384

@@ -1,6 +1,7 @@
-# ImageNet-1k, tested with the reassessed labels beside its own: data/imagenet/real.json is
+# ImageNet-1k, tested with the reassessed labels in addition to its own. data/imagenet/real.json is
 # https://raw.githubusercontent.com/google-research/reassessed-imagenet/master/real.json.
-# A recipe of ImageNet-1k is tested so by a config that inherits it and ends as this one does.
+# To test another recipe of ImageNet-1k like this, inherit from it and end the config as this one
+# ends.
 _base_ = './imagenet_224.py'
 
 test_evaluator = [

@@ -1,6 +1,6 @@
-# ImageNet-1k to train, ImageNet-V2 (matched frequency) to test: 10,000 images in folders that are
-# named by class number. A recipe of ImageNet-1k is tested so by a config that inherits it and ends
-# as this one does.
+# Training on ImageNet-1k, test on ImageNet-V2 (matched frequency): 10,000 images in folders that
+# are named by class number. To test another recipe of ImageNet-1k like this, inherit from it and
+# end the config as this one ends.
 _base_ = './imagenet_224.py'
 
 test_dataloader = dict(

@@ -1,6 +1,7 @@
-# ImageNet-1k at 224 px as Google's code reads it: random crop of 5 to 100 % of the area, bilinear,
-# flip; tested on the whole image, squeezed to a square; values from -1 to 1. The published
-# preprocessing is that of the fine-tuning; that of the pre-training is not published.
+# ImageNet-1k at 224 px as Google's code reads it: a random crop of 5 to 100 % of the area,
+# bilinear, and a flip. The test uses the whole image, resized to a square. Values are from -1 to
+# 1. The published preprocessing is that of the fine-tuning; that of the pre-training is not
+# published.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     num_classes=1000,

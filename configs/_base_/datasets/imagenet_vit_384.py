@@ -1,4 +1,4 @@
-# The same at 384 px.
+# ImageNet-1k at 384 px, with the settings of imagenet_vit_224.py.
 _base_ = './imagenet_vit_224.py'
 
 train_pipeline = [*_base_.train_pipeline]

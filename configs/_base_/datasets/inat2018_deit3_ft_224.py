@@ -1,6 +1,6 @@
-# iNaturalist 2018 at 224 px with the augmentation of DeiT III's fine-tuning, through class
-# folders: data/inat2018/{train,val}/CLASS/*.jpg with 8,142 classes. The competition's json files
-# name the class of each image (`category_id`).
+# iNaturalist 2018 at 224 px with the augmentation of DeiT III's fine-tuning, read from class
+# folders: data/inat2018/{train,val}/CLASS/*.jpg with 8,142 classes. The competition's JSON files
+# contain the class of each image (`category_id`).
 _base_ = './imagenet_deit3_ft_224.py'
 
 data_preprocessor = dict(num_classes=8142)

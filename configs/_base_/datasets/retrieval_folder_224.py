@@ -1,7 +1,7 @@
-# Class folders of your own, parted by class, with the transforms that IRT uses for its data sets:
-# four images of each of 16 classes a batch, resized
-# to a square of 256 px, then 224 px: a random crop in training, the middle in the test (the paper
-# tells of training only). Bicubic and the mean and deviation of ImageNet are not in the paper.
+# Your own class folders, split by class, with the transforms that IRT uses for its datasets. A
+# batch has four images of each of 16 classes. Images are resized to a square of 256 px, then
+# cropped to 224 px: at random in training, in the middle in the test (the paper describes training
+# only). The bicubic resize and the mean and standard deviation of ImageNet are not in the paper.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB

@@ -1,5 +1,5 @@
-# scikit-learn's handwritten digits at four angles, enlarged from 8 to 16 px; tested on classes
-# (and scribbles) that training does not see.
+# scikit-learn's handwritten digits at four angles, enlarged from 8 to 16 px. The test uses classes
+# (and images) that are not in the training.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     mean=[127.5, 127.5, 127.5],

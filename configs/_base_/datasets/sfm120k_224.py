@@ -1,6 +1,7 @@
-# SfM-120k to train with, Revisited Oxford (or Paris) to test on. Tuples, pool and their numbers
-# are those of cnnimageretrieval-pytorch, on which IRT builds; IRT resizes all images to one
-# square, and neither augments. The validation on the 3D models of the val split is ours.
+# Training on SfM-120k, test on Revisited Oxford (or Paris). Tuples, pool and their numbers are
+# those of cnnimageretrieval-pytorch, which is the basis of IRT. IRT resizes all images to one
+# square. Neither uses augmentation. The validation on the 3D models of the val split is our
+# choice.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB
@@ -8,7 +9,7 @@ data_preprocessor = dict(
     to_rgb=True,
 )
 
-# The box of a query is cut out first; other images have none.
+# A query is first cropped to its box; other images have no box.
 pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='CropToBox'),

@@ -1,7 +1,7 @@
-# Stanford Online Products as IRT trains with it: two images of each of 32 classes a batch (the
-# paper does not say how many), resized
-# to a square of 256 px, then 224 px: a random crop in training, the middle in the test (the paper
-# tells of training only). Bicubic and the mean and deviation of ImageNet are not in the paper.
+# Stanford Online Products as IRT trains with it: a batch has two images of each of 32 classes (the
+# paper does not say how many). Images are resized to a square of 256 px, then cropped to 224 px:
+# at random in training, in the middle in the test (the paper describes training only). The bicubic
+# resize and the mean and standard deviation of ImageNet are not in the paper.
 data_preprocessor = dict(
     type='StackedDataPreprocessor',
     mean=[123.675, 116.28, 103.53],  # RGB

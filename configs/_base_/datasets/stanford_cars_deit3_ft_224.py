@@ -1,5 +1,5 @@
-# Stanford Cars at 224 px with the augmentation of DeiT III's fine-tuning. data/stanford_cars holds
-# car_ims/ and cars_annos.mat, or cars_train/, cars_test/ and devkit/.
+# Stanford Cars at 224 px with the augmentation of DeiT III's fine-tuning. data/stanford_cars
+# contains car_ims/ and cars_annos.mat, or cars_train/, cars_test/ and devkit/.
 _base_ = './imagenet_deit3_ft_224.py'
 
 data_preprocessor = dict(num_classes=196)

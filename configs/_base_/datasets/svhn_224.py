@@ -1,5 +1,6 @@
-# The same of SVHN: 73,257 digits to train, 26,032 to test; arrays in RGB, too. The DRLoc paper
-# flips digits as all else: its augmentation is one for all data sets.
+# SVHN, with the settings of cifar100_224.py: 73,257 digits for training, 26,032 for the test; its
+# arrays are RGB, too. The DRLoc paper also flips digits: it uses one augmentation for all
+# datasets.
 _base_ = './cifar100_224.py'
 
 data_preprocessor = dict(num_classes=10)

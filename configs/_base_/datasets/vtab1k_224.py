@@ -1,7 +1,8 @@
-# One of the nineteen tasks of VTAB-1k at 224 px, images squeezed to a square and not augmented, as
-# its papers do. The task is that of the environment, VTAB_TASK=dtd for example: the classes
-# follow. Trained on the 1,000 images of train800val200, measured on test; to choose settings, set
-# train_dataloader.dataset.split=train and test_dataloader.dataset.split=val (800 and 200).
+# One of the nineteen tasks of VTAB-1k at 224 px. As in its papers, images are resized to a square
+# and not augmented. The environment variable VTAB_TASK (VTAB_TASK=dtd for example) chooses the
+# task and thus the classes. Training uses the 1,000 images of train800val200, the test uses test.
+# To choose settings, set train_dataloader.dataset.split=train and
+# test_dataloader.dataset.split=val (800 and 200 images).
 task = '{{$VTAB_TASK:cifar}}'
 vtab_classes = dict(
     cifar=100,

@@ -1,6 +1,6 @@
 # CCT-6/3x1 (arXiv 2104.05704) for 32 px: one convolution and pooling to 16 x 16 tokens, six
-# layers, a learnt mean of the tokens; 3.2M parameters, 1.01 GMACs. The layers normalise before
-# attention and FFN only, where the authors' code normalises the stream between the two as well.
+# layers, a learnt mean of the tokens; 3.2M parameters, 1.01 GMACs. The layers normalise only
+# before attention and FFN; the authors' code also normalises the stream between the two.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

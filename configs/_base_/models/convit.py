@@ -1,4 +1,4 @@
-# ConViT with the DeiT recipe's regularisation; a recipe names the arch and the head's width.
+# ConViT with the regularisation of the DeiT recipe; a recipe sets the arch and the head's width.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='ConViT', arch='tiny', img_size=224, patch_size=16, drop_path_rate=0.1),

@@ -1,4 +1,4 @@
-# CvT-13 with the official regularisation; official weights load as they are.
+# CvT-13 with the official regularisation; official weights load unchanged.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='CvT', arch='13', drop_path_rate=0.1),

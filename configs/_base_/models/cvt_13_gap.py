@@ -1,6 +1,6 @@
-# CvT-13 of the DRLoc code: mean of the map instead of a class token, PyTorch's initialisation.
-# Its norms over channels are decayed like weights, as their parameters have four axes there: the
-# recipes say so to the optimizer.
+# CvT-13 of the DRLoc code: the mean of the map instead of a class token, and PyTorch's
+# initialization. In that code, the parameters of its norms over channels have four axes, so they
+# have weight decay like other weights. The recipes set this in the optimizer.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='CvT', arch='13', style='gap'),

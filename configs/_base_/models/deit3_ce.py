@@ -1,5 +1,5 @@
-# The same with softmax and smoothed labels: DeiT III's fine-tuning, and all of its work on
-# ImageNet-21k.
+# The model of deit3.py with softmax and smoothed labels, for DeiT III's fine-tuning and all of its
+# training on ImageNet-21k.
 _base_ = './deit3.py'
 
 model = dict(

@@ -1,5 +1,5 @@
-# A residual stem from 32 to 8 px, then ConViT layers on the 8 x 8 cells; class token and mean of
-# the patches together are what is classified. 7.3M parameters, 0.84 GMACs.
+# A residual stem from 32 to 8 px, then ConViT layers on the 8 x 8 cells. The head classifies the
+# class token and the mean of the patches together. 7.3M parameters, 0.84 GMACs.
 model = dict(
     type='ImageClassifier',
     backbone=dict(
@@ -26,7 +26,7 @@ model = dict(
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
 )
 
-# For the loss on top: the neck moves inside.
+# For the DRLoc loss: the neck moves into the head.
 drloc = dict(
     neck=None,
     head=dict(

@@ -1,4 +1,4 @@
-# R50+ViT-B/16 of the ViT paper as it is fine-tuned; dropout as in Google's code.
+# R50+ViT-B/16 of the ViT paper as in its fine-tuning; dropout as in Google's code.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

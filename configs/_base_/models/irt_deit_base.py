@@ -1,4 +1,4 @@
-# IRT with DeiT-B, else as with DeiT-S.
+# IRT with DeiT-B; all other settings are those of irt_deit_small.py.
 _base_ = './irt_deit_small.py'
 
 model = dict(

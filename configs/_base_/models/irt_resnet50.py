@@ -1,5 +1,6 @@
-# The convnet that IRT compares with: ResNet-50, 2048 dimensions, torchvision's first weights. The
-# paper does not say how its map is pooled for this task: averaged here.
+# The convolutional network that IRT compares with: ResNet-50 with 2048 dimensions and
+# torchvision's first weights. The paper does not say how its map is pooled for this task; here it
+# is averaged.
 _base_ = './irt_deit_small.py'
 
 model = dict(

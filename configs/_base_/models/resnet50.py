@@ -1,4 +1,4 @@
-# ResNet-50 with the regularisation of the other nets that DRLoc compares.
+# ResNet-50 with the regularisation of the other networks that DRLoc compares.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='ResNet', depth=50),

@@ -1,4 +1,4 @@
-# T2T-ViT-14 as its authors and DRLoc train it: performer attention makes its tokens.
+# T2T-ViT-14 as its authors and DRLoc train it: performer attention computes its tokens.
 model = dict(
     type='ImageClassifier',
     backbone=dict(type='T2TViTPerformer', img_size=224, embed_dims=384, num_layers=14),

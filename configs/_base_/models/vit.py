@@ -1,5 +1,6 @@
-# ViT-B/16 of the ViT paper as it is fine-tuned: one linear layer of zeros on the class token. GELU
-# is the tanh form of Google's code, so that its weights give what they give there.
+# ViT-B/16 of the ViT paper as in its fine-tuning: one linear layer, initialized with zeros, on the
+# class token. GELU is the tanh form of Google's code, so that Google's weights give the same
+# outputs.
 model = dict(
     type='ImageClassifier',
     backbone=dict(

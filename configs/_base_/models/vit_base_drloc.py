@@ -1,6 +1,6 @@
-# ViT-B/16 as the DRLoc code trains it: dropout in its layers, queries, keys and values without
-# bias, norms with PyTorch's eps. It starts as the host's ViT, the released one from PyTorch's
-# initialisation with class token and position embedding of std 1.
+# ViT-B/16 as the DRLoc code trains it: dropout in its layers, no bias for queries, keys and
+# values, and norms with PyTorch's eps. It is initialized as the host's ViT. The released code uses
+# PyTorch's initialization, with class token and position embedding of std 1.
 _base_ = './deit_small.py'
 
 model = dict(

@@ -1,6 +1,7 @@
-# The schedule of cnnimageretrieval-pytorch for SfM-120k, on which IRT builds: Adam, learning rate
-# 5e-7 x exp(-0.01 e) in epoch e, counted from 1, weight decay 1e-6, 100 epochs of 400 steps. It
-# keeps the best epoch by validation; so do we, by the mean average precision on the val split.
+# The schedule of cnnimageretrieval-pytorch for SfM-120k, which is the basis of IRT: Adam, learning
+# rate 5e-7 x exp(-0.01 e) in epoch e, counted from 1, weight decay 1e-6, 100 epochs of 400 steps.
+# It keeps the epoch that is best in validation. We do this too, by the mean average precision on
+# the val split.
 _base_ = '../default_runtime.py'
 
 optim_wrapper = dict(optimizer=dict(type='Adam', lr=4.950249168745841e-07, weight_decay=1e-6))

@@ -1,7 +1,7 @@
-# Pre-training of ViT on ImageNet-1k: Adam, learning rate 3e-3, weight decay 0.3, batch 4096, clip
-# 1.0, 300 epochs as steps, 10,000 of them a linear warm-up, then cosine to 0. The decay is that of
-# AdamW, relative to the learning rate, of all tensors, as flax.optim.Adam decays (recalled, not
-# read).
+# Pre-training of ViT on ImageNet-1k: Adam, learning rate 3e-3, weight decay 0.3, batch size 4096,
+# gradient clip 1.0, 300 epochs counted in steps, of which 10,000 are a linear warm-up, then a
+# cosine to 0. The weight decay is that of AdamW, relative to the learning rate, for all tensors,
+# as in flax.optim.Adam (from memory, its code was not read).
 _base_ = './steps_vit.py'
 
 optim_wrapper = dict(

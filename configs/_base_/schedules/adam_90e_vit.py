@@ -1,6 +1,6 @@
 # Pre-training of ViT on ImageNet-21k: learning rate 1e-3, weight decay 0.03, 90 epochs of
-# 14,197,122 images (the complete release; unsourced), linear decay to 1e-5 (the end is that of
-# Google's code). No clipping is named for it.
+# 14,197,122 images (the complete release; unsourced), linear decay to 1e-5 (this end is that of
+# Google's code). The paper names no gradient clipping for it.
 _base_ = './adam_300e_vit.py'
 
 optim_wrapper = dict(

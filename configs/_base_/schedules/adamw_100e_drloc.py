@@ -1,6 +1,6 @@
 # DRLoc's schedule for every model: the Swin recipe stopped after 100 of its 300 epochs (the
 # published log ends at three quarters of the peak learning rate), gradients clipped at 5. lag=1 is
-# the released code's step timing: iterations 0 and 1 run at the first learning rate.
+# the step timing of the released code: iterations 0 and 1 run at the first learning rate.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999)),
     paramwise_cfg=dict(

@@ -1,10 +1,10 @@
-# Training of configs/small_data: AdamW, 2e-3 at batches of 512, a warm-up of 8 epochs and a cosine
-# to 1 % of it, an average of the weights that is what is tested and saved, no mixing in the last
-# tenth. All of it follows train_cfg.max_epochs. Averaged statistics of batch norms go with
-# averaged weights, hence update_buffers. The average begins with a momentum of 10 / (10 + step),
-# so that it covers about the last tenth of the steps so far; from step 10,000 on (100 epochs) it
-# has the momentum below. With the latter alone, two thirds of the first, random weights would
-# remain after 400 steps, and a short training would be tested at chance.
+# Training of configs/small_data: AdamW, learning rate 2e-3 for batches of 512, a warm-up of 8
+# epochs and a cosine to 1 % of it, no mixing in the last tenth. An average of the weights is
+# tested and saved. All of this follows train_cfg.max_epochs. Averaged weights need averaged
+# statistics of the batch norms, hence update_buffers. The average begins with a momentum of 10 /
+# (10 + step), so that it covers about the last tenth of the steps so far; from step 10,000 on (100
+# epochs) it has the momentum below. With the latter alone, two thirds of the random weights at the
+# start would remain after 400 steps, and a short training would be tested at chance.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),

@@ -1,5 +1,5 @@
-# DeiT III's fine-tuning at a higher resolution: AdamW, batch 512, 20 epochs. The lowest learning
-# rate of the official command is its highest, so after the warm-up it stays at 1e-5.
+# DeiT III's fine-tuning at a higher resolution: AdamW, batch size 512, 20 epochs. In the official
+# command the lowest learning rate is also the highest, so after the warm-up it stays at 1e-5.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-5, weight_decay=0.1, betas=(0.9, 0.999), eps=1e-8),
     paramwise_cfg=dict(

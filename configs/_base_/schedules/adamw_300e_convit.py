@@ -1,6 +1,7 @@
-# ConViT's schedule: AdamW, 300 epochs, learning rate 5e-4 x batch / 512. The official
-# multi-GPU runs decayed position embedding and class token (the list that exempts them never
-# reached the optimizer), so they are decayed here; gates, biases and norms are not.
+# ConViT's schedule: AdamW, 300 epochs, learning rate 5e-4 x batch size / 512. In the official
+# multi-GPU runs, the position embedding and the class token had weight decay (the list that
+# exempts them never reached the optimizer), so they have it here, too. Gates, biases and norms
+# have none.
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999)),
     paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),

@@ -1,9 +1,9 @@
-# DeiT III from scratch: LAMB at a learning rate that no batch size scales (the authors' 2048),
-# 800 epochs. LAMB clips the global gradient norm at 1 by itself; nothing else does. Weight decay
-# spares what is one-dimensional (norms, biases, LayerScale), the position embedding and the class
-# token; LAMB takes no trust ratio for these either. Mixed precision is the tools' `--amp`: fp16
-# with a gradient scaler. The authors keep an average of the weights (decay 0.99996) and report
-# the raw ones, so there is none here.
+# DeiT III from scratch: LAMB, 800 epochs, a learning rate that is not scaled with the batch size
+# (2048 for the authors). LAMB itself clips the global gradient norm at 1; nothing else clips. What
+# is one-dimensional (norms, biases, LayerScale), the position embedding and the class token have
+# no weight decay; LAMB uses no trust ratio for these either. Mixed precision is `--amp` of the
+# tools: fp16 with a gradient scaler. The authors keep an average of the weights (decay 0.99996),
+# but report the results of the raw weights, so there is no average here.
 optim_wrapper = dict(
     optimizer=dict(
         type='Lamb', lr=3e-3, weight_decay=0.05, betas=(0.9, 0.999), eps=1e-8, max_grad_norm=1.0

@@ -1,8 +1,9 @@
-# Transfer to small data sets. All of it is unsourced for DeiT III: the authors published no
-# transfer settings and pointed to an answer of 2021 on DeiT (facebookresearch/deit #175 to #45):
-# SGD at 0.01, batch 768, weight decay 1e-4, 1000 epochs, no erasing, no drop path, the rest as on
-# ImageNet. Whether that holds here was asked there and not answered. Momentum and its Nesterov
-# form are the defaults of the library the authors trained with.
+# Transfer to small datasets. All of it is unsourced for DeiT III: the authors published no
+# transfer settings and referred to an answer of 2021 about DeiT (facebookresearch/deit #175 to
+# #45): SGD with learning rate 0.01, batch size 768, weight decay 1e-4, 1000 epochs, no erasing, no
+# drop path, the rest as on ImageNet. Somebody asked there whether this holds here, and got no
+# answer. Momentum and its Nesterov form are the defaults of the library that the authors trained
+# with.
 optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.01, weight_decay=1e-4, momentum=0.9, nesterov=True),
     paramwise_cfg=dict(

@@ -1,4 +1,4 @@
-# The same in 10,000 steps: CIFAR.
+# The schedule of sgd_20k_vit.py in 10,000 steps, for CIFAR.
 _base_ = './sgd_20k_vit.py'
 
 param_scheduler = [

@@ -1,7 +1,7 @@
-# Fine-tuning of ViT: SGD with momentum 0.9, no weight decay, clip 1.0, batch 512, 20,000 steps,
-# cosine to 0. The paper chooses the learning rate on held-out images from 0.003, 0.01, 0.03 and
-# 0.06 (ImageNet) or 0.001, 0.003, 0.01 and 0.03 (the others); 0.03 and the warm-up of 500 steps
-# are the defaults of Google's code.
+# Fine-tuning of ViT: SGD with momentum 0.9, no weight decay, gradient clip 1.0, batch size 512,
+# 20,000 steps, cosine to 0. The paper chooses the learning rate on held-out images from 0.003,
+# 0.01, 0.03 and 0.06 (ImageNet) or from 0.001, 0.003, 0.01 and 0.03 (the others); 0.03 and the
+# warm-up of 500 steps are the defaults of Google's code.
 _base_ = './steps_vit.py'
 
 optim_wrapper = dict(

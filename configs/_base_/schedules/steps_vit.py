@@ -1,4 +1,4 @@
-# What the schedules of ViT share: all of them count steps, and keep the last.
+# What the schedules of ViT share: all of them count steps and keep the last checkpoint.
 _base_ = '../default_runtime.py'
 
 val_cfg = dict()

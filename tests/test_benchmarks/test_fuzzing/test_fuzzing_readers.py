@@ -1,4 +1,4 @@
-"""Readers raise what they document, whatever they are given; and the fuzzer would notice."""
+"""Readers raise only documented errors, whatever they read; the fuzzer finds other errors."""
 
 import random
 import time

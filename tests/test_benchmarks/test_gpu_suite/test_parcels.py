@@ -1,4 +1,4 @@
-"""What of a checkpoint comes through parts of a few kilobytes."""
+"""Checkpoints sent in parts of a few kilobytes arrive with the same content."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""A result is written whatever happens, and nothing outlives a stage."""
+"""A result is always written, and no process of a stage remains after it."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def test_a_stage_whose_command_cannot_be_made(run, script_stage):
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='processes are found by /proc')
 def test_nothing_outlives_a_stage(run, script_stage, tmp_path):
-    """Not even a process with a session of its own, as the ranks of torch.distributed have."""
+    """Also processes in their own session, such as the ranks of torch.distributed, are ended."""
     script = (
         'import subprocess, sys, time, pathlib\n'
         'child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"],'

@@ -1,4 +1,4 @@
-"""What a stage has found when its time is up: cases of a benchmark, cells of a study, tests."""
+"""The results of a stage whose time is up: benchmark cases, cells of a study, tests."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Arguments, the order of the stages, what is skipped and what there is time for."""
+"""Arguments, order of the stages, and skipped stages."""
 
 import json
 import os

@@ -24,7 +24,7 @@ RECIPES = ('small_data/hybrid_convit_cifar10.py', 'small_data/resnet18_cifar10.p
 
 
 def check(cfg, job):
-    """Check that all of a training happens on the device, in bf16 and in time."""
+    """Check that a training runs on the device, in bf16 and within its time."""
     for loader, part in (('train_dataloader', 'train'), ('val_dataloader', 'test')):
         dataset = cfg[loader].dataset
         assert (dataset.type, dataset.device) == ('CachedImages', 'cuda')

@@ -5,7 +5,7 @@ from mmpretrain.registry import DATA_SAMPLERS
 
 
 class Pairs(list):
-    """Images whose 3D model is their index modulo 5, each paired with the next of it."""
+    """Images whose 3D model is their index modulo 5, each paired with the next one of it."""
 
     def __init__(self, count: int = 30) -> None:
         super().__init__(range(count))

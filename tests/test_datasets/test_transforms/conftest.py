@@ -1,4 +1,4 @@
-"""Images as the specification's measurements use them, and how far two images are apart."""
+"""Images as in the measurements of the specification, and the difference of two images."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def _numpy_seed():
 
 @pytest.fixture
 def smooth():
-    """Make an RGB image of few, soft, saturated blobs."""
+    """Return an RGB image of few, soft, saturated blobs."""
 
     def make(height=224, width=224, seed=0):
         cells = np.random.default_rng(seed).integers(0, 256, (18, 18, 3), dtype=np.uint8)
@@ -23,7 +23,7 @@ def smooth():
 
 @pytest.fixture
 def natural():
-    """Make an RGB image whose spectrum falls as that of photographs, 1 / f^1.15."""
+    """Return an RGB image whose spectrum falls like that of photos, 1 / f^1.15."""
 
     def make(height=224, width=224, seed=0):
         rng = np.random.default_rng(seed)
@@ -39,13 +39,13 @@ def natural():
 
 @pytest.fixture(params=['smooth', 'natural'])
 def picture(request):
-    """Make an image of either kind."""
+    """Return a function that makes an image, for each of the two types."""
     return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
 def apart():
-    """Give the largest and the mean absolute difference of two images in grey levels."""
+    """Return the largest and the mean absolute difference of two images in grey levels."""
 
     def compare(one, other):
         assert one.shape == other.shape

@@ -42,7 +42,7 @@ def test_close_to_pillow(picture, apart, radius):
 
 
 def test_a_sampled_gaussian_would_not_pass(natural, apart):
-    """What OpenCV offers by itself hardly blurs at small radii."""
+    """The Gaussian blur of OpenCV hardly blurs at small radii."""
     cv2 = pytest.importorskip('cv2')
     img = natural()
     theirs = np.array(Image.fromarray(img).filter(ImageFilter.GaussianBlur(0.3)))

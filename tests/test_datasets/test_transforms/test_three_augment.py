@@ -26,7 +26,7 @@ MEMBERS = {
 
 
 def pillow(img, params):
-    """The official steps behind the crop, in Pillow and torchvision."""
+    """Return the image after the official steps behind the crop, in Pillow and torchvision."""
     img = TF.hflip(img) if params.flip else img
     if params.member == 'grayscale':
         img = TF.to_grayscale(img, 3)
@@ -72,7 +72,7 @@ def test_radii_are_uniform():
 
 @pytest.mark.parametrize('member', ['grayscale', 'solarize', 'blur'])
 def test_whole_pipeline_is_close_to_pillow(picture, apart, member):
-    """Crop, flip, member and jitter; 30 draws per kind of image, as the limits were measured."""
+    """Crop, flip, operation and jitter; 30 samples per type of image, as for the limits."""
     crop, augment = SimpleRandomCrop(224), ThreeAugment(members=[member], flip_prob=0.5)
     images = [picture(375, 500, seed) for seed in range(3)]
     found = []

@@ -1,4 +1,4 @@
-"""Logged values are kept as long as something reads them, and no longer."""
+"""Logged values are kept only as long as something reads them."""
 
 import copy
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ def runner(tmp_path):
 
 
 def train(hook, runner, steps=600):
-    """Log the number of each step; return the values that are left."""
+    """Log the number of each step; return the values that remain."""
     hook.before_train(runner)
     for _ in range(steps):
         runner.message_hub.update_scalar('train/loss', runner.iter)

@@ -1,4 +1,4 @@
-"""The part of the hook that a short job does not show; tests of the tools cover the rest."""
+"""The part of the hook that a short job does not reach; tests of the tools cover the rest."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def test_the_backend_is_the_atomic_one_unless_told():
 
 @pytest.fixture
 def runner(tmp_path):
-    """The part of a runner that the hook asks; checkpoints are written as empty files."""
+    """Return the part of a runner that the hook reads; checkpoints are empty files."""
     written = []
 
     def save_checkpoint(out_dir, filename, *args, **kwargs):

@@ -82,7 +82,7 @@ def build_runner(work_dir, model=None, hook=None, checkpoint=None, **settings):
 
 @pytest.fixture
 def fits(monkeypatch):
-    """Count the fits."""
+    """Return a list that records each fit."""
     done = []
     fit = type(TinyRetriever().pca).fit
 
@@ -99,7 +99,7 @@ def fitted(path):
 
 
 def is_of_its_weights(path):
-    """Fit by hand to the training images as they are, and compare."""
+    """Check that a fit computed by hand to the training images is equal."""
     state = torch.load(path, weights_only=False)['state_dict']
     model = TinyRetriever()
     model.load_state_dict(state, strict=True)
@@ -244,7 +244,7 @@ def test_messages(tmp_path):
 
 
 def encode_share(rank, folder):
-    """Encode the images of this rank, with those that its sampler repeats, and join them."""
+    """Write the features of all images, encoded by both ranks and joined."""
     torch.manual_seed(0)
     model, data = TinyRetriever(), Runner.build_dataloader(loader('test', PACK))
     assert len(data.dataset) % 2 == 1

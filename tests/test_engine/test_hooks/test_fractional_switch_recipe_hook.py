@@ -35,7 +35,7 @@ class TwoImages(torch.utils.data.Dataset):
 
 
 class Recorder(Hook):
-    """Note in which epochs, counted from 1, images are mixed."""
+    """Record in which epochs, counted from 1, images are mixed."""
 
     def __init__(self):
         self.mixed = []

@@ -61,7 +61,7 @@ def mining(**kwargs):
 
 
 class Pixels(nn.Module):
-    """Describe an image by its pixels; tell how it was called."""
+    """Describe an image by its pixels; record each call."""
 
     def __init__(self):
         super().__init__()
@@ -124,7 +124,7 @@ def test_refusals():
 
 
 class Recorder:
-    """Note the tuples of each epoch."""
+    """Record the tuples of each epoch."""
 
     def __init__(self):
         self.tuples = {}

@@ -1,4 +1,4 @@
-"""The learning curve: right points, whole after a resume, plotted without a display."""
+"""The learning curve: correct points, complete after a resume, plotted without a display."""
 
 from types import SimpleNamespace
 

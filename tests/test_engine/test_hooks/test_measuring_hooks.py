@@ -1,4 +1,4 @@
-"""The hooks that measure: right points, kept through a resume, to all backends and into files."""
+"""The hooks that measure: correct points, kept after a resume, in all backends and files."""
 
 import json
 from types import SimpleNamespace
@@ -56,7 +56,7 @@ def runner(tmp_path, model):
 
 
 def train(hook, runner, epochs):
-    """Run some epochs, in each of which the first gate of each layer opens a bit."""
+    """Train some epochs; each opens the first gate of each layer a little."""
     hook.before_train(runner)
     for _ in range(epochs):
         for module in runner.model.modules():

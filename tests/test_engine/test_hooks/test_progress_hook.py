@@ -1,4 +1,4 @@
-"""The progress line: on a terminal only, with the log above it, and gone at the end."""
+"""The progress line: only on a terminal, below the log, and removed at the end."""
 
 import io
 import logging

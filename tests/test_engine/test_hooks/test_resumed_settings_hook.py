@@ -24,7 +24,7 @@ MODEL = nn.Linear(2, 2)
 
 
 def runner(resume=True, groups=None, **settings):
-    """A runner whose optimizer and schedules have just been built."""
+    """Return a runner whose optimizer and schedules are new."""
     options = {'lr': 0.1, 'betas': (0.9, 0.99), **settings}
     optimizer = torch.optim.AdamW(groups or MODEL.parameters(), **options)
     wrapper = OptimWrapper(optimizer)
@@ -43,7 +43,7 @@ def runner(resume=True, groups=None, **settings):
 
 @pytest.fixture(scope='module')
 def checkpoint():
-    """What a training with schedules of rate and momentum has saved after three steps."""
+    """Return the checkpoint of a training after three steps, with two types of schedules."""
     trained = runner()
     for _ in range(3):
         for parameter in MODEL.parameters():
@@ -94,7 +94,7 @@ def test_other_settings_are_followed_as_from_the_start(checkpoint, settings, tol
 def test_a_budget_that_is_gone_leaves_the_schedules_at_the_training(
     checkpoint, position, budget, caplog
 ):
-    """The schedules are at step 3; a budget has brought them there in one step."""
+    """The schedules are at step 3; a time budget has moved them there in one step."""
     checkpoint, resumed = deepcopy(checkpoint), runner()
     checkpoint['meta'] = {'epoch': 1, 'iter': 1}
     info = {POSITION: position, 'max_epochs': 9, 'max_iters': 9}

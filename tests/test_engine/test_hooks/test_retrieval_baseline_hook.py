@@ -1,4 +1,4 @@
-"""Scores before training: against a count by hand, and the same in a test as in the training."""
+"""Scores before training: equal to a count by hand, and equal in test and training."""
 
 from types import SimpleNamespace
 
@@ -61,7 +61,7 @@ def config(work_dir):
 
 
 class Start(Hook):
-    """Keep the weights that the training starts from, and those of the hook."""
+    """Keep the weights at the start of the training, and those of the hook."""
 
     def before_train(self, runner):
         self.weights = {k: v.clone() for k, v in runner.model.state_dict().items()}
@@ -85,7 +85,7 @@ def trained(tmp_path_factory):
 
 
 def by_hand():
-    """Score cosines of raw pixels among the other images: Recall@1 and MAP@R."""
+    """Return Recall@1 and MAP@R of the cosines of raw pixels, among the other images."""
     dataset = RotatedDigits(split='val', serialize_data=False)
     labels = dataset.get_gt_labels()
     pixels = np.stack([dataset.get_data_info(i)['img'].ravel() for i in range(len(dataset))])

@@ -17,7 +17,7 @@ from vit_plugins.fileio.run_record import RunRecord, read_record, write_record
 
 
 class WritesAtOnce:
-    """Stand for the host's runner."""
+    """Replaces the host's runner."""
 
     def __init__(self, folder, classes=('cat', 'dog'), filename='x/job.py'):
         self.work_dir = str(folder)

@@ -1,4 +1,4 @@
-"""Interrupted and resumed, with workers or without: the same weights, bit for bit."""
+"""A training that is interrupted and resumed, with workers or without, has the same weights."""
 
 import copy
 import itertools
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def leaves(part, name=''):
-    """Flatten what a checkpoint holds to its tensors and numbers, by name."""
+    """Return the tensors and numbers of a checkpoint by name."""
     if isinstance(part, dict | list | tuple):
         items = part.items() if isinstance(part, dict) else enumerate(part)
         return {k: v for key, x in items for k, v in leaves(x, f'{name}.{key}').items()}
@@ -28,7 +28,7 @@ def leaves(part, name=''):
 
 
 def differing(one, other):
-    """Compare weights, averaged weights and optimizer; name what is not the same bit for bit."""
+    """Return the names of weights, averages and optimizer states that differ by any bit."""
     parts = ('state_dict', 'ema_state_dict', 'optimizer')
     one, other = (
         leaves({part: checkpoint.get(part) for part in parts}) for checkpoint in (one, other)
@@ -55,7 +55,7 @@ CASES = FAST | SLOW
 
 
 def tiers(names):
-    """Leave to the slow tier what the fast one has no time for."""
+    """Return the names as parameters, with those of ``SLOW`` marked as slow."""
     return [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in names]
 
 
@@ -68,7 +68,7 @@ def configured(toy, name, *args, **kwargs):
 @pytest.mark.slow
 @pytest.mark.parametrize('name', tiers(CASES))
 def test_an_interrupted_run_ends_as_the_uninterrupted(toy, tmp_path, name):
-    """Nor do workers matter: the one has none, the other two."""
+    """The number of workers does not matter: one run has none, the other has two."""
     _, whole = toy.train(configured(toy, name, tmp_path / 'whole'))
     config = configured(toy, name, tmp_path / 'cut', workers=2)
     newest, _ = toy.train(config, interrupt=7)
@@ -79,7 +79,7 @@ def test_an_interrupted_run_ends_as_the_uninterrupted(toy, tmp_path, name):
 
 
 def test_without_the_hook_it_does_not(toy, tmp_path):
-    """So the toy draws, and what is compared depends on the draws."""
+    """This shows that the compared values depend on random numbers."""
     config = configured(toy, 'classifier', tmp_path)
     del config['default_hooks']['seeded_draws']
     _, whole = toy.train(config)
@@ -90,7 +90,7 @@ def test_without_the_hook_it_does_not(toy, tmp_path):
 
 @pytest.mark.parametrize('by_iter', [False, True])
 def test_each_epoch_has_an_order_and_draws_of_its_own(toy, tmp_path, by_iter, monkeypatch):
-    """The same in all epochs would resume just as well."""
+    """Otherwise equal epochs would also pass the test of resuming."""
     kind, order, drawn = DATASETS.get('NoisyShades'), [], []
 
     def prepare(dataset, index):
@@ -129,7 +129,7 @@ def test_no_image_of_the_past_is_loaded(toy, tmp_path, name, monkeypatch):
 
 
 def test_other_draws_stay_the_same_without_localization(toy, tmp_path, monkeypatch):
-    """Dropout, dropped paths, mixup and images: only the pairs are drawn, or not."""
+    """Dropout, dropped paths, mixup and images do not depend on the sampling of pairs."""
     drawn = {}
     for name in ('with', 'without'):
         model = copy.deepcopy(toy.CLASSIFIER)
@@ -146,7 +146,7 @@ def test_other_draws_stay_the_same_without_localization(toy, tmp_path, monkeypat
 
 
 def watch(patch, seen):
-    """Note the mixed images and the masks of dropout of each step."""
+    """Return lists that record mixed images and dropout masks of each step."""
     extract, dropout = ImageClassifier.extract_feat, torch.nn.functional.dropout
 
     def dropout_noted(x, *args, **kwargs):
@@ -163,7 +163,7 @@ def watch(patch, seen):
 
 
 def test_each_rank_draws_its_own_pairs(monkeypatch):
-    """They came from one private stream, the same on all ranks."""
+    """They once came from one private generator, the same on all ranks."""
     hook = HOOKS.build(dict(type='SeededDrawsHook'))
     drawn = []
     for rank, step in itertools.product((0, 1), (0, 1)):

@@ -25,7 +25,7 @@ class Model(BaseModel):
 
 
 class Clock(Hook):
-    """Let each step take a time, and note the learning rates."""
+    """Advance the clock in each step, and record the learning rates."""
 
     def __init__(self, seconds):
         self.now, self.seconds = 0.0, seconds

@@ -1,4 +1,4 @@
-"""What is said of the time, under a clock that advances by two seconds with each step."""
+"""The forecast of the time, with a clock that advances by two seconds in each step."""
 
 import logging
 from types import SimpleNamespace

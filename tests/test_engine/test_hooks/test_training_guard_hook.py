@@ -1,4 +1,4 @@
-"""A training that cannot end well ends soon, in words, and spoils nothing."""
+"""A training that cannot succeed ends soon, with a message, and damages nothing."""
 
 import contextlib
 from pathlib import Path
@@ -25,7 +25,7 @@ def build(**arguments):
 
 
 def run(hook, losses):
-    """Feed losses as a training would; the steps count from 1, the files are named after them."""
+    """Call the hook with losses like a training; steps count from 1 and name the files."""
     rates = [0.1, 0.3]
     runner = SimpleNamespace(optim_wrapper=SimpleNamespace(get_lr=lambda: {'lr': rates}))
     for step, loss in enumerate(losses):
@@ -55,7 +55,7 @@ def test_a_few_losses_do_not(losses):
 
 
 def test_losses_are_read_together():
-    """Each look waits for the GPU."""
+    """Each reading of a loss waits for the GPU."""
     hook, seen = build(interval=4), []
     hook._look = lambda: seen.append(len(hook._unread)) or hook._unread.clear()
     run(hook, [1.0] * 10)

@@ -32,7 +32,7 @@ SETTINGS = dict(
 
 
 class Segmenter(nn.Module):
-    """What MMSegmentation and MMDetection have in common: a backbone and other parts."""
+    """The common structure of MMSegmentation and MMDetection: a backbone and other parts."""
 
     def __init__(self, backbone):
         super().__init__()

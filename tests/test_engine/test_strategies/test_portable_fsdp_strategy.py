@@ -41,7 +41,7 @@ def test_refuses_a_cpu_that_torch_cannot_shard_on(tmp_path, monkeypatch):
 
 
 def clipping(norm=1.0, **clip_grad):
-    """The optimizer wrapper of a model whose gradients have the norm."""
+    """Return the optimizer wrapper of a model whose gradients have the given norm."""
     model = nn.Linear(2, 2)
     model.clip_grad_norm_ = lambda max_norm, norm_type: torch.tensor(norm)
     wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1), clip_grad=clip_grad)

@@ -23,7 +23,7 @@ GRID = (14, 14)
 
 
 def slow_nonlocality(attention, rows, columns, key_columns, step, height, width):
-    """Eq. 8, patch by patch; a distance in pixels if the patch has a height and a width."""
+    """Compute Eq. 8 patch by patch; in pixels if the patch has a height and a width."""
     heads = []
     for head in attention.mean(0):  # over the images
         total = 0.0

@@ -1,4 +1,4 @@
-"""Attention rollout: loops over paths, and tokens that join on the way."""
+"""Attention rollout: loops over paths, and tokens that are added in a later layer."""
 
 import itertools
 

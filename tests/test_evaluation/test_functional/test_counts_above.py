@@ -1,4 +1,4 @@
-"""Counts against their definition, by each way to count and on several threads."""
+"""Counts against their definition, by each method of counting and on several threads."""
 
 import numpy as np
 import pytest

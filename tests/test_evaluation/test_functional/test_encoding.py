@@ -1,4 +1,4 @@
-"""The loop over batches: no gradients, evaluation mode, and the mode as it was afterwards."""
+"""The loop over batches: no gradients, evaluation mode, and the former mode afterwards."""
 
 import pytest
 import torch

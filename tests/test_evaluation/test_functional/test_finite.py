@@ -1,4 +1,4 @@
-"""What counts as finite: weights, buffers, masks, answers."""
+"""Checks for finite values: weights, buffers, masks, predictions."""
 
 import json
 
@@ -44,7 +44,7 @@ def test_the_first_answer_that_is_not_finite():
 
 
 class OnGPU(torch.Tensor):
-    """A tensor that says it is on a GPU and, as there, is stacked with its like only."""
+    """A tensor that reports a GPU and, as there, can be stacked only with such tensors."""
 
     device = torch.device('cuda', 0)
 

@@ -18,7 +18,7 @@ from vit_plugins.evaluation.functional.probes import nearest_mean_predict
 
 @pytest.fixture
 def data():
-    """Three clouds that overlap, with scales that differ by dimension."""
+    """Return three overlapping clusters, with scales that differ by dimension."""
     labels = torch.arange(90) % 3
     centres = torch.randn(3, 5)
     features = (centres[labels] + torch.randn(90, 5)) * torch.tensor([1.0, 10, 0.1, 1, 100]) + 3

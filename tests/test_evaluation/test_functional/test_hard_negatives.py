@@ -5,7 +5,7 @@ from vit_plugins.evaluation.functional.hard_negatives import mine_hard_negatives
 
 
 def mine_slowly(queries, pool, query_models, pool_models, count):
-    """Go down each ranking and take an image unless its 3D model was met before."""
+    """Return the first images of each ranking whose 3D model did not occur before."""
     chosen = []
     for query, model in zip(queries.tolist(), query_models.tolist(), strict=True):
         scores = [sum(a * b for a, b in zip(query, image, strict=True)) for image in pool.tolist()]

@@ -8,7 +8,7 @@ from vit_plugins.evaluation.functional.statistics import wilson_interval
 
 
 def by_the_paper(probabilities, labels):
-    """Count the off-diagonal of the confident joint, sample by sample."""
+    """Compute the off-diagonal of the confident joint, sample by sample."""
     number = probabilities.shape[1]
     thresholds = {}
     for j in range(number):

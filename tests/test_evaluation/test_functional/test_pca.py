@@ -1,4 +1,4 @@
-"""Projections against scikit-learn, cirtorch's steps in the open, and what must hold."""
+"""Projections against scikit-learn and the steps of cirtorch, and their invariants."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ def _chunk(request, monkeypatch):
 
 @pytest.fixture
 def data():
-    """Three overlapping classes in 12 dimensions of which one is constant."""
+    """Return three overlapping classes in 12 dimensions, one of which is constant."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 3
     centres = torch.randn(3, 12, generator=generator)

@@ -1,4 +1,4 @@
-"""Ranks against their definition, by each way to count; scores: test_retrieval_scores.py."""
+"""Ranks against their definition, by each method; for scores see test_retrieval_scores.py."""
 
 import numpy as np
 import pytest

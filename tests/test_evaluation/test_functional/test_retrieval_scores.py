@@ -24,7 +24,7 @@ TOPK = (1, 2, 4, 1000)
 
 @cache
 def slow_scores(n, classes, with_gallery, optimistic):
-    """Sort all references of each query, ties in the order asked for; count as defined."""
+    """Compute the scores by sorting all references of each query, ties in the given order."""
     embeddings, labels = gallery, gallery_labels = whole_numbers(n, classes)
     own = not with_gallery
     if with_gallery:
@@ -49,7 +49,7 @@ def slow_scores(n, classes, with_gallery, optimistic):
 
 
 def whole_numbers(n, classes, seed=0, dims=4):
-    """Embeddings with many ties, whose products are exact; huge labels; single images."""
+    """Return embeddings with many ties and exact products, huge labels, and single images."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, n) + 2**40
     return rng.integers(-3, 4, (n, dims)).astype(np.float32), labels
@@ -64,7 +64,7 @@ def unit_vectors(n, classes, dims=16, seed=0):
 
 @pytest.fixture(params=['as is', 'small blocks', 'sorting', 'a column of blocks'])
 def sizes(request, monkeypatch):
-    """Small sizes, so that there are several blocks, and each way to count."""
+    """Set small block sizes, so that there are several blocks, and each method of counting."""
     changes = {
         'small blocks': dict(BLOCK=64, BLOCK_ENTRIES=5000),
         'sorting': dict(FEW=1, BLOCK_ENTRIES=5000),

@@ -19,7 +19,7 @@ GND = [dict(easy=[0], hard=[7, 2], junk=[5]), dict(easy=[6, 1], hard=[], junk=[0
 
 
 def as_vectors(rankings):
-    """Embeddings whose similarities put the images in these orders."""
+    """Return embeddings whose similarities rank the images in these orders."""
     similarity = np.zeros((len(rankings), len(rankings[0])), np.float32)
     for row, ranking in zip(similarity, rankings, strict=True):
         row[ranking] = -np.arange(len(ranking))
@@ -39,7 +39,7 @@ def test_the_specified_vector_of_one_query():
 
 
 def test_the_specified_vector_of_two_queries():
-    """In the second nothing is hard: it is left out of that protocol."""
+    """The second query has no hard image, so the hard protocol leaves it out."""
     scores = revisited_scores(*as_vectors([FIRST, SECOND]), GND, similarity='dot')
     assert scores == pytest.approx(
         {
@@ -60,7 +60,7 @@ def test_perfect_single_and_truncated_rankings():
 
 
 def slow_protocol(similarity, positives, junk, topk):
-    """Walk down the ranking, as the text has it."""
+    """Compute the protocol along the ranking, as the specification describes it."""
     ranking = [j for j in np.argsort(-similarity, kind='stable') if j not in junk]
     ap, hits, ranks = 0.0, 0, []
     for r, image in enumerate(ranking):

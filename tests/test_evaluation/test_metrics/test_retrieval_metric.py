@@ -1,4 +1,4 @@
-"""The metric as an evaluator drives it, in one process and in two."""
+"""The metric as an evaluator calls it, in one process and in two."""
 
 import os
 
@@ -84,7 +84,7 @@ def test_lone_queries_are_counted_and_results_do_not_pile_up():
 
 
 def evaluate_share(rank, folder):
-    """Evaluate what a padded distributed sampler gives this rank, shuffled or not."""
+    """Compute the scores from this rank's part of a padded sampler, shuffled or not."""
     os.chdir(folder)  # the host collects through a folder where it stands
     samples = make_samples()[0]
     found = []

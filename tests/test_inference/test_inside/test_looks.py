@@ -1,4 +1,4 @@
-"""Looks at models: each kind on a ConViT, each kind on each backbone, and what is told."""
+"""Looks at models: each type on a ConViT, each type on each backbone, and the messages."""
 
 import numpy as np
 import pytest
@@ -117,7 +117,7 @@ def test_rollout_of_a_patch_is_its_row(convit):
 
 
 def slow_grad_cam(model, image, module, target, extra, grid):
-    """Selvaraju et al., Eq. 1 and 2, by autograd alone."""
+    """Compute Eq. 1 and 2 of Selvaraju et al. by autograd alone."""
     kept = []
     handle = module.register_forward_hook(lambda m, args, output: kept.append(output))
     score = model(image, mode='tensor')[0, target]

@@ -1,4 +1,4 @@
-"""What every backbone keeps to; a file of its own holds what only one of them does."""
+"""Tests that every backbone must pass; the tests of one backbone are in its own file."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""What only ConViT does; test_contract.py holds what all backbones do."""
+"""Tests for ConViT alone; test_contract.py has the tests of all backbones."""
 
 import math
 from functools import partial

@@ -1,4 +1,4 @@
-"""What only CvT does; test_contract.py holds what all backbones do."""
+"""Tests for CvT alone; test_contract.py has the tests of all backbones."""
 
 import copy
 import math
@@ -22,7 +22,7 @@ classifier = partial(small_backbones.classifier, 'CvT')
 
 
 def holds(model: CvT, weights: dict) -> bool:
-    """Tell whether the weights have arrived."""
+    """Return whether the model has the weights."""
     return all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
 
 
@@ -30,7 +30,7 @@ def holds(model: CvT, weights: dict) -> bool:
 
 
 def patches_of(x, kernel, stride, padding):
-    """Yield tap (i, j) and what it sees of a map (B, C, H, W), zeros outside: (B, C, H', W')."""
+    """Yield tap (i, j) and its inputs from a map (B, C, H, W), zeros outside: (B, C, H', W')."""
     b, c, h, w = x.shape
     padded = x.new_zeros(b, c, h + 2 * padding, w + 2 * padding)
     padded[:, :, padding : padding + h, padding : padding + w] = x
@@ -52,7 +52,7 @@ def linear(x, w, name):
 
 
 def conv_tokens(grid, w, name, stride, training):
-    """Depth-wise convolution and batch norm, as a sequence (B, M, C)."""
+    """Compute depth-wise convolution and batch norm, as a sequence (B, M, C)."""
     kernel = w[f'{name}.conv.weight']
     x = sum(kernel[:, 0, i, j, None, None] * tap for i, j, tap in patches_of(grid, 3, stride, 1))
     x = x.flatten(2).transpose(1, 2)
@@ -177,7 +177,7 @@ def test_batch_norm_follows_the_batch():
 
 
 def transformers_name(key: str) -> str:
-    """Rename an official key to that of ``CvtForImageClassification``."""
+    """Return the key of ``CvtForImageClassification`` for an official key."""
     if key.startswith('norm.'):
         return key.replace('norm.', 'layernorm.')
     if key.startswith('head.'):
@@ -223,7 +223,7 @@ def test_equals_transformers(training):
 
 
 def vit_pytorch_weights(weights: dict) -> dict:
-    """Official names -> those of lucidrains' CvT, whose layers are 1 x 1 convolutions."""
+    """Return the weights by the names of lucidrains' CvT, whose layers are 1 x 1 convolutions."""
     found = {}
     for key, value in weights.items():
         s, _, rest = key.removeprefix('stage').partition('.')
@@ -380,7 +380,7 @@ def test_gap_style_has_no_norm_before_the_mean():
 
 
 def test_class_token_and_map_do_not_mix_in_the_convolutions():
-    """The convolutions see the grid only: the token before it changes none of their outputs."""
+    """The convolutions read the grid only: the token before it changes none of their outputs."""
     attn = randomised(small()).stage2.blocks[0].attn
     x = torch.randn(1, 13, 24)
     other = x.clone()
@@ -499,7 +499,7 @@ def test_gap_init_is_that_of_pytorch():
 
 
 def expected_names(depths) -> set[str]:
-    """The names in an official file, as the specification lists them."""
+    """Return the names in an official file, as the specification lists them."""
     names = {'stage2.cls_token'}
     both = ('weight', 'bias')
     names |= {f'{module}.{kind}' for module in ('norm', 'head') for kind in both}

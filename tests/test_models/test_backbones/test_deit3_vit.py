@@ -1,4 +1,4 @@
-"""What only DeiT3ViT does; test_contract.py holds what all backbones do."""
+"""Tests for DeiT3ViT alone; test_contract.py has the tests of all backbones."""
 
 from functools import partial
 
@@ -135,7 +135,7 @@ def host_deit3(**kwargs) -> nn.Module:
 
 
 def test_names_are_those_of_the_host_and_its_weights_load_strictly(tmp_path):
-    """OpenMMLab's released files have these names; the host's layer reads ln1 twice."""
+    """OpenMMLab's released files have these names; the host's layer uses ln1 twice."""
     host = host_deit3().eval()
     assert list(host.state_dict()) == list(classifier().state_dict())
     with torch.no_grad():
@@ -171,7 +171,7 @@ def test_weights_of_a_host_model_of_another_size_are_resized(tmp_path):
 
 
 def test_attention_is_the_fused_one(monkeypatch):
-    """An N x N matrix per head is not kept: what makes L and H fit."""
+    """No N x N matrix per head is kept, so that L and H fit into memory."""
     model, images = small(), torch.randn(1, 3, 32, 32)
     (expected,) = model(images)
     attention, seen = model.layers[0].attn, []

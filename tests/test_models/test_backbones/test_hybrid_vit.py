@@ -1,4 +1,4 @@
-"""What only HybridViT does; test_contract.py holds what all backbones do."""
+"""Tests for HybridViT alone; test_contract.py has the tests of all backbones."""
 
 from functools import partial
 

@@ -14,7 +14,7 @@ OURS = {'pos_embed_cls', 'pos_embed_cols', 'pos_embed_rows'}
 
 
 def small(kind: str = '2d', **kwargs) -> PosEmbedViT:
-    """Make a ViT of 2 layers on a grid of 3 x 5 whose every weight shows when it is lost."""
+    """Build a ViT of 2 layers on a grid of 3 x 5, where the loss of any weight is visible."""
     kwargs = {'arch': ARCH, 'img_size': (12, 20), 'patch_size': 4, **kwargs}
     model = PosEmbedViT(pos_embed=kind, **kwargs)
     for value in model.state_dict().values():
@@ -81,7 +81,7 @@ def test_outputs_and_a_gradient_for_each_parameter(kind, out_type, with_cls_toke
 
 
 def host_with(embed: torch.Tensor, model: PosEmbedViT, **kwargs) -> VisionTransformer:
-    """Give the host's ViT the weights of ours and one embedding (1, 1 + N, D) for all."""
+    """Return the host's ViT with our weights and one embedding (1, 1 + N, D) for all."""
     host = VisionTransformer(arch=ARCH, patch_size=4, **kwargs)
     host.eval()
     weights = {name: value for name, value in model.state_dict().items() if name not in OURS}
@@ -90,7 +90,7 @@ def host_with(embed: torch.Tensor, model: PosEmbedViT, **kwargs) -> VisionTransf
 
 
 def looped(model: PosEmbedViT, cls: bool = True) -> torch.Tensor:
-    """Put the positions (1, 1 + N, D) together patch by patch: column, then row."""
+    """Return the positions (1, 1 + N, D), built patch by patch: column, then row."""
     tokens = [model.pos_embed_cls[0, 0]] if cls else []
     for row in model.pos_embed_rows[0]:
         for col in model.pos_embed_cols[0]:

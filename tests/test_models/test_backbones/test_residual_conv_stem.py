@@ -11,7 +11,7 @@ SMALL = dict(channels=(4, 6, 8))
 
 
 def small(**kwargs) -> ResidualConvStem:
-    """Build a stem whose every weight and statistic shows when it is lost."""
+    """Build a stem where the loss of any weight or statistic is visible."""
     stem = ResidualConvStem(**{**SMALL, **kwargs})
     for name, value in stem.state_dict().items():
         if value.is_floating_point():
@@ -25,7 +25,7 @@ def small(**kwargs) -> ResidualConvStem:
 
 
 def slow_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Sum over the 3 x 3 neighbourhood of each pixel; outside the map there is 0."""
+    """Compute the sum over the 3 x 3 neighbourhood of each pixel, with 0 outside the map."""
     _, h, w = x.shape
     out = torch.zeros(len(weight), h, w, dtype=x.dtype)
     for row in range(h):
@@ -39,7 +39,7 @@ def slow_conv(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def slow_unit(x: Tensor, weights: dict, name: str, activate: bool = True) -> Tensor:
-    """Convolve, normalise by the running statistics, and apply x * Phi(x)."""
+    """Compute the convolution, normalise by the running statistics, and apply x * Phi(x)."""
     norm = {
         key: weights[f'{name}.norm.{key}'][:, None, None]
         for key in ('weight', 'bias', 'running_mean', 'running_var')
@@ -55,7 +55,7 @@ def slow_gelu(x: Tensor) -> Tensor:
 
 
 def slow_pool(x: Tensor) -> Tensor:
-    """Maximum of 2 x 2 pixels, of those that are there at the lower and right border."""
+    """Compute the maximum of 2 x 2 pixels, of the existing ones at the lower and right border."""
     rows = [range(i, min(i + 2, x.shape[1])) for i in range(0, x.shape[1], 2)]
     cols = [range(j, min(j + 2, x.shape[2])) for j in range(0, x.shape[2], 2)]
     cells = [[torch.stack([x[:, i, j] for i in r for j in c]).amax(0) for c in cols] for r in rows]

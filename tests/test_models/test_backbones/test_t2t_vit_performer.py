@@ -81,7 +81,7 @@ def test_refuses_the_hosts_settings():
 
 
 def official_weights(depth=2, width=16, token=8, classes=10, cells=4):
-    """Names and shapes as in T2T_ViT, Token_performer and Block of the authors' repository."""
+    """Return weights with names and shapes of the authors' T2T_ViT, Token_performer and Block."""
     linear = {
         'tokens_to_token.project': (width, 9 * token),
         'head': (classes, width),
@@ -160,7 +160,7 @@ def mlp(w, first, second, x):
 
 
 def soft_split(image, side, stride, padding):
-    """Overlapping patches of a map (C, H, W), row by row: (N, C * side * side) and their grid."""
+    """Return overlapping patches of a map (C, H, W) by rows: (N, C * side * side), and grid."""
     c, h, w = image.shape
     padded = torch.zeros(c, h + 2 * padding, w + 2 * padding, dtype=image.dtype)
     padded[:, padding : padding + h, padding : padding + w] = image
@@ -195,7 +195,7 @@ def block(w, name, x, num_heads):
 
 
 def reference(w, image, depth, num_heads):
-    """T2T-ViT (Yuan et al., section 3) of one image: normalised tokens (1 + N, D) and the grid."""
+    """Compute T2T-ViT (Yuan et al., section 3): normalised tokens (1 + N, D) and the grid."""
     x, grid = soft_split(image, 7, 4, 2)
     for step in (1, 2):
         x = token_performer(w, f'tokens_to_token.attention{step}', x)
@@ -208,7 +208,7 @@ def reference(w, image, depth, num_heads):
 
 
 def overlapping_mean(grid):
-    """Mean over windows of 3 x 3 cells, every second cell, of the cells inside (released code)."""
+    """Compute the mean over windows of 3 x 3 cells, every second cell (released code)."""
     d, h, w = grid.shape
     out = torch.empty(d, (h + 1) // 2, (w + 1) // 2, dtype=grid.dtype)
     for i, j in itertools.product(range(out.shape[1]), range(out.shape[2])):
@@ -218,7 +218,7 @@ def overlapping_mean(grid):
 
 
 def localization(drloc, grid, pairs):
-    """The released code's loss of one image: mean over pairs and axes of |Δ - prediction|."""
+    """Compute the released loss of one image: mean over pairs and axes of |Δ - prediction|."""
     (first, second, last), errors = [m for m in drloc.modules() if hasattr(m, 'weight')], []
     cols = grid.shape[2]
     for a, b in pairs.tolist():
@@ -233,7 +233,7 @@ def localization(drloc, grid, pairs):
 
 @torch.no_grad()
 def test_whole_model_equals_a_slow_reference_on_the_authors_weights(tmp_path):
-    """Logits and localization loss from a converted file, against the formulas on its names."""
+    """Logits and localization loss of a converted file, against the formulas."""
     depth, num_heads, width, cells = 2, 2, 16, 16
     weights = official_weights(depth, width, cells=cells)
     for name, value in weights.items():

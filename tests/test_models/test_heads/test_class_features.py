@@ -1,4 +1,4 @@
-"""Each choice of class features, on maps, on tokens and on what a head takes as it is."""
+"""Each choice of class features, on maps, on tokens and on other inputs of a head."""
 
 import pytest
 import torch

@@ -28,7 +28,7 @@ def samples(labels):
 
 
 def naive(anchors, references, labels, reference_labels, margin=0.2):
-    """Eq. (1) by its double sum."""
+    """Compute Eq. (1) by its double sum."""
     total = 0.0
     for x, label in zip(anchors, labels, strict=True):
         for y, other in zip(references, reference_labels, strict=True):
@@ -220,7 +220,7 @@ def network(variant):
 
 
 def train(model, part):
-    """Three steps; the gradients of each, and the memory afterwards."""
+    """Train three steps; return the gradients of each, and the memory afterwards."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     generator, gradients = torch.Generator().manual_seed(1), []
     for _ in range(3):

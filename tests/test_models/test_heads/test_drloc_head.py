@@ -135,7 +135,7 @@ def samples(batch, *shape):
 
 
 def record_grids(model):
-    """List that fills with the token maps that the losses get."""
+    """Return a list that records the token maps of the losses."""
     grids = []
     for drloc in [m for m in model.modules() if isinstance(m, DRLocLoss)]:
         inner = drloc.unweighted
@@ -576,7 +576,7 @@ def test_a_head_of_no_model_names_all_settings():
 
 @pytest.mark.parametrize('as_config', [True, False])
 def test_neck_of_several_parts_is_the_hosts(as_config):
-    """A list in a config is a sequence of modules, as ImageClassifier takes it."""
+    """A list in a config is a sequence of modules, as for ImageClassifier."""
     neck = [GAP, dict(type='LinearNeck', in_channels=32, out_channels=WIDTH)]
     plain = classifier(RESNET, LINEAR_HEAD, neck).eval()
     given = neck if as_config else MODELS.build(neck)
@@ -593,7 +593,7 @@ def test_neck_of_several_parts_is_the_hosts(as_config):
 
 
 def padded(images, divisor, **settings):
-    """Run a batch of raw images through preprocessor and loss; return the grids."""
+    """Compute the loss of a batch of raw images; return the grids."""
     vit = VIT | dict(img_size=64, patch_size=16)
     model = dict(type='ImageClassifier', backbone=vit, head=drloc_head(head=VIT_HEAD, **settings))
     preprocessor = dict(pad_size_divisor=divisor, mean=[0.0] * 3, std=[1.0] * 3)

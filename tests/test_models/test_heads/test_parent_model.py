@@ -13,7 +13,7 @@ class Listener(KnowsItsModel):
 
 
 def test_a_module_hears_of_its_parent_once_per_registration():
-    """By assignment, as hosts do, and in containers; what came before is there already."""
+    """By assignment, as hosts do, and in containers; earlier modules are set already."""
     listener, parent = Listener(), nn.Module()
     parent.backbone = nn.Linear(1, 1)
     parent.head = listener

@@ -1,4 +1,4 @@
-"""What a captured module and its backbone must return; DRLocHead's tests show the rest."""
+"""Outputs of a captured module and its backbone; the tests of DRLocHead cover the rest."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Image shape to token grid."""
+"""The token grid of an image shape."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Attention as it is read: applied to the values, it gives what the module gives."""
+"""Attention maps: applied to the values, they give the output of the module."""
 
 import math
 
@@ -31,12 +31,12 @@ def images(name, height=32, width=32):
 
 
 def mixed(attention, v, proj):
-    """Apply attention (B, h, N, M) to values (B, h, M, d)."""
+    """Return attention (B, h, N, M) applied to values (B, h, M, d)."""
     return proj((attention @ v).transpose(1, 2).flatten(2))
 
 
 def output_of(module, args, attention):
-    """Return what a module would give with this attention, and what it gives."""
+    """Return the expected output of a module with this attention, and its real output."""
     x = args[0]
     if isinstance(module, GPSA):
         v = module.v(x).unflatten(2, (module.num_heads, -1)).transpose(1, 2)

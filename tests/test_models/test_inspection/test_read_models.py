@@ -21,7 +21,7 @@ ARCH = dict(embed_dims=36, num_layers=2, num_heads=9, feedforward_channels=36)
 
 @pytest.fixture(scope='module')
 def convit():
-    """A fresh ConViT on the paper's grid of 14 x 14, one layer of each kind."""
+    """Build a new ConViT on the paper's grid of 14 x 14, with one layer of each type."""
     model = MODELS.build(dict(type='ConViT', arch=ARCH, num_local_layers=1, patch_size=4,
                               img_size=56))  # fmt: skip
     model.init_weights()

@@ -7,7 +7,7 @@ from vit_plugins.models.layers.conv_tokenizer import ConvTokenizer
 
 
 def slow_layer(x: Tensor, weight: Tensor) -> Tensor:
-    """MaxPool(ReLU(Conv2d(x))) of the paper, window by window."""
+    """Compute MaxPool(ReLU(Conv2d(x))) of the paper, window by window."""
     padded = F.pad(x, (1, 1, 1, 1))
     _, h, w = x.shape
     conv = torch.stack(

@@ -1,4 +1,4 @@
-"""Paddings and positions whose size is free in an exported program give what the fixed ones do."""
+"""Paddings and positions with a free size in an exported program equal those of fixed size."""
 
 import pytest
 import torch

@@ -12,7 +12,7 @@ from torch.nn.utils import prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from vit_plugins.models.layers import positional_attention as functions
-from vit_plugins.models.layers.gpsa import GPSA
+from vit_plugins.models.layers.gpsa import GPSA, joined_linear
 
 SWITCHES = {
     'default': {},
@@ -31,7 +31,7 @@ SWITCHES = {
 
 
 def randomise(module: nn.Module) -> nn.Module:
-    """Wide gates, moved position weights, biases that are not zero: nothing stays at its start."""
+    """Sample gates, position weights and biases, so that no weight has its initial value."""
     with torch.no_grad():
         for name, param in module.named_parameters():
             if 'gating_param' in name:
@@ -46,7 +46,7 @@ def randomise(module: nn.Module) -> nn.Module:
 
 
 def paper_attention(layer: GPSA, x: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """Eq. 6-8 patch by patch: relative features, two softmaxes, the gate."""
+    """Compute Eq. 6-8 patch by patch: relative features, two softmaxes, the gate."""
     b, n, dims = x.shape
     heads, d = layer.num_heads, dims // layer.num_heads
     patches = [(row, col) for row in range(grid[0]) for col in range(grid[1])]
@@ -583,6 +583,14 @@ def test_called_layers_compute_what_plain_ones_do(bias):
     for name, parameter in observed.named_parameters():
         if name in expected:
             torch.testing.assert_close(parameter.grad, expected[name])
+
+
+@pytest.mark.parametrize('bias', [False, True])
+def test_joined_layers_compute_what_both_do(bias):
+    first, second = (nn.Linear(6, n, bias=bias).double() for n in (8, 4))
+    x = torch.randn(2, 3, 6, dtype=torch.double)
+    expected = torch.cat((first(x), second(x)), -1)
+    torch.testing.assert_close(joined_linear(x, first, second), expected)
 
 
 @pytest.mark.parametrize('name', ['qk', 'v', 'pos_proj'])

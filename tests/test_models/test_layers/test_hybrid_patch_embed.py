@@ -33,7 +33,7 @@ def build(name: str, **kwargs) -> nn.Module:
 
 
 def randomised(model: nn.Module) -> nn.Module:
-    """Show each weight and each statistic."""
+    """Sample each weight and each statistic, so that its loss is visible."""
     for key, value in model.state_dict().items():
         if value.is_floating_point():
             value.normal_(std=0.2)
@@ -98,7 +98,7 @@ def test_output_shapes(name, out_type):
 
 @backbones
 def test_is_the_backbone_without_it_on_the_map_of_the_stem(name):
-    """One cell a token is a plain ViT on the map with patches of one."""
+    """With one cell for each token, it equals a plain ViT on the map with patches of one."""
     hybrid = randomised(build(name))
     plain = build(name, in_channels=8, img_size=8, patch_size=1, patch_cfg=None)
     weights = {k: v for k, v in hybrid.state_dict().items() if '.stem.' not in k}

@@ -10,7 +10,7 @@ X, GRID = torch.randn(2, 12, 36).double(), (3, 4)
 
 
 def layer(gates, qkv_bias=False, **settings):
-    """Build a layer whose weights are felt."""
+    """Build a layer whose weights all affect the output."""
     gpsa = GPSA(36, 9, qkv_bias=qkv_bias, **settings).double().eval()
     for parameter in gpsa.parameters():
         parameter.data.normal_(std=0.4)

@@ -21,14 +21,14 @@ def build(**settings):
 
 
 def mixed(kind, labels, classes):
-    """The targets of a batch after one of the host's batch augmentations."""
+    """Return the targets of a batch after one of the host's batch augmentations."""
     set_random_seed(0)
     images = torch.zeros(len(labels), 3, 16, 16)
     return AUGMENTS[kind](images, F.one_hot(labels, classes).float())[1]
 
 
 def slow_loss(scores, target):
-    """Eq. of the paper's reference, one class at a time."""
+    """Compute the equation of the paper's reference, one class at a time."""
     total = 0.0
     for row, wanted in zip(scores.tolist(), target.tolist(), strict=True):
         for x, y in zip(row, wanted, strict=True):

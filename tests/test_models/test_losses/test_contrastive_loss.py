@@ -20,7 +20,7 @@ def build(**settings):
 
 
 def naive(anchors, references, labels, reference_labels, self_index, settings):
-    """Both reductions by the paper's double sum."""
+    """Compute both reductions by the paper's double sum."""
     positive, negative = [], []
     for i, x in enumerate(anchors):
         for j, y in enumerate(references):

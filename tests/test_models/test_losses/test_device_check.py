@@ -16,7 +16,7 @@ def test_without_values_there_is_nothing_to_check():
 
 
 class Condition:
-    """Stands for a condition on a device that this machine lacks."""
+    """Replaces a condition on a device that this machine does not have."""
 
     is_meta = False
 
@@ -30,7 +30,7 @@ class Condition:
 
 
 def test_a_cuda_device_checks_by_itself(monkeypatch):
-    """Nothing is read, so the message is not asked for."""
+    """No value is read, so the message is not built."""
     asserted = []
     monkeypatch.setattr(torch, '_assert_async', lambda *args: asserted.append(args))
     condition = Condition('cuda')

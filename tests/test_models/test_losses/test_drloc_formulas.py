@@ -1,4 +1,4 @@
-"""The formulas against slow loops, and against values worked out by hand."""
+"""The formulas against slow loops, and against values computed by hand."""
 
 import math
 
@@ -21,13 +21,13 @@ from vit_plugins.models.losses.drloc_formulas import (
 
 
 def all_pairs(h, w):
-    """Every ordered pair of cells once: the expectation over uniform pairs, exactly."""
+    """Return every ordered pair of cells once: the exact expectation over uniform pairs."""
     cells = torch.arange(h * w)
     return torch.cartesian_prod(cells, cells)[None]  # (1, (hw)^2, 2)
 
 
 def class_numbers(k, preset, signed):
-    """Class of each offset of the k x k grid along the rows, for every pair."""
+    """Return the class of the offset along the rows for every pair of the k x k grid."""
     offsets = pair_offsets(all_pairs(k, k), k)
     offsets = offsets if signed else offsets.abs()
     return offsets[:, 0] - lowest_class(k, preset, signed)

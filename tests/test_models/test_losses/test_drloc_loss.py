@@ -1,4 +1,4 @@
-"""The module: its settings, random stream, precision, edge cases, and that it learns."""
+"""The module: settings, random numbers, precision, special cases, and that it learns."""
 
 import copy
 import warnings
@@ -34,7 +34,7 @@ def build(in_channels=8, **settings):
 
 
 def slow_loss(module, grid, pairs):
-    """One pair at a time, straight from the equations of section 4."""
+    """Compute the loss one pair at a time, from the equations of section 4."""
     h, w = grid.shape[-2:]
     paper, total, count = module.preset == 'paper', 0.0, 0
     for image, image_pairs in zip(grid, pairs.tolist(), strict=True):
@@ -112,7 +112,7 @@ def test_fixed_pairs_make_it_deterministic_and_drawn_ones_differ():
 
 
 def test_initial_weights_leave_the_global_stream_alone():
-    """So that the model around it starts from the same weights as without it."""
+    """So the rest of the model starts from the same weights as without the loss."""
     before = torch.get_rng_state()
     module = build()
     module.init_weights()
@@ -123,7 +123,7 @@ def test_initial_weights_leave_the_global_stream_alone():
 
 
 def test_pairs_come_from_the_global_stream():
-    """Set before each step, it makes them those of the step; a private one begins anew."""
+    """If the global seed is set before each step, it decides the pairs of the step."""
     module, grid = build(), torch.randn(2, 8, 5, 6)
     values = []
     for seed in (1, 1, 2):
@@ -289,7 +289,7 @@ def test_survives_the_constant_init_of_a_parent():
 
 
 def train(shuffle, steps=400, size=(5, 6), dim=32):
-    """Train on tokens that tell their cell (unless shuffled); the mean loss of the last steps."""
+    """Train on tokens that encode their cell (unless shuffled); return the mean last losses."""
     # A cell paired with itself is recognised whatever its place: leave such pairs out.
     module = build(dim, hidden_dims=(128, 128), num_pairs=64, exclude_identical=True)
     optimizer = torch.optim.Adam(module.parameters(), lr=2e-3)
@@ -309,7 +309,7 @@ def train(shuffle, steps=400, size=(5, 6), dim=32):
 
 
 def constant_floor(h, w):
-    """Loss of the best constant predictor, |Δ|/k summed over the axes, of different cells."""
+    """Return the loss of the best constant predictor: |Δ|/k summed over the axes."""
     pairs = torch.cartesian_prod(torch.arange(h * w), torch.arange(h * w))
     offsets = pair_offsets(pairs[pairs[:, 0] != pairs[:, 1]][None], w).abs().float()
     offsets /= torch.tensor([h, w])

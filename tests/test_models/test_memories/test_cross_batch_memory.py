@@ -16,7 +16,7 @@ from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 @pytest.fixture(autouse=True)
 def _no_run(monkeypatch):
-    """Forget the steps that runners of other tests have counted."""
+    """Reset the steps that runners of other tests have counted."""
     monkeypatch.setattr(MessageHub, '_instance_dict', OrderedDict())
 
 
@@ -25,7 +25,7 @@ def build(size=5, **settings):
 
 
 def batch(start, number):
-    """Embeddings and labels that tell when they came: 1, 2, 3, ..."""
+    """Return embeddings and labels that encode their order: 1, 2, 3, ..."""
     labels = torch.arange(start, start + number)
     return labels[:, None] * torch.tensor([1.0, -1.0]), labels
 
@@ -37,7 +37,7 @@ def fill(memory, batches, size, start=0):
 
 
 class Model(BaseModel):
-    """Something with weights beside a memory."""
+    """A module with weights and a memory."""
 
     def __init__(self, memory=None):
         super().__init__()
@@ -199,7 +199,7 @@ def test_refuses_embeddings_of_another_width():
 
 
 class Runner:
-    """What EMAHook reads of a runner."""
+    """The parts of a runner that EMAHook reads."""
 
     _resume = True
 

@@ -15,7 +15,7 @@ def build(**settings):
 
 
 def slow(tokens, neck):
-    """SeqPool of CCT, number by number."""
+    """Compute SeqPool of CCT, number by number."""
     out = torch.zeros(len(tokens), 4)
     for n, image in enumerate(tokens):
         scores = [sum(a * b for a, b in zip(t, neck.score.weight[0], strict=True)) for t in image]

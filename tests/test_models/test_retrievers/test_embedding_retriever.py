@@ -51,7 +51,7 @@ def log(monkeypatch):
 
 
 def test_neck_of_several_parts():
-    """A list in a config is a sequence of modules, as the host's ImageClassifier takes it."""
+    """A list in a config is a sequence of modules, as for the host's ImageClassifier."""
     neck = [
         dict(type='TokenPooling'),
         dict(type='LinearNeck', in_channels=16, out_channels=4, gap_dim=0),
@@ -264,7 +264,7 @@ def test_memory_holds_the_keys_of_the_momentum_encoder():
 
 
 class Images(Dataset):
-    """Random images of a few classes, always the same."""
+    """The same random images of a few classes in each run."""
 
     metainfo = {}
 
@@ -284,7 +284,7 @@ class Images(Dataset):
 
 
 def run(work_dir, max_iters, **settings):
-    """Train by the host's runner with our checkpoints; the weights afterwards."""
+    """Train with the host's runner and our checkpoints; return the weights afterwards."""
     torch.manual_seed(0)
     settings.setdefault('optim_wrapper', dict(optimizer=dict(type='AdamW', lr=1e-3)))
     runner = Runner(

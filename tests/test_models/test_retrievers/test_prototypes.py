@@ -1,4 +1,4 @@
-"""The host's retrieval inferencer on a recipe of ours."""
+"""The host's retrieval inferencer on one of our recipes."""
 
 import numpy as np
 import pytest

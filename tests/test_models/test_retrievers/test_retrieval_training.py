@@ -1,4 +1,4 @@
-"""A tiny training on synthetic classes, searched by classes it has not seen."""
+"""A tiny training on synthetic classes, tested on other classes."""
 
 import functools
 
@@ -19,7 +19,7 @@ SEEN, CLASSES, PER_CLASS = 12, 20, 40
 
 @functools.cache
 def photographs():
-    """Blurred random patterns, one per class, rolled by random offsets, with noise."""
+    """Return blurred random patterns, one per class, rolled by random offsets, with noise."""
     generator = torch.Generator().manual_seed(0)
     patterns = torch.randn(CLASSES, 3, 4, 4, generator=generator)
     labels = torch.arange(CLASSES).repeat_interleave(PER_CLASS)
@@ -31,7 +31,7 @@ def photographs():
 
 
 def measure(model):
-    """Recall@1 in percent, mean ρ and effective rank on the unseen classes."""
+    """Return Recall@1 in percent, mean ρ and effective rank on the test classes."""
     images, labels = photographs()
     unseen = labels >= SEEN
     with torch.no_grad():
@@ -72,7 +72,7 @@ def train(margin, koleo_weight, iters=200, seed=0):
 
 
 def over_seeds(margin, koleo_weight, **settings):
-    """Means of three trainings: the recall of one moves by 2 with its seed."""
+    """Return the means of three trainings, because the recall of one varies by 2 with its seed."""
     runs = [train(margin, koleo_weight, seed=seed, **settings) for seed in range(3)]
     return [sum(values) / 3 for values in zip(*runs, strict=True)]
 

@@ -12,7 +12,7 @@ from vit_plugins.studies.frozen.features import cached, extract, read_square
 
 @pytest.fixture
 def folder(tmp_path):
-    """Save three photos of 6 x 4, whose columns are red, green, blue in pairs."""
+    """Write three photos of 6 x 4 px, whose columns are red, green, blue in pairs."""
     pixels = np.zeros((4, 6, 3), np.uint8)
     for channel in range(3):
         pixels[:, 2 * channel : 2 * channel + 2, channel] = 255

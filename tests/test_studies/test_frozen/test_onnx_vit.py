@@ -16,7 +16,7 @@ def node(op_type, inputs, output):
 
 @pytest.fixture
 def exported():
-    """Make the nodes and weights of an exported model, and the weights in timm's names."""
+    """Return nodes and weights of an exported model, and the weights under timm's names."""
     gen = torch.Generator().manual_seed(0)
 
     def draw(*shape):

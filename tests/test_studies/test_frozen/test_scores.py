@@ -20,7 +20,7 @@ from vit_plugins.studies.frozen.scores import (
 
 @pytest.fixture
 def data():
-    """Make 12 classes of 8, told apart in four of twelve dimensions; the others are louder."""
+    """Return 12 classes of 8, separate in four of twelve dimensions; the others vary more."""
     gen = torch.Generator().manual_seed(0)
     labels = torch.arange(12).repeat_interleave(8)
     vectors = 3 * torch.randn(96, 12, generator=gen)

@@ -41,7 +41,7 @@ PLAN = Plan(
 
 
 def features(encoder, dataset, size):
-    """Make features of which the mean of the patches tells classes apart, the class token not."""
+    """Return features whose patch mean separates the classes and whose class token does not."""
     gen = torch.Generator().manual_seed(len(dataset) + size)
     labels = torch.arange(10).repeat_interleave(8)
     noise = torch.randn(80, 6, generator=gen)

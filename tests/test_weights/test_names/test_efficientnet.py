@@ -11,7 +11,7 @@ PARTS = ('weight', 'bias', 'running_mean', 'running_var', 'num_batches_tracked')
 
 
 def port_names():
-    """The names as the port lists them: in the order of the layers."""
+    """Return the names in the order of the port, which is that of the layers."""
     yield from ('_conv_stem.weight', *(f'_bn0.{part}' for part in PARTS))
     for block in range(sum(REPEATS)):
         for number, conv in enumerate(('_expand_conv', '_depthwise_conv', '_project_conv')):

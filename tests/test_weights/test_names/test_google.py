@@ -18,7 +18,7 @@ WIDTH, HEADS, LAYERS, GRID = 32, 4, 3, 4
 
 
 def vit_arrays(pre_logits: bool = False, hybrid: bool = False) -> dict[str, np.ndarray]:
-    """Make arrays with the names and orders of google-research/vision_transformer."""
+    """Return arrays with the names and orders of google-research/vision_transformer."""
     rng = np.random.default_rng(0)
     shapes = {
         'cls': (1, 1, WIDTH),
@@ -51,7 +51,7 @@ def vit_arrays(pre_logits: bool = False, hybrid: bool = False) -> dict[str, np.n
 
 
 def resnet_shapes() -> dict[str, tuple[int, ...]]:
-    """List what a ResNet of blocks (1, 2) and 32 channels at its root has."""
+    """Return the shapes of a ResNet of blocks (1, 2) with 32 channels at its root."""
     shapes = {'conv_root/kernel': (7, 7, 3, 32)}
     norms = {'gn_root': 32}
     for stage, unit, comes, inside in ((1, 1, 32, 32), (2, 1, 128, 64), (2, 2, 256, 64)):
@@ -137,7 +137,7 @@ def test_hidden_layer_of_the_pre_training_head(tmp_path, hybrid):
 
 @pytest.mark.parametrize('hybrid', [False, True])
 def test_fine_tuning_starts_with_a_head_of_zeros(tmp_path, hybrid):
-    """The whole head is taken off: one zero matrix stands on the pre-trained backbone."""
+    """The whole head is removed: the pre-trained backbone has one zero matrix."""
     arrays = vit_arrays(pre_logits=True, hybrid=hybrid)
     file = converted(tmp_path, arrays, 'hybrid-vit' if hybrid else 'vit')
     model = classifier(hybrid, num_classes=7)

@@ -28,6 +28,24 @@ MODES = {
 HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
 
+def joined_linear(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
+    """Return the outputs of two linear layers side by side, by one product.
+
+    A GPU starts fewer operations, and autocast casts ``x`` once; the joined weights are kept for
+    the backward pass.
+
+    Args:
+        x: Input, shape (..., D).
+        first: Layer with or without bias.
+        second: Layer with a bias if the first has one.
+
+    Returns:
+        Shape (..., sum of both widths).
+    """
+    bias = None if first.bias is None else torch.cat((first.bias, second.bias))
+    return F.linear(x, torch.cat((first.weight, second.weight)), bias)
+
+
 def _is_plain(layer: nn.Module) -> bool:
     """Check whether a linear layer may be computed from its weight, without a call.
 
@@ -205,11 +223,8 @@ class GPSA(BaseModule):
                 f'hw_shape {tuple(hw_shape)} has {hw_shape[0] * hw_shape[1]} patches, but x has '
                 f'{n} tokens. Pass the (H, W) of the patch grid and no class token.'
             )
-        if _is_plain(self.qk) and _is_plain(self.v):
-            # One product of the joined weights instead of two: under autocast x is cast once.
-            weight = torch.cat((self.qk.weight, self.v.weight))  # (3 D, D)
-            bias = None if self.v.bias is None else torch.cat((self.qk.bias, self.v.bias))
-            qkv = F.linear(x, weight, bias)
+        if x.is_cuda and _is_plain(self.qk) and _is_plain(self.v):
+            qkv = joined_linear(x, self.qk, self.v)  # (B, N, 3 D)
             return qkv.unflatten(2, (3, self.num_heads, -1)).unbind(2)  # each (B, N, h, d)
         q, k = self.qk(x).unflatten(2, (2, self.num_heads, -1)).unbind(2)  # (B, N, h, d)
         return q, k, self.v(x).unflatten(2, (self.num_heads, -1))

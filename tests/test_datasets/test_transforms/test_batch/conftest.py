@@ -9,7 +9,7 @@ from vit_plugins.datasets.seeds import image_seeds
 
 @pytest.fixture
 def batch(picture):
-    """Make a batch of BGR pictures, uint8 of shape (B, 3, H, W)."""
+    """Return a function that makes a batch of BGR images, uint8 of shape (B, 3, H, W)."""
 
     def make(count=8, height=40, width=48):
         images = [picture(height, width, seed)[:, :, ::-1] for seed in range(count)]
@@ -24,7 +24,7 @@ def seeds():
 
 
 def as_image(tensor):
-    """Turn one image of a batch into the array that the per-image transforms take."""
+    """Return one image of a batch as the array that the transforms of one image take."""
     return np.ascontiguousarray(tensor.permute(1, 2, 0).numpy())
 
 

@@ -1,4 +1,4 @@
-"""Every batch transform: where its numbers come from, and that it never waits for a device."""
+"""Every batch transform: the source of its random numbers, and no waiting for a device."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ EVERY = [
     {
         'type': 'BatchRandAugment',
         'policies': 'timm_increasing',
-        'num_policies': 4,
+        'num_policies': 2,
         'magnitude_level': 9,
         'magnitude_std': 0.5,
     },
@@ -35,7 +35,7 @@ def named(config):
 
 @pytest.fixture
 def picture(natural):
-    """Pixels do not matter here: one kind is enough."""
+    """Return one type of image, because pixels do not matter here."""
     return natural
 
 
@@ -97,11 +97,11 @@ def test_epoch_index_seed_and_position_change_the_draws(transform, batch):
 
 def test_nothing_waits_for_the_device(transform, batch, seeds, no_waiting):
     images, keys = batch(1).expand(60, -1, -1, -1), seeds(60)  # each operation some time
-    expected = transform(images, keys)
+    expected = transform(images[:1], keys[:1])
     with no_waiting():
         result = transform(images.to('meta'), keys)
     assert result.device.type == 'meta'
-    assert (result.shape, result.dtype) == (expected.shape, torch.uint8)
+    assert (result.shape, result.dtype) == ((60, *expected.shape[1:]), torch.uint8)
 
 
 @pytest.mark.gpu

@@ -75,7 +75,7 @@ def test_pixels_are_those_of_the_host(batch, apart, image_of):
 
 
 def certainly(transform, strength, image):
-    """Apply a transform of the host at a given strength."""
+    """Return the image after a transform of the host with a given strength."""
     methods = {
         'random_disable': lambda: False,
         'random_magnitude': lambda: strength,

@@ -66,7 +66,7 @@ def test_normal_noise_is_that_of_the_host():
 
 
 def filled(settings):
-    """The noise of 20 images that are erased altogether, a row for each channel."""
+    """Return the noise of 20 images that are erased completely, a row for each channel."""
     erasing = BatchRandomErasing(1.0, 1.0, 1.0, 1.0, **settings)
     images = torch.zeros(20, 3, 30, 30, dtype=torch.uint8)
     noise = erasing(images, image_seeds(0, 0, np.arange(20)))

@@ -85,7 +85,7 @@ def test_without_antialiasing_pixels_are_those_of_opencv(batch, apart, image_of)
 
 
 def test_split_weights_give_whole_precision(batch, monkeypatch):
-    """What a GPU does in place of one product, each factor rounded as TF32 or bfloat16 would."""
+    """The GPU replacement of one product, with factors rounded as by TF32 or bfloat16."""
     images = batch(6)
     crop = BatchRandomResizedCrop(32, interpolation='bicubic')
     params = crop.sample(numbers(6, crop), (40, 48))

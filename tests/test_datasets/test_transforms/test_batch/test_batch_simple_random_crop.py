@@ -15,7 +15,7 @@ SHAPES = [(32, 32), (40, 48), (45, 33), (64, 64)]
 
 
 def drawn(transform, row, *shape):
-    """Draw with the transform of one image from given numbers."""
+    """Sample the parameters of the transform of one image from given numbers."""
     with patch('numpy.random.rand', return_value=np.array(row)):
         return transform.sample(*shape)
 

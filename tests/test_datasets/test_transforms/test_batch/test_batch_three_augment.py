@@ -22,13 +22,13 @@ SETTINGS = [
 
 
 def drawn(transform, row):
-    """Draw with the transform of one image from given numbers."""
+    """Sample the parameters of the transform of one image from given numbers."""
     with patch('numpy.random.rand', return_value=np.array(row)):
         return transform.sample()
 
 
 def pillow(image, params, place):
-    """The steps sampled for one image of a batch, in Pillow and torchvision."""
+    """Return one image of a batch after its sampled steps, in Pillow and torchvision."""
     name = NAMES[params.member[place]]
     if params.flip is not None and params.flip[place]:
         image = ImageOps.mirror(image)

@@ -80,7 +80,7 @@ ORACLES = {
 
 
 def shifted(image, right, down):
-    """As the authors' code shifts."""
+    """Return the image shifted as in the authors' code."""
     maps = (1, 0, -right, 0, 1, -down)
     return image.transform(image.size, Image.Transform.AFFINE, maps)
 

@@ -46,7 +46,7 @@ def named(config):
 
 
 def certain(config):
-    """Build the host's transform so that it is always applied, as it is."""
+    """Build the host's transform so that it is always applied with its given strength."""
     signed = config['type'] in ('Brightness', 'Contrast', 'ColorTransform', 'Sharpness')
     signed = signed or config['type'] in ('Rotate', 'Shear', 'Translate')
     fixed = {'prob': 1.0, 'random_negative_prob': 0.0} if signed else {'prob': 1.0}
