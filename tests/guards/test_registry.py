@@ -107,6 +107,7 @@ def minimal(tmp_path):
         },
         'GPSA': {'embed_dims': 8, 'num_heads': 4},
         'GateHook': {},
+        'GroupedStepHook': {},
         'HardNegativeMiningHook': {'pipeline': []},
         'HybridPatchEmbed': {'stem': {'type': 'ResidualConvStem'}},
         'HybridViT': {'arch': 'small', 'stem': (1,), 'img_size': 32},

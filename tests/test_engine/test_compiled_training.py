@@ -33,7 +33,10 @@ def test_a_compiled_training_ends_like_an_eager_one(toy, tmp_path):
     counters.clear()
     GRAPHS.clear()
     compiled = settings(toy, tmp_path / 'compiled')
-    compiled |= dict(compile=dict(backend='eager'), custom_hooks=[dict(type='CountGraphs')])
+    compiled |= dict(
+        compile=dict(backend='eager'),
+        custom_hooks=[dict(type='CountGraphs'), dict(type='GroupedStepHook', on_cpu=True)],
+    )
     _, found = toy.train(compiled)
     torch.testing.assert_close(found['state_dict'], eager['state_dict'], rtol=1e-4, atol=1e-5)
     assert GRAPHS[-1] > 0
@@ -47,6 +50,7 @@ def settings(toy, folder):
     """
     plain = {key: value for key, value in toy.CLASSIFIER.items() if key != 'train_cfg'}
     found = toy.settings(folder, model=plain)
+    found['optim_wrapper']['paramwise_cfg'] = dict(flat_decay_mult=0.0)
     found['data_preprocessor']['type'] = 'StackedDataPreprocessor'
     found['train_dataloader'] |= dict(collate_fn=dict(type='stacked_collate'), drop_last=True)
     return found

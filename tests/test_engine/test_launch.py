@@ -207,11 +207,11 @@ def test_hooks_that_a_config_names_stay_as_they_are():
     kinds = ['mmpretrain.SeededDrawsHook', TrainingGuardHook]
     cfg = Config(dict(custom_hooks=[dict(type=kind) for kind in kinds]))
     run_defaults.add_own_hooks(cfg)
-    assert cfg.default_hooks == {}
+    assert cfg.default_hooks == dict(grouped_step=dict(type='GroupedStepHook'))
     cfg = Config.fromfile('configs/_base_/default_runtime.py')
     before = copy.deepcopy(cfg.default_hooks)
     run_defaults.add_own_hooks(cfg)
-    assert cfg.default_hooks == before
+    assert cfg.default_hooks == before | dict(grouped_step=dict(type='GroupedStepHook'))
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from mmpretrain.utils import register_all_modules
 from torch import multiprocessing as mp
 
 from vit_plugins.datasets.seeds import seed_streams, step_seed
+from vit_plugins.engine.grouped_step import can_join_groups
 from vit_plugins.engine.launch import build_trainer
 from vit_plugins.engine.ranks import end_ranks, start_ranks
 from vit_plugins.engine.strategies import portable_fsdp_strategy
@@ -24,10 +25,11 @@ from vit_plugins.weights.loading import load_weights
 SEED = 3  # that of the toy
 MAX_NORM = 0.3
 OPTIM_WRAPPER = dict(
-    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.3, eps=1e-4),
+    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.3, eps=1e-4, foreach=True),
     paramwise_cfg=dict(flat_decay_mult=0.0),
     clip_grad=dict(max_norm=MAX_NORM),
 )
+JOIN = dict(type='GroupedStepHook', on_cpu=True)  # for the ranks, not for the one process
 WAYS = dict(ddp={}, fsdp=dict(strategy=dict(type='PortableFSDPStrategy')))
 needs_streams = pytest.mark.skipif(
     not portable_fsdp_strategy.has_cpu_streams(), reason='torch cannot shard on a CPU'
@@ -62,6 +64,7 @@ def train_rank(rank, port, config):
     runner = build_trainer(cfg, quiet=True)
     runner.register_hook(kept := KeepSteps())
     runner.train()
+    assert not can_join_groups(runner.optim_wrapper.optimizer)  # they are joined already
     torch.save(kept.steps, f'{cfg.work_dir}/rank{rank}.pt')
     end_ranks()
 
@@ -113,7 +116,7 @@ def start(toy, tmp_path):
 @pytest.mark.parametrize('way', ['ddp', pytest.param('fsdp', marks=needs_streams)])
 def test_two_ranks_are_one_process(toy, tmp_path, start, way):
     model, wrapper, file = start
-    ours = dict(optim_wrapper=OPTIM_WRAPPER, load_from=file, **WAYS[way])
+    ours = dict(optim_wrapper=OPTIM_WRAPPER, load_from=file, custom_hooks=[JOIN], **WAYS[way])
     kept = train_on_two_ranks(toy.settings(tmp_path / 'ranks') | ours)
     losses, norms = train_in_one_process(model, wrapper, kept)
     assert len(norms) == 6

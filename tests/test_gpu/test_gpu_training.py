@@ -1,13 +1,17 @@
 """Steps of a training in bf16, and in fp16 with a loss scaler: they follow those in float32."""
 
 import copy
+from logging import getLogger
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
+from torch import nn
 
+from vit_plugins.engine.grouped_step import can_join_groups, joined_groups
 from vit_plugins.models.losses import drloc_loss
 from vit_plugins.models.losses.drloc_formulas import sample_pairs
 
@@ -83,3 +87,32 @@ def test_float32_is_that_of_the_cpu(device, monkeypatch):
     expected, *_ = train(torch.device('cpu'), dict(type='OptimWrapper'))
     found, *_ = train(device, dict(type='OptimWrapper'))
     assert found[:5] == pytest.approx(expected[:5], rel=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize('form', ['foreach', 'fused'])
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
+def test_steps_over_joined_groups_are_the_same_bits(dtype, form, device):
+    runs = []
+    for join in (False, True):
+        torch.manual_seed(0)
+        model = nn.Sequential(*(nn.Linear(32, 32) for _ in range(6))).to(device)
+        settings = precision(device, dtype) | dict(
+            optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1, **{form: True}),
+            paramwise_cfg=dict(bias_decay_mult=0.0),
+            clip_grad=dict(max_norm=0.5),
+        )
+        wrapper = build_optim_wrapper(model, settings)
+        groups = wrapper.optimizer.param_groups
+        assert (len(groups), len(joined_groups(groups, wrapper.optimizer.defaults))) == (12, 2)
+        if join:
+            hook = HOOKS.build(dict(type='GroupedStepHook', on_cpu=device.type == 'cpu'))
+            hook.before_train(SimpleNamespace(optim_wrapper=wrapper, logger=getLogger('steps')))
+            assert not can_join_groups(wrapper.optimizer)  # they are joined now
+        for step in range(4):
+            with wrapper.optim_context(model):
+                loss = model(torch.full((8, 32), step - 1.5, device=device)).square().mean()
+            wrapper.update_params(loss)
+        runs.append((model.state_dict(), wrapper.optimizer.state_dict()['state']))
+    torch.testing.assert_close(runs[1], runs[0], rtol=0, atol=0)
+    assert {state['step'].item() for state in runs[1][1].values()} == {4}

@@ -27,7 +27,7 @@ def test_toy(tool, tmp_path, capsys):
     found = json.loads((tmp_path / 'out' / 'launches.json').read_text())
     assert found['machine']['versions']['torch'] in torch.__version__
     names = [case['case'] for case in found['cases']]
-    assert len(names) == 9
+    assert len(names) == 12
     assert names[0] == 'GPSA by axes, inference, N=16, batch 2'
     assert names[-1] == 'AdamW, 4 tensors, 2 groups'
     assert all(case['wall_ms'] > 0 for case in found['cases'])

@@ -19,6 +19,7 @@ from PIL import Image
 
 from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine.launch import build_trainer
+from vit_plugins.engine.run_defaults import OWN_HOOKS
 from vit_plugins.fileio.run_record import RunRecord, write_record
 
 TOOLS = Path(__file__).parents[2] / 'tools'
@@ -144,11 +145,11 @@ def test_resume_with_averaged_weights_and_by_iterations(
 
 
 def test_hooks_of_ours_can_be_switched_off(job, train_tool, tmp_path):
-    off = [f'default_hooks.{name}=None' for name in ('seeded_draws', 'training_guard')]
+    off = [f'default_hooks.{name}=None' for name in OWN_HOOKS]
     args = [str(job()), '--work-dir', str(tmp_path), '--cfg-options', *off]
     runner = build_trainer(train_command.complete_config(train_tool.parse_args(args)))
     kinds = {type(hook).__name__ for hook in runner.hooks}
-    assert not {'SeededDrawsHook', 'TrainingGuardHook'} & kinds
+    assert not set(OWN_HOOKS.values()) & kinds
     assert {'LoggerHook', 'BoundedHistoryHook'} <= kinds
 
 

@@ -4,7 +4,8 @@
 
 GPSA of 9 heads and 432 dimensions in bf16, with both forms of the positional product (by axes, or
 through the whole positional attention P), against plain attention; then AdamW with one parameter
-group for each tensor, as the host builds it, and with two. Takes half a minute. Columns:
+group for each tensor, as the host builds it, with these joined in the step, as GroupedStepHook
+does it, and with two groups. Takes half a minute. Columns:
 
     wall      ms of a call on the GPU, when calls follow one another
     enqueue   ms that the CPU takes to start them; if equal to wall, the GPU waits
@@ -35,6 +36,7 @@ if __name__ == '__main__':
 import json
 import sys
 import time
+from itertools import product
 
 import torch
 from mmpretrain.registry import MODELS
@@ -43,6 +45,7 @@ from torch import nn
 
 from vit_plugins.benchmarks.command import describe_machine
 from vit_plugins.benchmarks.gpsa import PlainAttention
+from vit_plugins.engine.grouped_step import join_groups_in_step
 from vit_plugins.models.layers import positional_attention
 from vit_plugins.studies.cell_runner import git_commit
 
@@ -120,16 +123,19 @@ def gpsa_cases(device: str, toy: bool) -> list[dict]:
 
 
 def adamw_cases(device: str) -> list[dict]:
-    """Measure a step of AdamW with one group for each tensor, with two, and with two fused."""
+    """Measure a step of AdamW with one group for each tensor, with these joined, and with two."""
     found = []
-    for groups, fused in ((TENSORS, None), (2, None), (2, device == 'cuda')):
+    ways = ((TENSORS, ''), (TENSORS, ' joined in the step'), (2, ''))
+    for (groups, joined), fused in product(ways, (None, device == 'cuda')):
         tensors = [nn.Parameter(torch.randn(128, 128, device=device)) for _ in range(TENSORS)]
         for tensor in tensors:
             tensor.grad = torch.randn_like(tensor)
         size = TENSORS // groups
         parts = [{'params': tensors[i : i + size]} for i in range(0, TENSORS, size)]
         optimizer = torch.optim.AdamW(parts, fused=fused)
-        name = f'AdamW, {TENSORS} tensors, {groups} groups{", fused" if fused else ""}'
+        if joined:
+            join_groups_in_step(optimizer)
+        name = f'AdamW, {TENSORS} tensors, {groups} groups{joined}{", fused" if fused else ""}'
         found.append({'case': name, **measure(optimizer.step, device)})
     return found
 

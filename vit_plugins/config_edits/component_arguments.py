@@ -169,7 +169,8 @@ HOST_HOOKS = {
     *('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint'),
 }
 DEFAULT_HOOKS = HOST_HOOKS | {
-    *('visualization', 'seeded_draws', 'training_guard', 'progress', 'learning_curve'),
+    *('visualization', 'seeded_draws', 'training_guard', 'grouped_step'),
+    *('progress', 'learning_curve'),
 }
 
 

@@ -10,7 +10,11 @@ from ..config_edits.component_arguments import HOST_HOOKS
 from ..config_edits.walking import component_names, walk
 
 # The hooks of every run of ours, by their names among the default hooks.
-OWN_HOOKS = {'seeded_draws': 'SeededDrawsHook', 'training_guard': 'TrainingGuardHook'}
+OWN_HOOKS = {
+    'seeded_draws': 'SeededDrawsHook',
+    'training_guard': 'TrainingGuardHook',
+    'grouped_step': 'GroupedStepHook',
+}
 
 
 def set_loader_defaults(

@@ -5,6 +5,7 @@ from .drloc_source_hook import DRLocSourceHook
 from .fit_pca_hook import FitPCAHook
 from .fractional_switch_recipe_hook import FractionalSwitchRecipeHook
 from .gate_hook import GateHook
+from .grouped_step_hook import GroupedStepHook
 from .hard_negative_mining_hook import HardNegativeMiningHook
 from .learning_curve_hook import LearningCurveHook
 from .locality_hook import LocalityHook
@@ -32,6 +33,7 @@ __all__ = [
     'FitPCAHook',
     'FractionalSwitchRecipeHook',
     'GateHook',
+    'GroupedStepHook',
     'HardNegativeMiningHook',
     'LearningCurveHook',
     'LocalityHook',
