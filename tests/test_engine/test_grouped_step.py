@@ -95,6 +95,27 @@ class Kernels(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.mark.parametrize(
+    ('kind', 'settings'),
+    [
+        (torch.optim.SGD, dict(momentum=0.9, fused=True)),
+        (torch.optim.SGD, dict(momentum=0.9, foreach=True)),
+        (torch.optim.ASGD, dict(foreach=True)),
+        (torch.optim.AdamW, dict(foreach=True)),
+    ],
+)
+def test_a_late_first_gradient_is_not_joined_with_others(kind, settings):
+    if 'fused' in settings and 'fused' not in inspect.signature(kind).parameters:
+        pytest.skip(f'{kind.__name__} of torch {torch.__version__} is not fused')
+    runs = [built(kind, joined, **settings) for joined in (False, True)]
+    for model, optimizer in runs:
+        model[0].requires_grad_(False)
+        for number in range(4):
+            model[0].requires_grad_(number > 1)
+            step(model, optimizer)
+    assert_same_bits(*runs)
+
+
 @pytest.mark.parametrize('kind', [torch.optim.AdamW, torch.optim.SGD])
 def test_kernels_are_as_many_as_settings(kind):
     counts = []

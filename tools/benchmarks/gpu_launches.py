@@ -84,7 +84,10 @@ def _kernels(call: Callable[[], object], repeats: int = 3) -> dict[str, float]:
             call()
         torch.cuda.synchronize()
     events = profiler.key_averages()
-    microseconds = sum(event.self_device_time_total for event in events)
+    # older torch names it after CUDA
+    newer, older = 'self_device_time_total', 'self_cuda_time_total'
+    name = newer if hasattr(events[0], newer) else older
+    microseconds = sum(getattr(event, name) for event in events)
     return {
         'kernel_ms': microseconds / repeats / 1e3,
         'launches': sum(event.count for event in events) / repeats,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Container, Hashable, Sequence
 from functools import wraps
 from types import MethodType
 from typing import Any
@@ -10,14 +10,20 @@ from typing import Any
 from torch.optim import Optimizer
 
 
-def joined_groups(groups: Sequence[dict], settings: Collection[str]) -> list[dict]:
+def joined_groups(
+    groups: Sequence[dict], settings: Collection[str], state: Container = ()
+) -> list[dict]:
     """Return new groups: those whose settings are equal are one, with all their parameters.
+
+    A parameter that has no state yet, because it gets its first gradient later than others, is not
+    joined with those that have: SGD with momentum and ASGD compute such a group wrongly.
 
     Args:
         groups: Parameter groups, as ``optimizer.param_groups``; they are not changed.
         settings: The names of the settings that the step reads, as in ``optimizer.defaults``. The
             new groups have no others. Settings that are tensors are equal if they are the same
             object: to compare their values would wait for the GPU.
+        state: Contains the parameters that have a state, as ``optimizer.state``.
 
     >>> groups = [dict(params=['a'], lr=0.1), dict(params=['b'], lr=1), dict(params=['c'], lr=0.1)]
     >>> joined_groups(groups, ['lr'])
@@ -25,7 +31,8 @@ def joined_groups(groups: Sequence[dict], settings: Collection[str]) -> list[dic
     """
     joined: dict[Hashable, dict] = {}
     for group in groups:
-        key = tuple(map(group.get, settings))
+        begun = tuple(dict.fromkeys(parameter in state for parameter in group['params']))
+        key = (*map(group.get, settings), begun)
         try:
             found = joined.get(key)
         except TypeError:  # betas that a config gives as a list
@@ -71,7 +78,7 @@ def join_groups_in_step(optimizer: Optimizer) -> None:
         groups = self.param_groups
         # no context manager: a signal within its own functions would leave the joined groups
         try:
-            self.param_groups = joined_groups(groups, self.defaults)
+            self.param_groups = joined_groups(groups, self.defaults, self.state)
             return whole_step(self, *args, **kwargs)
         finally:
             self.param_groups = groups

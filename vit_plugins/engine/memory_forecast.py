@@ -56,11 +56,12 @@ def activation_bytes(backbone: nn.Module, height: int, width: int, batch_size: i
     copy = deepcopy(backbone)
     copy.train()
     device = next(copy.parameters()).device
-    with torch.random.fork_rng([device] if device.type == 'cuda' else []):
-        kept = [
-            kept_bytes(partial(copy, torch.zeros(number, 3, height, width, device=device)), copy)
-            for number in IMAGES
-        ]
+    kept = []
+    for number in IMAGES:
+        images = torch.zeros(number, 3, height, width, device=device)
+        # the same random numbers each time: a network may leave out layers by chance
+        with torch.random.fork_rng([device] if device.type == 'cuda' else []):
+            kept.append(kept_bytes(partial(copy, images), copy))
     return kept[0] + (batch_size - IMAGES[0]) * (kept[1] - kept[0])
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -123,3 +125,24 @@ def test_a_damaged_result_does_not_count(script_stage, tmp_path):
     stage = script_stage('pass')
     (tmp_path / stage.file).write_text('{"status": "pas')
     assert not has_result(stage, tmp_path)
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_the_stages(tmp_path):
+    command = [sys.executable, '-m', 'vit_plugins.benchmarks.gpu_suite', str(tmp_path / 'out')]
+    process = subprocess.Popen(
+        [*command, '--dry-run', '1', '2'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # a shell lets its background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        while not (line := process.stdout.readline()).startswith(b'stage 2'):
+            assert line, 'it ended before its stages began'
+        process.send_signal(signal.SIGINT)
+        assert b'KeyboardInterrupt' in process.communicate(timeout=30)[0]
+    finally:
+        process.kill()
+    found = [json.loads(file.read_text()) for file in (tmp_path / 'out').glob('*.json')]
+    assert {result['status'] for result in found} == {'failed'}

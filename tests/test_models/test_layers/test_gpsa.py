@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from vit_plugins.models.layers import gpsa
 from vit_plugins.models.layers import positional_attention as functions
 from vit_plugins.models.layers.gpsa import GPSA, joined_linear
 
@@ -183,6 +184,7 @@ def test_factor_product_is_the_dense_softmax(grid):
     expected = torch.einsum('hnm,bmhd->bnhd', dense, v)
     for apply in (functions.apply_by_axes, functions.apply_whole):
         torch.testing.assert_close(apply(v, p_y, p_x), expected, atol=1e-12, rtol=0)
+        assert apply(v[:0], p_y, p_x).shape == (0, *v.shape[1:])
 
 
 def test_both_forms_of_the_factor_product_have_the_same_gradients():
@@ -209,6 +211,14 @@ def test_only_a_gpu_forms_the_map_and_only_a_small_one(cuda, limit, whole, monke
         SimpleNamespace(is_cuda=cuda), torch.ones(4, 2, 2), torch.ones(4, 3, 3)
     )
     assert len(formed) == whole
+
+
+def test_an_exported_program_forms_no_map(monkeypatch):
+    monkeypatch.setattr(functions, 'is_exporting', lambda: True)
+    monkeypatch.setattr(functions, 'apply_whole', None)
+    monkeypatch.setattr(functions, 'apply_by_axes', lambda *_: 'by axes')
+    factors = torch.ones(4, 2, 2), torch.ones(4, 3, 3)
+    assert functions.apply_factors(SimpleNamespace(is_cuda=True), *factors) == 'by axes'
 
 
 # --- the convolutional start --------------------------------------------------------------------
@@ -591,6 +601,31 @@ def test_joined_layers_compute_what_both_do(bias):
     x = torch.randn(2, 3, 6, dtype=torch.double)
     expected = torch.cat((first(x), second(x)), -1)
     torch.testing.assert_close(joined_linear(x, first, second), expected)
+
+
+def test_only_layers_alike_are_joined():
+    plain, other, biased = (nn.Linear(6, 4, bias=bias) for bias in (False, False, True))
+    assert gpsa._can_join(plain, other)
+    assert not gpsa._can_join(plain, biased)
+    assert not gpsa._can_join(LoRA(biased), biased)
+
+
+def test_a_weight_of_a_class_of_its_own_is_left_to_its_layer():
+    class Packed(torch.Tensor):
+        pass
+
+    layer = nn.Linear(3, 4)
+    assert gpsa._is_plain(layer)
+    layer.weight = nn.Parameter(layer.weight.detach().as_subclass(Packed))
+    assert not gpsa._is_plain(layer)
+
+
+def test_every_trained_parameter_has_a_gradient_also_where_all_are_trained():
+    layer = GPSA(16, 4).requires_grad_(True)
+    layer(torch.randn(2, 6, 16), (2, 3)).square().sum().backward()
+    missing = [name for name, parameter in layer.named_parameters() if parameter.grad is None]
+    assert not missing  # DDP would wait for it
+    assert not layer.pos_proj.bias.grad.abs().gt(1e-4).any()
 
 
 @pytest.mark.parametrize('name', ['qk', 'v', 'pos_proj'])

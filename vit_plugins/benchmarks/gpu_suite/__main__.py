@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import torch
 from ...resources import resource_root
 from ...studies.cell_runner import git_commit
 from ..command import describe_machine
+from .process_tree import kill_descendants
 from .running import end_group, has_result, python_path, run_stage
 from .stage import Job, Stage
 from .stages import STAGES
@@ -169,7 +170,15 @@ class Suite:
                 if self._decoding is not None and any(stage.needs_images for stage in group):
                     self._decoding.wait()
                 with ThreadPoolExecutor(len(group)) as pool:
-                    bad += sum(pool.map(self._run, group))
+                    running: list[Future] = []
+                    try:
+                        running += (pool.submit(self._run, stage) for stage in group)
+                        bad += sum(stage.result() for stage in running)
+                    except BaseException:  # else the stages would run until their limits
+                        while not all(stage.done() for stage in running):
+                            kill_descendants()
+                            time.sleep(0.1)
+                        raise
         finally:
             if self._decoding is not None:
                 end_group(self._decoding)

@@ -36,7 +36,8 @@ class Bench:
         Args:
             job: The job of the stage.
         """
-        real = ['--size', self.size, '--only', self.only, *self.options]
+        only = ['--only', self.only] if self.only else []
+        real = ['--size', self.size, *only, *self.options]
         return [
             *(*job.module(''), 'bench', *self.parts, '--device', job.device),
             *(TOY if job.toy else real),

@@ -30,6 +30,13 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def kill_descendants() -> None:
+    """Kill all processes that this process started."""
+    for each in descendants(os.getpid()):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
 def kill_tree(pid: int) -> None:
     """Kill a process and all that it started, also those that left its group.
 

@@ -25,7 +25,7 @@ MODES = {
     'psa': (summed_attention, summed_attention_map),
 }
 # What torch calls with a module; global hooks are not among them.
-HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
+MODULE_HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
 
 def joined_linear(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
@@ -49,11 +49,17 @@ def joined_linear(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
 def _is_plain(layer: nn.Module) -> bool:
     """Check whether a linear layer may be computed from its weight, without a call.
 
-    A LoRA or int8 layer may not, nor one with hooks: they wait for the call, and pruning changes
-    the weight in one.
+    A LoRA or int8 layer may not, nor a weight of a class of its own, nor a layer with hooks: they
+    wait for the call, and pruning changes the weight in one.
     """
-    changed = 'forward' in vars(layer) or any(getattr(layer, hooks) for hooks in HOOKS)
-    return type(layer) is nn.Linear and not changed
+    changed = 'forward' in vars(layer) or any(getattr(layer, hooks) for hooks in MODULE_HOOKS)
+    return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter and not changed
+
+
+def _can_join(first: nn.Module, second: nn.Module) -> bool:
+    """Check whether two layers may be computed by one product of joined weights."""
+    plain = _is_plain(first) and _is_plain(second)
+    return plain and (first.bias is None) == (second.bias is None)
 
 
 @MODELS.register_module()
@@ -202,9 +208,11 @@ class GPSA(BaseModule):
     def positional_weight(self) -> Tensor:
         """Return the rows w of ``pos_proj``, shape (h, 3): what it adds for each unit vector.
 
-        A layer that is not plain is called, because its weight does not say what it computes.
+        A layer that is not plain is called, because its weight does not say what it computes; one
+        with a trained bias too, because DDP waits for the gradient of each trained parameter.
         """
-        if _is_plain(self.pos_proj):
+        bias = self.pos_proj.bias if _is_plain(self.pos_proj) else None
+        if _is_plain(self.pos_proj) and (bias is None or not bias.requires_grad):
             return self.pos_proj.weight
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention
@@ -223,7 +231,7 @@ class GPSA(BaseModule):
                 f'hw_shape {tuple(hw_shape)} has {hw_shape[0] * hw_shape[1]} patches, but x has '
                 f'{n} tokens. Pass the (H, W) of the patch grid and no class token.'
             )
-        if x.is_cuda and _is_plain(self.qk) and _is_plain(self.v):
+        if x.is_cuda and _can_join(self.qk, self.v):
             qkv = joined_linear(x, self.qk, self.v)  # (B, N, 3 D)
             return qkv.unflatten(2, (3, self.num_heads, -1)).unbind(2)  # each (B, N, h, d)
         q, k = self.qk(x).unflatten(2, (2, self.num_heads, -1)).unbind(2)  # (B, N, h, d)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# torch before 2.7 does not say whether it exports
+is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Up to this number of tokens a GPU is faster with the whole positional attention P, although it
 # computes more: the tensor cores dislike sides such as 14. A CPU is not. docs/gpu/launches.json
 MAP_TOKENS = 576
@@ -134,7 +136,10 @@ def apply_factors(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
     Returns:
         P v, shape (B, N, h, d).
     """
-    small = v.is_cuda and p_y.shape[-1] * p_x.shape[-1] <= MAP_TOKENS
+    tokens = p_y.shape[-1] * p_x.shape[-1]
+    # an exported program serves any size, and its sizes may not be compared
+    known = type(tokens) is int and not is_exporting()
+    small = v.is_cuda and known and tokens <= MAP_TOKENS
     return apply_whole(v, p_y, p_x) if small else apply_by_axes(v, p_y, p_x)
 
 
@@ -149,9 +154,9 @@ def apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
     Returns:
         P v, shape (B, N, h, d).
     """
-    b, _, heads, d = v.shape
+    b, n, heads, d = v.shape
     p = outer(p_y, p_x, product=True).to(v.dtype)  # (h, N, N), one for the whole batch
-    columns = v.permute(2, 1, 0, 3).reshape(heads, -1, b * d)  # (h, N, B d)
+    columns = v.permute(2, 1, 0, 3).reshape(heads, n, b * d)  # (h, N, B d)
     return torch.bmm(p, columns).unflatten(2, (b, d)).permute(2, 1, 0, 3)  # (B, N, h, d)
 
 
