@@ -87,7 +87,9 @@ class TrainingForecastHook(Hook):
             )
             self._told = now
         elif now - self._told > self.every and not sys.stdout.isatty():
-            loss = f', loss {float(outputs["loss"]):.3f}' if 'loss' in (outputs or {}) else ''
+            found = (outputs or {}).get('loss')
+            # detached, since torch warns of a number from a tensor with a gradient
+            loss = '' if found is None else f', loss {float(torch.as_tensor(found).detach()):.3f}'
             runner.logger.info(f'step {done} of {runner.max_iters}{loss}, about {left} left')
             self._told = now
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.dist import get_world_size, is_main_process
@@ -17,11 +16,10 @@ from ...datasets.image_folder import ImageFolder
 from ...datasets.photo_decoding import UndecodableError
 from ...datasets.photo_file import PhotoFileError
 from ...report.outcome import Outcome, report, write_outcome
-from ...report.photo_baselines import SECONDS, photo_baselines
+from ...report.photo_baselines import photo_baselines
 from ..loops.frozen_feature_loop import FrozenFeatureLoop
 from ..training_accuracy import training_accuracy
 from .best_confusion_hook import KEY
-from .time_budget_hook import TimeBudgetHook
 
 
 @HOOKS.register_module()
@@ -34,7 +32,7 @@ class TrainingReportHook(Hook):
 
     Args:
         baselines: Whether to show the accuracy that is reached without a network. Its
-            computation takes a minute at most, and no longer than a ``TimeBudgetHook`` leaves.
+            computation takes about a minute at most, which comes on top of a time limit.
     """
 
     priority = 'VERY_LOW'
@@ -78,14 +76,9 @@ class TrainingReportHook(Hook):
             train_counts=counts,
             train_accuracy=_training_accuracy(runner) if counts and alone else None,
             last_accuracy=best['last_score'],
-            baselines=_baselines(runner, train, dataset) if self.baselines else None,
+            baselines=photo_baselines(train, dataset) if self.baselines else None,
             frozen=isinstance(runner.train_loop, FrozenFeatureLoop),
         )
-
-
-def _baselines(runner: Runner, train: Any, dataset: Any) -> dict[str, float | str]:
-    left = [hook.seconds_left for hook in runner.hooks if isinstance(hook, TimeBudgetHook)]
-    return photo_baselines(train, dataset, min([SECONDS, *left]))
 
 
 def _training_accuracy(runner: Runner) -> float | None:
