@@ -40,8 +40,8 @@ def assert_same_training(found, expected):
 def test_trainings_with_and_without_it_end_alike(toy, tmp_path, monkeypatch, recwarn):
     sizes = []
 
-    def joined_groups(groups, settings):
-        found = join(groups, settings)
+    def joined_groups(groups, *others):
+        found = join(groups, *others)
         sizes.append((len(groups), len(found)))
         return found
 
