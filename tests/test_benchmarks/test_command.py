@@ -1,12 +1,19 @@
 """The command: its arguments, its failures and its JSON."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from vit_plugins import __main__ as command_line
 from vit_plugins.benchmarks import command
+from vit_plugins.benchmarks.gpu_suite.process_tree import descendants
 from vit_plugins.benchmarks.setting import Setting
 
 OURS = {'seconds': 0.001, 'ratio': 1.0, 'cpu_seconds': 0.001, 'cpu_ratio': 1.0}
@@ -23,6 +30,16 @@ ROW = {
 
 def setting(*words):
     return command.read_setting(command.make_parser().parse_args(words))
+
+
+def test_sides_can_be_left_out():
+    chosen = setting('gpsa', '--size', 'toy', '--without', 'plain', '--rounds', '1', '--turn', '0')
+    cases = command.find_cases(['gpsa'], 'toy', 'forward')[:1]
+    (row,) = command.run_cases(cases, chosen)
+    assert set(row['sides']) == {'ours', 'timm'}
+    assert row['missing'] == {'plain': 'not asked for'}
+    with pytest.raises(ValueError, match="'ours' cannot be left out"):
+        setting('gpsa', '--without', 'ours')
 
 
 def test_defaults_follow_the_device(monkeypatch):
@@ -150,3 +167,30 @@ def test_cases_run_in_fresh_processes(tmp_path):
         assert case['sides']['ours']['seconds'] > 0
         assert len(case['sides']['ours']['rounds']) == 5
         assert max(case['differences'].values()) < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='looks into /proc')
+def test_a_killed_command_leaves_no_measurement(tmp_path):
+    words = [sys.executable, '-m', 'vit_plugins', 'bench', 'gpsa', '--turn', '60']
+    with open(tmp_path / 'log', 'w') as talk:
+        process = subprocess.Popen(words, stdout=talk, stderr=subprocess.STDOUT)
+    while len(started := descendants(process.pid)) < 3:  # two of multiprocessing, and the case
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    ends = time.monotonic() + 20
+    while (left := [pid for pid in started if is_running(pid)]) and time.monotonic() < ends:
+        time.sleep(0.1)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+def is_running(pid):
+    """Return whether a process exists and is not a zombie."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except OSError:
+        return False

@@ -21,6 +21,13 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--only', default='', metavar='TEXT', help='only the cases whose name contains this text'
     )
+    parser.add_argument(
+        '--without',
+        action='append',
+        default=[],
+        metavar='SIDE',
+        help='leave out this side, such as a slow peer; may be repeated',
+    )
     parser.add_argument('--device', default='cpu', help='cpu (default) or cuda')
     parser.add_argument('--dtype', choices=[*DTYPES], help='default: bf16 on a GPU, fp32 on a CPU')
     parser.add_argument(

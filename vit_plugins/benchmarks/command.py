@@ -12,10 +12,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_all_start_methods, get_context, set_start_method
-from multiprocessing.connection import Connection
+from multiprocessing import (
+    get_all_start_methods,
+    get_context,
+    parent_process,
+    set_start_method,
+)
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from threading import Thread
 from traceback import format_exc
 from typing import Any
 
@@ -42,7 +48,7 @@ def read_setting(args: argparse.Namespace) -> Setting:
         args: Arguments of :func:`make_parser`.
 
     Raises:
-        ValueError: If the device is absent or a number is below 1.
+        ValueError: If the device is absent, a number is below 1 or our own side is left out.
     """
     on_gpu = torch.device(args.device).type == 'cuda'
     return Setting(
@@ -53,6 +59,7 @@ def read_setting(args: argparse.Namespace) -> Setting:
         turn=args.turn,
         compiled=args.compile,
         threads=args.threads,
+        without=tuple(args.without),
     )
 
 
@@ -146,10 +153,18 @@ def _in_fresh_process(
         process.join()
 
 
+def _end_with_the_command() -> None:
+    """End this process when the command has ended, even if that was killed."""
+    if (command := parent_process()) is not None:
+        wait([command.sentinel])
+        os._exit(1)
+
+
 def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> None:
     if setting.is_cuda and torch.cuda._is_in_bad_fork():
         pipe.send(None)
         return
+    Thread(target=_end_with_the_command, daemon=True).start()
     logging.disable(logging.INFO)  # hides the host's lines on initialisation
     if 'fork' in get_all_start_methods():  # for loaders, as in the processes of commands
         set_start_method('fork', force=True)
@@ -158,6 +173,9 @@ def _measure_case(pipe: Connection, part: str, case: str, setting: Setting) -> N
         torch.manual_seed(0)
         module = import_module(f'.{part}', __package__)
         comparison = module.build(setting, **module.cases(setting.size)[case])
+        for name in setting.without:
+            if comparison.sides.pop(name, None):
+                comparison.missing[name] = 'not asked for'
         if comparison.keeps_freed_memory:
             keep_freed_memory(os.environ)
         pipe.send(measure(comparison, setting))

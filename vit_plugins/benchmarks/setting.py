@@ -23,6 +23,7 @@ class Setting:
         turn: Approximate seconds of a turn, which has up to 20 calls.
         compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.
         threads: Threads of torch and of its peers.
+        without: Names of sides that are left out.
     """
 
     device: str = 'cpu'
@@ -32,12 +33,15 @@ class Setting:
     turn: float = 2.0
     compiled: bool = False
     threads: int = 1
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.threads < 1:
             raise ValueError(
                 f'rounds and threads must be at least 1, got {self.rounds} and {self.threads}'
             )
+        if 'ours' in self.without:
+            raise ValueError("'ours' cannot be left out: the other sides are compared with it")
         if self.is_cuda and not torch.cuda.is_available():
             raise ValueError(
                 f'torch {torch.__version__} finds no CUDA device for --device {self.device}: '
