@@ -32,6 +32,7 @@ def setting(*words):
     return command.read_setting(command.make_parser().parse_args(words))
 
 
+@pytest.mark.slow
 def test_sides_can_be_left_out():
     chosen = setting('gpsa', '--size', 'toy', '--without', 'plain', '--rounds', '1', '--turn', '0')
     cases = command.find_cases(['gpsa'], 'toy', 'forward')[:1]
