@@ -57,7 +57,7 @@ def images():
 
 @pytest.fixture
 def resized_by_products(monkeypatch):
-    """Let the CPU resize as a GPU does, not by its own faster function."""
+    """Replace the faster resize of the CPU by that of a GPU."""
 
     def resized(images, shape):
         return images if images.shape[2:] == shape else resize(images, shape)

@@ -11,6 +11,8 @@ does it, and with two groups. Takes half a minute. Columns:
     enqueue   ms that the CPU takes to start them; if equal to wall, the GPU waits
     kernels   ms of the GPU's own work
     launches  kernels and copies of a call
+
+The file also has the longest kernels of each case.
 """
 
 import argparse
@@ -37,6 +39,7 @@ import json
 import sys
 import time
 from itertools import product
+from typing import Any
 
 import torch
 from mmpretrain.registry import MODELS
@@ -54,7 +57,7 @@ FORMS = {'by axes': 0, 'whole P': 10**6}  # the value of MAP_TOKENS
 TENSORS = 160  # as many as a ViT of 12 layers has
 
 
-def measure(call: Callable[[], object], device: str, repeats: int = 10) -> dict[str, float]:
+def measure(call: Callable[[], object], device: str, repeats: int = 10) -> dict[str, Any]:
     """Return the columns of a call.
 
     Args:
@@ -76,7 +79,7 @@ def measure(call: Callable[[], object], device: str, repeats: int = 10) -> dict[
     return found | (_kernels(call) if device == 'cuda' else {})
 
 
-def _kernels(call: Callable[[], object], repeats: int = 3) -> dict[str, float]:
+def _kernels(call: Callable[[], object], repeats: int = 3) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
@@ -88,9 +91,18 @@ def _kernels(call: Callable[[], object], repeats: int = 3) -> dict[str, float]:
     newer, older = 'self_device_time_total', 'self_cuda_time_total'
     name = newer if hasattr(events[0], newer) else older
     microseconds = sum(getattr(event, name) for event in events)
+    longest = sorted(events, key=lambda event: -getattr(event, name))[:5]
     return {
         'kernel_ms': microseconds / repeats / 1e3,
         'launches': sum(event.count for event in events) / repeats,
+        'longest_kernels': [
+            {
+                'name': event.key[:70],
+                'ms': getattr(event, name) / repeats / 1e3,
+                'launches': event.count / repeats,
+            }
+            for event in longest
+        ],
     }
 
 
@@ -156,7 +168,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     register_all_modules()
     cases = [*gpsa_cases(device, args.toy), *adamw_cases(device)]
     for case in cases:
-        numbers = (f'{key} {value:9.2f}' for key, value in case.items() if key != 'case')
+        numbers = (
+            f'{key} {value:9.2f}' for key, value in case.items() if isinstance(value, int | float)
+        )
         print(f'{case["case"]:56}', *numbers)
     if args.json:
         machine = {**describe_machine(), 'commit': git_commit()}

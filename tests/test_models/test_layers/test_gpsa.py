@@ -182,7 +182,7 @@ def test_factor_product_is_the_dense_softmax(grid):
     torch.testing.assert_close(product, dense, atol=1e-12, rtol=0)
     v = torch.randn(2, grid[0] * grid[1], 4, 5, dtype=torch.double)
     expected = torch.einsum('hnm,bmhd->bnhd', dense, v)
-    for apply in (functions.apply_by_axes, functions.apply_whole):
+    for apply in (functions._apply_by_axes, functions._apply_whole):
         torch.testing.assert_close(apply(v, p_y, p_x), expected, atol=1e-12, rtol=0)
         assert apply(v[:0], p_y, p_x).shape == (0, *v.shape[1:])
 
@@ -195,7 +195,7 @@ def test_both_forms_of_the_factor_product_have_the_same_gradients():
     weights = torch.randn(2, 15, 4, 6, dtype=torch.double)
     by_axes, whole = (
         torch.autograd.grad((form(*inputs) * weights).sum(), inputs)
-        for form in (functions.apply_by_axes, functions.apply_whole)
+        for form in (functions._apply_by_axes, functions._apply_whole)
     )
     for a, b in zip(by_axes, whole, strict=True):
         torch.testing.assert_close(a, b)
@@ -205,8 +205,8 @@ def test_both_forms_of_the_factor_product_have_the_same_gradients():
 def test_only_a_gpu_forms_the_map_and_only_a_small_one(cuda, limit, whole, monkeypatch):
     formed = []
     monkeypatch.setattr(functions, 'MAP_TOKENS', limit)
-    monkeypatch.setattr(functions, 'apply_whole', lambda *_: formed.append(1))
-    monkeypatch.setattr(functions, 'apply_by_axes', lambda *_: None)
+    monkeypatch.setattr(functions, '_apply_whole', lambda *_: formed.append(1))
+    monkeypatch.setattr(functions, '_apply_by_axes', lambda *_: None)
     functions.apply_factors(
         SimpleNamespace(is_cuda=cuda), torch.ones(4, 2, 2), torch.ones(4, 3, 3)
     )
@@ -215,8 +215,8 @@ def test_only_a_gpu_forms_the_map_and_only_a_small_one(cuda, limit, whole, monke
 
 def test_an_exported_program_forms_no_map(monkeypatch):
     monkeypatch.setattr(functions, 'is_exporting', lambda: True)
-    monkeypatch.setattr(functions, 'apply_whole', None)
-    monkeypatch.setattr(functions, 'apply_by_axes', lambda *_: 'by axes')
+    monkeypatch.setattr(functions, '_apply_whole', None)
+    monkeypatch.setattr(functions, '_apply_by_axes', lambda *_: 'by axes')
     factors = torch.ones(4, 2, 2), torch.ones(4, 3, 3)
     assert functions.apply_factors(SimpleNamespace(is_cuda=True), *factors) == 'by axes'
 

@@ -1,4 +1,4 @@
-"""Let an optimizer compute parameters with equal settings together."""
+"""Join the parameters with equal settings in the step of an optimizer."""
 
 from __future__ import annotations
 

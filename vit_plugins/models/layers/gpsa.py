@@ -211,13 +211,13 @@ class GPSA(BaseModule):
         A layer that is not plain is called, because its weight does not say what it computes; one
         with a trained bias too, because DDP waits for the gradient of each trained parameter.
         """
-        bias = self.pos_proj.bias if _is_plain(self.pos_proj) else None
-        if _is_plain(self.pos_proj) and (bias is None or not bias.requires_grad):
-            return self.pos_proj.weight
+        layer = self.pos_proj
+        if _is_plain(layer) and (layer.bias is None or not layer.bias.requires_grad):
+            return layer.weight
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention
             basis = torch.eye(4, 3, device=like.device).to(like.dtype)  # the last row is 0
-            rows = self.pos_proj(basis)  # (4, h)
+            rows = layer(basis)  # (4, h)
         return (rows[:3] - rows[3]).T
 
     def gates(self) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 # torch before 2.7 does not say whether it exports
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Up to this number of tokens a GPU is faster with the whole positional attention P, although it
-# computes more: the tensor cores dislike sides such as 14. A CPU is not. docs/gpu/launches.json
+# computes more: its tensor cores are slow with sides such as 14. A CPU is not. docs/gpu/launches.json
 MAP_TOKENS = 576
 
 
@@ -140,45 +140,27 @@ def apply_factors(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
     # an exported program serves any size, and its sizes may not be compared
     known = type(tokens) is int and not is_exporting()
     small = v.is_cuda and known and tokens <= MAP_TOKENS
-    return apply_whole(v, p_y, p_x) if small else apply_by_axes(v, p_y, p_x)
+    return _apply_whole(v, p_y, p_x) if small else _apply_by_axes(v, p_y, p_x)
 
 
-def apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
-    """Multiply values by the product of the factors, through P itself.
-
-    Args:
-        v: Values, shape (B, N, h, d).
-        p_y: Factor along y, shape (h, H, H).
-        p_x: Factor along x, shape (h, W, W).
-
-    Returns:
-        P v, shape (B, N, h, d).
-    """
-    b, n, heads, d = v.shape
+def _apply_whole(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
+    """Multiply values by the product of the factors, through P itself."""
+    b, n, heads, d = v.shape  # (B, N, h, d)
     p = outer(p_y, p_x, product=True).to(v.dtype)  # (h, N, N), one for the whole batch
     columns = v.permute(2, 1, 0, 3).reshape(heads, n, b * d)  # (h, N, B d)
     return torch.bmm(p, columns).unflatten(2, (b, d)).permute(2, 1, 0, 3)  # (B, N, h, d)
 
 
-def apply_by_axes(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
-    """Multiply values by the factors one after the other, without forming P.
-
-    Args:
-        v: Values, shape (B, N, h, d).
-        p_y: Factor along y, shape (h, H, H).
-        p_x: Factor along x, shape (h, W, W).
-
-    Returns:
-        P v, shape (B, N, h, d).
-    """
-    b, _, heads, d = v.shape
+def _apply_by_axes(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
+    """Multiply values by the factors one after the other, without forming P."""
+    b, _, heads, d = v.shape  # (B, N, h, d)
     h, w = p_y.shape[-1], p_x.shape[-1]
     # One large matrix product per head and axis: the batch is part of the columns.
-    v = v.unflatten(1, (h, w)).permute(3, 2, 0, 1, 4).reshape(heads, w, b * h * d)
+    v = v.unflatten(1, (h, w)).permute(3, 2, 0, 1, 4).reshape(heads, w, b * h * d)  # (h, W, B H d)
     v = torch.bmm(p_x.to(v.dtype), v).view(heads, w, b, h, d)
-    v = v.permute(0, 3, 1, 2, 4).reshape(heads, h, w * b * d)
+    v = v.permute(0, 3, 1, 2, 4).reshape(heads, h, w * b * d)  # (h, H, W B d)
     v = torch.bmm(p_y.to(v.dtype), v).view(heads, h, w, b, d)
-    return v.permute(3, 1, 2, 0, 4).reshape(b, h * w, heads, d)
+    return v.permute(3, 1, 2, 0, 4).reshape(b, h * w, heads, d)  # (B, N, h, d)
 
 
 def gated_attention(
