@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# torch before 2.7 does not say whether it exports
+# older versions of torch do not say whether they export
 is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Up to this number of tokens a GPU is faster with the whole positional attention P, although it
-# computes more: its tensor cores are slow with sides such as 14. A CPU is not. docs/gpu/launches.json
+# computes more: its tensor cores are slow with sides such as 14. A CPU is not faster.
+# Measured in docs/gpu/launches.json.
 MAP_TOKENS = 576
 
 
