@@ -145,6 +145,18 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture
+def logged_by(monkeypatch):
+    """Return a function that collects from now on what a module logs by ``print_log``."""
+
+    def collect(module):
+        lines = []
+        monkeypatch.setattr(module, 'print_log', lambda text, *_, **__: lines.append(text))
+        return lines
+
+    return collect
+
+
+@pytest.fixture
 def listed_folders(monkeypatch):
     """Return a list that records each listing of a folder."""
     counts = Counter()

@@ -12,20 +12,16 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import torch
+from checkpoint_entries import differing
+from forked_runs import ended, fork
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from vit_plugins.engine.interruption import (
-    StopHook,
-    TrainingStopped,
-    exit_code,
-    stopping_between_steps,
-)
+from vit_plugins.engine.interruption import StopHook, stopping_between_steps
 from vit_plugins.fileio import atomic_backend
 from vit_plugins.weights.newest_checkpoint import resume_from
 from vit_plugins.weights.safe_reading import load_checkpoint_file
@@ -82,52 +78,23 @@ def train(config, calls):
     return counter
 
 
-def fork(config, calls=None, report=None):
+def start(config, calls=None, report=None):
     """Start a run in a new process and return its number."""
-    process = os.fork()
-    if process:
-        return process
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    code = 0
-    try:
+
+    def run():
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
         counter = train(config, calls)
         if report is not None:
             Path(report).write_text(str(counter.count))
-    except TrainingStopped as stopped:
-        code = exit_code(stopped.number)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    os._exit(code)
 
-
-def ended(process):
-    """Wait for a run and return its exit code; a negative one is a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return fork(run)
 
 
 def last(folder):
     name = f'epoch_{EPOCHS}.pth'
     path = Path(folder) / (name if (Path(folder) / name).exists() else f'iter_{STEPS}.pth')
     return load_checkpoint_file(path, 'cpu')
-
-
-def leaves(part, name=''):
-    """Return the tensors and numbers of a checkpoint by name."""
-    if isinstance(part, dict | list | tuple):
-        items = part.items() if isinstance(part, dict) else enumerate(part)
-        return {k: v for key, x in items for k, v in leaves(x, f'{name}.{key}').items()}
-    return {name: torch.as_tensor(part)} if isinstance(part, torch.Tensor | int | float) else {}
-
-
-def differing(one, other):
-    """Return the names of entries in which two checkpoints differ by any bit."""
-    one, other = (leaves({part: content.get(part) for part in PARTS}) for content in (one, other))
-    names = one.keys() | other.keys()
-    return [
-        n for n in names if n not in one or n not in other or not torch.equal(one[n], other[n])
-    ]
 
 
 class Matrix:
@@ -145,20 +112,20 @@ class Matrix:
         began = time.perf_counter()
         config = settings(self.folder / 'whole', kind)
         counted = self.folder / 'calls'
-        assert ended(fork(config, calls=-1, report=counted)) == 0
+        assert ended(start(config, calls=-1, report=counted)) == 0
         self.seconds = time.perf_counter() - began
         self.calls = int(counted.read_text())
         self.whole = last(self.folder / 'whole')
 
     def finish(self, config):
         """Continue a run to its end and compare it."""
-        code = ended(fork(config))
+        code = ended(start(config))
         assert code == 0, f'{self.kind}: a resumed run ended with {code}'
         self.compare(config)
 
     def compare(self, config):
         """Check that a run ended like the uninterrupted one and left no unfinished file."""
-        wrong = differing(self.whole, last(config['work_dir']))
+        wrong = differing(self.whole, last(config['work_dir']), PARTS)
         assert not wrong, f'{self.kind}: {len(wrong)} differ, as {wrong[:3]}'
         left = [path.name for path in Path(config['work_dir']).glob('*.partial')]
         assert not left, f'{self.kind}: {left} are left'
@@ -168,7 +135,7 @@ class Matrix:
     def at_call(self, number):
         """Kill before a call that writes, and continue."""
         config = settings(self.folder / f'call{number}', self.kind)
-        code = ended(fork(config, calls=number))
+        code = ended(start(config, calls=number))
         assert code == -signal.SIGKILL, f'{self.kind}: call {number} ended with {code}'
         self.kills += 1
         self.finish(config)
@@ -180,7 +147,7 @@ class Matrix:
             config = settings(self.folder / f'run{self.runs}', self.kind)
             code = None
             while code != 0:
-                process = fork(config)
+                process = start(config)
                 time.sleep(self.rng.uniform(0, 1.1 * self.seconds))
                 number = signal.SIGTERM if self.rng.random() < 0.2 else signal.SIGKILL
                 os.kill(process, number)

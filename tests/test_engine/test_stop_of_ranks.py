@@ -3,23 +3,19 @@
 import copy
 import os
 import signal
-import traceback
 import uuid
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from forked_runs import ended, fork
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader, Runner
 from ranks import Meeting
 
-from vit_plugins.engine.interruption import (
-    StopHook,
-    TrainingStopped,
-    exit_code,
-    stopping_between_steps,
-)
+from vit_plugins.engine.interruption import StopHook, stopping_between_steps
 from vit_plugins.engine.ranks import end_ranks, start_ranks
 from vit_plugins.weights.newest_checkpoint import newest_whole_checkpoint
 
@@ -47,29 +43,18 @@ def train(config, step):
     end_ranks()
 
 
-def fork(config, environment, step):
-    process = os.fork()
-    if process:
-        return process
-    os.environ |= environment
-    code = 0
-    try:
-        train(config, step)
-    except TrainingStopped as stopped:
-        code = exit_code(stopped.number)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    os._exit(code)
-
-
 def run(config, step=None, resume=None):
     """Train on two ranks and return the end of both."""
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex
     meeting = Meeting()
-    ranks = [fork(config, meeting.environment(rank), step) for rank in range(2)]
-    return [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+
+    def train_rank(rank):
+        os.environ |= meeting.environment(rank)
+        train(config, step)
+
+    ranks = [fork(partial(train_rank, rank)) for rank in range(2)]
+    return [ended(rank) for rank in ranks]
 
 
 @pytest.mark.slow
