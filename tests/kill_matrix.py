@@ -6,7 +6,6 @@ kill costs less than a second: torch is imported once.
 
 import os
 import random
-import runpy
 import shutil
 import signal
 import sys
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 import torch
+import toy_training
 from checkpoint_entries import differing
 from forked_runs import ended, fork
 from mmengine.config import Config
@@ -33,10 +33,9 @@ KINDS = {'classifier': {}, 'retrieval': dict(model='RETRIEVER'), 'steps': dict(b
 
 def settings(folder, kind):
     """Write the config of a run of 20 steps, saved every four of them."""
-    toy = runpy.run_path(str(Path(__file__).parent / 'test_engine' / 'conftest.py'))
     case = dict(KINDS[kind])
-    case['model'] = toy[case.get('model', 'CLASSIFIER')]
-    config = toy['settings'](folder, **case)
+    case['model'] = getattr(toy_training, case.get('model', 'CLASSIFIER'))
+    config = toy_training.settings(folder, **case)
     by_steps = 'max_iters' in config['train_cfg']
     config['train_cfg'].update(dict(max_iters=STEPS) if by_steps else dict(max_epochs=EPOCHS))
     config['custom_hooks'] = [dict(type='EMAHook', momentum=0.1)]

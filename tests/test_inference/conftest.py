@@ -1,10 +1,11 @@
 """A small classifier of digits, for the tests of code that uses trained models."""
 
 import pytest
-from mmengine.config import Config
 
 
 def _config(num_classes=10):
+    from mmengine.config import Config
+
     pipeline = [dict(type='Resize', scale=16), dict(type='PackInputs')]
     augmented = [dict(type='RandomFlip', prob=1.0), *pipeline]
     arch = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
