@@ -11,17 +11,22 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import torch
 import toy_training
 from checkpoint_entries import differing
-from forked_runs import ended, fork
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from vit_plugins.engine.interruption import StopHook, stopping_between_steps
+from vit_plugins.engine.interruption import (
+    StopHook,
+    TrainingStopped,
+    exit_code,
+    stopping_between_steps,
+)
 from vit_plugins.fileio import atomic_backend
 from vit_plugins.weights.newest_checkpoint import resume_from
 from vit_plugins.weights.safe_reading import load_checkpoint_file
@@ -77,17 +82,29 @@ def train(config, calls):
     return counter
 
 
-def start(config, calls=None, report=None):
+def fork(config, calls=None, report=None):
     """Start a run in a new process and return its number."""
-
-    def run():
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
+    process = os.fork()
+    if process:
+        return process
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    code = 0
+    try:
         counter = train(config, calls)
         if report is not None:
             Path(report).write_text(str(counter.count))
+    except TrainingStopped as stopped:
+        code = exit_code(stopped.number)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
 
-    return fork(run)
+
+def ended(process):
+    """Wait for a run and return its exit code; a negative one is a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def last(folder):
@@ -111,14 +128,14 @@ class Matrix:
         began = time.perf_counter()
         config = settings(self.folder / 'whole', kind)
         counted = self.folder / 'calls'
-        assert ended(start(config, calls=-1, report=counted)) == 0
+        assert ended(fork(config, calls=-1, report=counted)) == 0
         self.seconds = time.perf_counter() - began
         self.calls = int(counted.read_text())
         self.whole = last(self.folder / 'whole')
 
     def finish(self, config):
         """Continue a run to its end and compare it."""
-        code = ended(start(config))
+        code = ended(fork(config))
         assert code == 0, f'{self.kind}: a resumed run ended with {code}'
         self.compare(config)
 
@@ -134,7 +151,7 @@ class Matrix:
     def at_call(self, number):
         """Kill before a call that writes, and continue."""
         config = settings(self.folder / f'call{number}', self.kind)
-        code = ended(start(config, calls=number))
+        code = ended(fork(config, calls=number))
         assert code == -signal.SIGKILL, f'{self.kind}: call {number} ended with {code}'
         self.kills += 1
         self.finish(config)
@@ -146,7 +163,7 @@ class Matrix:
             config = settings(self.folder / f'run{self.runs}', self.kind)
             code = None
             while code != 0:
-                process = start(config)
+                process = fork(config)
                 time.sleep(self.rng.uniform(0, 1.1 * self.seconds))
                 number = signal.SIGTERM if self.rng.random() < 0.2 else signal.SIGKILL
                 os.kill(process, number)

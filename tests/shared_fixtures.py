@@ -1,9 +1,11 @@
 """Fixtures shared by all tests, and the state of a process in which tests run."""
 
 import ast
+import functools
 import itertools
 import os
 import shutil
+import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -60,6 +62,22 @@ def _no_formatting():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_config, 'FormatCode', check)
+        yield
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _configs_in_memory():
+    """Keep the host's copies of config files off the disk: a folder for each of many thousands."""
+    memory = '/dev/shm'
+    if not os.access(memory, os.W_OK):
+        yield
+        return
+    in_memory = SimpleNamespace(
+        TemporaryDirectory=functools.partial(tempfile.TemporaryDirectory, dir=memory),
+        NamedTemporaryFile=tempfile.NamedTemporaryFile,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_config, 'tempfile', in_memory)
         yield
 
 

@@ -50,6 +50,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--check', action='store_true', help='only compare the ViT with ONNX Runtime'
     )
     parser.add_argument(
+        '--save-vit',
+        type=Path,
+        metavar='FILE',
+        help='only write the weights of the ViT as a checkpoint for DeiT3ViT',
+    )
+    parser.add_argument(
         '--threads', type=int, default=1, help='number of threads of torch; default: 1'
     )
     return parser.parse_args(argv)
