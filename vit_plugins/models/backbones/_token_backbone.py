@@ -42,9 +42,7 @@ class TokenBackbone(BaseBackbone):
     names: ClassVar[OfficialNames]  # in the official files of the model
     layer_word = 'layers'  # the name in messages for what out_indices counts
     layers_take_grid = False  # whether a layer takes the grid in addition to the tokens
-    cls_token_joins_at: int | None = (
-        None  # layer before which it joins; None: in embed(), if at all
-    )
+    cls_token_joins_at: int | None = None  # layer before which it joins, if not in embed()
     patch_resolution: tuple[int, int] | None = None  # the grid of pos_embed, if any
 
     def __init__(
