@@ -56,6 +56,33 @@ def test_losses_are_those_of_the_equations(n):
         assert losses['loss_koleo'] == MODELS.build(KOLEO)(z)
 
 
+def test_gradients_are_those_of_the_equations():
+    """Both ends of a pair in the batch are pulled, as both of KoLeo's; the memory is constant."""
+    head = build(memory=MEMORY, koleo=KOLEO, batch_weight=0.5, memory_weight=2.0)
+    head.loss((torch.randn(12, 6),), samples(torch.arange(12) % 5))
+    past, past_labels = (values.clone() for values in head.memory.entries())
+    feats, labels = torch.randn(8, 6, requires_grad=True), torch.arange(8) % 3
+    losses = head.loss((feats,), samples(labels))
+    z = F.normalize(feats, dim=1)
+    references = torch.cat((past, z.detach()))
+    expected = {'loss_koleo': 0.0}
+    for name, weight, others, other_labels in (
+        ('loss_contrastive', 0.5, z, labels),
+        ('loss_memory', 2.0, references, torch.cat((past_labels, labels))),
+    ):
+        s = z @ others.T
+        costs = torch.where(labels[:, None] == other_labels, 1 - s, (s - 0.2).clamp(min=0))
+        expected[name] = weight * costs.sum() / 8
+    for i in range(8):
+        gaps = torch.stack([(z[i] - z[j]).norm() for j in range(8) if j != i])
+        expected['loss_koleo'] -= 0.7 * gaps.min().log() / 8
+    for name, value in expected.items():
+        (theirs,) = torch.autograd.grad(value, feats, retain_graph=True)
+        (ours,) = torch.autograd.grad(losses[name], feats, retain_graph=True)
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+        assert theirs.abs().max() > 0.01
+
+
 def test_only_losses_enter_the_objective():
     head = build(memory=MEMORY, koleo=KOLEO)
     losses = head.loss((torch.randn(8, 6),), samples(range(8)))
