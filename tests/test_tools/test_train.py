@@ -243,6 +243,42 @@ def test_scripts_tell_their_usage(script):
     assert 'usage:' in result.stderr
 
 
+@pytest.mark.parametrize(
+    ('settings', 'rendezvous'),
+    [
+        ({}, ['--standalone']),
+        (
+            {'PORT': '29501'},
+            ['--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1', '--master_port=29501'],
+        ),
+        (
+            {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host0'},
+            ['--nnodes=2', '--node_rank=1', '--master_addr=host0', '--master_port=29500'],
+        ),
+    ],
+)
+@pytest.mark.parametrize('script', ['train', 'test'])
+def test_scripts_start_the_ranks_of_this_python_with_every_argument_whole(
+    script, settings, rendezvous, tmp_path
+):
+    echo = tmp_path / 'python'
+    echo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    echo.chmod(0o755)
+    options = ['--cfg-options', 'a.b=[1, 3]', 'c=two words']
+    config = [str(tmp_path / 'a config.py'), *(['w.pth'] if script == 'test' else [])]
+    outside = {k: v for k, v in os.environ.items() if k not in ('PORT', 'NNODES', 'NODE_RANK')}
+    done = subprocess.run(
+        ['bash', str(TOOLS / f'dist_{script}.sh'), *config, '2', *options],
+        env={**outside, 'PYTHON': str(echo), **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    program = [f'{TOOLS}/{script}.py', *config, '--launcher', 'pytorch', *options]
+    start = ['-m', 'torch.distributed.run', *rendezvous, '--nproc_per_node=2']
+    assert done.stdout.splitlines() == [*start, *program]
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a rank, with this checkout importable and this Python chosen."""
     path = os.pathsep.join([str(TOOLS.parent), os.environ.get('PYTHONPATH', '')])
