@@ -372,6 +372,14 @@ def test_nothing_is_kept_after_the_step():
     assert refs[0]() is None
 
 
+def test_recomputation_in_the_backward_pass_keeps_nothing():
+    backbone, settings = MODEL_CASES['swin-all-blocks']
+    model = classifier(backbone, drloc_head(**settings))
+    one_step(model, (64, 64))
+    captures = [hook.__self__ for hook in model.backbone._forward_hooks.values()]
+    assert [capture.found for capture in captures] == [{}]
+
+
 def test_predict_runs_no_localization():
     model = classifier(VIT, drloc_head(head=VIT_HEAD)).eval()
     model.head.drloc.unweighted = None
