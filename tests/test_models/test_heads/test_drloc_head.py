@@ -326,6 +326,26 @@ def test_loss_of_all_blocks_is_the_sum_over_blocks():
     assert losses['drloc_raw'] == sum(parts)
 
 
+@pytest.mark.parametrize(
+    ('widths', 'params'),
+    [
+        ([96] * 2 + [192] * 2 + [384] * 6 + [768] * 2, 7_692_312),  # L^all of Swin-T
+        ([192, 384, 768, 768], 3_219_464),  # the released code: one MLP for each stage
+    ],
+)
+def test_each_level_has_an_mlp_of_its_own(widths, params):
+    with torch.device('meta'):
+        head = MODELS.build(
+            dict(
+                type='DRLocHead',
+                head=LINEAR_HEAD,
+                in_channels=widths,
+                feat_index=list(range(len(widths))),
+            )
+        )
+    assert sum(p.numel() for p in head.drloc.parameters()) == params
+
+
 def test_source_takes_the_tokens_before_the_norm():
     backbone, settings = MODEL_CASES['swin-pre-norm']
     model = classifier(backbone, drloc_head(**settings)).eval()

@@ -128,6 +128,10 @@ def test_initial_weights_are_those_of_swin_and_t2t():
     for layer in (m for m in module.modules() if isinstance(m, nn.Linear)):
         assert 0.017 < layer.weight.std().item() < 0.023
         assert not layer.bias.any()
+    module = DRLocLoss(64, init_cfg=[])
+    before = copy.deepcopy(module.state_dict())
+    module.init_weights()
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 @pytest.mark.parametrize(('width', 'millions'), [(384, 42.0), (768, 67.2), (2048, 151.1)])
