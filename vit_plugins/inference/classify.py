@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
@@ -100,7 +101,8 @@ class Classifier:
             raise ValueError(
                 f'{self.checkpoint} is of the retriever {type(self.trained.model).__name__}, '
                 'which compares images and names no classes. Search photos with it: python '
-                f'tools/retrieve.py index GALLERY PHOTOS --work-dir {self.checkpoint.parent}'
+                'tools/retrieve.py index GALLERY PHOTOS --work-dir '
+                f'{shlex.quote(str(self.checkpoint.parent))}'
             )
         self.classes = class_names(self.trained)
 
