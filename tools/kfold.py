@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.arguments import ConfigOptions
-from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
+from vit_plugins.command_line.data_arguments import (
+    add_balance_argument,
+    add_data_arguments,
+    add_folder_arguments,
+)
 from vit_plugins.command_line.late_import import run_command
 
 DESCRIPTION = """\
 Split the training images into K folds, train K times, each time with another fold held out for
 validation, and print mean and standard deviation. Images that the config validates or tests on
-(with --data-root those of val/ and test/) are not used.
+(with --data-root those of val/ and test/) are not used. With --group-by, folds hold whole groups.
 
 If the command is started again, finished folds are kept and an interrupted fold is resumed.
 Options that are not listed below are passed to tools/train.py, for example --amp.
@@ -32,7 +36,8 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
         '--work-dir', type=Path, help='folder for the folds; default: work_dirs/kfold/CONFIG'
     )
     add_data_arguments(parser)
-    add_skip_argument(parser)
+    add_folder_arguments(parser)
+    add_balance_argument(parser)
     parser.add_argument(
         '--img-size',
         type=int,
