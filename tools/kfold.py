@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
     parser = argparse.ArgumentParser(
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='recipe by name, as photos, or a config file')
     parser.add_argument(
         '--num-splits', type=int, default=5, metavar='K', help='number of folds; default: 5'
     )

@@ -28,7 +28,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config of the model, or the work dir of a training')
+    parser.add_argument(
+        'config', help='recipe by name, config of the model, or the work dir of a training'
+    )
     parser.add_argument(
         'checkpoint',
         nargs='?',

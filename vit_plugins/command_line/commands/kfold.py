@@ -18,6 +18,7 @@ from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
 from ...studies.folds import FoldError, fold_table, run_folds
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def run(args: argparse.Namespace, options: list[str]) -> None:
@@ -28,6 +29,7 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
         options: Options that are passed on to ``tools/train.py``.
     """
     write_any_character()
+    use_named_config(args)
     folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     reading = folder_options(args)
