@@ -16,6 +16,7 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
 from ..config_edits.reading import read_config_file
+from ..datasets.photo_file import name_unreadable
 from .describing import features_of_batch
 from .photo_names import gather_given
 from .photos import PhotoModel, load_for_photos, run_on_photos
@@ -213,5 +214,5 @@ def class_names(trained: PhotoModel) -> tuple[str, ...]:
 
 def _readable(name: str, answer: DataSample | str) -> DataSample:
     if isinstance(answer, str):
-        raise ValueError(f'{name} cannot be read: {answer}')
+        raise ValueError(name_unreadable(name, answer))
     return answer
