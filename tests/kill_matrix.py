@@ -6,7 +6,6 @@ kill costs less than a second: torch is imported once.
 
 import os
 import random
-import runpy
 import shutil
 import signal
 import sys
@@ -16,6 +15,8 @@ import traceback
 from pathlib import Path
 
 import torch
+import toy_training
+from checkpoint_entries import differing
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -37,10 +38,9 @@ KINDS = {'classifier': {}, 'retrieval': dict(model='RETRIEVER'), 'steps': dict(b
 
 def settings(folder, kind):
     """Write the config of a run of 20 steps, saved every four of them."""
-    toy = runpy.run_path(str(Path(__file__).parent / 'test_engine' / 'conftest.py'))
     case = dict(KINDS[kind])
-    case['model'] = toy[case.get('model', 'CLASSIFIER')]
-    config = toy['settings'](folder, **case)
+    case['model'] = getattr(toy_training, case.get('model', 'CLASSIFIER'))
+    config = toy_training.settings(folder, **case)
     by_steps = 'max_iters' in config['train_cfg']
     config['train_cfg'].update(dict(max_iters=STEPS) if by_steps else dict(max_epochs=EPOCHS))
     config['custom_hooks'] = [dict(type='EMAHook', momentum=0.1)]
@@ -113,23 +113,6 @@ def last(folder):
     return load_checkpoint_file(path, 'cpu')
 
 
-def leaves(part, name=''):
-    """Return the tensors and numbers of a checkpoint by name."""
-    if isinstance(part, dict | list | tuple):
-        items = part.items() if isinstance(part, dict) else enumerate(part)
-        return {k: v for key, x in items for k, v in leaves(x, f'{name}.{key}').items()}
-    return {name: torch.as_tensor(part)} if isinstance(part, torch.Tensor | int | float) else {}
-
-
-def differing(one, other):
-    """Return the names of entries in which two checkpoints differ by any bit."""
-    one, other = (leaves({part: content.get(part) for part in PARTS}) for content in (one, other))
-    names = one.keys() | other.keys()
-    return [
-        n for n in names if n not in one or n not in other or not torch.equal(one[n], other[n])
-    ]
-
-
 class Matrix:
     """Kills of one type of run, in a folder.
 
@@ -158,7 +141,7 @@ class Matrix:
 
     def compare(self, config):
         """Check that a run ended like the uninterrupted one and left no unfinished file."""
-        wrong = differing(self.whole, last(config['work_dir']))
+        wrong = differing(self.whole, last(config['work_dir']), PARTS)
         assert not wrong, f'{self.kind}: {len(wrong)} differ, as {wrong[:3]}'
         left = [path.name for path in Path(config['work_dir']).glob('*.partial')]
         assert not left, f'{self.kind}: {left} are left'

@@ -1,6 +1,5 @@
 """The embedded default of retrieval: it learns, and prints its baselines."""
 
-import importlib.util
 import os
 import re
 import signal
@@ -10,17 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tool_loading import load_tool
 
 from vit_plugins.weights.safe_reading import load_checkpoint_file
 
 ROOT = Path(__file__).parents[1]
-
-
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from pathlib import Path
 from vit_plugins.command_line.data_arguments import add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,9 +25,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'models',
         nargs='+',

@@ -13,16 +13,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.arguments import add_options_argument
 from vit_plugins.command_line.data_arguments import add_data_arguments
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument('config', help='recipe by name, as photos, or a config file')
     parser.add_argument(
         '--show',
@@ -57,12 +56,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--palette', action='store_true', help='write 256 colours: the file is a third as large'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        help='settings that replace those of the config, as for tools/train.py',
-    )
+    add_options_argument(parser)
     args = parser.parse_args(argv)
     if args.out and args.out.suffix != '.png':
         parser.error(f'--out must end in .png, got {args.out}')

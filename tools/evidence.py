@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.tool_parser import tool_parser
 
 DESCRIPTION = """\
 Fill the tables of pages from the records of studies, from the published results of
@@ -28,9 +29,7 @@ writes them.
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(DESCRIPTION)
     parser.add_argument(
         'pages',
         nargs='*',

@@ -18,6 +18,7 @@ from vit_plugins.command_line.model_arguments import (
     add_work_dir_argument,
     require_work_dir,
 )
+from vit_plugins.command_line.tool_parser import tool_parser
 
 FORMATS = {'onnx': '.onnx', 'torch': '.pt2', 'safetensors': '.safetensors'}
 
@@ -28,9 +29,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     add_work_dir_argument(parser)
     parser.add_argument('--format', choices=FORMATS, default='onnx', help='default: onnx')
     parser.add_argument(

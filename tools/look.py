@@ -29,6 +29,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument, add_model_arguments
+from vit_plugins.command_line.tool_parser import tool_parser
 
 WHAT = (
     *('gates', 'nonlocality', 'attention', 'rollout', 'cam'),
@@ -54,9 +55,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'model',
         metavar='WORK_DIR|CHECKPOINT|NAME|CONFIG',

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument, add_model_arguments
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -21,9 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'work_dir',
         metavar='WORK_DIR|CHECKPOINT',

@@ -15,19 +15,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vit_plugins.command_line.arguments import ConfigOptions
+from vit_plugins.command_line.arguments import add_options_argument
 from vit_plugins.command_line.data_arguments import add_data_arguments, add_skip_argument
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument
+from vit_plugins.command_line.tool_parser import tool_parser
 
 PROBES = ('knn', 'few-shot', 'linear')
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'config', help='recipe by name, config of the model, or the work dir of a training'
     )
@@ -77,13 +76,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='N',
         help='largest number of training images of each class, sampled at random',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        default={},
-        help='settings that replace those of the config, as for tools/train.py',
-    )
+    add_options_argument(parser)
     add_device_argument(parser)
     parser.add_argument('--out', type=Path, help='JSON file for the scores')
     return parser.parse_args(argv)

@@ -22,6 +22,7 @@ from vit_plugins.command_line.model_arguments import (
     add_work_dir_argument,
     require_work_dir,
 )
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,9 +31,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     add_work_dir_argument(parser)
     parser.add_argument(
         '--threshold',

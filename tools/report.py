@@ -21,6 +21,7 @@ from vit_plugins.command_line.model_arguments import (
     add_model_arguments,
     require_work_dir,
 )
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -29,9 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     parser.add_argument(
         'work_dirs',
         nargs='+',

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.late_import import run_command
 from vit_plugins.command_line.model_arguments import add_device_argument, add_model_arguments
+from vit_plugins.command_line.tool_parser import tool_parser
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,9 +25,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     Args:
         argv: The arguments. Default: those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = tool_parser(__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
     index = commands.add_parser('index', help='create a gallery, or add photos to it')
     index.add_argument('gallery', type=Path, help='folder of the gallery')

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vit_plugins.command_line.data_arguments import add_data_arguments
 from vit_plugins.command_line.late_import import run_command
+from vit_plugins.command_line.tool_parser import tool_parser
 
 DESCRIPTION = """\
 Run a grid of trainings, each in its own process and folder, and compare them.
@@ -58,11 +59,7 @@ the study file (YAML):
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=DESCRIPTION,
-        epilog=STUDY_FILE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = tool_parser(DESCRIPTION, STUDY_FILE)
     parser.add_argument('study', help='study file')
     parser.add_argument(
         '--work-dir',

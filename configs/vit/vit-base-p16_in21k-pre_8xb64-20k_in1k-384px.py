@@ -11,18 +11,13 @@
 #
 # and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
 _base_ = [
-    '../_base_/models/vit.py',
+    '../_base_/models/vit_fine_tuned.py',
     '../_base_/datasets/imagenet_vit_384.py',
     '../_base_/schedules/sgd_20k_vit.py',
 ]
 
 model = dict(
     backbone=dict(
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/vit-base-p16_64xb64-90e_in21k/iter_311948.pth',
-            prefix='backbone.',
-        ),
+        init_cfg=dict(checkpoint='work_dirs/vit-base-p16_64xb64-90e_in21k/iter_311948.pth'),
     ),
 )

@@ -6,7 +6,7 @@
 #
 # Published: 73.38 % top-1. Not trained by us (no GPU node).
 _base_ = [
-    '../_base_/models/vit.py',
+    '../_base_/models/vit_fine_tuned.py',
     '../_base_/datasets/imagenet_vit_384.py',
     '../_base_/schedules/sgd_20k_vit.py',
 ]
@@ -14,11 +14,6 @@ _base_ = [
 model = dict(
     backbone=dict(
         patch_size=32,
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/vit-base-p32_64xb64-300e_in1k/iter_93835.pth',
-            prefix='backbone.',
-        ),
+        init_cfg=dict(checkpoint='work_dirs/vit-base-p32_64xb64-300e_in1k/iter_93835.pth'),
     ),
 )

@@ -6,7 +6,7 @@
 #
 # Published: 76.53 % top-1. Not trained by us (no GPU node).
 _base_ = [
-    '../_base_/models/vit.py',
+    '../_base_/models/vit_fine_tuned.py',
     '../_base_/datasets/imagenet_vit_384.py',
     '../_base_/schedules/sgd_20k_vit.py',
 ]
@@ -15,12 +15,7 @@ model = dict(
     backbone=dict(
         arch='large',
         drop_rate=0.1,
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/vit-large-p16_64xb64-300e_in1k/iter_93835.pth',
-            prefix='backbone.',
-        ),
+        init_cfg=dict(checkpoint='work_dirs/vit-large-p16_64xb64-300e_in1k/iter_93835.pth'),
     ),
     head=dict(in_channels=1024),
 )

@@ -11,7 +11,7 @@
 #
 # and --cfg-options model.backbone.init_cfg.checkpoint=vit.pth
 _base_ = [
-    '../_base_/models/vit.py',
+    '../_base_/models/vit_fine_tuned.py',
     '../_base_/datasets/imagenet_vit_384.py',
     '../_base_/schedules/sgd_20k_vit.py',
 ]
@@ -20,12 +20,7 @@ model = dict(
     backbone=dict(
         arch='large',
         patch_size=32,
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/vit-large-p32_64xb64-90e_in21k/iter_311948.pth',
-            prefix='backbone.',
-        ),
+        init_cfg=dict(checkpoint='work_dirs/vit-large-p32_64xb64-90e_in21k/iter_311948.pth'),
     ),
     head=dict(in_channels=1024),
 )

@@ -183,9 +183,8 @@ def test_a_system_that_does_not_tell_its_memory(photos, monkeypatch):
     assert len(cached(folder(photos)).pixels) == 6
 
 
-def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(file_lock, 'print_log', lambda text, *_: said.append(text))
+def test_a_cache_where_files_cannot_be_locked(photos, tmp_path, monkeypatch, logged_by):
+    said = logged_by(file_lock)
 
     def refuse(*_):
         raise OSError(37, 'No locks available')

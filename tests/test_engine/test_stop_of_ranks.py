@@ -1,9 +1,10 @@
 """A signal to one of two ranks stops both after the same step; both can be resumed there."""
 
 import copy
+import multiprocessing
 import os
 import signal
-import traceback
+import sys
 import uuid
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import CheckpointLoader, Runner
+from mmpretrain.utils import register_all_modules
 from ranks import Meeting
+from toy_training import settings
 
 from vit_plugins.engine.interruption import (
     StopHook,
@@ -47,20 +50,15 @@ def train(config, step):
     end_ranks()
 
 
-def fork(config, environment, step):
-    process = os.fork()
-    if process:
-        return process
+def be_rank(config, environment, step):
+    """Train as one rank, and end as ``tools/train.py`` does when it was told to stop."""
+    torch.set_num_threads(1)
+    register_all_modules(init_default_scope=True)
     os.environ |= environment
-    code = 0
     try:
         train(config, step)
     except TrainingStopped as stopped:
-        code = exit_code(stopped.number)
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    os._exit(code)
+        sys.exit(exit_code(stopped.number))
 
 
 def run(config, step=None, resume=None):
@@ -68,17 +66,27 @@ def run(config, step=None, resume=None):
     config = copy.deepcopy(config) | dict(resume=resume is not None, load_from=resume)
     config['experiment_name'] = uuid.uuid4().hex
     meeting = Meeting()
-    ranks = [fork(config, meeting.environment(rank), step) for rank in range(2)]
-    return [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+    # Forks of a process that only imports: after torch.compile, autograd refuses a fork.
+    processes = multiprocessing.get_context('forkserver')
+    processes.set_forkserver_preload(['vit_plugins', 'toy_training'])
+    ranks = [
+        processes.Process(target=be_rank, args=(config, meeting.environment(rank), step))
+        for rank in range(2)
+    ]
+    for rank in ranks:
+        rank.start()
+    for rank in ranks:
+        rank.join()
+    return [rank.exitcode for rank in ranks]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not hasattr(os, 'fork') or torch.cuda.is_available(), reason='forks of a process on a CPU'
+    not hasattr(os, 'fork') or torch.cuda.is_available(), reason='ranks on a CPU, by fork'
 )
-def test_two_ranks(toy, tmp_path):
-    assert run(toy.settings(tmp_path / 'whole')) == [0, 0]
-    config = toy.settings(tmp_path / 'stopped')
+def test_two_ranks(tmp_path):
+    assert run(settings(tmp_path / 'whole')) == [0, 0]
+    config = settings(tmp_path / 'stopped')
     assert run(config, step=2) == [75, 75]
     saved = newest_whole_checkpoint(tmp_path / 'stopped')
     assert saved.name == 'iter_4.pth'  # heard a step later; an epoch has two batches

@@ -20,10 +20,8 @@ input()
 
 
 @pytest.fixture
-def said(monkeypatch):
-    texts = []
-    monkeypatch.setattr(file_lock, 'print_log', lambda text, *_: texts.append(text))
-    return texts
+def said(logged_by):
+    return logged_by(file_lock)
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ With VIT_PLUGINS_GPU_TESTS_ON=cpu the tests compare the CPU with itself, which s
 import os
 
 import pytest
-import torch
 
 DEVICE = os.environ.get('VIT_PLUGINS_GPU_TESTS_ON', 'cuda')
 
@@ -14,6 +13,8 @@ DEVICE = os.environ.get('VIT_PLUGINS_GPU_TESTS_ON', 'cuda')
 @pytest.fixture
 def device(monkeypatch):
     """Return the device to compare with the CPU, with convolutions in whole float32."""
+    import torch
+
     if DEVICE == 'cuda' and not torch.cuda.is_available():
         pytest.skip(f'torch {torch.__version__} finds no CUDA device')
     monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)

@@ -23,27 +23,13 @@ needs_export = pytest.mark.skipif(
     digit_version(torch.__version__) < digit_version(export.OLDEST_TORCH),
     reason='old torch leaves no size of a host transformer free',
 )
-CONVIT = dict(
-    type='ConViT',
-    arch=dict(embed_dims=16, num_layers=2, num_heads=4, feedforward_channels=16),
-    img_size=16,
-    patch_size=8,
-    num_local_layers=1,
-    out_type='raw',
-)
-DRLOC = dict(
-    type='DRLocHead',
-    in_channels=16,
-    patch_size=8,
-    head=dict(type='VisionTransformerClsHead', num_classes=10, in_channels=16),
-)
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory, config):
+def trained(tmp_path_factory, config, drloc_classifier):
     """Return a config of digits and a checkpoint of weights that affect the outputs."""
     cfg = config()
-    cfg.model = dict(type='ImageClassifier', backbone=CONVIT, head=DRLOC)
+    cfg.model = drloc_classifier
     torch.manual_seed(0)
     model = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})
     for parameter in model.parameters():

@@ -14,25 +14,14 @@ from vit_plugins.inference.publish import chosen_weights, logged_metrics, publis
 from vit_plugins.weights.index import register_published
 from vit_plugins.weights.newest_checkpoint import find_trained
 
-BACKBONE = dict(
-    type='ConViT',
-    arch=dict(embed_dims=16, num_layers=2, num_heads=4, feedforward_channels=16),
-    img_size=16,
-    patch_size=8,
-    num_local_layers=1,
-    out_type='raw',
-)
-HEAD = dict(type='VisionTransformerClsHead', num_classes=10, in_channels=16)
-DRLOC = dict(type='DRLocHead', in_channels=16, patch_size=8, head=HEAD)
-
 
 @pytest.fixture
-def work_dir(tmp_path, config):
+def work_dir(tmp_path, config, drloc_classifier):
     """Return the work dir of a training with averaged weights."""
     folder = tmp_path / 'work'
     (folder / '2026' / 'vis_data').mkdir(parents=True)
     cfg = config()
-    cfg.model = dict(type='ImageClassifier', backbone=BACKBONE, head=DRLOC)
+    cfg.model = drloc_classifier
     cfg.work_dir, cfg.default_scope = str(folder), 'mmpretrain'
     cfg.dump(str(folder / 'tiny.py'))
     average = MODELS.build({**cfg.model, 'data_preprocessor': cfg.data_preprocessor})

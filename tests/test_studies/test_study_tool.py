@@ -1,7 +1,6 @@
 """``tools/study.py``: its lists, errors and reports, and resuming a killed study."""
 
 import functools
-import importlib.util
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tool_loading import load_tool
 
 from vit_plugins.command_line.commands import study as study_command
 from vit_plugins.studies import report
@@ -26,9 +26,7 @@ TOOL = ROOT / 'tools' / 'study.py'
 @pytest.fixture
 def study(bench, monkeypatch, capsys):
     """Return a function that calls the tool on the stub study and returns its output."""
-    spec = importlib.util.spec_from_file_location('tool_study', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool('study')
     stubs = {
         part: [sys.executable, '-S', str(bench.folder / f'{part}.py')]
         for part in ('train', 'test')

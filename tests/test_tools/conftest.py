@@ -1,6 +1,5 @@
 """A job of seconds: noisy images of three shades and a transformer of one layer."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +7,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from PIL import Image
+from tool_loading import load_tool
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """
@@ -35,13 +35,6 @@ val_cfg = test_cfg = dict()
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=3e-4))
 param_scheduler = dict(type='CosineAnnealingLR', by_epoch=True, T_max=3)
 """
-
-
-def load_tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='session')
@@ -92,6 +85,21 @@ def frozen_tool() -> ModuleType:
 @pytest.fixture(scope='session')
 def analyze_tool() -> ModuleType:
     return load_tool('analyze_embeddings')
+
+
+@pytest.fixture(scope='session')
+def write_shades() -> Callable[[Path], None]:
+    """Write class folders of ten noisy images each, whose shades are easy to tell apart."""
+
+    def write(folder: Path) -> None:
+        rng = np.random.default_rng(0)
+        for label, shade in (('dark', 60), ('grey', 120), ('light', 180)):
+            (folder / label).mkdir(parents=True)
+            for i in range(10):
+                image = rng.normal(shade, 20, (16, 16, 3)).clip(0, 255).astype('uint8')
+                Image.fromarray(image).save(folder / label / f'{i}.png')
+
+    return write
 
 
 @pytest.fixture(scope='session')

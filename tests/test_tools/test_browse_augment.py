@@ -1,11 +1,11 @@
 """The tool that shows augmentation: its files, which are equal in each run, and its errors."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tool_loading import load_tool
 
 ROOT = Path(__file__).parents[2]
 ADDED = """
@@ -17,11 +17,7 @@ train_dataloader['dataset']['pipeline'] = [
 
 @pytest.fixture(scope='module')
 def browse():
-    file = ROOT / 'tools' / 'browse_augment.py'
-    spec = importlib.util.spec_from_file_location('tool_browse_augment', file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+    return load_tool('browse_augment').main
 
 
 @pytest.fixture

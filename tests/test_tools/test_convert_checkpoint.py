@@ -1,7 +1,6 @@
 """The converter: names, files with foreign objects, and files that would run code."""
 
 import argparse
-import importlib.util
 import os
 import pickle
 import subprocess
@@ -16,6 +15,7 @@ from mmpretrain.registry import MODELS
 from timm.models.convit import ConVit as TimmConViT
 from timm.models.deit import VisionTransformerDistilled as TimmDistilled
 from timm.models.vision_transformer import VisionTransformer as TimmViT
+from tool_loading import load_tool
 
 from vit_plugins.weights import converting as conversion
 
@@ -28,11 +28,7 @@ needs_listing = pytest.mark.skipif(
 
 @pytest.fixture(scope='module')
 def tool():
-    file = ROOT / 'tools' / 'convert_checkpoint.py'
-    spec = importlib.util.spec_from_file_location('tool_convert_checkpoint', file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('convert_checkpoint')
 
 
 @pytest.fixture

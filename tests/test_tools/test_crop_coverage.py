@@ -1,24 +1,17 @@
 """The fraction that crops keep of a sampled set, against counted pixels."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from mmengine.runner import set_random_seed
 from mmpretrain.datasets import RandomResizedCrop
+from tool_loading import load_tool
 
 from vit_plugins.datasets.transforms import SimpleRandomCrop
-
-FILE = Path(__file__).parents[2] / 'tools' / 'benchmarks' / 'crop_coverage.py'
 
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('tool_crop_coverage', FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('benchmarks/crop_coverage')
 
 
 def test_sampled_set_is_what_it_says(tool):

@@ -1,22 +1,17 @@
 """What a GPU waits for: the tool runs on a CPU at toy size, and asks for a GPU otherwise."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 import torch
+from tool_loading import load_tool
 
 from vit_plugins.models.layers import positional_attention
-
-FILE = Path(__file__).parents[2] / 'tools' / 'benchmarks' / 'gpu_launches.py'
 
 
 @pytest.fixture
 def tool(monkeypatch):
-    spec = importlib.util.spec_from_file_location('tool_gpu_launches', FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_tool('benchmarks/gpu_launches')
     monkeypatch.setattr(positional_attention, 'MAP_TOKENS', positional_attention.MAP_TOKENS)
     monkeypatch.setattr(module, 'TENSORS', 4)
     return module

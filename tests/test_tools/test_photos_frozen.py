@@ -13,7 +13,6 @@ import torch
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
-from PIL import Image
 
 from vit_plugins.command_line.commands import train as train_command
 from vit_plugins.engine import feature_cache
@@ -39,16 +38,11 @@ default_hooks = dict(report_page=None)
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, write_shades):
     """Write photos of three shades, weights of a tiny ViT and a config; set its own cache."""
     folder = tmp_path_factory.mktemp('frozen')
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    for label, shade in (('dark', 60), ('grey', 120), ('light', 180)):
-        (folder / 'photos' / label).mkdir(parents=True)
-        for i in range(10):
-            image = rng.normal(shade, 20, (16, 16, 3)).clip(0, 255).astype('uint8')
-            Image.fromarray(image).save(folder / 'photos' / label / f'{i}.png')
+    write_shades(folder / 'photos')
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         backbone = MODELS.build(dict(BACKBONE))
     torch.save(backbone.state_dict(), folder / 'tiny.pth')

@@ -1,7 +1,6 @@
 """The predict tool: from a work dir and files to names and probabilities."""
 
 import csv
-import importlib.util
 import io
 import json
 import os
@@ -15,6 +14,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
+from tool_loading import load_tool
 
 from vit_plugins.command_line.commands import predict as predict_command
 from vit_plugins.inference.classify import Classifier, Prediction
@@ -62,10 +62,7 @@ def config(kind='CIFAR10', to_rgb=False, train=(), test=(), **dataset):
 
 @pytest.fixture(scope='module')
 def predict():
-    spec = importlib.util.spec_from_file_location('tool_predict', ROOT / 'tools/predict.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('predict')
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
-from PIL import Image
 from test_train import TOOLS, environment
 
 from vit_plugins.command_line.commands import train as train_command
@@ -34,13 +32,8 @@ default_hooks = dict(checkpoint=dict(by_epoch=False, interval=20))
 
 
 @pytest.fixture
-def photos(tmp_path, job):
-    rng = np.random.default_rng(0)
-    for label, shade in (('dark', 60), ('grey', 120), ('light', 180)):
-        (tmp_path / 'photos' / label).mkdir(parents=True)
-        for i in range(10):
-            image = rng.normal(shade, 20, (16, 16, 3)).clip(0, 255).astype('uint8')
-            Image.fromarray(image).save(tmp_path / 'photos' / label / f'{i}.png')
+def photos(tmp_path, write_shades):
+    write_shades(tmp_path / 'photos')
     return tmp_path
 
 

@@ -101,10 +101,9 @@ def test_wrong_digest_is_refused(cache, monkeypatch):
 
 
 @pytest.mark.parametrize(('url', 'count'), [(URL, 1), ('https://host/mine.pth', 0)])
-def test_missing_digest_is_said_once(url, count, cache, monkeypatch):
-    lines = []
+def test_missing_digest_is_said_once(url, count, cache, monkeypatch, logged_by):
+    lines = logged_by(download)
     monkeypatch.setitem(published_digests(), URL, None)
-    monkeypatch.setattr(download, 'print_log', lambda text, **_: lines.append(text))
     checkpoints.load_from_http(url)
     checkpoints.load_from_http(url)
     assert len([line for line in lines if 'not verified' in line]) == count

@@ -19,10 +19,8 @@ def save(path: Path, age: int, content: dict | None = None, cut: int = 0) -> Pat
 
 
 @pytest.fixture
-def said(monkeypatch) -> list[str]:
-    texts = []
-    monkeypatch.setattr(newest_checkpoint, 'print_log', lambda text, **_: texts.append(text))
-    return texts
+def said(logged_by) -> list[str]:
+    return logged_by(newest_checkpoint)
 
 
 def test_newest_is_the_one_of_most_steps_whatever_its_date(tmp_path):

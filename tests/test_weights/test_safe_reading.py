@@ -293,10 +293,9 @@ def test_nameless_downloads_do_not_share_a_place(offline_hub, tmp_path):
 
 
 @pytest.mark.parametrize(('restricted', 'count'), [(True, 0), (False, 1)])
-def test_one_warning_below_torch_2_6(restricted, count, tmp_path, monkeypatch):
-    lines = []
+def test_one_warning_below_torch_2_6(restricted, count, tmp_path, monkeypatch, logged_by):
+    lines = logged_by(torch_allow_list)
     monkeypatch.setattr(torch_allow_list, 'RESTRICTED', restricted)
-    monkeypatch.setattr(torch_allow_list, 'print_log', lambda text, **_: lines.append(text))
     monkeypatch.setattr(torch, 'load', lambda *args, **kwargs: {})
     torch_allow_list._warn_trusting.cache_clear()
     torch.save({}, tmp_path / 'a.pth')

@@ -27,6 +27,21 @@ class ConfigOptions(argparse.Action):
         action(parser, namespace, values, option_string)
 
 
+def add_options_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``.
+
+    Args:
+        parser: The parser of a tool.
+    """
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        help='settings that replace those of the config, as key.of.setting=value; '
+        'a list as key="[a,b]" or key=a,b',
+    )
+
+
 def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that training and testing have in common.
 
@@ -49,13 +64,7 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--no-pin-memory', action='store_true', help='do not pin the memory of dataloaders'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=ConfigOptions,
-        help='settings that replace those of the config, as key.of.setting=value; '
-        'a list as key="[a,b]" or key=a,b',
-    )
+    add_options_argument(parser)
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     parser.add_argument(
         '--launcher',

@@ -68,3 +68,33 @@ class DatasetWrapper(ABC):
     def get_gt_labels(self) -> np.ndarray:
         """Return the classes of all images, shape (N,)."""
         return np.array([self.get_cat_ids(i)[0] for i in range(len(self))])
+
+
+class ReadingWrapper(DatasetWrapper):
+    """A wrapper that reads its dataset once, when it is built or first used.
+
+    A subclass defines :meth:`read`, and calls this constructor at the end of its own.
+
+    Args:
+        dataset: The dataset, or its config.
+        lazy_init: Whether to read only when first used.
+    """
+
+    def __init__(self, dataset: Any, lazy_init: bool) -> None:
+        super().__init__(dataset)
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    def full_init(self) -> None:
+        """Read the dataset, unless it is read already."""
+        if self._fully_initialized:
+            return
+        if hasattr(self.dataset, 'full_init'):
+            self.dataset.full_init()
+        self.read()
+        self._fully_initialized = True
+
+    @abstractmethod
+    def read(self) -> None:
+        """Store what the wrapper needs of its dataset, which is complete now."""

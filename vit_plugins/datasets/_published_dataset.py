@@ -30,3 +30,7 @@ class PublishedDataset(ListedImages):
         self.check_counts = check_counts
         kwargs.setdefault('test_mode', split in self.TEST_SPLITS)
         super().__init__(data_root, **kwargs)
+
+    def extra_repr(self) -> list[str]:
+        """Return the lines that describe folder and split."""
+        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']

@@ -16,14 +16,14 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from ..structures import DataSampleBatch, StackedItems
-from ._dataset_wrapper import DatasetWrapper
+from ._dataset_wrapper import ReadingWrapper
 from ._image_cache import decode_once
 
 META = ('sample_idx', 'img_path')
 
 
 @DATASETS.register_module()
-class CachedImages(DatasetWrapper):
+class CachedImages(ReadingWrapper):
     """Keep the output images of a dataset's pipeline, uint8, in memory or on a GPU.
 
     It is meant for small datasets: 50,000 images of 32 px take 154 MB. The inner pipeline loads
@@ -58,21 +58,14 @@ class CachedImages(DatasetWrapper):
         device: str = 'cpu',
         lazy_init: bool = False,
     ) -> None:
-        super().__init__(dataset)
         # Describes the pipeline in the fingerprint; a built dataset only has its repr.
         self._recipe = repr(dataset)
         self.cache_dir = None if cache_dir is None else Path(cache_dir).expanduser()
         self.device = torch.device(device)
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
+        super().__init__(dataset, lazy_init)
 
-    def full_init(self) -> None:
-        """Decode the images or read them from the cache, unless they are loaded already."""
-        if self._fully_initialized:
-            return
-        if hasattr(self.dataset, 'full_init'):
-            self.dataset.full_init()
+    def read(self) -> None:
+        """Decode the images or read them from the cache."""
         if len(self.dataset) == 0:
             raise ValueError('CachedImages needs at least one image, its dataset has none.')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
@@ -86,7 +79,6 @@ class CachedImages(DatasetWrapper):
         self._meta = {
             name: [info.get(name) for info in infos] for name in META if name in infos[0]
         }
-        self._fully_initialized = True
 
     def _decode(self, index: int) -> Tensor:
         try:

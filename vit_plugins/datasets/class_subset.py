@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.dataset import force_full_init
 from mmpretrain.registry import DATASETS
 
-from ._dataset_wrapper import DatasetWrapper
+from ._dataset_wrapper import ReadingWrapper
 
 MODES = ('first', 'random')
 
@@ -94,7 +94,7 @@ def choose_per_class(
 
 
 @DATASETS.register_module()
-class ClassSubset(DatasetWrapper):
+class ClassSubset(ReadingWrapper):
     """Keep some images of each class of a dataset; class numbers do not change.
 
     Source: S. d'Ascoli et al., ConViT, ICML 2021, Table 2, and its code (the first
@@ -146,22 +146,15 @@ class ClassSubset(DatasetWrapper):
             raise ValueError(f'mode must be one of {", ".join(MODES)}, got {mode!r}')
         if mode == 'first' and seed != 0:
             raise ValueError(f"seed={seed} has no effect with mode='first': use mode='random'")
-        super().__init__(dataset)
         self.fraction = fraction
         self.num_per_class = num_per_class
         self.mode = mode
         self.seed = seed
         self.allow_fewer = allow_fewer
-        self._fully_initialized = False
-        if not lazy_init:
-            self.full_init()
+        super().__init__(dataset, lazy_init)
 
-    def full_init(self) -> None:
-        """Read the dataset unless it is read already, and choose the images."""
-        if self._fully_initialized:
-            return
-        if hasattr(self.dataset, 'full_init'):
-            self.dataset.full_init()
+    def read(self) -> None:
+        """Choose the images."""
         infos = (self.dataset.get_data_info(i) for i in range(len(self.dataset)))
         marks = [(info['gt_label'], info.get('img_path', '')) for info in infos]
         if any(np.ndim(label) for label, _ in marks):
@@ -178,7 +171,6 @@ class ClassSubset(DatasetWrapper):
             self.seed,
             self.allow_fewer,
         )
-        self._fully_initialized = True
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict:

@@ -97,10 +97,6 @@ class CUBRetrieval(PublishedDataset):
             for image, (_, label) in zip(images, chosen, strict=True)
         ]
 
-    def extra_repr(self) -> list[str]:
-        """Return the lines that describe folder and split."""
-        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
-
 
 def _by_image(path: Path, column: str) -> dict[str, tuple[int, str]]:
     """Read line and value of each image."""

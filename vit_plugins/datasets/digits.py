@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from ._annotations import require_split
+from ._split_digits import SplitDigits
 from .splitting import stratified_split
-
-SPLITS = ('train', 'val', 'trainval', 'test')
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +32,7 @@ def load_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 @DATASETS.register_module()
-class Digits(BaseDataset):
+class Digits(SplitDigits):
     """The 1,797 handwritten digits that come with scikit-learn, 8 x 8 pixels each.
 
     A fixed stratified split: 1,438 images in ``trainval`` and 359 in ``test``; ``trainval`` is
@@ -58,12 +55,7 @@ class Digits(BaseDataset):
     METAINFO = {'classes': tuple('0123456789')}
 
     def __init__(self, split: str = 'train', seed: int = 0, **kwargs: Any) -> None:
-        require_split(split, SPLITS)
-        self.split = split
-        self.seed = seed
-        kwargs.setdefault('ann_file', '')
-        kwargs.setdefault('test_mode', split in ('val', 'test'))
-        super().__init__(**kwargs)
+        super().__init__(split, seed, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """List the images of the split with their labels."""
@@ -72,10 +64,6 @@ class Digits(BaseDataset):
             {'img': images[i], 'gt_label': int(labels[i])}
             for i in split_indices(labels, self.split, self.seed)
         ]
-
-    def extra_repr(self) -> list[str]:
-        """Return the lines that describe the split."""
-        return [f'Split: \t{self.split} (seed {self.seed})']
 
 
 def split_indices(labels: np.ndarray, split: str, seed: int = 0) -> list[int]:

@@ -103,10 +103,6 @@ class ImageNet100(PublishedDataset):
             images = [str(folder / name) for name in names]
         return [{'img_path': i, 'gt_label': y} for i, (_, y) in zip(images, rows, strict=True)]
 
-    def extra_repr(self) -> list[str]:
-        """Return the lines that describe folder and split."""
-        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
-
 
 def read_class_folders(folder: Path) -> list[tuple[str, int]]:
     """List the images in the folders of the hundred classes.

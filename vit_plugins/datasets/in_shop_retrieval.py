@@ -120,10 +120,6 @@ class InShopRetrieval(PublishedDataset):
                 )
         return [fields for _, fields in table]
 
-    def extra_repr(self) -> list[str]:
-        """Return the lines that describe folder and split."""
-        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']
-
 
 def count_parts(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     """Count images and pieces of each status.

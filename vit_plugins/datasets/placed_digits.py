@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from ._annotations import require_split
-from .digits import SPLITS, load_digits, split_indices
+from ._split_digits import SplitDigits
+from .digits import load_digits, split_indices
 
 DIGIT_SIZE = 8
 
@@ -48,7 +47,7 @@ def place_digit(digit: np.ndarray, row: int, column: int, canvas_size: int) -> n
 
 
 @DATASETS.register_module()
-class PlacedDigits(BaseDataset):
+class PlacedDigits(SplitDigits):
     """Scikit-learn's 8 x 8 digits, each at a random place of a larger black picture.
 
     A model that does not know that a digit stays the same when it moves has to learn each digit at
@@ -79,18 +78,13 @@ class PlacedDigits(BaseDataset):
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
-        require_split(split, SPLITS)
         if not canvas_size >= DIGIT_SIZE:
             raise ValueError(f'canvas_size must be at least {DIGIT_SIZE}, got {canvas_size}')
         if not copies >= 1:
             raise ValueError(f'copies must be at least 1, got {copies}')
-        self.split = split
         self.canvas_size = canvas_size
         self.copies = copies
-        self.seed = seed
-        kwargs.setdefault('ann_file', '')
-        kwargs.setdefault('test_mode', split in ('val', 'test'))
-        super().__init__(**kwargs)
+        super().__init__(split, seed, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """Return the pictures with their labels; the copies of a digit follow each other."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
-from ._annotations import require_split
-from .digits import SPLITS, load_digits, split_indices
+from ._split_digits import SplitDigits
+from .digits import load_digits, split_indices
 from .splitting import hold_out_classes
 
 TURNS = (0, 90, 180, 270)  # degrees, counter-clockwise
@@ -19,7 +18,7 @@ VAL_CLASSES = 8
 
 
 @DATASETS.register_module()
-class RotatedDigits(BaseDataset):
+class RotatedDigits(SplitDigits):
     """Scikit-learn's digits, each at four angles: 40 classes, one for each digit and angle.
 
     24 classes are for training and 16 others for the test. The 24 classes of ``trainval`` are
@@ -40,12 +39,7 @@ class RotatedDigits(BaseDataset):
     """
 
     def __init__(self, split: str = 'trainval', seed: int = 0, **kwargs: Any) -> None:
-        require_split(split, SPLITS)
-        self.split = split
-        self.seed = seed
-        kwargs.setdefault('ann_file', '')
-        kwargs.setdefault('test_mode', split in ('val', 'test'))
-        super().__init__(**kwargs)
+        super().__init__(split, seed, **kwargs)
 
     def load_data_list(self) -> list[dict]:
         """List the rotated images (8, 8, 3), uint8, with labels from 0."""
@@ -61,10 +55,6 @@ class RotatedDigits(BaseDataset):
                     turned = np.ascontiguousarray(np.rot90(images[index], turn // 90))
                     data.append({'img': turned, 'gt_label': label})
         return data
-
-    def extra_repr(self) -> list[str]:
-        """Return the line that describes the split."""
-        return [f'Split: \t{self.split} (seed {self.seed})']
 
 
 def split_classes(seed: int = 0) -> dict[str, list[str]]:

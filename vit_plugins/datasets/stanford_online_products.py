@@ -74,7 +74,3 @@ class StanfordOnlineProducts(PublishedDataset):
         images = self.place(self.data_root, names, path)
         labels = dense_labels(classes)
         return [{'img_path': i, 'gt_label': y} for i, y in zip(images, labels, strict=True)]
-
-    def extra_repr(self) -> list[str]:
-        """Return the lines that describe folder and split."""
-        return [f'Folder: \t{self.data_root}', f'Split: \t{self.split}']

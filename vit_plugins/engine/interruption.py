@@ -76,12 +76,6 @@ class StopHook(Hook):
     ) -> None:
         """Save and leave the loop if a signal has come.
 
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-            outputs: Unused.
-
         Raises:
             TrainingStopped: If a signal has come.
         """

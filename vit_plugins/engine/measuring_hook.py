@@ -101,14 +101,7 @@ class MeasuringHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Measure, if it is time.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-            outputs: Unused.
-        """
+        """Measure, if it is time."""
         due = self.every_n_train_iters(runner, self.interval) or self.is_last_train_iter(runner)
         if not self.by_epoch and due:
             self._add_point(runner, runner.iter + 1)

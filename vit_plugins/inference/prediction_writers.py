@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import csv
 import json
+from abc import ABC, abstractmethod
 from typing import Any, TextIO
 
 from ..fileio.printable_text import printable, spreadsheet_cell, spreadsheet_path
 from .classify import Prediction
 
 
-class CsvWriter:
+class PredictionWriter(ABC):
+    """Writer of the answers to images, one after the other.
+
+    Args:
+        file: The file to write to.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    @abstractmethod
+    def add(self, answer: Prediction) -> None:
+        """Write an answer.
+
+        Args:
+            answer: The classes of an image, or the reason why it cannot be read.
+        """
+
+    def close(self, finished: bool = True) -> None:  # noqa: B027  (most have nothing left)
+        """Write what is left.
+
+        Args:
+            finished: Whether all images were processed.
+        """
+
+
+class CsvWriter(PredictionWriter):
     """A line for each image: its path, class and probability, highest first, and its problem.
 
     An image that cannot be read has a ``problem`` and no class. Names that a spreadsheet program
@@ -21,7 +48,7 @@ class CsvWriter:
     """
 
     def __init__(self, file: TextIO) -> None:
-        self.file = file
+        super().__init__(file)
         self.rows = csv.writer(file)
         self.width = 0  # classes of a line, as of the first readable image
         self.waiting: list[Prediction] = []  # unreadable ones before it
@@ -65,7 +92,7 @@ class CsvWriter:
         self.rows.writerow([spreadsheet_path(answer.image), *cells, problem])
 
 
-class JsonWriter:
+class JsonWriter(PredictionWriter):
     """Writer of one object with the readable images and, after them, the unreadable ones.
 
     File names that are not UTF-8 are written as Python's ``os.fsencode`` takes them back.
@@ -76,7 +103,7 @@ class JsonWriter:
     """
 
     def __init__(self, file: TextIO, about: dict[str, Any] | None = None) -> None:
-        self.file = file
+        super().__init__(file)
         self.unreadable: list[dict[str, str]] = []
         self.separator = '\n'
         entries = ''.join(f'  {_json(k)}: {_json(v)},\n' for k, v in (about or {}).items())
@@ -108,15 +135,8 @@ class JsonWriter:
         self.file.flush()
 
 
-class JsonLinesWriter:
-    """Writer of one JSON object per line and image; unreadable images have a ``reason``.
-
-    Args:
-        file: The file to write to.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
+class JsonLinesWriter(PredictionWriter):
+    """Writer of one JSON object per line and image; unreadable images have a ``reason``."""
 
     def add(self, answer: Prediction) -> None:
         """Write an answer.
@@ -127,23 +147,9 @@ class JsonLinesWriter:
         self.file.write(f'{_json(_as_entry(answer))}\n')
         self.file.flush()
 
-    def close(self, finished: bool = True) -> None:
-        """Write what is left, which is nothing.
 
-        Args:
-            finished: Whether all images were processed.
-        """
-
-
-class TableWriter:
-    """Writer of a line for each readable image, to be read on a terminal.
-
-    Args:
-        file: The file to write to.
-    """
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
+class TableWriter(PredictionWriter):
+    """Writer of a line for each readable image, to be read on a terminal."""
 
     def add(self, answer: Prediction) -> None:
         """Write an answer.
@@ -155,13 +161,6 @@ class TableWriter:
             words = ', '.join(f'{printable(c)} {100 * p:.1f} %' for c, p in answer.classes)
             self.file.write(f'{printable(answer.image)}\t{words}\n')
             self.file.flush()
-
-    def close(self, finished: bool = True) -> None:
-        """Write what is left, which is nothing.
-
-        Args:
-            finished: Whether all images were processed.
-        """
 
 
 def _as_entry(answer: Prediction) -> dict[str, Any]:

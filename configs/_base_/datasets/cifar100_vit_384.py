@@ -1,23 +1,7 @@
-# CIFAR-100 enlarged to 384 px. The host's CIFAR100 downloads the data and returns RGB arrays.
-_base_ = './imagenet_vit_384.py'
+# CIFAR-100, with the settings of cifar10_vit_384.py.
+_base_ = './cifar10_vit_384.py'
 
-data_preprocessor = dict(num_classes=100, to_rgb=False)
-train_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='CIFAR100',
-        data_root='data/cifar100',
-        split='train',
-        pipeline=[*_base_.train_pipeline[1:]],
-    ),
-)
-val_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='CIFAR100',
-        data_root='data/cifar100',
-        split='test',
-        pipeline=[*_base_.test_pipeline[1:]],
-    ),
-)
+data_preprocessor = dict(num_classes=100)
+train_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
+val_dataloader = dict(dataset=dict(type='CIFAR100', data_root='data/cifar100'))
 test_dataloader = val_dataloader

@@ -1,48 +1,14 @@
-# In-Shop Clothes Retrieval as IRT trains with it: a batch has two images of each of 32 classes
-# (the paper does not say how many). Images are resized to a square of 256 px, then cropped to 224
-# px: at random in training, in the middle in the test (the paper describes training only). The
-# bicubic resize and the mean and standard deviation of ImageNet are not in the paper.
-data_preprocessor = dict(
-    type='StackedDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],  # RGB
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
-
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(
-        type='PackInputs', meta_keys=('sample_idx', 'img_path', 'ori_shape', 'img_shape', 'role')
-    ),
-]
+# In-Shop Clothes Retrieval as IRT trains with it, with the transforms of cub_retrieval_224.py: a
+# batch has two images of each of 32 classes (the paper does not say how many).
+_base_ = './cub_retrieval_224.py'
 
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
-    dataset=dict(
-        type='InShopRetrieval', data_root='data/In-shop', split='train', pipeline=train_pipeline
+    dataset=dict(type='InShopRetrieval', data_root='data/In-shop'),
+    sampler=dict(
+        _delete_=True, type='MPerClassSampler', batch_size=64, samples_per_class=2, infinite=True
     ),
-    sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=2, infinite=True),
 )
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
-    dataset=dict(
-        type='InShopRetrieval', data_root='data/In-shop', split='test', pipeline=test_pipeline
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-)
-val_evaluator = dict(type='RetrievalMetric', topk=(1, 10, 20, 30))
+val_dataloader = dict(dataset=dict(type='InShopRetrieval', data_root='data/In-shop'))
+val_evaluator = dict(topk=(1, 10, 20, 30))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator

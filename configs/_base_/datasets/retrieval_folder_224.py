@@ -1,51 +1,22 @@
-# Your own class folders, split by class, with the transforms that IRT uses for its datasets. A
-# batch has four images of each of 16 classes. Images are resized to a square of 256 px, then
-# cropped to 224 px: at random in training, in the middle in the test (the paper describes training
-# only). The bicubic resize and the mean and standard deviation of ImageNet are not in the paper.
-data_preprocessor = dict(
-    type='StackedDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],  # RGB
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+# Your own class folders, split by class, with the transforms of cub_retrieval_224.py, but a loader
+# for photos. A batch has four images of each of 16 classes.
+_base_ = './cub_retrieval_224.py'
 
-train_pipeline = [
-    dict(type='LoadPhoto'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
-test_pipeline = [
-    dict(type='LoadPhoto'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(
-        type='PackInputs', meta_keys=('sample_idx', 'img_path', 'ori_shape', 'img_shape', 'role')
-    ),
-]
+train_pipeline = [dict(type='LoadPhoto'), *_base_.train_pipeline[1:]]
+test_pipeline = [dict(type='LoadPhoto'), *_base_.test_pipeline[1:]]
 
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
     dataset=dict(
         type='RetrievalFolder',
         data_root='data/my_images',
         split='trainval',
         pipeline=train_pipeline,
     ),
-    sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=4, infinite=True),
+    sampler=dict(
+        _delete_=True, type='MPerClassSampler', batch_size=64, samples_per_class=4, infinite=True
+    ),
 )
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
-    dataset=dict(
-        type='RetrievalFolder', data_root='data/my_images', split='test', pipeline=test_pipeline
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='RetrievalFolder', data_root='data/my_images', pipeline=test_pipeline)
 )
-val_evaluator = dict(type='RetrievalMetric', topk=(1, 2, 4, 8))
 test_dataloader = val_dataloader
-test_evaluator = val_evaluator

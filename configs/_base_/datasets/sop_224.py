@@ -1,54 +1,13 @@
-# Stanford Online Products as IRT trains with it: a batch has two images of each of 32 classes (the
-# paper does not say how many). Images are resized to a square of 256 px, then cropped to 224 px:
-# at random in training, in the middle in the test (the paper describes training only). The bicubic
-# resize and the mean and standard deviation of ImageNet are not in the paper.
-data_preprocessor = dict(
-    type='StackedDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],  # RGB
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
-
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='RandomCrop', crop_size=224),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(256, 256), backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-    dict(
-        type='PackInputs', meta_keys=('sample_idx', 'img_path', 'ori_shape', 'img_shape', 'role')
-    ),
-]
+# Stanford Online Products as IRT trains with it, with the transforms and the sampler of
+# in_shop_224.py: a batch has two images of each of 32 classes (the paper does not say how many).
+_base_ = './in_shop_224.py'
 
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
-    dataset=dict(
-        type='StanfordOnlineProducts',
-        data_root='data/Stanford_Online_Products',
-        split='train',
-        pipeline=train_pipeline,
-    ),
-    sampler=dict(type='MPerClassSampler', batch_size=64, samples_per_class=2, infinite=True),
+    dataset=dict(type='StanfordOnlineProducts', data_root='data/Stanford_Online_Products')
 )
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=8,
-    collate_fn=dict(type='stacked_collate'),
-    dataset=dict(
-        type='StanfordOnlineProducts',
-        data_root='data/Stanford_Online_Products',
-        split='test',
-        pipeline=test_pipeline,
-    ),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='StanfordOnlineProducts', data_root='data/Stanford_Online_Products')
 )
-val_evaluator = dict(type='RetrievalMetric', topk=(1, 10, 100, 1000))
+val_evaluator = dict(topk=(1, 10, 100, 1000))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator

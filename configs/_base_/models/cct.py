@@ -1,8 +1,9 @@
 # CCT-6/3x1 (arXiv 2104.05704) for 32 px: one convolution and pooling to 16 x 16 tokens, six
 # layers, a learnt mean of the tokens; 3.2M parameters, 1.01 GMACs. The layers normalise only
 # before attention and FFN; the authors' code also normalises the stream between the two.
+_base_ = './transformer_classifier.py'
+
 model = dict(
-    type='ImageClassifier',
     backbone=dict(
         type='PosEmbedViT',
         arch=dict(embed_dims=256, num_layers=6, num_heads=4, feedforward_channels=512),
@@ -16,16 +17,5 @@ model = dict(
         out_type='raw',
     ),
     neck=dict(type='SequencePooling', in_channels=256),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=10,
-        in_channels=256,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
-        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),
-    ),
-    init_cfg=[
-        dict(type='TruncNormal', layer='Linear', std=0.02),
-        dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-    ],
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=256),
 )

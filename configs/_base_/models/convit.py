@@ -1,18 +1,8 @@
 # ConViT with the regularisation of the DeiT recipe; a recipe sets the arch and the head's width.
+_base_ = './transformer_classifier.py'
+
 model = dict(
-    type='ImageClassifier',
     backbone=dict(type='ConViT', arch='tiny', img_size=224, patch_size=16, drop_path_rate=0.1),
     neck=None,
-    head=dict(
-        type='VisionTransformerClsHead',
-        num_classes=1000,
-        in_channels=192,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
-        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),
-    ),
-    init_cfg=[
-        dict(type='TruncNormal', layer='Linear', std=0.02),
-        dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-    ],
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
+    head=dict(in_channels=192),
 )

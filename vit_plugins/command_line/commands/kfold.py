@@ -31,17 +31,18 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
     write_any_character()
     use_named_config(args)
     folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
+    settings = args.cfg_options or {}
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
     reading = folder_options(args)
     try:
         cfg = read_config_file(args.config)
         if args.img_size is None:
-            cfg = apply_options(cfg, args.cfg_options)
+            cfg = apply_options(cfg, settings)
         else:  # here, as a fold is a literal file without the name `size`
-            cfg = set_img_size(cfg, args.img_size, args.cfg_options)
+            cfg = set_img_size(cfg, args.img_size, settings)
         if args.data is not None:
             cfg = apply_data(cfg, args.data)
-            cfg.merge_from_dict(args.cfg_options)
+            cfg.merge_from_dict(settings)
         check_config(cfg)
         if args.data_root is not None:
             verify = not args.no_verify

@@ -17,7 +17,13 @@ from ...fileio.printable_text import printable, write_any_character
 from ...fileio.writable_folder import require_writable
 from ...inference.classify import Classifier
 from ...inference.photo_names import gather_images
-from ...inference.prediction_writers import CsvWriter, JsonLinesWriter, JsonWriter, TableWriter
+from ...inference.prediction_writers import (
+    CsvWriter,
+    JsonLinesWriter,
+    JsonWriter,
+    PredictionWriter,
+    TableWriter,
+)
 from ...inference.trained_files import find_model
 
 STDIN = '-'
@@ -57,9 +63,7 @@ def load_model(args: argparse.Namespace) -> tuple[Classifier, dict[str, str]]:
 
 
 @contextmanager
-def open_writer(
-    out: Path | None, about: dict[str, str]
-) -> Iterator[CsvWriter | JsonLinesWriter | JsonWriter | TableWriter]:
+def open_writer(out: Path | None, about: dict[str, str]) -> Iterator[PredictionWriter]:
     """Open the file for the results, and complete it whatever happens.
 
     Args:

@@ -37,10 +37,11 @@ def read_config(args: argparse.Namespace) -> Config:
     if Path(args.config).is_dir():
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found
-    cfg = apply_options(read_config_file(args.config), args.cfg_options)
+    options = args.cfg_options or {}
+    cfg = apply_options(read_config_file(args.config), options)
     if args.data is not None:
         cfg = apply_data(cfg, args.data, trained=True, splits=('train', 'test'))
-        cfg.merge_from_dict(args.cfg_options)
+        cfg.merge_from_dict(options)
     if args.data_root is not None:
         skip = {'skip_unreadable': True} if args.skip_unreadable else {}
         cfg = apply_data_root(cfg, args.data_root, verify=bool(skip), data=args.data, **skip)

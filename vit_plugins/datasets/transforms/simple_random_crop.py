@@ -56,6 +56,25 @@ class SimpleRandomCropParams:
         )
 
 
+def require_crop(crop_size: int, padding: int, axes: str) -> None:
+    """Check the settings of a simple random crop.
+
+    Args:
+        crop_size: Side of the crop in pixels.
+        padding: Number of reflected pixels on each side.
+        axes: Along which axes the crop moves.
+
+    Raises:
+        ValueError: If a size is out of its range, or ``axes`` is not known.
+    """
+    if not isinstance(crop_size, int) or crop_size < 1:
+        raise ValueError(f'crop_size must be one positive integer, got {crop_size!r}')
+    if not isinstance(padding, int) or padding < 0:
+        raise ValueError(f'padding must be an integer of at least 0, got {padding!r}')
+    if axes not in AXES:
+        raise ValueError(f'axes must be one of {", ".join(AXES)}, got {axes!r}')
+
+
 def scale_short_side(height: int, width: int, size: int) -> tuple[int, int]:
     """Compute the (height, width) whose short side is ``size``; the long side is rounded down.
 
@@ -146,12 +165,7 @@ class SimpleRandomCrop(BaseTransform):
     def __init__(
         self, crop_size: int, padding: int = 4, axes: str = 'both', backend: str = 'torch'
     ) -> None:
-        if not isinstance(crop_size, int) or crop_size < 1:
-            raise ValueError(f'crop_size must be one positive integer, got {crop_size!r}')
-        if not isinstance(padding, int) or padding < 0:
-            raise ValueError(f'padding must be an integer of at least 0, got {padding!r}')
-        if axes not in AXES:
-            raise ValueError(f'axes must be one of {", ".join(AXES)}, got {axes!r}')
+        require_crop(crop_size, padding, axes)
         if backend not in BACKENDS:
             raise ValueError(f'backend must be one of {", ".join(BACKENDS)}, got {backend!r}')
         self.crop_size = crop_size

@@ -51,14 +51,7 @@ class BoundedHistoryHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Bound what is logged since a few steps only.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-            outputs: Unused.
-        """
+        """Bound what is logged since a few steps only."""
         if self.every_n_train_iters(runner, 100):
             self._bound(runner)
 

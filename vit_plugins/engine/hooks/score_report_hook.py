@@ -48,12 +48,7 @@ class ScoreReportHook(Hook):
         self._own += [row for row in map(_row, outputs or ()) if row is not None]
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Log the table.
-
-        Args:
-            runner: The runner.
-            metrics: Unused.
-        """
+        """Log the table."""
         dataset = runner.test_loop.dataloader.dataset
         found = collect_results(self._own, len(dataset), 'cpu')
         classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')

@@ -70,13 +70,7 @@ class SeededDrawsHook(Hook):
         self._seed(runner, 'before_train_epoch')
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed the random streams for the step.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-        """
+        """Seed the random streams for the step."""
         self._seed(runner, 'step')
 
     def before_val_epoch(self, runner: Runner) -> None:

@@ -99,13 +99,7 @@ class TimeBudgetHook(Hook):
         self._position = float(saved if runner.iter and saved is not None else runner.iter)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Plan the rest of the training every few steps.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-        """
+        """Plan the rest of the training every few steps."""
         if self._measured_from is None:
             self._measured_from = (runner.iter + self.interval, math.nan)
         first, since = self._measured_from
@@ -125,14 +119,7 @@ class TimeBudgetHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Advance the schedules that count steps.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-            outputs: Unused.
-        """
+        """Advance the schedules that count steps."""
         before = self._position
         steps_left = max(runner.max_iters - runner.iter, 1)
         self._position += max((self._full - before) / steps_left, 1.0)

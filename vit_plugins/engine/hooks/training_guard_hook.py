@@ -126,13 +126,7 @@ class TrainingGuardHook(Hook):
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None
     ) -> None:
-        """Keep the learning rate of this step, because the schedules change it after the step.
-
-        Args:
-            runner: The runner.
-            batch_idx: Unused.
-            data_batch: Unused.
-        """
+        """Keep the learning rate of this step, because the schedules change it after the step."""
         self._learning_rate = max(next(iter(runner.optim_wrapper.get_lr().values())))
 
     def after_train_iter(

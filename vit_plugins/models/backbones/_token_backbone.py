@@ -21,8 +21,8 @@ class TokenBackbone(BaseBackbone):
     This class is the frame of a plain vision transformer. A subclass sets ``patch_embed``,
     ``patch_resolution``, ``cls_token``, ``pos_embed`` (None where it has none),
     ``drop_after_pos``, ``layers`` and ``ln1`` in its constructor, calls :meth:`freeze` there
-    last, and writes :meth:`embed`. A backbone with other parts overrides ``stem``, ``stages``,
-    ``final_norm``, :meth:`run_layer` and :meth:`get_layer_depth` too.
+    last, and sets ``cls_token_joins_at``. A backbone with other parts overrides ``stem``,
+    ``stages``, ``final_norm``, :meth:`embed`, :meth:`run_layer` and :meth:`get_layer_depth`.
 
     Args:
         depth: Number of layers.
@@ -42,7 +42,7 @@ class TokenBackbone(BaseBackbone):
     names: ClassVar[OfficialNames]  # in the official files of the model
     layer_word = 'layers'  # the name in messages for what out_indices counts
     layers_take_grid = False  # whether a layer takes the grid in addition to the tokens
-    cls_token_joins_at: int | None = None  # layer before which it joins; None: in embed()
+    cls_token_joins_at: int | None = None  # layer before which it joins, if not in embed()
     patch_resolution: tuple[int, int] | None = None  # the grid of pos_embed, if any
 
     def __init__(
@@ -137,10 +137,16 @@ class TokenBackbone(BaseBackbone):
     def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return the input of the first layer, tokens (B, N, D), and the grid of the patches.
 
+        Here the tokens are the patches, with their positions if there are any.
+
         Args:
             x: Images, shape (B, C, H, W).
         """
-        raise NotImplementedError
+        x, grid = self.patch_embed(x)  # (B, N, D)
+        x = x.contiguous()  # or the convolution's layout stays, and each LayerNorm copies
+        if self.pos_embed is not None:
+            x = self.add_positions(x, grid)
+        return self.drop_after_pos(x), grid
 
     def run_layer(
         self, index: int, x: Tensor, grid: tuple[int, int]

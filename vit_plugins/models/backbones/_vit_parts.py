@@ -104,6 +104,14 @@ def free_size(embed: nn.Module) -> nn.Module:
     return embed
 
 
+def truncated_normal_init() -> list[dict]:
+    """Return the initialisation of DeiT and ConViT: truncated normal weights with std 0.02."""
+    return [
+        dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
+        dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
+    ]
+
+
 def normal_parameter(*shape: int) -> nn.Parameter:
     """Return a parameter of truncated normal values with std 0.02.
 

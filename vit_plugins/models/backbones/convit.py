@@ -19,6 +19,7 @@ from ._vit_parts import (
     build_patch_embed,
     drop_path_rates,
     normal_parameter,
+    truncated_normal_init,
     vit_arch,
 )
 
@@ -135,11 +136,7 @@ class ConViT(TokenBackbone):
             frozen_stages,
             interpolate_mode,
             with_cp,
-            init_cfg
-            or [
-                dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
-                dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-            ],
+            init_cfg or truncated_normal_init(),
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = depth
@@ -208,15 +205,3 @@ class ConViT(TokenBackbone):
                 f'num_local_layers={local} layers, so layers 0 to {local - 1} have none. Set '
                 f"out_type to 'avg_featmap', 'featmap' or 'raw', or choose later layers."
             )
-
-    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return the patches (B, N, D) with their positions, and their grid.
-
-        Args:
-            x: Images, shape (B, C, H, W).
-        """
-        x, grid = self.patch_embed(x)  # (B, N, D)
-        x = x.contiguous()  # or the convolution's layout stays, and each LayerNorm copies
-        if self.pos_embed is not None:
-            x = self.add_positions(x, grid)
-        return self.drop_after_pos(x), grid

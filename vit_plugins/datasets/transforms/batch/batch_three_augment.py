@@ -14,11 +14,11 @@ from ..three_augment import MEMBERS, ORDERS, ThreeAugment
 from ._blurs import blur, box_halves
 from ._choices import apply_choices
 from ._colours import (
-    CHANNEL_ORDERS,
     blend_,
     grey,
     mean_level,
     per_image,
+    require_channel_order,
     solarize,
 )
 from ._mirrored import mirrored
@@ -148,10 +148,7 @@ class BatchThreeAugment(BatchTransform):
                 f'members of BatchThreeAugment must be names among {NAMES}, got {members}; '
                 'ThreeAugment, which takes one image at a time, takes configs as well'
             )
-        if channel_order not in CHANNEL_ORDERS:
-            raise ValueError(
-                f'channel_order must be one of {CHANNEL_ORDERS}, got {channel_order!r}'
-            )
+        require_channel_order(channel_order)
         # ThreeAugment checks the arguments and stores them
         self.settings = ThreeAugment(
             members, weights, color_jitter, solarize_threshold, blur_radius, flip_prob

@@ -7,26 +7,24 @@ from numbers import Real
 
 import numpy as np
 from mmpretrain.registry import BATCH_AUGMENTS
-from torch import Tensor
 
 from . import _tones as tones
 from ._choices import Operation
-from ._colours import CHANNEL_ORDERS
+from ._colours import require_channel_order
 from ._policies import (
     Policy,
     PolicyParams,
-    apply_policies,
+    PolicyTransform,
     choose,
     warped,
 )
 from ._warps import TAPS
-from .batch_transform import BatchTransform
 
 HIGHEST_LEVEL = 30
 
 
 @BATCH_AUGMENTS.register_module()
-class BatchTrivialAugment(BatchTransform):
+class BatchTrivialAugment(PolicyTransform):
     """Apply one operation, chosen at random with a random strength, to each image of a batch.
 
     Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art Data Augmentation", ICCV
@@ -72,10 +70,7 @@ class BatchTrivialAugment(BatchTransform):
             )
         if not self.max_translate >= 0:
             raise ValueError(f'max_translate must be at least 0, got {self.max_translate}')
-        if self.channel_order not in CHANNEL_ORDERS:
-            raise ValueError(
-                f'channel_order must be one of {CHANNEL_ORDERS}, got {self.channel_order!r}'
-            )
+        require_channel_order(self.channel_order)
 
     def _space(self) -> dict[str, Policy]:
         """Return the wide space, table 1 of the paper."""
@@ -115,15 +110,6 @@ class BatchTrivialAugment(BatchTransform):
         choice, level, sign = numbers.T[:, :, None]  # each (B, 1)
         level = np.floor(level * (HIGHEST_LEVEL + 1)) / HIGHEST_LEVEL
         return choose(self.policies, choice, level, np.zeros_like(choice), sign)
-
-    def apply(self, images: Tensor, params: PolicyParams) -> Tensor:
-        """Return the augmented images, uint8 of the same shape.
-
-        Args:
-            images: uint8 of shape (B, C, H, W).
-            params: The sampled parameters.
-        """
-        return apply_policies(images, params, self.policies)
 
     def __repr__(self) -> str:
         return (
