@@ -127,7 +127,7 @@ def test_going_back_to_an_earlier_checkpoint_moves_the_later_ones_away(
         content = dict(meta=dict(iter=number), state_dict=dict(w=torch.ones(1)))
         torch.save(content, tmp_path / f'{name}.pth')
     (tmp_path / 'epoch_4.pth').write_bytes(b'damaged')
-    claim(config(tmp_path, resume=True, load_from=str(tmp_path / start)))
+    work_folder.set_aside_later(str(tmp_path), tmp_path / start)
     assert sorted(path.name for path in tmp_path.glob('earlier_runs/1/*')) == moved
     assert len(list(tmp_path.glob('*.pth'))) == 5 - len(moved)
     assert all(name in ''.join(said) for name in moved)

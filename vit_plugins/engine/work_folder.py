@@ -154,7 +154,8 @@ def _claim(cfg: Config, numbered: bool) -> int:
             continue
         reason = None if resuming else _objection(folder, planned_classes(cfg), numbered)
         if reason is None:
-            _set_aside_later(cfg) if resuming else _set_aside(folder)
+            if not resuming:
+                _set_aside(folder)
             if reasons:
                 print_log(f'{reasons[0]}. This run is put into {folder}')
             cfg.work_dir = folder
@@ -201,14 +202,18 @@ def _set_aside(folder: str) -> None:
         )
 
 
-def _set_aside_later(cfg: Config) -> None:
+def set_aside_later(folder: str, start: Path) -> None:
     """Move away what a run saved after the checkpoint that it goes back to.
 
     Else the next --resume would go on with it, and predict would take its best weights.
+
+    Args:
+        folder: The work dir.
+        start: The checkpoint from which the run goes on; if it is of another folder, nothing is
+            moved.
     """
-    if cfg.get('load_from') is None:
+    if start.resolve().parent != Path(folder).resolve():
         return
-    folder, start = cfg.work_dir, Path(cfg.load_from)
     later = [path for path in _of_a_run(folder) if is_saved_later(path, start)]
     if not any(STEP_CHECKPOINT.fullmatch(path.name) for path in later):
         return  # a best one may have outlived its step

@@ -78,8 +78,8 @@ def is_saved_later(path: Path, other: Path) -> bool:
     names = [NUMBERED.search(file.name) for file in (path, other)]
     if all(names) and names[0][1] == names[1][1] and int(names[0][2]) <= int(names[1][2]):
         return False
-    fault, steps = _fault_and_steps(path)
-    return fault is None and steps > _fault_and_steps(other)[1]
+    (fault, steps), (other_fault, other_steps) = map(_fault_and_steps, (path, other))
+    return fault is other_fault is None and steps > other_steps
 
 
 def _fault_and_steps(path: str | Path) -> tuple[str | None, int]:

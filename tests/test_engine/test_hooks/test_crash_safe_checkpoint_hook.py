@@ -41,6 +41,7 @@ def runner(tmp_path):
         train_loop=SimpleNamespace(
             epoch=0, max_epochs=3, iter=0, max_iters=12, val_begin=1, val_interval=1),
         val_loop=SimpleNamespace(run=lambda: validations.append(1)), validations=validations,
+        _resume=False, _load_from=None,
     )  # fmt: skip
 
 
@@ -119,6 +120,18 @@ def test_the_best_of_a_moved_run_is_found_and_replaced(runner, tmp_path):
     runner.epoch = 2
     hook.after_val_epoch(runner, {'accuracy/top1': 60.0})
     assert best(runner) == ['best_accuracy_top1_epoch_2.pth']
+
+
+def test_going_back_moves_later_checkpoints_away_first(runner, tmp_path, monkeypatch):
+    """Before the best is looked for; a run from weights alone (load_from) goes back to nothing."""
+    moved = []
+    monkeypatch.setattr(crash_safe_checkpoint_hook, 'set_aside_later', lambda *a: moved.append(a))
+    runner._load_from = str(tmp_path / 'epoch_1.pth')
+    CrashSafeCheckpointHook().before_train(runner)
+    assert moved == []
+    runner._resume = True
+    CrashSafeCheckpointHook().before_train(runner)
+    assert moved == [(str(tmp_path), tmp_path / 'epoch_1.pth')]
 
 
 @pytest.mark.parametrize(('done', 'kept'), [(1, ['best_accuracy_top1_epoch_2.pth']), (3, [])])

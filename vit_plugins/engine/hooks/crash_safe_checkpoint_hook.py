@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from ...fileio.atomic_backend import abandoned_files, whole_file
+from ..work_folder import set_aside_later
 from .best_confusion_hook import KEY as BEST_CONFUSION
 
 
@@ -23,7 +24,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
     validation; every epoch, also the last one, then has its accuracy.
     The best checkpoint of a run that goes on in another folder, or in a moved one, is copied to
     that folder, and the old file stays; the host would remove it. If it is nowhere, the next
-    validation is the best.
+    validation is the best. What the run saved after the checkpoint that it goes back to is moved
+    away.
 
     Args:
         max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
@@ -57,6 +59,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
         if is_main_process():
             for partial in abandoned_files(self.out_dir, '*.pth'):
                 partial.unlink(missing_ok=True)
+            if runner._resume and runner._load_from and '://' not in str(runner._load_from):
+                set_aside_later(self.out_dir, Path(runner._load_from))
         unvalidated = self._is_unvalidated(runner)
         done, end = self._progress(runner)
         self._bring_best_along(runner, more_to_come=unvalidated or done < end)

@@ -99,7 +99,7 @@ def _places(runner: Runner) -> list[str]:
         lines.append(f'best weights: {best}')
     if best and runner.val_loop is None:  # resumed without validation
         lines.append(
-            f'these are of an earlier epoch, as nothing was validated now, and all commands take '
+            'these are of an earlier epoch, as nothing was validated now, and all commands take '
             f'them; for the last weights, add --checkpoint {shlex.quote(_last(hooks))} to predict'
         )
     if runner.message_hub.get_info(KEY) is not None:

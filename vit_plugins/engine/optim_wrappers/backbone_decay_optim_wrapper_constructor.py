@@ -10,7 +10,6 @@ from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
 from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
-# of paramwise_cfg
 # what paramwise_cfg may have
 SETTINGS = {
     *('layer_decay_rate', 'custom_keys', 'bypass_duplicate'),
