@@ -41,6 +41,7 @@ def config(**dataset):
             'test_dataloader': {'batch_size': 8, 'dataset': val},
             'test_evaluator': evaluator,
             'val_evaluator': evaluator,
+            'val_cfg': {},
             'test_cfg': {},
         }
     )
@@ -57,6 +58,7 @@ def test_folds_are_the_training_images_each_validated_once():
     for fold in range(3):
         cfg = fold_config(base := config(), fold, 3, seed=0)
         assert base.pretty_text == before
+        assert cfg.test_dataloader == cfg.val_dataloader
         train, val = build(cfg.train_dataloader), build(cfg.val_dataloader)
         kept, held = (
             [d.get_data_info(i)['img'].tobytes() for i in range(len(d))] for d in (train, val)
@@ -66,11 +68,20 @@ def test_folds_are_the_training_images_each_validated_once():
         sizes.append(len(held))
         assert cfg.train_dataloader.dataset.dataset.pipeline[0].type == 'PackInputs'
         assert cfg.val_dataloader.dataset.dataset.pipeline[0].type == 'Resize'
-        assert (cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg) == (None, None, None)
+        assert (cfg.test_evaluator, cfg.test_cfg) == ({'type': 'Accuracy'}, {})
     whole = DATASETS.build({**config().train_dataloader.dataset, 'serialize_data': False})
     every = [whole.get_data_info(i)['img'].tobytes() for i in range(len(whole))]
     assert sorted(images) == sorted(every)
     assert sizes == [479, 479, 480]
+
+
+def test_folds_of_grouped_photos_hold_whole_groups():
+    cfg = fold_config(config(type='ImageFolder', part='train', group_by='^..', val_fraction=0.2),
+                      1, 5, seed=7)  # fmt: skip
+    for part in ('train', 'val'):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        assert (dataset.type, dataset.part, dataset.group_by) == ('ImageFolder', part, '^..')
+        assert (dataset.fold, dataset.seed, dataset.test_mode) == ((1, 5), 7, part == 'val')
 
 
 def test_folder_that_splits_off_its_validation_part_is_cut_whole():

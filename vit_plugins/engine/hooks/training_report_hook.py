@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class TrainingReportHook(Hook):
             return
         best = runner.message_hub.get_info(KEY)
         lines = _places(runner)
-        if best is not None:
+        if best is not None and runner.val_loop is not None:
             outcome = self._outcome(runner, best)
             write_outcome(runner.work_dir, outcome)
             lines = [*report(outcome), *lines]
@@ -96,10 +97,20 @@ def _places(runner: Runner) -> list[str]:
     lines = [f'weights, log, curve and this report: {folder}']
     if best:
         lines.append(f'best weights: {best}')
+    if best and runner.val_loop is None:  # resumed without validation
+        lines.append(
+            'these are of an earlier epoch, as nothing was validated now, and all commands take '
+            f'them; for the last weights, add --checkpoint {shlex.quote(_last(hooks))} to predict'
+        )
     if runner.message_hub.get_info(KEY) is not None:
+        shown = shlex.quote(str(folder))
         lines += [
             'next:',
-            f'  vit-plugins test {folder}',
-            f'  vit-plugins predict {folder} NEW_PHOTOS --out classes.csv',
+            f'  vit-plugins test {shown}',
+            f'  vit-plugins predict {shown} NEW_PHOTOS --out classes.csv',
         ]
     return lines
+
+
+def _last(hooks: Sequence[CheckpointHook]) -> str:
+    return str(next((hook.last_ckpt for hook in hooks if hook.last_ckpt), 'FILE'))
