@@ -176,6 +176,7 @@ def test_augmentation_and_schedule_of_each_recipe(configs, data):
             head = config['model']['head']
             loss = head.get('head', head)['loss']
             assert (loss['type'], loss['label_smooth_val']) == ('LabelSmoothLoss', 0.1)
+            assert loss['mode'] == 'original'  # as timm smooths mixed labels
             optim = config['optim_wrapper']
             assert optim['optimizer'] == dict(
                 type='AdamW', lr=1e-3, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999)

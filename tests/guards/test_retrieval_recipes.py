@@ -4,12 +4,15 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine import Config
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from read_recipes import read_recipe
+
+from vit_plugins.config_edits.recipe_variables import apply_options
 
 FOLDER = Path(__file__).parents[2] / 'configs/retrieval'
 # of the paper, section 4 and table 2: images, memory, momentum, iterations, topk
@@ -151,6 +154,20 @@ def test_pca_of_the_published_dimensions_is_fitted_to_the_training_images():
     cfg = read_recipe(FOLDER / 'irt-r-deit-small-pca128_1xb64-35k_sop.py')
     assert cfg.model.pca == {'type': 'PCAProjection', 'in_dims': 384, 'out_dims': 128}
     assert cfg.custom_hooks == [{'type': 'FitPCAHook', 'split': 'train'}]
+
+
+def test_the_short_side_may_be_resized_instead():
+    text = (FOLDER / 'README.md').read_text()
+    words = re.search(r'--cfg-options (test_dataloader\S+) (test_dataloader\S+)`', text).groups()
+    options = dict(word.split('=') for word in words)
+    cfg = Config.fromfile(FOLDER / 'irt-o-deit-small_sop.py')
+    apply_options(cfg, {name: int(x) if x.isdigit() else x for name, x in options.items()})
+    results = {'img': np.zeros((300, 500, 3), np.uint8), 'img_shape': (300, 500)}
+    shapes = []
+    for step in cfg.test_dataloader.dataset.pipeline[1:3]:
+        results = TRANSFORMS.build(step)(results)
+        shapes.append(results['img'].shape)
+    assert shapes == [(256, 426, 3), (224, 224, 3)]
 
 
 STEPS = [
