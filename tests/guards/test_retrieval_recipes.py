@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from read_recipes import read_recipe
@@ -200,7 +201,18 @@ def test_a_step_of_a_small_copy(name, batch):
     if model.get('pca'):
         model['pca'] = {**model['pca'], 'in_dims': 128, 'out_dims': 8}
     model = MODELS.build({**model, 'data_preprocessor': cfg.data_preprocessor})
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    rates = {
+        param: (group['lr'], group['weight_decay'])
+        for group in wrapper.optimizer.param_groups
+        for param in group['params']
+    }
+    usual = (cfg.optim_wrapper.optimizer.lr, cfg.optim_wrapper.optimizer.weight_decay)
+    names = dict(model.named_parameters())
+    assert ('neck.p' in names) == ('gem' in name)
+    for parameter_name, param in names.items():
+        is_power = parameter_name == 'neck.p'  # of GeM
+        assert rates[param] == pytest.approx((10 * usual[0], 0) if is_power else usual)
     before = [parameter.detach().clone() for parameter in model.backbone.parameters()]
     # two tuples of 2 + 5, or pairs of the same class
     labels = [0, 0, 1, 2, 3, 4, 5] * 2 if batch == 14 else [0, 0, 1, 1, 2, 2, 3, 3]
@@ -208,8 +220,7 @@ def test_a_step_of_a_small_copy(name, batch):
     data = {'inputs': torch.randint(256, (batch, 3, 32, 32)), 'data_samples': samples}
     batch_data = model.data_preprocessor(data, training=True)
     total, logged = model.parse_losses(model(**batch_data, mode='loss'))
-    total.backward()
-    optimizer.step()
+    wrapper.update_params(total)
     assert torch.isfinite(total)
     assert 'loss_contrastive' in logged
     assert ('loss_koleo' in logged) == ('koleo' in cfg.model.head)
