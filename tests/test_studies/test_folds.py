@@ -120,6 +120,19 @@ def test_what_cannot_be_cut():
             fold_config(config(), fold, splits, 0)
 
 
+def test_fewer_photos_or_groups_than_folds_are_refused_before_a_training(photos, tmp_path):
+    root = str(photos(blue=2, red=2))
+    few = dict(type='ImageFolder', data_root=root, part='all')
+    for group_by, said in ((None, 'fewer training images than the 5'), ('(blue|red)', 'are 2')):
+        cfg = config()
+        for part in ('train', 'val'):
+            loader = cfg[f'{part}_dataloader']
+            loader.dataset = {**few, 'group_by': group_by, 'pipeline': loader.dataset.pipeline}
+        with pytest.raises(ValueError, match=said):
+            run_folds(cfg, tmp_path / 'folds', [], 5)
+        assert not (tmp_path / 'folds').exists()
+
+
 @pytest.fixture
 def run(tmp_path):
     script = tmp_path / 'train.py'
@@ -152,12 +165,14 @@ def test_runs_each_fold_and_goes_on_where_it_was_cut_off(run, tmp_path):
     assert (dataset.type, dataset.fold, dataset.test_mode) == ('KFoldDataset', 2, True)
 
 
-def test_images_that_are_not_used_are_told(tmp_path):
+def test_images_that_are_not_used_are_told(photos, tmp_path):
+    root = photos('train', blue=2, red=2)
     (tmp_path / 'train.py').write_text(TRAIN)
     command, lines = [sys.executable, str(tmp_path / 'train.py')], []
     for name, part in (('separate', {}), ('split', {'part': 'train'})):
-        folder = {'type': 'ImageFolder', 'data_root': 'photos/train', **part}
+        folder = {'type': 'ImageFolder', 'data_root': str(root / 'train'), **part}
         cfg = config(**folder)
+        cfg.train_dataloader.dataset.pop('split')  # of the digits
         cfg.val_dataloader.dataset.update(folder, data_root='photos/val', part='val')
         run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], lines.append)
     told = [line for line in lines if 'training images' in line]

@@ -9,6 +9,8 @@ from copy import deepcopy
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
 
 from ..config_edits.evaluation_part import complete_test_part
 from ..config_edits.walking import uncached_dataset
@@ -115,10 +117,12 @@ def run_folds(
 
     Raises:
         FoldError: If a training fails or leaves no metrics, or the folder holds other folds.
-        ValueError: If the config cannot be divided into folds.
+        ValueError: If the config cannot be divided into folds, or there are fewer images, or
+            groups of them, than folds.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
+    _require_images(folds[0], num_splits)
+    folder.mkdir(parents=True, exist_ok=True)
     for fold, own in enumerate(folds):  # all folds, before hours are spent
         own.experiment_name = f'fold{fold}'
         own.work_dir = str(folder / f'fold{fold}')
@@ -144,6 +148,16 @@ def run_folds(
         told = ', '.join(f'{name} {value:.2f}' for name, value in results[-1].items())
         tell(f'fold {fold + 1} of {num_splits}: {told}')
     return results
+
+
+def _require_images(first: Config, num_splits: int) -> None:
+    """Check that the first fold, than which none is smaller, has images to validate on."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        held_out = DATASETS.build(uncached_dataset(first.val_dataloader.dataset))
+    if not len(held_out):
+        raise ValueError(
+            f'there are fewer training images than the {num_splits} folds: lower --num-splits'
+        )
 
 
 def _told_images(cfg: Config) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
+from mmpretrain.models import BaseClassifier
 from mmpretrain.registry import HOOKS
 
 from ...datasets.cached_images import uncached
@@ -18,6 +19,7 @@ from ...datasets.photo_decoding import UndecodableError
 from ...datasets.photo_file import PhotoFileError
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
+from ...weights.bare_model import bare_model
 from ..loops.frozen_feature_loop import FrozenFeatureLoop
 from ..training_accuracy import training_accuracy
 from .best_confusion_hook import KEY
@@ -102,7 +104,7 @@ def _places(runner: Runner) -> list[str]:
             'these are of an earlier epoch, as nothing was validated now, and all commands take '
             f'them; for the last weights, add --checkpoint {shlex.quote(_last(hooks))} to predict'
         )
-    if runner.message_hub.get_info(KEY) is not None:
+    if isinstance(bare_model(runner.model), BaseClassifier):
         shown = shlex.quote(str(folder))
         lines += [
             'next:',
