@@ -393,9 +393,12 @@ def test_nothing_is_kept_after_the_step():
 
 
 def test_recomputation_in_the_backward_pass_keeps_nothing():
-    backbone, settings = MODEL_CASES['swin-all-blocks']
-    model = classifier(backbone, drloc_head(**settings))
+    """A module inside a checkpointed block runs twice."""
+    head = drloc_head(head=LINEAR_HEAD, source='backbone.stage2.blocks.0.attn.proj')
+    model, runs = classifier(CVT | dict(with_cp=True), head), []
+    model.backbone.stage2.blocks[0].attn.proj.register_forward_hook(lambda *_: runs.append(1))
     one_step(model, (64, 64))
+    assert len(runs) == 2
     captures = [hook.__self__ for hook in model.backbone._forward_hooks.values()]
     assert [capture.found for capture in captures] == [{}]
 
@@ -431,6 +434,19 @@ def test_frozen_backbone_warns_once():
         one_step(model, (64, 64))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
+        one_step(model, (64, 64))
+
+
+def test_a_source_without_gradient_inside_a_block_of_the_host_is_told():
+    """The host's checkpoints compute inside a block without gradient."""
+    head = drloc_head(
+        head=LINEAR_HEAD | dict(in_channels=64),
+        in_channels=64,
+        neck=GAP,
+        source='backbone.stages.3.blocks.0.attn',
+    )
+    model = classifier(SWIN | dict(with_cp=True), head)
+    with pytest.warns(UserWarning, match='or source is inside a block that with_cp recomputes'):
         one_step(model, (64, 64))
 
 
