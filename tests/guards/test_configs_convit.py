@@ -136,17 +136,23 @@ def test_augmentation(name):
     steps = {step.type: step for step in innermost(config.train_dataloader.dataset).pipeline}
     assert 'ColorJitter' not in steps  # inactive beside RandAugment
     crop, rand, erase = (steps[s] for s in ('RandomResizedCrop', 'RandAugment', 'RandomErasing'))
-    assert (crop.scale, crop.interpolation) == (224, 'bicubic')
+    assert (crop.scale, crop.interpolation, crop.backend) == (224, 'bicubic', 'pillow')
     assert (steps['RandomFlip'].prob, steps['RandomFlip'].direction) == (0.5, 'horizontal')
     assert rand.policies == 'timm_increasing'  # rand-m9-mstd0.5-inc1
     assert (rand.magnitude_level, rand.magnitude_std, rand.num_policies) == (9, 0.5, 2)
     assert (erase.erase_prob, erase.mode) == (0.25, 'rand')
+    assert (erase.min_area_ratio, erase.max_area_ratio) == (0.02, 1 / 3)
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]  # RGB
+    order = 1 if TABLE[name].dataset == 'CIFAR100' else -1  # files are read as BGR
+    assert (erase.fill_color, erase.fill_std) == (mean[::order], std[::order])  # 'pixel' of timm
+    assert rand.hparams.pad_val == [124, 116, 104][::order]
     for loader in ('val', 'test'):
         steps = {s.type: s for s in config[f'{loader}_dataloader'].dataset.pipeline}
-        assert (steps['ResizeEdge'].scale, steps['ResizeEdge'].interpolation) == (256, 'bicubic')
+        edge = steps['ResizeEdge']
+        assert (edge.scale, edge.edge) == (256, 'short')
+        assert (edge.interpolation, edge.backend) == ('bicubic', 'pillow')
         assert steps['CenterCrop'].crop_size == 224
-    assert config.data_preprocessor.mean == [123.675, 116.28, 103.53]
-    assert config.data_preprocessor.std == [58.395, 57.12, 57.375]
+    assert (config.data_preprocessor.mean, config.data_preprocessor.std) == (mean, std)
 
 
 @recipes

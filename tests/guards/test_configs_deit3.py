@@ -159,6 +159,8 @@ def test_model(name, config_of):
     assert head.layers.head.weight.shape == (recipe.classes, width)
     drops = {d.drop_prob for layer in backbone.layers for d in drop_paths(layer)}
     assert drops == {recipe.drop_path}  # one rate, no ramp
+    dropouts = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    assert not any(dropouts)
     assert sum(len(drop_paths(layer)) for layer in backbone.layers) == 2 * depth
 
 
@@ -215,7 +217,8 @@ def test_data(name, config_of):
     for part in ('val', 'test'):  # crop ratio 1.0: the whole short side
         assert steps(config, part) == test
     assert test['ResizeEdge']['scale'] == test['CenterCrop']['crop_size'] == recipe.size
-    assert test['ResizeEdge']['interpolation'] == 'bicubic'
+    edge = test['ResizeEdge']
+    assert (edge['edge'], edge['interpolation'], edge['backend']) == ('short', 'bicubic', 'pillow')
     loader = config.train_dataloader
     assert loader.batch_size == recipe.batch[1]
     assert loader.sampler.get('num_repeats', 1) == recipe.repeats
