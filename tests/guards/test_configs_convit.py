@@ -18,6 +18,7 @@ from torch import nn
 
 from vit_plugins.config_edits.fraction import use_fraction
 from vit_plugins.config_edits.scale_epochs import scale_epochs
+from vit_plugins.weights.index import index_models
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
 
@@ -65,6 +66,7 @@ TABLE = {
         )
     },
 }
+index = functools.cache(index_models)
 recipes = pytest.mark.parametrize('name', TABLE)
 parts = pytest.mark.parametrize('name', [name for name in TABLE if '--fraction' in name])
 
@@ -224,6 +226,34 @@ def test_both_models_have_one_recipe(name):
 def test_parameters(name, parameters):
     model = shapes_of(read(name).model)
     assert sum(param.numel() for param in model.parameters()) == parameters
+
+
+def multiply_adds(dims: int, tokens: list[int]) -> int:
+    """Count those of patches, layers (qkv, projection, FFN; attention) and head by hand.
+
+    The positional part is left out; tests/test_studies/test_model_cost.py counts it with torch.
+    """
+    layers = sum(12 * n * dims**2 + 2 * n**2 * dims for n in tokens)
+    return 196 * 768 * dims + layers + 1000 * dims
+
+
+@pytest.mark.parametrize(
+    ('name', 'millions'),
+    [
+        ('convit-tiny_4xb256_in1k', 1248),
+        ('convit-tiny-plus_8xb64_in1k', 2126),
+        ('convit-small_8xb128_in1k', 5736),
+        ('convit-small-plus_8xb64_in1k', 9991),
+        ('convit-base_16xb64_in1k', 17487),
+        ('convit-base-plus_8xb64_in1k', 30721),
+        ('deit-small_8xb128_in1k', 4599),
+    ],
+)
+def test_multiply_adds_of_the_metafile(name, millions):
+    tokens = [197] * 12 if name.startswith('deit') else [196] * 10 + [197] * 2
+    assert round(multiply_adds(TABLE[name].dims, tokens) / 1e6) == millions
+    entries = [m for m in index().values() if m.config.endswith(f'/{name}.py')]
+    assert {entry.metadata.flops for entry in entries} == {1e6 * millions}
 
 
 @pytest.mark.parametrize('name', ['convit-small_8xb128_in1k', 'deit-small_8xb128_in1k'])

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.colors import LogNorm
 
 from vit_plugins.visualization.attention import plot_attention, plot_overlays
 from vit_plugins.visualization.embedding_weights import plot_filters, plot_position_similarity
@@ -69,6 +70,9 @@ def test_attention_titles_have_the_colour_of_the_gate():
     assert third.get_title() == ''
     shown = first.images[0].get_array()
     assert shown.max() == maps[0][0].max()
+    scale = first.images[0].norm
+    assert isinstance(scale, LogNorm)
+    assert (scale.vmin, scale.vmax) == pytest.approx((shown.max() / 1000, shown.max()))
     assert image.lines[0].get_xydata().tolist() == [[5.5, 1.5]]  # in pixels of 12 x 8
     assert len(plot_attention(IMAGE, [maps[0][:1]], ['a'], heads=[7]).axes) == 2
 
