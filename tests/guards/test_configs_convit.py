@@ -11,7 +11,7 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from read_recipes import read_recipe, shapes_of
 from torch import nn
@@ -139,9 +139,12 @@ def test_augmentation(name):
     assert 'ColorJitter' not in steps  # inactive beside RandAugment
     crop, rand, erase = (steps[s] for s in ('RandomResizedCrop', 'RandAugment', 'RandomErasing'))
     assert (crop.scale, crop.interpolation, crop.backend) == (224, 'bicubic', 'pillow')
+    crop = TRANSFORMS.build(crop)
+    assert (crop.crop_ratio_range, crop.aspect_ratio_range) == ((0.08, 1.0), (3 / 4, 4 / 3))
     assert (steps['RandomFlip'].prob, steps['RandomFlip'].direction) == (0.5, 'horizontal')
     assert rand.policies == 'timm_increasing'  # rand-m9-mstd0.5-inc1
-    assert (rand.magnitude_level, rand.magnitude_std, rand.num_policies) == (9, 0.5, 2)
+    assert (rand.magnitude_level, rand.total_level, rand.magnitude_std) == (9, 10, 0.5)
+    assert (rand.num_policies, rand.hparams.interpolation) == (2, 'bicubic')
     assert (erase.erase_prob, erase.mode) == (0.25, 'rand')
     assert (erase.min_area_ratio, erase.max_area_ratio) == (0.02, 1 / 3)
     mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]  # RGB

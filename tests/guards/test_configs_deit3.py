@@ -161,6 +161,8 @@ def test_model(name, config_of):
     assert drops == {recipe.drop_path}  # one rate, no ramp
     dropouts = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
     assert not any(dropouts)
+    own = {'arch', 'drop_path_rate', 'img_size', 'type'}  # LayerScale is the backbone's 1e-4
+    assert config_of(name).model.backbone.keys() <= own
     assert sum(len(drop_paths(layer)) for layer in backbone.layers) == 2 * depth
 
 
@@ -447,6 +449,7 @@ def test_randaugment_is_timms_m9_mstd05_inc1(config_of):
     }.items():
         assert tuple(by_name[name].magnitude_range) == limits
     assert by_name['Rotate'].pad_val == (104, 116, 124)  # BGR
+    assert by_name['Rotate'].interpolation == 'bicubic'
     cifar = config_of('small-p16_in1k-pre_8xb96-1000e --data cifar10')
     assert steps(cifar, 'train')['RandAugment']['hparams']['pad_val'] == [124, 116, 104]  # RGB
 
