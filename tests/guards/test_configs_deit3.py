@@ -249,6 +249,8 @@ def test_optimizer(name, config_of):
     assert len(spared) == ARCHES[name.split('-')[0]][-1]
     assert {group['lr'] for group in optimizer.param_groups} == {recipe.lr}
     assert 'clip_grad' not in config.optim_wrapper
+    hooks = [*config.get('custom_hooks', []), *config.default_hooks.values()]
+    assert 'EMAHook' not in {hook.type for hook in hooks}  # the authors report the raw weights
     settings = optimizer.defaults
     if recipe.optimizer == 'SGD':
         assert (settings['momentum'], settings['nesterov']) == (0.9, True)
@@ -478,14 +480,18 @@ def test_lamb_is_timms():
         torch.testing.assert_close(group['params'], expected['params'], rtol=0, atol=1e-6)
 
 
-def test_repeated_augmentation_on_imagenet(monkeypatch):
-    """Each of 8 GPUs gets 160,146 samples, or 625 batches of 256, as in the official code."""
-    monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda: (0, 8))
+@pytest.mark.parametrize(
+    ('devices', 'batch', 'batches'),  # the last four are ConViT's
+    [(8, 256, 625), (32, 64, 625), (4, 256, 1251), (8, 128, 1251), (16, 64, 1251), (8, 64, 2502)],
+)
+def test_repeated_augmentation_on_imagenet(devices, batch, batches, monkeypatch):
+    """Each GPU gets as many batches as in the official code, which also rounds down to 256."""
+    monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda: (0, devices))
     sampler = repeat_aug.RepeatAugSampler(range(1281167), num_repeats=3, seed=0)
-    assert len(sampler) == 160146
-    official = 1281167 // 256 * 256 // 8
-    assert official == 160128
-    assert len(sampler) // 256 == official // 256 == 625
+    official = 1281167 // 256 * 256 // devices
+    assert len(sampler) // batch == official // batch == batches
+    if devices == 8:
+        assert (len(sampler), official) == (160146, 160128)
 
 
 def test_copies_of_an_image_go_to_different_ranks(monkeypatch):
