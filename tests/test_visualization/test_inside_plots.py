@@ -21,7 +21,8 @@ def test_dynamics_have_a_panel_for_each_layer_heads_in_colours_and_the_mean_in_b
     figure = plot_gate_dynamics(range(5), gates, ['a', 'b'])
     assert [axes.get_title() for axes in figure.axes] == ['a', 'b']
     for number, axes in enumerate(figure.axes):
-        _, *heads, mean = axes.lines  # the first is the start value
+        start, *heads, mean = axes.lines
+        assert list(start.get_ydata()) == pytest.approx([1 / (1 + np.exp(-1))] * 2)
         assert len({line.get_color() for line in heads}) == 3
         for head, line in enumerate(heads):
             np.testing.assert_array_equal(line.get_ydata(), gates[:, number, head])
