@@ -27,6 +27,7 @@ from timm.optim import Lamb
 from timm.scheduler import CosineLRScheduler
 
 from vit_plugins.config_edits.dataset_by_name import apply_data
+from vit_plugins.weights.index import index_models
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'deit3'
@@ -168,6 +169,19 @@ def test_model(name, config_of):
 
 def drop_paths(layer):
     return [module for module in layer.modules() if type(module).__name__ == 'DropPath']
+
+
+def test_multiply_adds_of_the_released_weights():
+    """OpenMMLab's counter adds a little for the norms to what patches, layers and head need."""
+    listed = [m for m in index_models().values() if 'deit3vit' in m.name and m.metadata.flops]
+    assert len(listed) == 14
+    for entry in listed:
+        width, depth, _, patch, _ = ARCHES[entry.name.split('-')[1]]
+        patches = ((384 if '384px' in entry.name else 224) // patch) ** 2
+        n = patches + 1
+        layers = depth * (12 * n * width**2 + 2 * n**2 * width)
+        by_hand = patches * 3 * patch**2 * width + layers + 1000 * width
+        assert 1 < entry.metadata.flops / by_hand < 1.002, entry.name
 
 
 @recipes

@@ -382,6 +382,11 @@ def test_fixed_gate_is_the_gate_whatever_is_loaded():
     assert layer.gating_param.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize('gate', [0, 0.1, 0.9, 1])
+def test_fixed_gate_is_the_share_of_position(gate):
+    assert GPSA(16, 4, gate=gate).gates().tolist() == pytest.approx([gate] * 4, abs=1e-7)
+
+
 def test_gate_of_one_is_blind_to_content_and_of_zero_to_position():
     x, grid = torch.randn(2, 6, 16), (2, 3)
     position = GPSA(16, 4, gate=1)
