@@ -22,7 +22,7 @@ from vit_plugins.command_line.tool_parser import tool_parser
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config file')
+    parser.add_argument('config', help='recipe by name, as photos, or a config file')
     parser.add_argument(
         '--show',
         choices=['augment', 'crops'],

@@ -27,7 +27,9 @@ PROBES = ('knn', 'few-shot', 'linear')
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = tool_parser(__doc__)
-    parser.add_argument('config', help='config of the model, or the work dir of a training')
+    parser.add_argument(
+        'config', help='recipe by name, config of the model, or the work dir of a training'
+    )
     parser.add_argument(
         'checkpoint',
         nargs='?',

@@ -3,6 +3,7 @@
 import argparse
 import os
 import runpy
+import shlex
 import sys
 from difflib import get_close_matches
 
@@ -119,10 +120,14 @@ def _answer(args: argparse.Namespace) -> str:
 
     if args.data is not None or args.fraction is not None:
         written = write_literal(args.name, args.folder, args.data, args.fraction, args.force)
-        return f'written, with everything in it. Now:\n  vit-plugins train {written}'
+        return f'written, with everything in it. Now:\n  {_command("train", written)}'
     copied = copy_config(args.name, args.folder, args.force)
     tool = 'study' if copied.suffix == '.yaml' else 'train'
-    return f'copied, with the files it stands on. Now:\n  vit-plugins {tool} {copied}'
+    return f'copied, with the files it stands on. Now:\n  {_command(tool, copied)}'
+
+
+def _command(*words: object) -> str:
+    return shlex.join(['vit-plugins', *map(str, words)])
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -107,3 +107,34 @@ def test_other_recipes_keep_their_backbone():
     assert follow_weights(cfg, 'convit-small_3rdparty_in1k') is cfg
     with pytest.raises(ValueError, match='--backbone x: the network of this recipe is part of it'):
         follow_weights(cfg, None, 'x')
+
+
+@pytest.mark.parametrize('name', ['convit_tiny', 'vit_tiny_patch16_224'])
+def test_tokens_of_a_timm_model_are_pooled_as_timm_does(name):
+    """At a size of the user's own, too; the weights fit as they are."""
+    timm = pytest.importorskip('timm')
+    encoder = find_encoder(f'timm/{name}')
+    size = encoder.size if name == 'convit_tiny' else 96
+    cfg = use_encoder(recipe('photos-frozen'), encoder, size)
+    backbone, neck = built(cfg.model.backbone), built(cfg.model.neck)
+    backbone.eval()
+    sizes = {} if size == encoder.size else dict(dynamic_img_size=True)
+    reference = timm.create_model(name, **sizes).eval()
+    backbone.timm_model.load_state_dict(reference.state_dict(), strict=False)
+    images = torch.randn(1, 3, size, size)
+    with torch.no_grad():
+        (found,) = neck(backbone(images))
+        expected = reference.forward_head(reference.forward_features(images), pre_logits=True)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert found.shape[1] == cfg.model.head.in_channels
+
+
+def test_timm_models_that_cannot_be_pooled_are_refused():
+    pytest.importorskip('timm')
+    with pytest.raises(ValueError, match=r'swin_tiny_.* gives maps with the channels last'):
+        find_encoder('timm/swin_tiny_patch4_window7_224')
+    encoder = find_encoder('timm/vit_tiny_patch16_224')
+    with pytest.raises(
+        ValueError, match=r'cannot be used here with images of 100 px: .*divisible'
+    ):
+        use_encoder(recipe('photos-frozen'), encoder, 100)

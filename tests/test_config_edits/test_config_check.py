@@ -18,7 +18,12 @@ from vit_plugins.config_edits.component_arguments import (
     nearest,
     unknown_settings,
 )
-from vit_plugins.config_edits.config_check import check_config, impossible_lengths, misspelt_keys
+from vit_plugins.config_edits.config_check import (
+    check_config,
+    impossible_lengths,
+    misspelt_keys,
+    unknown_optimizers,
+)
 from vit_plugins.config_edits.recipe_variables import UnusedSettingError
 
 ROOT = Path(__file__).parents[2]
@@ -306,3 +311,13 @@ def test_nearest_and_lengths():
     assert nearest('size', {'seed', 'model'}) is None
     assert nearest('modle', {'seed', 'model'}) == 'model'
     assert not list(impossible_lengths(dict(train_cfg=dict(max_iters=5, val_interval=1e9))))
+
+
+def test_an_optimizer_that_does_not_exist_is_named():
+    def told(name):
+        return list(unknown_optimizers(dict(optim_wrapper=dict(optimizer=dict(type=name)))))
+
+    assert [told(name) for name in ('AdamW', 'Lamb', 'mmpretrain.Lamb')] == [[], [], []]
+    (line,) = told('AdamWW')
+    assert line.endswith("there is no optimizer AdamWW; did you mean 'AdamW'?")
+    assert 'custom_imports' in told('Qwxyz')[0]

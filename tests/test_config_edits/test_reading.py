@@ -63,3 +63,10 @@ def test_files_that_never_were_and_files_that_are():
         read_config_file('nothing.py')
     for file in (resource_root() / 'configs').rglob('*.py'):
         assert replacement(file) is None or not Path(file).is_file()
+
+
+def test_a_config_that_was_cut_off_is_told_in_words(tmp_path):
+    """As on a full disk, or in the midst of a copy."""
+    (tmp_path / 'cut.py').write_text("model = dict(\n    type='Imag")
+    with pytest.raises(ValueError, match=r'cut\.py is no whole config: line 2, unterminated'):
+        read_config_file(tmp_path / 'cut.py')

@@ -45,6 +45,23 @@ def test_other_classes_are_refused(photos):
         build(photos(blue=1, red=1), metainfo={'classes': ('blue', 'green')})
 
 
+def test_folds_share_the_folder_and_tell_what_is_in_one_of_them_only(photos, capsys):
+    root = photos(blue=10, red=10)
+    held = []
+    for number in range(2):
+        setting = dict(group_by=r'red|\d', fold=(number, 2))  # the red ones are one group
+        train, val = (build(root, part=part, **setting) for part in ('train', 'val'))
+        assert len(train) + len(val) == 20
+        held += [val.get_data_info(i)['img_path'] for i in range(len(val))]
+    assert len(set(held)) == 20
+    told = capsys.readouterr().out
+    assert told.count('all images of red are held out, none is trained on') == 1
+    with pytest.raises(
+        ValueError, match=r'fold must be \(number from 0, how many\).* got \(5, 5\)'
+    ):
+        build(root, fold=(5, 5))
+
+
 def test_unknown_part(photos):
     with pytest.raises(ValueError, match="'all', 'train' or 'val', got 'test'"):
         build(photos(blue=1, red=1), part='test')

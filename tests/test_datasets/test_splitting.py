@@ -1,6 +1,11 @@
 import pytest
 
-from vit_plugins.datasets.splitting import grouped_split, hold_out_classes, stratified_split
+from vit_plugins.datasets.splitting import (
+    grouped_folds,
+    grouped_split,
+    hold_out_classes,
+    stratified_split,
+)
 
 
 def test_every_class_gives_its_share():
@@ -112,3 +117,21 @@ def test_groups_that_cannot_be_split():
         grouped_split(['a', 'b'], 'xy', 'pq', 1.0)
     with pytest.raises(ValueError, match=r'one label and one group per key'):
         grouped_split(['a', 'b'], 'xy', 'p', 0.5)
+
+
+def test_folds_hold_whole_groups_and_like_shares_of_the_classes():
+    labels = ['a'] * 40 + ['b'] * 20
+    groups = [f'a{i // 4}' for i in range(40)] + [f'b{i // 2}' for i in range(20)]
+    folds = grouped_folds(labels, groups, 5)
+    assert len(set(zip(groups, folds, strict=True))) == len(set(groups))
+    for fold in range(5):
+        held = [label for label, number in zip(labels, folds, strict=True) if number == fold]
+        assert (held.count('a'), held.count('b')) == (8, 4)
+    assert grouped_folds(labels[::-1], groups[::-1], 5) == folds[::-1]
+    assert grouped_folds(labels, groups, 5, seed=1) != folds
+
+
+def test_no_fold_is_empty():
+    assert set(grouped_folds('abcd', 'pqrs', 4)) == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match='3 folds need as many groups, and there are 2'):
+        grouped_folds('abc', 'ppq', 3)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from vit_plugins.engine import work_folder
@@ -106,6 +107,30 @@ def test_what_did_not_come_to_its_end_is_begun_anew_where_the_folder_was_named(t
     assert '--resume would have gone on with them' in said[0]
     assert not list(tmp_path.glob('*.pth'))
     assert list(tmp_path.glob('earlier_runs/1/*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('start', 'moved'),
+    [
+        ('epoch_2.pth', ['best_x_epoch_3.pth', 'epoch_3.pth', 'iter_9.pth']),
+        ('best_x_epoch_3.pth', ['iter_9.pth']),
+        ('iter_9.pth', []),
+    ],
+)
+def test_going_back_to_an_earlier_checkpoint_moves_the_later_ones_away(
+    tmp_path, said, start, moved
+):
+    """Else the next --resume would take up the training that was given up."""
+    leave(tmp_path, weights=False)
+    steps = dict(epoch_2=4, epoch_3=6, best_x_epoch_3=6, iter_9=9)
+    for name, number in steps.items():
+        content = dict(meta=dict(iter=number), state_dict=dict(w=torch.ones(1)))
+        torch.save(content, tmp_path / f'{name}.pth')
+    (tmp_path / 'epoch_4.pth').write_bytes(b'damaged')
+    work_folder.set_aside_later(str(tmp_path), tmp_path / start)
+    assert sorted(path.name for path in tmp_path.glob('earlier_runs/1/*')) == moved
+    assert len(list(tmp_path.glob('*.pth'))) == 5 - len(moved)
+    assert all(name in ''.join(said) for name in moved)
 
 
 def test_a_run_that_saved_nothing_gives_its_folder_free(tmp_path, said):

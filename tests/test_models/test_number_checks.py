@@ -16,6 +16,18 @@ def test_sizes_are_positive(size):
         check_sizes(img_size=224, patch_size=size)
 
 
+@pytest.mark.parametrize('size', [32.0, '32', (32, 16.5), [None]])
+def test_sizes_are_integers(size):
+    """A config may compute them, as in 224 / 2."""
+    with pytest.raises(ValueError, match=r'img_size must be an? (integer|number), got'):
+        check_sizes(img_size=size)
+
+
+def test_some_layers_are_left():
+    with pytest.raises(ValueError, match=r'drop_path_rate must be less than 1, got 1.0'):
+        check_rates(drop_rate=1.0, drop_path_rate=1.0)
+
+
 @pytest.mark.parametrize('rate', [-0.1, 1.1, math.nan])
 def test_rates_are_probabilities(rate):
     with pytest.raises(ValueError, match=f'drop_rate must lie between 0 and 1, got {rate}'):

@@ -41,6 +41,7 @@ def config(**dataset):
             'test_dataloader': {'batch_size': 8, 'dataset': val},
             'test_evaluator': evaluator,
             'val_evaluator': evaluator,
+            'val_cfg': {},
             'test_cfg': {},
         }
     )
@@ -57,6 +58,7 @@ def test_folds_are_the_training_images_each_validated_once():
     for fold in range(3):
         cfg = fold_config(base := config(), fold, 3, seed=0)
         assert base.pretty_text == before
+        assert cfg.test_dataloader == cfg.val_dataloader
         train, val = build(cfg.train_dataloader), build(cfg.val_dataloader)
         kept, held = (
             [d.get_data_info(i)['img'].tobytes() for i in range(len(d))] for d in (train, val)
@@ -66,11 +68,20 @@ def test_folds_are_the_training_images_each_validated_once():
         sizes.append(len(held))
         assert cfg.train_dataloader.dataset.dataset.pipeline[0].type == 'PackInputs'
         assert cfg.val_dataloader.dataset.dataset.pipeline[0].type == 'Resize'
-        assert (cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg) == (None, None, None)
+        assert (cfg.test_evaluator, cfg.test_cfg) == ({'type': 'Accuracy'}, {})
     whole = DATASETS.build({**config().train_dataloader.dataset, 'serialize_data': False})
     every = [whole.get_data_info(i)['img'].tobytes() for i in range(len(whole))]
     assert sorted(images) == sorted(every)
     assert sizes == [479, 479, 480]
+
+
+def test_folds_of_grouped_photos_hold_whole_groups():
+    cfg = fold_config(config(type='ImageFolder', part='train', group_by='^..', val_fraction=0.2),
+                      1, 5, seed=7)  # fmt: skip
+    for part in ('train', 'val'):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        assert (dataset.type, dataset.part, dataset.group_by) == ('ImageFolder', part, '^..')
+        assert (dataset.fold, dataset.seed, dataset.test_mode) == ((1, 5), 7, part == 'val')
 
 
 def test_folder_that_splits_off_its_validation_part_is_cut_whole():
@@ -109,6 +120,19 @@ def test_what_cannot_be_cut():
             fold_config(config(), fold, splits, 0)
 
 
+def test_fewer_photos_or_groups_than_folds_are_refused_before_a_training(photos, tmp_path):
+    root = str(photos(blue=2, red=2))
+    few = dict(type='ImageFolder', data_root=root, part='all')
+    for group_by, said in ((None, 'fewer training images than the 5'), ('(blue|red)', 'are 2')):
+        cfg = config()
+        for part in ('train', 'val'):
+            loader = cfg[f'{part}_dataloader']
+            loader.dataset = {**few, 'group_by': group_by, 'pipeline': loader.dataset.pipeline}
+        with pytest.raises(ValueError, match=said):
+            run_folds(cfg, tmp_path / 'folds', [], 5)
+        assert not (tmp_path / 'folds').exists()
+
+
 @pytest.fixture
 def run(tmp_path):
     script = tmp_path / 'train.py'
@@ -141,12 +165,14 @@ def test_runs_each_fold_and_goes_on_where_it_was_cut_off(run, tmp_path):
     assert (dataset.type, dataset.fold, dataset.test_mode) == ('KFoldDataset', 2, True)
 
 
-def test_images_that_are_not_used_are_told(tmp_path):
+def test_images_that_are_not_used_are_told(photos, tmp_path):
+    root = photos('train', blue=2, red=2)
     (tmp_path / 'train.py').write_text(TRAIN)
     command, lines = [sys.executable, str(tmp_path / 'train.py')], []
     for name, part in (('separate', {}), ('split', {'part': 'train'})):
-        folder = {'type': 'ImageFolder', 'data_root': 'photos/train', **part}
+        folder = {'type': 'ImageFolder', 'data_root': str(root / 'train'), **part}
         cfg = config(**folder)
+        cfg.train_dataloader.dataset.pop('split')  # of the digits
         cfg.val_dataloader.dataset.update(folder, data_root='photos/val', part='val')
         run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], lines.append)
     told = [line for line in lines if 'training images' in line]

@@ -1,6 +1,7 @@
 """The look and prune tools: files, output and errors; hooks after a resume."""
 
 import json
+from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from vit_plugins.command_line.commands import look as command
+from vit_plugins.inference.inside.shown_photo import UnreadablePhotoError, prepare_photos
 from vit_plugins.visualization.measured_history import read_histories
 
 CONVIT = """
@@ -76,6 +78,13 @@ def test_a_config_alone_is_looked_at_with_the_weights_its_training_starts_from(
     np.testing.assert_allclose(gates, 0.7310586, rtol=1e-6)
     with pytest.raises(SystemExit, match='has no history: GateHook'):
         look_tool.main([config, '--what', 'history', '--out', str(out)])
+
+
+def test_a_photo_that_is_not_there_is_no_success():
+    """All kinds are drawn by default, and those without photos were drawn all the same."""
+    photos = (photo for _ in 'x' for photo in prepare_photos(None, ['x.jpg']))  # when it is asked
+    with pytest.raises(UnreadablePhotoError, match=r'^x.jpg cannot be read: No such file'):
+        command.write_all('cam', iter(photos), Path(), named=False)
 
 
 def test_a_model_without_what_is_asked_for_is_refused_by_name(look_tool, job, tmp_path):

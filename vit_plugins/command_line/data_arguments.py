@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+BALANCES = ('none', 'sampler', 'loss')
 SUBSETS = ('first', 'random')  # what --fraction keeps of each class
 # Words in the names of configs/_base_/datasets that describe the augmentation, not the images.
 AUGMENTATIONS = {'batch', 'deit3', 'folders', 'ft', 'retrieval', 'src', 'trivial', 'vit'}
@@ -52,6 +53,20 @@ def add_folder_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.csv',
         help='with --data-root: a table with the columns file and class, in place of class '
         'folders',
+    )
+
+
+def add_balance_argument(group: argparse._ActionsContainer) -> None:
+    """Add ``--balance``.
+
+    Args:
+        group: The parser, or a group of its arguments.
+    """
+    group.add_argument(
+        '--balance',
+        choices=BALANCES,
+        help='with --data-root: how rare classes are balanced; sampler: all classes are sampled '
+        'equally often; loss: all classes have equal weight in the loss',
     )
 
 

@@ -2,8 +2,9 @@
 
 import argparse
 
+from .data_arguments import add_balance_argument
+
 CLASSIFIERS = ('linear', 'nearest-mean')
-BALANCES = ('none', 'sampler', 'loss')
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,12 +40,7 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
         'its schedules are shortened to end with it',
     )
     group.add_argument('--workers', type=int, metavar='N', help='processes that load images')
-    group.add_argument(
-        '--balance',
-        choices=BALANCES,
-        help='with --data-root: how rare classes are balanced; sampler: all classes are sampled '
-        'equally often; loss: all classes have equal weight in the loss',
-    )
+    add_balance_argument(group)
     group.add_argument(
         '--verbose',
         action='store_true',

@@ -14,7 +14,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import DefaultScope
 from mmpretrain import ModelHub, list_models
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..fileio.quiet_log import without_information
 from ..weights.pretrained_models import pretrained_models
@@ -92,8 +92,29 @@ def _timm_encoder(name: str) -> Encoder:
         'std': [255 * value for value in found.std],
         'to_rgb': True,
     }
+    state = torch.get_rng_state()
+    model = timm.create_model(bare)
+    torch.set_rng_state(state)
+    if getattr(model, 'output_fmt', 'NCHW') == 'NHWC':
+        raise ValueError(
+            f'{name} gives maps with the channels last, which no neck here pools: name the same '
+            'network of the model index in place of it, see `vit-plugins list`'
+        )
     backbone = {'type': 'TIMMBackbone', 'model_name': bare}
-    return Encoder(name, backbone, None, normalisation, found.input_size[-1])
+    if hasattr(model, 'dynamic_img_size'):  # weights fit as they are, positions are resized
+        backbone['dynamic_img_size'] = True
+    return Encoder(name, backbone, _token_pooling(model), normalisation, found.input_size[-1])
+
+
+def _token_pooling(model: nn.Module) -> dict[str, Any] | None:
+    """Return the neck that pools tokens as a timm model does itself; None if it has no tokens."""
+    mode = {'token': 'cls', 'avg': 'avg'}.get(getattr(model, 'global_pool', None))
+    first = getattr(model, 'num_prefix_tokens', None)
+    # A norm behind the pooling would come before it in the host's TIMMBackbone.
+    norm = getattr(model, 'fc_norm', None)
+    if first is None or mode is None or not isinstance(norm, nn.Identity | None):
+        return None
+    return {'type': 'TokenPooling', 'mode': mode, 'num_extra_tokens': first}
 
 
 def use_encoder(cfg: Config, encoder: Encoder, size: int) -> Config:
@@ -138,7 +159,12 @@ def encoder_config(encoder: Encoder, size: int) -> tuple[ConfigDict, ConfigDict 
         ValueError: If the images do not fit the backbone, or it gives no vector for each.
     """
     backbone, neck = ConfigDict(_with_size(encoder, size)), encoder.neck
-    found = _features(backbone, neck, size)
+    try:
+        found = _features(backbone, neck, size)
+    except AssertionError as error:  # how timm refuses a size, or to leave out its pooling
+        raise ValueError(
+            f'{encoder.name} cannot be used here with images of {size} px: {error}'
+        ) from None
     if found.ndim == 4 and not neck:
         neck = POOLING
         found = _features(backbone, neck, size)

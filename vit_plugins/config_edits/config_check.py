@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from difflib import SequenceMatcher
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
+from mmengine.registry import OPTIMIZERS as ALL_OPTIMIZERS
+from mmpretrain.registry import OPTIMIZERS
 
 from .component_arguments import RUNNER_KEYS, nearest, unknown_settings
 from .recipe_variables import TOOL_KEYS, UnusedSettingError, unread_names
@@ -29,6 +31,7 @@ def check_config(cfg: Config) -> None:
     """
     unread = unread_names(cfg)
     problems = [*misspelt_keys(cfg, unread), *unknown_settings(cfg), *impossible_lengths(cfg)]
+    problems += unknown_optimizers(cfg)
     if problems:
         raise UnusedSettingError('\n'.join([f'In {cfg.filename}:', *problems]))
     for line in unread_scalars(cfg, unread):
@@ -104,6 +107,25 @@ def impossible_lengths(cfg: Mapping[str, Any]) -> Iterator[str]:
                     f'{place}.interval={value!r} must be a whole number of at least 1, or -1 to '
                     'save the end of the training only'
                 )
+
+
+def unknown_optimizers(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Find optimizers that are not registered; the host says that None is not callable.
+
+    Args:
+        cfg: A config.
+
+    Yields:
+        A text with the name and the most similar one.
+    """
+    for node in walk(cfg.get('optim_wrapper')):
+        name = (node.get('optimizer') or {}).get('type')
+        if isinstance(name, str) and OPTIMIZERS.get(name) is None:
+            close = get_close_matches(name, [*OPTIMIZERS.module_dict, *ALL_OPTIMIZERS.module_dict])
+            advice = (
+                f'did you mean {close[0]!r}?' if close else 'custom_imports registers your own'
+            )
+            yield f'optim_wrapper.optimizer: there is no optimizer {name}; {advice}'
 
 
 def _is_count(value: Any) -> bool:

@@ -19,6 +19,7 @@ from ..datasets.image_folder import ImageFolder
 from ..datasets.retrieval_folder import RetrievalFolder
 from ..fileio.printable_text import log_line
 from .classes import set_balance, set_classes
+from .evaluation_part import complete_test_part
 from .folder_description import describe, describe_parts
 from .folder_reading import on_all_ranks, read_folder
 from .held_out_duplicates import describe_near_duplicates
@@ -99,6 +100,7 @@ def apply_data_root(
         if not validate:
             hold_nothing_out(cfg)
         return use_retrieval_data(cfg, root, verify, data, **reading)
+    complete_test_part(cfg)
     if lacking := [key for key in (*LOADERS, 'model') if not cfg.get(key)]:
         raise ValueError(f'this is no classification config: it has no {lacking[0]}')
     if own := own_data_root(cfg, root):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -77,7 +78,8 @@ def describe_parts(
         if part not in scans:
             yield (
                 f'{folder} holds no folders of the classes, so its images have no labels: it is '
-                f'not used for {part}. To name what is on them: tools/predict.py WORK_DIR {folder}'
+                f'not used for {part}. To name what is on them: tools/predict.py WORK_DIR '
+                f'{shlex.quote(str(folder))}'
             )
             continue
         missing = sorted(set(classes) - set(scans[part].classes))

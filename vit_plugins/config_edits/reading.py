@@ -18,9 +18,15 @@ def read_config_file(path: str | Path) -> Config:
     Raises:
         FileNotFoundError: If the file or one of its bases does not exist; for a removed recipe
             the message says what replaces it.
+        ValueError: If it is not Python, for example because it was cut off.
     """
     try:
         return Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(
+            f'{path} is no whole config: line {error.lineno}, {error.msg}. Mend it, or '
+            'copy it again from where it came from'
+        ) from None
     except FileNotFoundError as error:
         missing = str(error.filename or path)
     other = replacement(missing)

@@ -9,8 +9,9 @@ from typing import Any
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
 
-from .folder_scan import FolderError, FolderScan, compare_classes, log_skipped
+from .folder_scan import FolderError, FolderScan, compare_classes, log_once, log_skipped
 from .photo_table import scan_photos
+from .splitting import grouped_folds
 from .trained_photos import find_seen
 from .transforms.load_photo import use_load_photo
 
@@ -30,6 +31,8 @@ class ImageFolder(CustomDataset):
         val_fraction: The fraction of each class that is held out for validation. With 0 the part
             'train' has all images, and the part 'val' is an error.
         seed: The seed of the split.
+        fold: The number of a fold, from 0, and how many there are: the images of this fold are
+            held out, whole groups together, instead of ``val_fraction``.
         left_out: Images that are not used, as paths below ``data_root``.
         group_by: A regular expression, or a CSV file with the columns file and group: images of
             one group are in the same part, see ``find_groups``.
@@ -42,8 +45,8 @@ class ImageFolder(CustomDataset):
         **kwargs: Further arguments of ``CustomDataset``.
 
     Raises:
-        ValueError: If ``part`` is not one of the three, no image is held out for 'val', or the
-            folder does not contain class folders with images.
+        ValueError: If ``part`` is not one of the three, there is no such fold, no image is held
+            out for 'val', or the folder does not contain class folders with images.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ImageFolder(CustomDataset):
         part: str = 'all',
         val_fraction: float = 0.2,
         seed: int = 0,
+        fold: tuple[int, int] | None = None,
         left_out: Sequence[str] = (),
         group_by: str | None = None,
         labels: str | None = None,
@@ -60,7 +64,10 @@ class ImageFolder(CustomDataset):
     ) -> None:
         if part not in ('all', 'train', 'val'):
             raise ValueError(f"part must be 'all', 'train' or 'val', got {part!r}")
+        if fold is not None and not 0 <= fold[0] < fold[1] > 1:
+            raise ValueError(f'fold must be (number from 0, how many), as (0, 5), got {fold}')
         self.part = part
+        self.fold = fold
         self.val_fraction = val_fraction
         self.seed = seed
         self.left_out = tuple(left_out)
@@ -82,7 +89,7 @@ class ImageFolder(CustomDataset):
         order = {name: i for i, name in enumerate(self.CLASSES or scan.classes)}
         self._metainfo['classes'] = tuple(order)
         samples = [(path, order[scan.classes[label]]) for path, label in scan.samples]
-        chosen = self._without_seen(scan, scan.part(self.part, self.val_fraction, self.seed))
+        chosen = self._without_seen(scan, self._part_of(scan))
         if not chosen and self.trained_on is not None:
             raise FolderError(
                 f'All {len(samples)} images of {self.img_prefix} were trained on ('
@@ -97,6 +104,21 @@ class ImageFolder(CustomDataset):
             )
         return [samples[i] for i in chosen]
 
+    def _part_of(self, scan: FolderScan) -> list[int]:
+        """Return the images of the part, before those that were seen are moved."""
+        if self.fold is None or self.part == 'all':
+            return scan.part(self.part, self.val_fraction, self.seed)
+        number, how_many = self.fold
+        paths, labels = zip(*scan.samples, strict=True)
+        folds = grouped_folds(labels, scan.groups or paths, how_many, self.seed)
+        held_out = self.part == 'val'
+        chosen = [i for i, fold in enumerate(folds) if (fold == number) == held_out]
+        absent = set(range(len(scan.classes))) - {labels[i] for i in chosen}
+        if absent and not held_out:
+            names = ', '.join(scan.classes[label] for label in sorted(absent))
+            log_once(f'fold {number}: all images of {names} are held out, none is trained on')
+        return chosen
+
     def _without_seen(self, scan: FolderScan, chosen: list[int]) -> list[int]:
         """Move photos that an earlier training has seen to the part for training."""
         if self.trained_on is None:
@@ -106,9 +128,14 @@ class ImageFolder(CustomDataset):
             return sorted(seen.union(chosen))
         return [i for i in chosen if i not in seen]
 
+    def _split(self) -> str:
+        if self.fold is None:
+            return f'val_fraction {self.val_fraction}'
+        return f'fold {self.fold[0]} of {self.fold[1]}'
+
     def extra_repr(self) -> list[str]:
         """Return the lines that describe the part."""
         return [
             f'Folder: \t{self.img_prefix}',
-            f'Part: \t{self.part} (val_fraction {self.val_fraction}, seed {self.seed})',
+            f'Part: \t{self.part} ({self._split()}, seed {self.seed})',
         ]

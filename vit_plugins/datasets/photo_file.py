@@ -52,6 +52,17 @@ def read_middle(path: str | os.PathLike, count: int) -> tuple[int, bytes]:
         raise _unreadable(path, error) from error
 
 
+def name_unreadable(name: str | os.PathLike, problem: str) -> str:
+    """Return a problem of a photo with its name, once.
+
+    Args:
+        name: The file.
+        problem: What is wrong with it, perhaps the text of a ``PhotoFileError``.
+    """
+    text = f'{os.fspath(name)} cannot be read'
+    return problem if problem.startswith(text) else f'{text}: {problem}'
+
+
 def _unreadable(path: str | os.PathLike, error: Exception) -> PhotoFileError:
     why = getattr(error, 'strerror', None) or str(error)
     return PhotoFileError(f'{os.fspath(path)} cannot be read: {why}')

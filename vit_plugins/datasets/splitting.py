@@ -99,6 +99,53 @@ def grouped_split(
     )
 
 
+def grouped_folds(
+    labels: Sequence[Hashable], groups: Sequence[str], num_splits: int, seed: int = 0
+) -> list[int]:
+    """Cut samples into folds of whole groups, in each of which the classes have similar shares.
+
+    The largest groups are placed first, each where it raises the sum of the squared shares of its
+    classes the least, and among equal folds into the smallest. Groups of one size are visited in
+    the order of a hash of their name.
+
+    Args:
+        labels: The class of each sample.
+        groups: The group of each sample.
+        num_splits: Number of folds.
+        seed: The seed of the order.
+
+    Returns:
+        The fold of each sample, from 0. No fold is empty.
+
+    Raises:
+        ValueError: If there are fewer groups than folds, or lengths differ.
+    """
+    total = Counter(labels)
+    members: dict[str, Counter] = {}
+    for label, group in zip(labels, groups, strict=True):
+        members.setdefault(group, Counter())[label] += 1
+    if len(members) < num_splits:
+        raise ValueError(
+            f'{num_splits} folds need as many groups, and there are {len(members)}: lower '
+            '--num-splits'
+        )
+    folds = [Counter() for _ in range(num_splits)]
+    place = {}
+    for group in sorted(members, key=lambda name: (-members[name].total(), _rank(name, seed))):
+        added = members[group]
+
+        def cost(fold: int, added: Counter = added) -> tuple[float, int]:
+            held = folds[fold]
+            rise = sum(
+                ((held[c] + n) ** 2 - held[c] ** 2) / total[c] ** 2 for c, n in added.items()
+            )
+            return rise, held.total()
+
+        place[group] = min(range(num_splits), key=cost)
+        folds[place[group]].update(added)
+    return [place[group] for group in groups]
+
+
 class _HeldOut:
     """The groups that are held out so far."""
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..config_edits.reading import read_config_file
 from ..config_edits.walking import leaf_datasets
 from ..fileio.file_lock import acquire
 from ..fileio.run_record import LOCK, RECORD, read_record
+from ..weights.newest_checkpoint import STEP_CHECKPOINT, is_saved_later
 from .class_change import class_change
 
 EARLIER = 'earlier_runs'
@@ -91,7 +93,8 @@ def folder_to_resume(
             raise WorkFolderError(
                 f'{first} holds a run whose training dataset differs from that of --data: it has '
                 'other files or transforms. Leave out --resume to begin a run in a folder of its '
-                f'own, or name the folder to go on with it all the same: --work-dir {first}'
+                'own, or name the folder to go on with it all the same: --work-dir '
+                f'{shlex.quote(first)}'
             )
     return max(begun, key=begun.__getitem__, default=first)
 
@@ -161,8 +164,8 @@ def _claim(cfg: Config, numbered: bool) -> int:
         reasons.append(f'{folder} {reason}')
     free = next(folder for folder in numbered_folders(chosen) if not Path(folder).exists())
     raise WorkFolderError(
-        f'{reasons[0]}. Give this run a folder of its own: --work-dir {free} (--resume goes on '
-        'with a run that was stopped)'
+        f'{reasons[0]}. Give this run a folder of its own: --work-dir {shlex.quote(free)} '
+        '(--resume goes on with a run that was stopped)'
     )
 
 
@@ -192,18 +195,48 @@ def _objection(folder: str, classes: Sequence[str] | None, numbered: bool) -> st
 
 def _set_aside(folder: str) -> None:
     """Move old checkpoints away when a run starts anew, so that none is taken for a new one."""
-    found = [path for path in Path(folder).glob('*.pth') if OF_A_RUN.fullmatch(path.name)]
-    if not found:
+    if place := _moved(folder, _of_a_run(folder)):
+        print_log(
+            f'{folder} held checkpoints of a run that did not come to its end. This run begins '
+            f'anew; they are moved to {place} (--resume would have gone on with them)'
+        )
+
+
+def set_aside_later(folder: str, start: Path) -> None:
+    """Move away what a run saved after the checkpoint that it goes back to.
+
+    Else the next --resume would go on with it, and predict would take its best weights.
+
+    Args:
+        folder: The work dir.
+        start: The checkpoint from which the run goes on; if it is of another folder, nothing is
+            moved.
+    """
+    if start.resolve().parent != Path(folder).resolve():
         return
+    later = [path for path in _of_a_run(folder) if is_saved_later(path, start)]
+    if not any(STEP_CHECKPOINT.fullmatch(path.name) for path in later):
+        return  # a best one may have outlived its step
+    print_log(
+        f'This run goes back to {start.name}. What it saved after that '
+        f'({", ".join(sorted(path.name for path in later))}) is moved to {_moved(folder, later)}'
+    )
+
+
+def _of_a_run(folder: str) -> list[Path]:
+    return [path for path in Path(folder).glob('*.pth') if OF_A_RUN.fullmatch(path.name)]
+
+
+def _moved(folder: str, found: Sequence[Path]) -> Path | None:
+    """Move checkpoints to a new folder below this one, and return it; None if there are none."""
+    if not found:
+        return None
     places = (Path(folder, EARLIER, str(number)) for number in itertools.count(1))
     place = next(place for place in places if not place.exists())
     place.mkdir(parents=True)
     for path in found:
         path.rename(place / path.name)
-    print_log(
-        f'{folder} held checkpoints of a run that did not come to its end. This run begins anew; '
-        f'they are moved to {place} (--resume would have gone on with them)'
-    )
+    return place
 
 
 def run_on_other_classes(folder: str, classes: Sequence[str] | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import redirect_stdout
@@ -15,6 +16,7 @@ from mmpretrain.registry import DATASETS
 from mmpretrain.structures import DataSample
 
 from ..config_edits.reading import read_config_file
+from ..datasets.photo_file import name_unreadable
 from .describing import features_of_batch
 from .photo_names import gather_given
 from .photos import PhotoModel, load_for_photos, run_on_photos
@@ -100,7 +102,8 @@ class Classifier:
             raise ValueError(
                 f'{self.checkpoint} is of the retriever {type(self.trained.model).__name__}, '
                 'which compares images and names no classes. Search photos with it: python '
-                f'tools/retrieve.py index GALLERY PHOTOS --work-dir {self.checkpoint.parent}'
+                'tools/retrieve.py index GALLERY PHOTOS --work-dir '
+                f'{shlex.quote(str(self.checkpoint.parent))}'
             )
         self.classes = class_names(self.trained)
 
@@ -211,5 +214,5 @@ def class_names(trained: PhotoModel) -> tuple[str, ...]:
 
 def _readable(name: str, answer: DataSample | str) -> DataSample:
     if isinstance(answer, str):
-        raise ValueError(f'{name} cannot be read: {answer}')
+        raise ValueError(name_unreadable(name, answer))
     return answer

@@ -17,6 +17,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
+from ..config_edits.evaluation_part import evaluation_loader
 from ..config_edits.split_loader import split_loader
 from ..datasets.readable_part import readable_part
 from ..evaluation.functional.encoding import encode_batches
@@ -62,7 +63,7 @@ def read_split(cfg: Config, split: str, *, skip_unreadable: bool = False) -> Dat
         FolderError: If photos cannot be read and are not left out.
         ValueError: If the config has no such split.
     """
-    loader = {**split_loader(cfg, split, cfg.test_dataloader), 'persistent_workers': False}
+    loader = {**split_loader(cfg, split, evaluation_loader(cfg)), 'persistent_workers': False}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(loader['dataset'])
         if hasattr(dataset, 'full_init'):

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 from mmpretrain.registry import BATCH_AUGMENTS, MODELS, TRANSFORMS
 
+from ..config_edits.evaluation_part import evaluation_loader
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets, preprocessor_of, walk_named
 from ..fileio.documented_errors import documented_errors
@@ -33,7 +34,7 @@ def settings_of(cfg: Config) -> dict[str, Any]:
     cfg = accept_photos(cfg.copy())
     preprocessor = preprocessor_of(cfg)
     model = {**cfg.model, 'data_preprocessor': preprocessor}
-    pipeline = leaf_datasets(cfg.test_dataloader.dataset)[0]['pipeline']
+    pipeline = leaf_datasets(evaluation_loader(cfg)['dataset'])[0]['pipeline']
     return {'model': _plain(model, 'model'), 'pipeline': _plain(pipeline, 'pipeline')}
 
 

@@ -19,6 +19,7 @@ from mmpretrain.registry import TRANSFORMS
 from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, Dataset
 
+from ..config_edits.evaluation_part import evaluation_loader
 from ..config_edits.photos import accept_photos
 from ..config_edits.walking import leaf_datasets
 from ..datasets.image_check import ImageReport, inspect_image
@@ -71,7 +72,7 @@ def load_for_photos(
     """
     cfg = accept_photos(cfg.copy())
     model, meta = load_trained(cfg, checkpoint, device)
-    dataset = leaf_datasets(cfg.test_dataloader.dataset)[0]
+    dataset = leaf_datasets(evaluation_loader(cfg)['dataset'])[0]
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         pipeline = Compose([TRANSFORMS.build(t) for t in dataset['pipeline']])
     return PhotoModel(model, pipeline, dataset, meta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -61,7 +62,7 @@ register_published({folder!r})
 model = mmpretrain.get_model({name!r}, pretrained=True)
 ```
 
-Train on from it: `vit-plugins train CONFIG --pretrained {folder}/{weights}`.
+Train on from it: `vit-plugins train CONFIG --pretrained {path}`.
 
 ## Config
 
@@ -149,7 +150,9 @@ def publish_model(
     (folder / PUBLISHED_INDEX).write_text(yaml.safe_dump(index, sort_keys=False), 'utf-8')
     card = write_card(cfg, facts, metrics, path, meta, model)
     (folder / 'README.md').write_text(card, encoding='utf-8')
-    return Published(folder, name, path, metrics, COMMANDS[task].format(folder=folder))
+    return Published(
+        folder, name, path, metrics, COMMANDS[task].format(folder=shlex.quote(str(folder)))
+    )
 
 
 def chosen_weights(content: Mapping[str, Any], raw: bool = False) -> dict[str, Tensor]:
@@ -276,7 +279,8 @@ def write_card(
         ),
         metrics='\n'.join(['| as logged | |', '|---|---|', *rows]) if rows else 'None was logged.',
         folder=weights.parent.name,
-        command=COMMANDS[task_of(model)].format(folder=weights.parent.name),
+        path=shlex.quote(f'{weights.parent.name}/{weights.name}'),
+        command=COMMANDS[task_of(model)].format(folder=shlex.quote(weights.parent.name)),
         config=f'{facts["name"]}.py',
         config_text=cfg.pretty_text.strip(),
     )

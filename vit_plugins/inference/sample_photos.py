@@ -15,6 +15,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from ..config_edits.evaluation_part import evaluation_loader
 from ..config_edits.walking import leaf_datasets
 
 
@@ -33,7 +34,7 @@ def photos_of_test_set(cfg: Config, number: int = 8) -> Iterator[list[Path]]:
         found: list[Path] = []
         # any error of a dataset whose files are gone
         with suppress(Exception), redirect_stdout(StringIO()):
-            leaf = deepcopy(leaf_datasets(cfg.test_dataloader.dataset)[0])
+            leaf = deepcopy(leaf_datasets(evaluation_loader(cfg)['dataset'])[0])
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 dataset = DATASETS.build({**leaf, 'pipeline': []})
             places = np.linspace(0, len(dataset) - 1, min(number, len(dataset))).astype(int)

@@ -2,34 +2,43 @@
 
 from collections.abc import Sequence
 from math import inf
+from numbers import Integral, Real
 
 Size = int | Sequence[int] | None
 
 
 def check_sizes(**sizes: Size) -> None:
-    """Check that sizes are positive.
+    """Check that sizes are positive, and whole unless they are ratios.
 
     Args:
         **sizes: One or several numbers by the name of the argument; None is not checked.
 
     Raises:
-        ValueError: If a number is not positive, not finite or NaN.
+        ValueError: If a number is not positive, not finite or NaN, or a size is not an integer.
     """
     for name, size in sizes.items():
-        numbers = size if isinstance(size, Sequence) else [1 if size is None else size]
+        several = isinstance(size, Sequence) and not isinstance(size, str)
+        numbers = size if several else [1 if size is None else size]
+        if not all(isinstance(number, Real) for number in numbers):
+            raise ValueError(f'{name} must be a number, got {size!r}')
         if not all(1 <= number < inf for number in numbers):
             raise ValueError(f'{name} must be at least 1, got {size}')
+        if not (name.endswith('ratio') or all(isinstance(number, Integral) for number in numbers)):
+            raise ValueError(f'{name} must be an integer, got {size}')
 
 
 def check_rates(**rates: float) -> None:
-    """Check that dropout rates are probabilities.
+    """Check that dropout rates are probabilities, and that some paths are not dropped.
 
     Args:
         **rates: The rates by the name of the argument.
 
     Raises:
-        ValueError: If a rate is NaN or outside [0, 1].
+        ValueError: If a rate is NaN or outside [0, 1], or a rate of stochastic depth is 1: what is
+            kept is divided by 1 - rate.
     """
     for name, rate in rates.items():
         if not 0 <= rate <= 1:
             raise ValueError(f'{name} must lie between 0 and 1, got {rate}')
+        if rate == 1 and 'drop_path' in name:
+            raise ValueError(f'{name} must be less than 1, got {rate}: no layer would be left')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class TrainedRun:
         """The shell command that started it, or one that trains its config again."""
         if self.record is not None and self.record.command:
             return self.record.command
-        return f'vit-plugins train {self.cfg.filename} --work-dir NEW_FOLDER'
+        return f'vit-plugins train {shlex.quote(str(self.cfg.filename))} --work-dir NEW_FOLDER'
 
 
 def read_run(

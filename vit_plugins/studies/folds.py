@@ -9,7 +9,10 @@ from copy import deepcopy
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
 
+from ..config_edits.evaluation_part import complete_test_part
 from ..config_edits.walking import uncached_dataset
 from ..evaluation.functional.statistics import summarize
 from .cell_folder import read_json, read_logs, write_json
@@ -27,7 +30,8 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
     The folds are those of the host's ``KFoldDataset``: the training images are shuffled by the
     seed and cut into equal parts; classes are not balanced. The validation and test images of the
     config are not used. But if an ``ImageFolder`` splits its validation part off the training
-    part, the folds get both.
+    part, the folds get both, and if it has ``group_by``, they are its own: whole groups, and
+    similar shares of the classes.
 
     Args:
         cfg: A config that trains and validates; it is not changed.
@@ -36,7 +40,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         seed: The seed of the shuffle.
 
     Returns:
-        The config of this fold, without a test.
+        The config of this fold, which is tested on what it validates on.
 
     Raises:
         ValueError: If there is no such fold, the config does not validate, or its datasets are in
@@ -53,20 +57,20 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
     if source.get('part') == 'train':  # an ImageFolder
         source.part = 'all'
     for part, pipeline in zip(('train', 'val'), [s.pipeline for s in sources], strict=True):
-        fold_of = ConfigDict(
-            type='KFoldDataset',
-            dataset={**deepcopy(source), 'pipeline': pipeline},
-            fold=fold,
-            num_splits=num_splits,
-            seed=seed,
-            test_mode=part == 'val',
-        )
+        photos = {**deepcopy(source), 'pipeline': pipeline}
+        common = dict(seed=seed, test_mode=part == 'val')
+        if source.get('group_by') is None:
+            fold_of = dict(
+                type='KFoldDataset', dataset=photos, fold=fold, num_splits=num_splits, **common
+            )
+        else:
+            fold_of = {**photos, 'part': part, 'fold': (fold, num_splits), **common}
         loader = cfg[f'{part}_dataloader']
         whole = uncached_dataset(loader.dataset) is loader.dataset
-        (loader if whole else loader.dataset).dataset = fold_of
+        (loader if whole else loader.dataset).dataset = ConfigDict(fold_of)
     cfg.pop('machine_steps', None)  # the same for all folds
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    return cfg
+    return complete_test_part(cfg)
 
 
 def _photos_of(cfg: Config, part: str) -> ConfigDict:
@@ -113,10 +117,12 @@ def run_folds(
 
     Raises:
         FoldError: If a training fails or leaves no metrics, or the folder holds other folds.
-        ValueError: If the config cannot be divided into folds.
+        ValueError: If the config cannot be divided into folds, or there are fewer images, or
+            groups of them, than folds.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
+    _require_images(folds[0], num_splits)
+    folder.mkdir(parents=True, exist_ok=True)
     for fold, own in enumerate(folds):  # all folds, before hours are spent
         own.experiment_name = f'fold{fold}'
         own.work_dir = str(folder / f'fold{fold}')
@@ -142,6 +148,16 @@ def run_folds(
         told = ', '.join(f'{name} {value:.2f}' for name, value in results[-1].items())
         tell(f'fold {fold + 1} of {num_splits}: {told}')
     return results
+
+
+def _require_images(first: Config, num_splits: int) -> None:
+    """Check that the first fold, than which none is smaller, has images to validate on."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        held_out = DATASETS.build(uncached_dataset(first.val_dataloader.dataset))
+    if not len(held_out):
+        raise ValueError(
+            f'there are fewer training images than the {num_splits} folds: lower --num-splits'
+        )
 
 
 def _told_images(cfg: Config) -> str:

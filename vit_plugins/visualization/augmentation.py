@@ -25,6 +25,7 @@ from ..config_edits.walking import (
     walk,
 )
 from ..datasets.image_check import image_problem
+from ..datasets.photo_file import name_unreadable
 from .crops import Crop, crop_of, describe_crop
 from .sampled_parameters import describe_sampled, describe_value, record_sampled
 from .sheets import FONT_SIZE, Picture
@@ -228,7 +229,7 @@ def find_photo(name: str) -> Path:
             ) from error
     problem = image_problem(name)
     if problem:
-        raise ValueError(f'{name} cannot be read: {problem}')
+        raise ValueError(name_unreadable(name, problem))
     return Path(name)
 
 

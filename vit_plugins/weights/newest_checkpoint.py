@@ -14,6 +14,7 @@ from ..fileio.run_record import read_record
 from .safe_reading import DamagedCheckpointError, load_checkpoint_file
 
 PUBLISHED = re.compile(r'.+-[0-9a-f]{8}\.pth')
+NUMBERED = re.compile(r'(epoch|iter)_(\d{1,18})\.pth$')
 STEP_CHECKPOINT = re.compile(r'(?:epoch|iter)_(\d{1,18})\.pth')
 
 
@@ -63,6 +64,22 @@ def checkpoint_fault(path: str | Path) -> str | None:
         The fault, as the end of a sentence; None if there is no fault.
     """
     return _fault_and_steps(path)[0]
+
+
+def is_saved_later(path: Path, other: Path) -> bool:
+    """Check whether a whole checkpoint of a run has more steps than another one.
+
+    Their files are read only where their names do not tell that it has not.
+
+    Args:
+        path: The checkpoint.
+        other: The other one.
+    """
+    names = [NUMBERED.search(file.name) for file in (path, other)]
+    if all(names) and names[0][1] == names[1][1] and int(names[0][2]) <= int(names[1][2]):
+        return False
+    (fault, steps), (other_fault, other_steps) = map(_fault_and_steps, (path, other))
+    return fault is other_fault is None and steps > other_steps
 
 
 def _fault_and_steps(path: str | Path) -> tuple[str | None, int]:

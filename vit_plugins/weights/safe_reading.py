@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import shlex
 import sys
 import tarfile
 from pathlib import Path
@@ -66,7 +67,8 @@ def _foreign(path: Path, reason: object) -> pickle.UnpicklingError:
     return pickle.UnpicklingError(
         f'{path} holds more than tensors and training state: {found[1]}. Reading such objects can '
         'run code of whoever made the file, so it is refused. If you trust its source, extract '
-        f'the tensors once:\n    python tools/convert_checkpoint.py {path} OUT.pth'
+        'the tensors once:\n    python tools/convert_checkpoint.py '
+        f'{shlex.quote(str(path))} OUT.pth'
     )
 
 

@@ -41,6 +41,7 @@ def runner(tmp_path):
         train_loop=SimpleNamespace(
             epoch=0, max_epochs=3, iter=0, max_iters=12, val_begin=1, val_interval=1),
         val_loop=SimpleNamespace(run=lambda: validations.append(1)), validations=validations,
+        _resume=False, _load_from=None,
     )  # fmt: skip
 
 
@@ -78,6 +79,76 @@ def test_a_best_file_that_someone_removed_is_not_missed(runner):
     runner.epoch = 2
     hook.after_val_epoch(runner, {'accuracy/top1': 60.0})
     assert best(runner) == ['best_accuracy_top1_epoch_2.pth']
+
+
+def went_on(runner, folder, save_best='accuracy/top1'):
+    """Return the hook of a run that goes on in another folder with what its hub remembers."""
+    folder.mkdir(exist_ok=True)
+    runner.work_dir = str(folder)
+    runner.save_checkpoint = lambda out_dir, filename, *args, **kwargs: (
+        folder / filename
+    ).write_bytes(b'later')
+    hook = CrashSafeCheckpointHook(save_best=save_best)
+    hook.before_train(runner)
+    return hook
+
+
+@pytest.mark.parametrize('save_best', ['accuracy/top1', ['accuracy/top1', 'loss']])
+def test_a_run_that_goes_on_elsewhere_leaves_the_best_of_its_first_folder(
+    runner, tmp_path, save_best
+):
+    hook = CrashSafeCheckpointHook(save_best=save_best)
+    hook.before_train(runner)
+    hook.after_val_epoch(runner, {'accuracy/top1': 50.0, 'loss': 1.0})
+    first = best(runner)
+    hook = went_on(runner, tmp_path / 'copy', save_best)
+    assert best(runner) == first
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {'accuracy/top1': 60.0, 'loss': 2.0})
+    assert 'best_accuracy_top1_epoch_2.pth' in best(runner)
+    assert len(best(runner)) == len(first)
+    assert sorted(path.name for path in tmp_path.glob('best_*')) == first
+
+
+def test_the_best_of_a_moved_run_is_found_and_replaced(runner, tmp_path):
+    runner.work_dir = str(tmp_path / 'before')
+    hook = went_on(runner, tmp_path / 'before')
+    hook.after_val_epoch(runner, {'accuracy/top1': 50.0})
+    (tmp_path / 'before').rename(tmp_path / 'after')
+    hook = went_on(runner, tmp_path / 'after')
+    assert hook.best_ckpt_path == str(tmp_path / 'after' / best(runner)[0])
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {'accuracy/top1': 60.0})
+    assert best(runner) == ['best_accuracy_top1_epoch_2.pth']
+
+
+def test_going_back_moves_later_checkpoints_away_first(runner, tmp_path, monkeypatch):
+    """Before the best is looked for; a run from weights alone (load_from) goes back to nothing."""
+    moved = []
+    monkeypatch.setattr(crash_safe_checkpoint_hook, 'set_aside_later', lambda *a: moved.append(a))
+    runner._load_from = str(tmp_path / 'epoch_1.pth')
+    CrashSafeCheckpointHook().before_train(runner)
+    assert moved == []
+    runner._resume = True
+    CrashSafeCheckpointHook().before_train(runner)
+    assert moved == [(str(tmp_path), tmp_path / 'epoch_1.pth')]
+
+
+@pytest.mark.parametrize(('done', 'kept'), [(1, ['best_accuracy_top1_epoch_2.pth']), (3, [])])
+def test_a_best_that_is_gone_gives_way_to_the_next_one(runner, done, kept):
+    """At its end a run validates no more, and still reports its best."""
+    hub = runner.message_hub
+    hub.update_info('best_ckpt', 'gone/best_accuracy_top1_epoch_1.pth')
+    hub.update_info('best_score', 90.0)
+    hub.update_info('best_confusion', dict(score=90.0))
+    hub.update_info('step_validated', done)
+    runner.train_loop.epoch = done
+    hook = CrashSafeCheckpointHook(save_best='accuracy/top1')
+    hook.before_train(runner)
+    assert (hub.get_info('best_confusion') is None) == bool(kept)
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {'accuracy/top1': 60.0})
+    assert best(runner) == kept
 
 
 def test_without_save_best_only_the_step_is_noted(runner):

@@ -74,6 +74,30 @@ def test_rates_are_those_that_the_host_gives_a_classifier(backbone):
     assert len(set(host.values())) > 3
 
 
+def test_a_rate_of_its_own_multiplies_that_of_the_layer():
+    """The host drops it without a word."""
+    own = {'decode_head': dict(lr_mult=10), 'layers.0.ffn': dict(lr_mult=0.5, decay_mult=0.0)}
+    found = rates(
+        Segmenter(BACKBONES[0]), paramwise_cfg=dict(layer_decay_rate=0.5, custom_keys=own)
+    )
+    assert found['decode_head.weight'] == (10.0, 0.1)
+    assert found['backbone.layers.0.ffn.layers.1.weight'] == (0.0625, 0.0)
+    assert found['backbone.layers.1.ffn.layers.1.weight'] == (0.25, 0.1)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(layer_decay_rate=0.5, bias_lr_mult=2), 'has bias_lr_mult, which layer-wise rates'),
+        (dict(layer_decay_rate=1.7), 'layer_decay_rate must be above 0 and at most 1, got 1.7'),
+        (dict(layer_decay_rate=0), 'layer_decay_rate must be above 0 and at most 1, got 0'),
+    ],
+)
+def test_settings_without_effect_or_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        rates(Segmenter(BACKBONES[0]), paramwise_cfg=settings)
+
+
 def test_backbones_of_teacher_and_student():
     model = nn.ModuleDict({'teacher': Segmenter(BACKBONES[0]), 'student': Segmenter(BACKBONES[1])})
     found = rates(model)

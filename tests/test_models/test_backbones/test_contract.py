@@ -556,6 +556,7 @@ def test_bfloat16_autocast_is_close_and_trains(name):
     [
         (dict(arch='giant'), "arch 'giant' is none of "),
         (dict(arch=dict(embed_dims=(32,))), 'The arch dict lacks '),
+        (dict(drop_path_rate=1.0), 'drop_path_rate must be less than 1, got 1.0'),
         (dict(out_type='tokens'), "out_type 'tokens' is none of cls_token, featmap"),
         (dict(out_indices=9), r'out_indices \[9\] must name (layers|stages) between -\d and \d'),
         (dict(out_indices=-9), r'out_indices \[-9\]'),
@@ -575,6 +576,7 @@ def test_refuses(name, settings, message):
     [
         (dict(arch=dict(embed_dims=32)), 'lacks feedforward_channels, num_heads, num_layers'),
         (dict(arch={**ARCH, 'num_heads': 5}), r'embed_dims \(32\) must be a multiple of num_head'),
+        (dict(arch={**ARCH, 'mlp_ratio': 4}), 'has mlp_ratio, which nothing reads'),
         (dict(interpolate_mode='nearest'), "'nearest' is none of bicubic, bilinear"),
     ],
 )

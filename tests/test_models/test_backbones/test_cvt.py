@@ -435,7 +435,7 @@ def test_frozen_stages(style, stages):
         (dict(arch='14'), "arch '14' is none of 13, 21, w24"),
         (dict(arch=14), 'arch 14 is none of 13, 21, w24'),
         (dict(style='mean'), "style 'mean' is none of official, gap"),
-        (dict(arch=dict(embed_dims=(8,))), 'lacks num_heads, depths'),
+        (dict(arch=dict(embed_dims=(8,))), 'lacks depths, num_heads'),
         (
             dict(arch={**CVT_ARCH, 'depths': (1, 1)}),
             'lists of the arch dict are of different length',

@@ -17,6 +17,7 @@ from ...fileio.printable_text import write_any_character
 from ...visualization.augmentation import CREDIT, SAMPLES, AugmentationSheet
 from ...visualization.sheets import picture_sheet
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
@@ -45,6 +46,7 @@ def read_sheet(args: argparse.Namespace) -> AugmentationSheet:
 def run(args: argparse.Namespace) -> None:
     """Write the sheet."""
     write_any_character()
+    use_named_config(args)
     out = args.out or Path(f'{run_name(args)}_{args.show}.png')
     try:
         sheet = read_sheet(args)

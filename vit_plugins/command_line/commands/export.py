@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from contextlib import redirect_stdout
 
@@ -35,7 +36,8 @@ def describe_exported(exported: Exported, source: str, args: argparse.Namespace)
         f'by {exported.difference:.1e} at most, {exported.tolerance:.0e} is allowed',
     ]
     if args.format == 'onnx':
-        lines.append(f'run it: python {exported.path.with_name(PROGRAM)} {exported.path} PHOTO')
+        files = shlex.join(map(str, (exported.path.with_name(PROGRAM), exported.path)))
+        lines.append(f'run it: python {files} PHOTO')
     return '\n'.join(lines)
 
 

@@ -13,10 +13,12 @@ from ...config_edits.img_size import set_img_size
 from ...config_edits.left_out import write_left_out
 from ...config_edits.reading import read_config_file
 from ...config_edits.recipe_variables import apply_options
+from ...engine.launch import folder_options
 from ...fileio.printable_text import write_any_character
 from ...resources import resource_root
 from ...studies.folds import FoldError, fold_table, run_folds
 from ..data_arguments import run_name
+from .named_config import use_named_config
 
 
 def run(args: argparse.Namespace, options: list[str]) -> None:
@@ -27,9 +29,11 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
         options: Options that are passed on to ``tools/train.py``.
     """
     write_any_character()
+    use_named_config(args)
     folder = args.work_dir or Path('work_dirs/kfold') / run_name(args)
     settings = args.cfg_options or {}
     train = [sys.executable, str(resource_root() / 'tools/train.py')]
+    reading = folder_options(args)
     try:
         cfg = read_config_file(args.config)
         if args.img_size is None:
@@ -41,13 +45,20 @@ def run(args: argparse.Namespace, options: list[str]) -> None:
             cfg.merge_from_dict(settings)
         check_config(cfg)
         if args.data_root is not None:
-            skip = {'skip_unreadable': True} if args.skip_unreadable else {}
             verify = not args.no_verify
-            cfg = apply_data_root(cfg, args.data_root, verify=verify, data=args.data, **skip)
+            cfg = apply_data_root(
+                cfg,
+                args.data_root,
+                verify=verify,
+                data=args.data,
+                asked={'balance'} & reading.keys(),
+                **reading,
+            )
             if file := write_left_out(cfg, folder):
                 print(f'the photos that are left out are listed in {file}')
-        elif args.skip_unreadable:
-            require_effect({'--skip-unreadable'}, 'there is no --data-root')
+        else:
+            flags = {f'--{name.replace("_", "-")}' for name in reading}
+            require_effect(flags, 'there is no --data-root')
         results = run_folds(cfg, folder, train, args.num_splits, args.seed, options)
     except (FoldError, ValueError, FileNotFoundError) as error:  # a message instead of a traceback
         raise SystemExit(str(error)) from None

@@ -18,7 +18,7 @@ from ...inference.classify import class_names
 from ...inference.inside import model_looks, photo_looks
 from ...inference.inside.history_looks import look_at_histories
 from ...inference.inside.look import Look, Question
-from ...inference.inside.shown_photo import ShownPhoto, prepare_photos
+from ...inference.inside.shown_photo import ShownPhoto, UnreadablePhotoError, prepare_photos
 from ...inference.photo_names import gather_images
 from ...inference.photos import PhotoModel, load_for_photos
 from ...inference.sample_photos import photos_to_check
@@ -222,6 +222,7 @@ def write_all(what: str, found: Iterator[tuple[str, Look]], out: Path, named: bo
 
     Raises:
         NothingToReadError: If the model lacks what was asked for by name.
+        UnreadablePhotoError: If a photo cannot be read.
     """
     written = 0
     try:
@@ -229,7 +230,7 @@ def write_all(what: str, found: Iterator[tuple[str, Look]], out: Path, named: bo
             write(look, out / name)
             written += 1
     except (NothingToReadError, ImportError, ValueError) as error:  # as too few photos
-        if named:
+        if named or isinstance(error, UnreadablePhotoError):
             raise
         print(f'{what} left out: {error}', file=sys.stderr)
     return written

@@ -28,10 +28,12 @@ from ...inference.probe import (
 from ...weights.index import resolve_weights
 from ...weights.newest_checkpoint import find_trained
 from ..worker_message import message_of
+from .named_config import use_named_config
 
 
 def read_config(args: argparse.Namespace) -> Config:
     """Return the config of the model with the images that the arguments name."""
+    use_named_config(args)
     if Path(args.config).is_dir():
         args.config, found = find_trained(args.config)
         args.checkpoint = args.checkpoint or found

@@ -12,6 +12,7 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from ...config_edits.crop_ratio import set_crop_ratio
+from ...config_edits.evaluation_part import complete_test_part
 from ...config_edits.seen_photos import leave_out_seen
 from ...config_edits.training_reading import is_same, reading_of_training
 from ...config_edits.walking import pipelines_of
@@ -42,7 +43,7 @@ def complete_config(args: argparse.Namespace) -> Config:
         args.checkpoint = args.checkpoint or found
     args.checkpoint = resolve_weights(args.checkpoint)
     cfg = read_config(args, trained=trained, splits=['test'])
-    leave_whole(cfg)
+    leave_whole(complete_test_part(cfg))
     # A separate folder: the runner writes its config there and must not replace the training's.
     cfg.work_dir = None
     set_work_dir(cfg, args, default_work_dir)

@@ -1,24 +1,31 @@
 """Checkpoints that survive a kill at any moment."""
 
+import shutil
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ...fileio.atomic_backend import abandoned_files
+from ...fileio.atomic_backend import abandoned_files, whole_file
+from ..work_folder import set_aside_later
+from .best_confusion_hook import KEY as BEST_CONFUSION
 
 
 @HOOKS.register_module()
 class CrashSafeCheckpointHook(CheckpointHook):
     """The host's ``CheckpointHook`` for runs that may be killed while saving.
 
-    There are three differences. Files are written by
+    There are four differences. Files are written by
     :class:`~vit_plugins.fileio.atomic_backend.AtomicLocalBackend`. The previous best checkpoint
     (with one ``save_best`` metric) is removed only after the new one is on the disk. A
     checkpoint is saved before its epoch is validated, so a resumed run first does the missing
     validation; every epoch, also the last one, then has its accuracy.
+    The best checkpoint of a run that goes on in another folder, or in a moved one, is copied to
+    that folder, and the old file stays; the host would remove it. If it is nowhere, the next
+    validation is the best. What the run saved after the checkpoint that it goes back to is moved
+    away.
 
     Args:
         max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
@@ -52,19 +59,50 @@ class CrashSafeCheckpointHook(CheckpointHook):
         if is_main_process():
             for partial in abandoned_files(self.out_dir, '*.pth'):
                 partial.unlink(missing_ok=True)
-        if self._is_unvalidated(runner):
+            if runner._resume and runner._load_from and '://' not in str(runner._load_from):
+                set_aside_later(self.out_dir, Path(runner._load_from))
+        unvalidated = self._is_unvalidated(runner)
+        done, end = self._progress(runner)
+        self._bring_best_along(runner, more_to_come=unvalidated or done < end)
+        if unvalidated:
             # The host's hook needs this again, so that it also saves a new best score.
             self.last_ckpt = runner.message_hub.get_info('last_ckpt')
             runner.logger.info('The checkpoint was saved before its validation: validating.')
             runner.val_loop.run()
 
+    def _bring_best_along(self, runner: Runner, more_to_come: bool) -> None:
+        several = self.save_best and len(self.key_indicators) > 1
+        known = runner.message_hub.runtime_info
+        for key in self.key_indicators if self.save_best else ():
+            best, score = (
+                f'best_{x}_{key}' if several else f'best_{x}' for x in ('ckpt', 'score')
+            )
+            if known.get(best) is None:
+                continue
+            found = [_brought(known[best], self.out_dir) if is_main_process() else None]
+            broadcast_object_list(found)
+            path = found[0]
+            known[best] = path
+            if path is None and more_to_come:
+                known.pop(score, None)
+                known.pop(BEST_CONFUSION, None)
+            if several:
+                self.best_ckpt_path_dict[key] = path
+            else:
+                self.best_ckpt_path = path
+
     def _is_unvalidated(self, runner: Runner) -> bool:
         if runner.val_loop is None:
             return False
         loop = runner.train_loop
-        done, end = (loop.epoch, loop.max_epochs) if self.by_epoch else (loop.iter, loop.max_iters)
+        done, end = self._progress(runner)
         due = done >= max(loop.val_begin, 1) and (done == end or done % loop.val_interval == 0)
         return due and done != runner.message_hub.get_info('step_validated')
+
+    def _progress(self, runner: Runner) -> tuple[int, int]:
+        """Return the epochs, or the steps, that are done, and all of them."""
+        loop = runner.train_loop
+        return (loop.epoch, loop.max_epochs) if self.by_epoch else (loop.iter, loop.max_iters)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         """Note that this step is validated, then save the best checkpoint as the host does.
@@ -87,3 +125,22 @@ class CrashSafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path = previous
         elif previous not in (None, self.best_ckpt_path) and is_main_process():
             Path(previous).unlink(missing_ok=True)
+
+
+def _brought(best: str, folder: str) -> str | None:
+    """Return the path of the best checkpoint in a folder, copied there if it lies in another one.
+
+    Args:
+        best: Its path when it was saved, perhaps before the folder was moved.
+        folder: The folder where the run saves now.
+
+    Returns:
+        None if the file is in neither folder.
+    """
+    if '://' in folder:
+        return best
+    own = Path(folder, Path(best).name)
+    if not own.is_file() and Path(best).is_file():
+        with Path(best).open('rb') as source, whole_file(own, Path(best).stat().st_size) as target:
+            shutil.copyfileobj(source, target)
+    return str(own) if own.is_file() else None

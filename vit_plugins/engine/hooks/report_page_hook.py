@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -60,7 +61,8 @@ class ReportPageHook(Hook):
             runner.logger.log(
                 logging.WARNING,
                 f'{page} could not be written ({type(error).__name__}: {error}); the training '
-                f'itself is whole. To try again: vit-plugins report {runner.work_dir}',
+                'itself is whole. To try again: vit-plugins report '
+                f'{shlex.quote(runner.work_dir)}',
             )
             return
         runner.logger.info(f'The training as a page: {page}', extra=dict(shown=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
@@ -64,5 +65,5 @@ class StrictLoadHook(Hook):
             raise CheckpointMismatchError(
                 f'{file} was trained on {change}. A training cannot go on with other classes: '
                 'give it the former ones back, or start another one from its weights with a new '
-                f'classifier, --pretrained {file}'
+                f'classifier, --pretrained {shlex.quote(file)}'
             )

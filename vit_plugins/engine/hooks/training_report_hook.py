@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
+from mmpretrain.models import BaseClassifier
 from mmpretrain.registry import HOOKS
 
 from ...datasets.cached_images import uncached
@@ -17,6 +19,7 @@ from ...datasets.photo_decoding import UndecodableError
 from ...datasets.photo_file import PhotoFileError
 from ...report.outcome import Outcome, report, write_outcome
 from ...report.photo_baselines import photo_baselines
+from ...weights.bare_model import bare_model
 from ..loops.frozen_feature_loop import FrozenFeatureLoop
 from ..training_accuracy import training_accuracy
 from .best_confusion_hook import KEY
@@ -53,7 +56,7 @@ class TrainingReportHook(Hook):
             return
         best = runner.message_hub.get_info(KEY)
         lines = _places(runner)
-        if best is not None:
+        if best is not None and runner.val_loop is not None:
             outcome = self._outcome(runner, best)
             write_outcome(runner.work_dir, outcome)
             lines = [*report(outcome), *lines]
@@ -96,10 +99,20 @@ def _places(runner: Runner) -> list[str]:
     lines = [f'weights, log, curve and this report: {folder}']
     if best:
         lines.append(f'best weights: {best}')
-    if runner.message_hub.get_info(KEY) is not None:
+    if best and runner.val_loop is None:  # resumed without validation
+        lines.append(
+            'these are of an earlier epoch, as nothing was validated now, and all commands take '
+            f'them; for the last weights, add --checkpoint {shlex.quote(_last(hooks))} to predict'
+        )
+    if isinstance(bare_model(runner.model), BaseClassifier):
+        shown = shlex.quote(str(folder))
         lines += [
             'next:',
-            f'  vit-plugins test {folder}',
-            f'  vit-plugins predict {folder} NEW_PHOTOS --out classes.csv',
+            f'  vit-plugins test {shown}',
+            f'  vit-plugins predict {shown} NEW_PHOTOS --out classes.csv',
         ]
     return lines
+
+
+def _last(hooks: Sequence[CheckpointHook]) -> str:
+    return str(next((hook.last_ckpt for hook in hooks if hook.last_ckpt), 'FILE'))

@@ -10,6 +10,11 @@ from mmpretrain.engine import LearningRateDecayOptimWrapperConstructor
 from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import nn
 
+# what paramwise_cfg may have
+SETTINGS = {
+    *('layer_decay_rate', 'custom_keys', 'bypass_duplicate'),
+    *('bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult'),
+}
 # (depth of a parameter, number of depths) by its name
 LayerDepth = Callable[[str], tuple[int, int]]
 
@@ -31,19 +36,29 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
 
     Modules that the heads of a detector share are added once. The settings of
     ``paramwise_cfg`` are those of the host's ``LearningRateDecayOptimWrapperConstructor``. Unlike
-    there, the optimizer may be configured without ``lr`` or ``weight_decay``; its own defaults are
-    used then.
+    there, ``lr_mult`` in ``custom_keys`` multiplies the rate of its layer, other settings are
+    refused, and the optimizer may be configured without ``lr`` or ``weight_decay``; its own
+    defaults are used then.
 
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper, with ``optimizer``.
         paramwise_cfg: Settings for parameters by name and depth.
 
     Raises:
-        ValueError: If neither the model nor a backbone in it has ``get_layer_depth``.
+        ValueError: If a setting is unknown or out of range; later, if neither the model nor a
+            backbone in it has ``get_layer_depth``.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        if unknown := self.paramwise_cfg.keys() - SETTINGS:
+            raise ValueError(
+                f'paramwise_cfg has {", ".join(sorted(unknown))}, which layer-wise rates do not '
+                f'heed: they know {", ".join(sorted(SETTINGS))}.'
+            )
+        rate = self.paramwise_cfg.get('layer_decay_rate', 1.0)
+        if not 0 < rate <= 1:
+            raise ValueError(f'layer_decay_rate must be above 0 and at most 1, got {rate}.')
         if self.base_lr is None:
             self.base_lr = optimizer_default(self.optimizer_cfg['type'], 'lr')
         if self.base_wd is None:
@@ -74,6 +89,10 @@ class BackboneDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstruc
         if prefix == '':
             first = {id(group['params'][0]): group for group in reversed(params)}
             params[:] = [group for group in params if first[id(group['params'][0])] is group]
+            for group in params:
+                multiplier = group.pop('lr_mult', 1.0)
+                group['lr'] *= multiplier
+                group['lr_scale'] *= multiplier
 
 
 def optimizer_default(optimizer: str | type, argument: str) -> Any:

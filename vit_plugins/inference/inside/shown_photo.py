@@ -14,7 +14,12 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ...datasets.image_check import inspect_image
+from ...datasets.photo_file import name_unreadable
 from ..photos import PhotoModel
+
+
+class UnreadablePhotoError(ValueError):
+    """A photo cannot be read; the message names the file and says why."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,12 @@ def prepare_photos(trained: PhotoModel, files: Iterable[str | Path]) -> list[Sho
         files: Image files.
 
     Raises:
-        ValueError: If a photo cannot be read.
+        UnreadablePhotoError: If a photo cannot be read.
     """
     shown = []
     for file in files:
         if problem := inspect_image(str(file)).problem:
-            raise ValueError(f'{file} cannot be read: {problem}')
+            raise UnreadablePhotoError(name_unreadable(file, problem))
         packed = pseudo_collate([trained.pipeline({'img_path': str(file)})])
         data = trained.model.data_preprocessor(packed, False)
         pixels = pixels_of(trained.model, data['inputs'])

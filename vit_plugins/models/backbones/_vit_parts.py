@@ -1,6 +1,6 @@
 """Functions that the constructors of the backbones share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -35,18 +35,38 @@ def arch_settings(arch: str | dict, zoo: Mapping[str, dict]) -> dict:
         zoo: The settings of each name.
 
     Raises:
-        ValueError: If the name is unknown, or the settings are incomplete or contradictory.
+        ValueError: If the name is unknown, or the settings are incomplete, unknown or
+            contradictory.
     """
     if isinstance(arch, str):
         if arch.lower() not in zoo:
             raise ValueError(f'arch {arch!r} is none of {", ".join(zoo)}.')
         arch = zoo[arch.lower()]
-    if missing := set(ARCH_KEYS) - arch.keys():
-        raise ValueError(f'The arch dict lacks {", ".join(sorted(missing))}.')
+    check_arch_keys(arch, ARCH_KEYS, set().union(*zoo.values()))
     dims, heads = arch['embed_dims'], arch['num_heads']
     if dims % heads:
         raise ValueError(f'embed_dims ({dims}) must be a multiple of num_heads ({heads}).')
     return arch
+
+
+def check_arch_keys(arch: dict, needed: Iterable[str], known: Iterable[str]) -> None:
+    """Check the names of the settings of an architecture.
+
+    Args:
+        arch: The settings.
+        needed: Names of those that it must have.
+        known: Names of all that it may have.
+
+    Raises:
+        ValueError: If it lacks one, or has one that nothing reads.
+    """
+    if missing := set(needed) - arch.keys():
+        raise ValueError(f'The arch dict lacks {", ".join(sorted(missing))}.')
+    if unknown := arch.keys() - set(known):
+        raise ValueError(
+            f'The arch dict has {", ".join(sorted(unknown))}, which nothing reads: it may have '
+            f'{", ".join(sorted(known))}. Other settings are arguments of the backbone itself.'
+        )
 
 
 def build_patch_embed(patch_cfg: dict | None, plain: dict | None = None, **settings) -> nn.Module:

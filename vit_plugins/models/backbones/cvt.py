@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...weights.names.cvt import CVT_NAMES
 from .._number_checks import check_rates, check_sizes
 from ._token_backbone import TokenBackbone, format_output
-from ._vit_parts import drop_path_rates
+from ._vit_parts import check_arch_keys, drop_path_rates
 from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
 
 STYLES = ('official', 'gap')
@@ -160,8 +160,7 @@ class CvT(TokenBackbone):
                 raise ValueError(f'arch {arch!r} is none of {", ".join(self.arch_zoo)}.')
             arch = self.arch_zoo[name]
         keys = ('embed_dims', 'num_heads', 'depths')
-        if missing := [key for key in keys if key not in arch]:
-            raise ValueError(f'The arch dict lacks {", ".join(missing)}.')
+        check_arch_keys(arch, keys, keys)
         settings = [arch[key] for key in keys]
         if len({len(values) for values in settings}) != 1:
             raise ValueError(f'The lists of the arch dict are of different lengths: {arch}.')

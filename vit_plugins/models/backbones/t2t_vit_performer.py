@@ -55,7 +55,9 @@ class T2TViTPerformer(T2T_ViT):
         if 't2t_cfg' in kwargs:
             raise ValueError('t2t_cfg is not taken: give token_dims and kernel_ratio themselves.')
         check_sizes(img_size=img_size, in_channels=in_channels, token_dims=token_dims)
-        check_rates(token_drop_rate=token_drop_rate)
+        check_rates(
+            token_drop_rate=token_drop_rate, drop_path_rate=kwargs.get('drop_path_rate', 0)
+        )
         height, width = to_2tuple(img_size)
         if height != width:
             raise ValueError(
