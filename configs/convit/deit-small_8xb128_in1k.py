@@ -5,8 +5,8 @@
 #   ... --fraction 0.1: a tenth of each class in 3000 epochs (Table 2; also 0.05, 0.3, 0.5)
 #
 # Published: 79.8 % top-1 (79.9 in Table 2). Not trained by us (no GPU node).
-# The start is the host's: FFN weights by Xavier (a std of 0.032) and a class token of zeros. In the
-# authors' code, and in ConViT here, both are a truncated normal of std 0.02.
+# The start is the host's: FFN weights by Xavier (a std of 0.032) and a class token of zeros. In
+# the authors' code, and in ConViT here, both are a truncated normal of std 0.02.
 _base_ = './convit-small_8xb128_in1k.py'
 
 model = dict(
