@@ -4,7 +4,9 @@
 #   bash tools/dist_train.sh configs/convit/deit-small_8xb128_in1k.py 8 --amp
 #   ... --fraction 0.1: a tenth of each class in 3000 epochs (Table 2; also 0.05, 0.3, 0.5)
 #
-# Published: 79.9 % top-1. Not trained by us (no GPU node).
+# Published: 79.8 % top-1 (79.9 in Table 2). Not trained by us (no GPU node).
+# The start is the host's: FFN weights by Xavier (a std of 0.032) and a class token of zeros. In
+# the authors' code, and in ConViT here, both are a truncated normal of std 0.02.
 _base_ = './convit-small_8xb128_in1k.py'
 
 model = dict(

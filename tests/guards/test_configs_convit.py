@@ -11,13 +11,14 @@ import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from mmpretrain.registry import MODELS, PARAM_SCHEDULERS
+from mmpretrain.registry import MODELS, PARAM_SCHEDULERS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from read_recipes import read_recipe, shapes_of
 from torch import nn
 
 from vit_plugins.config_edits.fraction import use_fraction
 from vit_plugins.config_edits.scale_epochs import scale_epochs
+from vit_plugins.weights.index import index_models
 
 FOLDER = Path(__file__).parents[2] / 'configs' / 'convit'
 
@@ -65,6 +66,7 @@ TABLE = {
         )
     },
 }
+index = functools.cache(index_models)
 recipes = pytest.mark.parametrize('name', TABLE)
 parts = pytest.mark.parametrize('name', [name for name in TABLE if '--fraction' in name])
 
@@ -136,17 +138,26 @@ def test_augmentation(name):
     steps = {step.type: step for step in innermost(config.train_dataloader.dataset).pipeline}
     assert 'ColorJitter' not in steps  # inactive beside RandAugment
     crop, rand, erase = (steps[s] for s in ('RandomResizedCrop', 'RandAugment', 'RandomErasing'))
-    assert (crop.scale, crop.interpolation) == (224, 'bicubic')
+    assert (crop.scale, crop.interpolation, crop.backend) == (224, 'bicubic', 'pillow')
+    crop = TRANSFORMS.build(crop)
+    assert (crop.crop_ratio_range, crop.aspect_ratio_range) == ((0.08, 1.0), (3 / 4, 4 / 3))
     assert (steps['RandomFlip'].prob, steps['RandomFlip'].direction) == (0.5, 'horizontal')
     assert rand.policies == 'timm_increasing'  # rand-m9-mstd0.5-inc1
-    assert (rand.magnitude_level, rand.magnitude_std, rand.num_policies) == (9, 0.5, 2)
+    assert (rand.magnitude_level, rand.total_level, rand.magnitude_std) == (9, 10, 0.5)
+    assert (rand.num_policies, rand.hparams.interpolation) == (2, 'bicubic')
     assert (erase.erase_prob, erase.mode) == (0.25, 'rand')
+    assert (erase.min_area_ratio, erase.max_area_ratio) == (0.02, 1 / 3)
+    mean, std = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]  # RGB
+    order = 1 if TABLE[name].dataset == 'CIFAR100' else -1  # files are read as BGR
+    assert (erase.fill_color, erase.fill_std) == (mean[::order], std[::order])  # 'pixel' of timm
+    assert rand.hparams.pad_val == [124, 116, 104][::order]
     for loader in ('val', 'test'):
         steps = {s.type: s for s in config[f'{loader}_dataloader'].dataset.pipeline}
-        assert (steps['ResizeEdge'].scale, steps['ResizeEdge'].interpolation) == (256, 'bicubic')
+        edge = steps['ResizeEdge']
+        assert (edge.scale, edge.edge) == (256, 'short')
+        assert (edge.interpolation, edge.backend) == ('bicubic', 'pillow')
         assert steps['CenterCrop'].crop_size == 224
-    assert config.data_preprocessor.mean == [123.675, 116.28, 103.53]
-    assert config.data_preprocessor.std == [58.395, 57.12, 57.375]
+    assert (config.data_preprocessor.mean, config.data_preprocessor.std) == (mean, std)
 
 
 @recipes
@@ -218,6 +229,34 @@ def test_both_models_have_one_recipe(name):
 def test_parameters(name, parameters):
     model = shapes_of(read(name).model)
     assert sum(param.numel() for param in model.parameters()) == parameters
+
+
+def multiply_adds(dims: int, tokens: list[int]) -> int:
+    """Count those of patches, layers (qkv, projection, FFN; attention) and head by hand.
+
+    The positional part is left out; tests/test_studies/test_model_cost.py counts it with torch.
+    """
+    layers = sum(12 * n * dims**2 + 2 * n**2 * dims for n in tokens)
+    return 196 * 768 * dims + layers + 1000 * dims
+
+
+@pytest.mark.parametrize(
+    ('name', 'millions'),
+    [
+        ('convit-tiny_4xb256_in1k', 1248),
+        ('convit-tiny-plus_8xb64_in1k', 2126),
+        ('convit-small_8xb128_in1k', 5736),
+        ('convit-small-plus_8xb64_in1k', 9991),
+        ('convit-base_16xb64_in1k', 17487),
+        ('convit-base-plus_8xb64_in1k', 30721),
+        ('deit-small_8xb128_in1k', 4599),
+    ],
+)
+def test_multiply_adds_of_the_metafile(name, millions):
+    tokens = [197] * 12 if name.startswith('deit') else [196] * 10 + [197] * 2
+    assert round(multiply_adds(TABLE[name].dims, tokens) / 1e6) == millions
+    entries = [m for m in index().values() if m.config.endswith(f'/{name}.py')]
+    assert {entry.metadata.flops for entry in entries} == {1e6 * millions}
 
 
 @pytest.mark.parametrize('name', ['convit-small_8xb128_in1k', 'deit-small_8xb128_in1k'])

@@ -27,6 +27,7 @@ from timm.optim import Lamb
 from timm.scheduler import CosineLRScheduler
 
 from vit_plugins.config_edits.dataset_by_name import apply_data
+from vit_plugins.weights.index import index_models
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / 'configs' / 'deit3'
@@ -159,11 +160,28 @@ def test_model(name, config_of):
     assert head.layers.head.weight.shape == (recipe.classes, width)
     drops = {d.drop_prob for layer in backbone.layers for d in drop_paths(layer)}
     assert drops == {recipe.drop_path}  # one rate, no ramp
+    dropouts = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    assert not any(dropouts)
+    own = {'arch', 'drop_path_rate', 'img_size', 'type'}  # LayerScale is the backbone's 1e-4
+    assert config_of(name).model.backbone.keys() <= own
     assert sum(len(drop_paths(layer)) for layer in backbone.layers) == 2 * depth
 
 
 def drop_paths(layer):
     return [module for module in layer.modules() if type(module).__name__ == 'DropPath']
+
+
+def test_multiply_adds_of_the_released_weights():
+    """OpenMMLab's counter adds a little for the norms to what patches, layers and head need."""
+    listed = [m for m in index_models().values() if 'deit3vit' in m.name and m.metadata.flops]
+    assert len(listed) == 14
+    for entry in listed:
+        width, depth, _, patch, _ = ARCHES[entry.name.split('-')[1]]
+        patches = ((384 if '384px' in entry.name else 224) // patch) ** 2
+        n = patches + 1
+        layers = depth * (12 * n * width**2 + 2 * n**2 * width)
+        by_hand = patches * 3 * patch**2 * width + layers + 1000 * width
+        assert 1 < entry.metadata.flops / by_hand < 1.002, entry.name
 
 
 @recipes
@@ -215,7 +233,8 @@ def test_data(name, config_of):
     for part in ('val', 'test'):  # crop ratio 1.0: the whole short side
         assert steps(config, part) == test
     assert test['ResizeEdge']['scale'] == test['CenterCrop']['crop_size'] == recipe.size
-    assert test['ResizeEdge']['interpolation'] == 'bicubic'
+    edge = test['ResizeEdge']
+    assert (edge['edge'], edge['interpolation'], edge['backend']) == ('short', 'bicubic', 'pillow')
     loader = config.train_dataloader
     assert loader.batch_size == recipe.batch[1]
     assert loader.sampler.get('num_repeats', 1) == recipe.repeats
@@ -244,6 +263,8 @@ def test_optimizer(name, config_of):
     assert len(spared) == ARCHES[name.split('-')[0]][-1]
     assert {group['lr'] for group in optimizer.param_groups} == {recipe.lr}
     assert 'clip_grad' not in config.optim_wrapper
+    hooks = [*config.get('custom_hooks', []), *config.default_hooks.values()]
+    assert 'EMAHook' not in {hook.type for hook in hooks}  # the authors report the raw weights
     settings = optimizer.defaults
     if recipe.optimizer == 'SGD':
         assert (settings['momentum'], settings['nesterov']) == (0.9, True)
@@ -444,6 +465,7 @@ def test_randaugment_is_timms_m9_mstd05_inc1(config_of):
     }.items():
         assert tuple(by_name[name].magnitude_range) == limits
     assert by_name['Rotate'].pad_val == (104, 116, 124)  # BGR
+    assert by_name['Rotate'].interpolation == 'bicubic'
     cifar = config_of('small-p16_in1k-pre_8xb96-1000e --data cifar10')
     assert steps(cifar, 'train')['RandAugment']['hparams']['pad_val'] == [124, 116, 104]  # RGB
 
@@ -472,14 +494,18 @@ def test_lamb_is_timms():
         torch.testing.assert_close(group['params'], expected['params'], rtol=0, atol=1e-6)
 
 
-def test_repeated_augmentation_on_imagenet(monkeypatch):
-    """Each of 8 GPUs gets 160,146 samples, or 625 batches of 256, as in the official code."""
-    monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda: (0, 8))
+@pytest.mark.parametrize(
+    ('devices', 'batch', 'batches'),  # the last four are ConViT's
+    [(8, 256, 625), (32, 64, 625), (4, 256, 1251), (8, 128, 1251), (16, 64, 1251), (8, 64, 2502)],
+)
+def test_repeated_augmentation_on_imagenet(devices, batch, batches, monkeypatch):
+    """Each GPU gets as many batches as in the official code, which also rounds down to 256."""
+    monkeypatch.setattr(repeat_aug, 'get_dist_info', lambda: (0, devices))
     sampler = repeat_aug.RepeatAugSampler(range(1281167), num_repeats=3, seed=0)
-    assert len(sampler) == 160146
-    official = 1281167 // 256 * 256 // 8
-    assert official == 160128
-    assert len(sampler) // 256 == official // 256 == 625
+    official = 1281167 // 256 * 256 // devices
+    assert len(sampler) // batch == official // batch == batches
+    if devices == 8:
+        assert (len(sampler), official) == (160146, 160128)
 
 
 def test_copies_of_an_image_go_to_different_ranks(monkeypatch):

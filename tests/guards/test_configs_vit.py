@@ -171,10 +171,39 @@ def test_data(name):
     test = {step.type: step for step in config.test_dataloader.dataset.pipeline}
     crop = TRANSFORMS.build(train['RandomResizedCrop'])
     assert (crop.scale, crop.crop_ratio_range) == ((recipe.size, recipe.size), (0.05, 1.0))
+    assert crop.interpolation == test['Resize'].interpolation == 'bilinear'
     assert list(test['Resize'].scale) == [recipe.size, recipe.size]
     assert ('LoadImageFromFile' in train) == ('LoadImageFromFile' in test) == ('cifar' not in name)
     assert config.data_preprocessor.to_rgb == ('cifar' not in name)
     assert config.data_preprocessor.mean == config.data_preprocessor.std == [127.5] * 3
+
+
+def test_pre_training_starts_as_googles_code():
+    """Xavier for attention and FFN, whose biases are tiny; Lecun for the rest; a head of zeros.
+
+    The host's queries, keys and values are one matrix, and so have a smaller range.
+    """
+    config = shrink(read('vit-base-p16_64xb64-300e_in1k'))
+    arch = dict(embed_dims=64, num_layers=1, num_heads=2, feedforward_channels=64)
+    config.model.backbone.arch = arch
+    config.model.head.update(in_channels=64, hidden_dim=64)
+    model = build(config)
+    model.init_weights()
+    backbone, head = model.backbone, model.head.layers
+    layer = backbone.layers[0]
+    fc1, fc2 = layer.ffn.layers[0][0], layer.ffn.layers[1]
+    for linear in (layer.attn.qkv, layer.attn.proj, fc1, fc2):
+        bound = (6 / sum(linear.weight.shape)) ** 0.5
+        assert 0.95 * bound < linear.weight.abs().max() <= bound
+    assert not layer.attn.qkv.bias.any()
+    assert not layer.attn.proj.bias.any()
+    assert all(1e-7 < fc.bias.std() < 2e-6 for fc in (fc1, fc2))
+    for weight in (backbone.patch_embed.projection.weight, head.pre_logits.weight):
+        assert weight.std().item() == pytest.approx(weight[0].numel() ** -0.5, rel=0.05)
+    assert not backbone.cls_token.any()
+    assert backbone.pos_embed.std().item() == pytest.approx(0.02, rel=0.05)
+    assert not head.head.weight.any()
+    assert not head.head.bias.any()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from matplotlib.colors import LogNorm
 
 from vit_plugins.visualization.attention import plot_attention, plot_overlays
 from vit_plugins.visualization.embedding_weights import plot_filters, plot_position_similarity
@@ -20,7 +21,8 @@ def test_dynamics_have_a_panel_for_each_layer_heads_in_colours_and_the_mean_in_b
     figure = plot_gate_dynamics(range(5), gates, ['a', 'b'])
     assert [axes.get_title() for axes in figure.axes] == ['a', 'b']
     for number, axes in enumerate(figure.axes):
-        _, *heads, mean = axes.lines  # the first is the start value
+        start, *heads, mean = axes.lines
+        assert list(start.get_ydata()) == pytest.approx([1 / (1 + np.exp(-1))] * 2)
         assert len({line.get_color() for line in heads}) == 3
         for head, line in enumerate(heads):
             np.testing.assert_array_equal(line.get_ydata(), gates[:, number, head])
@@ -69,6 +71,9 @@ def test_attention_titles_have_the_colour_of_the_gate():
     assert third.get_title() == ''
     shown = first.images[0].get_array()
     assert shown.max() == maps[0][0].max()
+    scale = first.images[0].norm
+    assert isinstance(scale, LogNorm)
+    assert (scale.vmin, scale.vmax) == pytest.approx((shown.max() / 1000, shown.max()))
     assert image.lines[0].get_xydata().tolist() == [[5.5, 1.5]]  # in pixels of 12 x 8
     assert len(plot_attention(IMAGE, [maps[0][:1]], ['a'], heads=[7]).axes) == 2
 

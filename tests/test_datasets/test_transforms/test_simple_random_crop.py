@@ -52,9 +52,12 @@ def test_offsets_cover_the_padding_and_the_long_side(height, width):
     rows, columns = scale_short_side(height, width, S)
     assert {p.top for p in drawn} == set(range(rows + 8 - S + 1))
     assert {p.left for p in drawn} == set(range(columns + 8 - S + 1))
-    tops = np.bincount([p.top for p in drawn])
-    expected = 3000 / len(tops)
-    assert ((tops - expected) ** 2 / expected).sum() < len(tops) + 4 * (2 * len(tops)) ** 0.5
+    for places in ([p.top for p in drawn], [p.left for p in drawn]):  # all alike
+        counts = np.bincount(places)
+        expected = 3000 / len(counts)
+        squares = ((counts - expected) ** 2 / expected).sum()
+        assert squares < len(counts) + 4 * (2 * len(counts)) ** 0.5
+    assert abs(np.corrcoef([(p.top, p.left) for p in drawn], rowvar=False)[0, 1]) < 4 / 3000**0.5
 
 
 def test_along_x_only():

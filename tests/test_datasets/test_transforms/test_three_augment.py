@@ -61,9 +61,24 @@ def test_draws_are_distributed_as_officially():
     np.testing.assert_allclose(factors.std(0), 0.6 / 12**0.5, atol=0.01)
 
 
+def test_draws_of_one_image_are_independent():
+    augment = ThreeAugment(flip_prob=0.5, blur_radius=(0.5, 0.5))
+    rows = []
+    for _ in range(3000):
+        params = augment.sample()
+        names, factors = zip(*params.jitter, strict=True)
+        members = [params.member == member for member in ('grayscale', 'solarize')]
+        first = [names[0] == name for name in ('brightness', 'contrast')]
+        rows.append([*members, *first, params.flip, *factors])
+    related = np.corrcoef(np.array(rows, float), rowvar=False) - np.eye(8)
+    related[[0, 1, 2, 3], [1, 0, 3, 2]] = 0  # an image has one member, an order one first name
+    assert np.abs(related).max() < 4.5 / 3000**0.5
+
+
 def test_radii_are_uniform():
-    augment = ThreeAugment(members=['blur'])
-    radii = np.array([augment.sample().radius for _ in range(1000)])
+    augment = ThreeAugment()
+    drawn = [augment.sample().radius for _ in range(3000)]
+    radii = np.array([radius for radius in drawn if radius is not None])
     assert radii.min() >= 0.1
     assert radii.max() <= 2.0
     assert radii.mean() == pytest.approx(1.05, abs=0.06)

@@ -77,6 +77,7 @@ def test_gates_are_measured_at_the_start_every_few_epochs_and_in_the_end(runner,
     expected = torch.tensor([1.0, 3, 5, 6]).sigmoid()
     np.testing.assert_allclose(first_heads, expected, rtol=1e-6)
     assert history.values('strengths')[0] == [[1.0] * 4]
+    assert history.values('centres')[0] == [[[-0.5, -0.5], [-0.5, 0.5], [0.5, -0.5], [0.5, 0.5]]]
     assert (tmp_path / 'gates.png').read_bytes().startswith(b'\x89PNG')
     sent = runner.visualizer.add_scalars.call_args_list
     assert [call.kwargs['step'] for call in sent] == [0, 2, 4, 5]

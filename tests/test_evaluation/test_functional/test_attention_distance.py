@@ -55,6 +55,9 @@ def test_attention_to_all_alike_has_the_values_of_the_specification():
     assert uniform_nonlocality((24, 24)) == pytest.approx(12.502999, abs=5e-7)
     attention = torch.full((1, 2, 196, 196), 1 / 196)
     assert nonlocality(attention, GRID).tolist() == pytest.approx([7.280764] * 2, abs=1e-5)
+    half = torch.full((1, 2, 196, 196), 1.25, dtype=torch.bfloat16)  # distances are not rounded
+    expected = [7.280764 * 1.25 * 196] * 2
+    assert nonlocality(half, GRID).tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def positional(heads, strength=1.0):

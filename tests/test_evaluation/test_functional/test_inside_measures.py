@@ -14,7 +14,8 @@ from vit_plugins.models.layers.positional_attention import attention_centres, lo
 
 
 def test_gates_start_at_the_value_of_the_specification():
-    assert gate_values(torch.ones(3)).tolist() == pytest.approx([0.7310586] * 3)
+    for dtype in (torch.float32, torch.bfloat16):
+        assert gate_values(torch.ones(3, dtype=dtype)).tolist() == pytest.approx([0.7310586] * 3)
 
 
 @pytest.mark.parametrize('heads', [4, 9, 16])

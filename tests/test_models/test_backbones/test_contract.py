@@ -481,6 +481,17 @@ def test_drop_path_rate_of_each_layer(name):
     assert rates == [(pytest.approx(rate),) * 2 for rate in DROP_PATHS[name]]
 
 
+@each_plain
+def test_dropout_rates_are_where_they_belong(name):
+    attention = dict(attn_drop_rate=0.3)
+    attention = attention if name == 'ConViT' else dict(layer_cfgs=attention)
+    model = small(name, drop_rate=0.2, **attention)
+    assert model.drop_after_pos.p == 0.2
+    for layer in model.layers:
+        assert (layer.attn.attn_drop, layer.attn.proj_drop.p) == (0.3, 0.2)
+        assert [m.p for m in layer.ffn.modules() if isinstance(m, nn.Dropout)] == [0.2, 0.2]
+
+
 @each_of_ours
 def test_drop_path_follows_the_seed(name):
     model, images = small(name, drop_path_rate=0.9).train(), torch.randn(8, 3, 32, 32)

@@ -8,6 +8,7 @@ import small_backbones
 import torch
 from small_backbones import meta_classifier, official_weights, timm_convit
 from timm.models.convit import ConVit as TimmConViT
+from torch import nn
 
 from vit_plugins.models.backbones.convit import ConViT
 from vit_plugins.models.layers.gpsa import GPSA
@@ -123,9 +124,13 @@ def test_refuses(settings, message):
 def test_init_weights():
     model = classifier().backbone
     model.init_weights()
-    for layer in model.layers:
-        assert 0.015 < layer.ffn.layers[0][0].weight.std().item() < 0.025  # not Xavier
-        assert not layer.ffn.layers[1].bias.any()
+    local = [layer.attn for layer in model.layers if layer.is_local]
+    special = {module for attn in local for module in (attn.v, attn.pos_proj)}
+    linears = {m for m in model.modules() if isinstance(m, nn.Linear)} - special
+    assert len(linears) == 2 * 4 + 2 * 4  # qk or qkv, proj, fc1, fc2
+    for linear in linears:
+        assert linear.weight.std().item() == pytest.approx(0.02, rel=0.15)  # not Xavier
+        assert linear.bias is None or not linear.bias.any()
     assert 0.015 < model.pos_embed.std().item() < 0.025
     assert model.cls_token.any()
 

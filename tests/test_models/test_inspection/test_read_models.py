@@ -39,6 +39,12 @@ def test_a_fresh_convit_has_the_values_of_the_specification(convit, mode):
     assert (found.mode, found.layers) == (mode, ('layers.0.attn', 'layers.1.attn'))
 
 
+def test_pixels_are_those_of_the_patches_of_an_image_that_is_no_square(convit):
+    found = measure_locality(convit, torch.randn(1, 3, 28, 56))
+    for patches, pixels in zip(found.nonlocality, found.pixels, strict=True):
+        np.testing.assert_allclose(pixels, 4 * patches, rtol=1e-5)
+
+
 def test_modes_are_measured_differently_and_named(convit):
     model = small('ConViT')
     for layer in model.layers:

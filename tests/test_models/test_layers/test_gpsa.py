@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from timm.models.convit import GPSA as TimmGPSA
 from torch import nn
+from torch.nn.functional import scaled_dot_product_attention as scaled_attention
 from torch.nn.utils import prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -231,6 +232,17 @@ def test_rows_of_nine_heads():
     assert weight[:, 2].tolist() == [-1] * 9
 
 
+@pytest.mark.parametrize('settings', [{}, dict(qkv_bias=True), dict(use_local_init=False)])
+def test_all_other_weights_start_as_truncated_normal_and_biases_at_zero(settings):
+    layer = GPSA(64, 4, **settings)
+    linears = {layer.qk, layer.v, layer.pos_proj, layer.proj}
+    local = {layer.v, layer.pos_proj} if layer.use_local_init else set()
+    for linear in linears - local:
+        assert linear.weight.std().item() == pytest.approx(0.02, rel=0.5)
+    assert not any(linear.bias.any() for linear in linears if linear.bias is not None)
+    assert layer.gating_param.tolist() == [1] * 4
+
+
 @pytest.mark.parametrize('heads', [1, 4, 9, 16])
 def test_square_start_equals_timm(heads):
     timms = TimmGPSA(2 * heads, heads, locality_strength=0.3)
@@ -370,6 +382,11 @@ def test_fixed_gate_is_the_gate_whatever_is_loaded():
     assert layer.gating_param.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize('gate', [0, 0.1, 0.9, 1])
+def test_fixed_gate_is_the_share_of_position(gate):
+    assert GPSA(16, 4, gate=gate).gates().tolist() == pytest.approx([gate] * 4, abs=1e-7)
+
+
 def test_gate_of_one_is_blind_to_content_and_of_zero_to_position():
     x, grid = torch.randn(2, 6, 16), (2, 3)
     position = GPSA(16, 4, gate=1)
@@ -419,6 +436,19 @@ def test_attention_dropout_is_one_mask_on_the_mixture(monkeypatch):
     assert not others
     assert rate == 0.5
     torch.testing.assert_close(attn, layer.get_attention_map(x, (2, 3)))
+
+
+def test_attention_dropout_of_psa_is_the_rate_in_training_alone(monkeypatch):
+    layer, attend, rates = GPSA(16, 4, mode='psa', attn_drop=0.3), scaled_attention, []
+
+    def spy(q, k, v, bias, dropout):
+        rates.append(dropout)
+        return attend(q, k, v, bias, dropout)
+
+    monkeypatch.setattr(functions.F, 'scaled_dot_product_attention', spy)
+    for training in (True, False):
+        layer.train(training)(torch.randn(2, 6, 16), (2, 3))
+    assert rates == [0.3, 0]
 
 
 def test_same_number_of_patches_on_another_grid_differs():

@@ -67,6 +67,11 @@ def test_equals_timm_and_torch(kind):
         torch.testing.assert_close(loss, expected, atol=1e-6, rtol=0)
 
 
+def test_any_share_of_a_class_makes_it_a_full_positive():
+    target = class_targets(torch.tensor([[1e-6, 1 - 1e-6, 0.0]]), 3)
+    assert target.tolist() == [[1, 1, 0]]
+
+
 def test_gradient_equals_torch():
     labels, grads = torch.arange(6), []
     for loss in (

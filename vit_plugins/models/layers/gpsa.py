@@ -146,8 +146,8 @@ class GPSA(BaseModule):
 
         for linear in (self.qk, self.v, self.pos_proj, self.proj):
             trunc_normal_(linear.weight, std=0.02)
-        for bias in (self.pos_proj.bias, self.proj.bias):
-            nn.init.zeros_(bias)
+            if linear.bias is not None:
+                nn.init.zeros_(linear.bias)
         if use_local_init:
             self.local_init()
 
