@@ -41,7 +41,6 @@ def config(**dataset):
             'test_dataloader': {'batch_size': 8, 'dataset': val},
             'test_evaluator': evaluator,
             'val_evaluator': evaluator,
-            'val_cfg': {},
             'test_cfg': {},
         }
     )
@@ -58,7 +57,6 @@ def test_folds_are_the_training_images_each_validated_once():
     for fold in range(3):
         cfg = fold_config(base := config(), fold, 3, seed=0)
         assert base.pretty_text == before
-        assert cfg.test_dataloader == cfg.val_dataloader
         train, val = build(cfg.train_dataloader), build(cfg.val_dataloader)
         kept, held = (
             [d.get_data_info(i)['img'].tobytes() for i in range(len(d))] for d in (train, val)
@@ -68,7 +66,7 @@ def test_folds_are_the_training_images_each_validated_once():
         sizes.append(len(held))
         assert cfg.train_dataloader.dataset.dataset.pipeline[0].type == 'PackInputs'
         assert cfg.val_dataloader.dataset.dataset.pipeline[0].type == 'Resize'
-        assert (cfg.test_evaluator, cfg.test_cfg) == ({'type': 'Accuracy'}, {})
+        assert (cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg) == (None, None, None)
     whole = DATASETS.build({**config().train_dataloader.dataset, 'serialize_data': False})
     every = [whole.get_data_info(i)['img'].tobytes() for i in range(len(whole))]
     assert sorted(images) == sorted(every)

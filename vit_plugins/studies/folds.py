@@ -12,7 +12,6 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
-from ..config_edits.evaluation_part import complete_test_part
 from ..config_edits.walking import uncached_dataset
 from ..evaluation.functional.statistics import summarize
 from .cell_folder import read_json, read_logs, write_json
@@ -40,7 +39,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         seed: The seed of the shuffle.
 
     Returns:
-        The config of this fold, which is tested on what it validates on.
+        The config of this fold, without a test.
 
     Raises:
         ValueError: If there is no such fold, the config does not validate, or its datasets are in
@@ -70,7 +69,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         (loader if whole else loader.dataset).dataset = ConfigDict(fold_of)
     cfg.pop('machine_steps', None)  # the same for all folds
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    return complete_test_part(cfg)
+    return cfg
 
 
 def _photos_of(cfg: Config, part: str) -> ConfigDict:
