@@ -80,6 +80,7 @@ def test_folds_of_grouped_photos_hold_whole_groups():
         dataset = cfg[f'{part}_dataloader'].dataset
         assert (dataset.type, dataset.part, dataset.group_by) == ('ImageFolder', part, '^..')
         assert (dataset.fold, dataset.seed, dataset.test_mode) == ((1, 5), 7, part == 'val')
+        assert 'val_fraction' not in dataset
 
 
 def test_folder_that_splits_off_its_validation_part_is_cut_whole():

@@ -63,6 +63,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
                 type='KFoldDataset', dataset=photos, fold=fold, num_splits=num_splits, **common
             )
         else:
+            photos.pop('val_fraction', None)  # the fold is held out in place of it
             fold_of = {**photos, 'part': part, 'fold': (fold, num_splits), **common}
         loader = cfg[f'{part}_dataloader']
         whole = uncached_dataset(loader.dataset) is loader.dataset
