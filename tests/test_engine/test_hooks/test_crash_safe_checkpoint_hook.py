@@ -122,6 +122,22 @@ def test_the_best_of_a_moved_run_is_found_and_replaced(runner, tmp_path):
     assert best(runner) == ['best_accuracy_top1_epoch_2.pth']
 
 
+def test_a_moved_run_that_goes_on_elsewhere_takes_its_best_along(runner, tmp_path):
+    runner.work_dir = str(tmp_path / 'before')
+    hook = went_on(runner, tmp_path / 'before')
+    hook.after_val_epoch(runner, {'accuracy/top1': 50.0})
+    first = best(runner)
+    (tmp_path / 'before').rename(tmp_path / 'moved')
+    runner._resume, runner._load_from = True, str(tmp_path / 'moved' / 'epoch_1.pth')
+    hook = went_on(runner, tmp_path / 'elsewhere')
+    assert hook.best_ckpt_path == str(tmp_path / 'elsewhere' / first[0])
+    assert best(runner) == first
+    assert (tmp_path / 'moved' / first[0]).is_file()
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {'accuracy/top1': 40.0})
+    assert best(runner) == first
+
+
 def test_going_back_moves_later_checkpoints_away_first(runner, tmp_path, monkeypatch):
     """Before the best is looked for; a run from weights alone (load_from) goes back to nothing."""
     moved = []
