@@ -130,7 +130,7 @@ class CrashSafeCheckpointHook(CheckpointHook):
 
 def _resumed_file(runner: Runner) -> Path | None:
     """Return the local checkpoint from which a run goes on, if its name is known."""
-    name = str(runner._load_from or '')
+    name = str(runner._resume if isinstance(runner._resume, str) else runner._load_from or '')
     return Path(name) if runner._resume and name and '://' not in name else None
 
 
