@@ -167,6 +167,19 @@ def test_a_best_that_is_gone_gives_way_to_the_next_one(runner, done, kept):
     assert best(runner) == kept
 
 
+@pytest.mark.parametrize(('gone', 'kept'), [('loss', True), ('accuracy/top1', False)])
+def test_of_several_best_only_that_of_the_accuracy_takes_its_table_along(runner, gone, kept):
+    hub = runner.message_hub
+    for key in ('accuracy/top1', 'loss'):
+        name = f'best_{key.replace("/", "_")}_epoch_1.pth'
+        hub.update_info(f'best_ckpt_{key}', f'gone/{name}')
+        if key != gone:
+            Path(runner.work_dir, name).touch()
+    hub.update_info('best_confusion', dict(score=90.0))
+    CrashSafeCheckpointHook(save_best=['accuracy/top1', 'loss']).before_train(runner)
+    assert (hub.get_info('best_confusion') is not None) == kept
+
+
 def test_without_save_best_only_the_step_is_noted(runner):
     hook = CrashSafeCheckpointHook()
     hook.before_train(runner)

@@ -11,6 +11,7 @@ from mmpretrain.registry import HOOKS
 from ...fileio.atomic_backend import abandoned_files, whole_file
 from ..work_folder import set_aside_later
 from .best_confusion_hook import KEY as BEST_CONFUSION
+from .best_confusion_hook import SCORE
 
 
 @HOOKS.register_module()
@@ -86,7 +87,8 @@ class CrashSafeCheckpointHook(CheckpointHook):
             known[best] = path
             if path is None and more_to_come:
                 known.pop(score, None)
-                known.pop(BEST_CONFUSION, None)
+                if key in (SCORE, 'auto'):
+                    known.pop(BEST_CONFUSION, None)
             if several:
                 self.best_ckpt_path_dict[key] = path
             else:
