@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 
 import pytest
@@ -174,6 +175,8 @@ def test_images_that_are_not_used_are_told(photos, tmp_path):
         cfg.train_dataloader.dataset.pop('split')  # of the digits
         cfg.val_dataloader.dataset.update(folder, data_root='photos/val', part='val')
         run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], lines.append)
+    shutil.rmtree(root)  # what is finished is shown without its photos
+    assert len(run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], print)) == 2
     told = [line for line in lines if 'training images' in line]
     assert told == [
         'folds of the training images alone: '

@@ -121,7 +121,8 @@ def run_folds(
             groups of them, than folds.
     """
     folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
-    _require_images(folds[0], num_splits)
+    if not (folder / 'fold0' / RESULT).is_file():
+        _require_images(folds[0], num_splits)
     folder.mkdir(parents=True, exist_ok=True)
     for fold, own in enumerate(folds):  # all folds, before hours are spent
         own.experiment_name = f'fold{fold}'
