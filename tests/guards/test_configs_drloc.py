@@ -176,6 +176,7 @@ def test_augmentation_and_schedule_of_each_recipe(configs, data):
             head = config['model']['head']
             loss = head.get('head', head)['loss']
             assert (loss['type'], loss['label_smooth_val']) == ('LabelSmoothLoss', 0.1)
+            assert loss['mode'] == 'original'  # as timm smooths mixed labels
             optim = config['optim_wrapper']
             assert optim['optimizer'] == dict(
                 type='AdamW', lr=1e-3, weight_decay=0.05, eps=1e-8, betas=(0.9, 0.999)
@@ -196,9 +197,24 @@ def check_augmentation(config):
     assert 'crop_ratio_range' not in crop  # 0.08 to 1, as test_transforms_build_as_told sees
     assert train['RandomFlip']['prob'] == 0.5
     assert (policy['policies'], policy['num_policies']) == ('timm_increasing', 2)
-    assert (policy['magnitude_level'], policy['magnitude_std']) == (9, 0.5)
-    erasing = train['RandomErasing']
+    assert (policy['magnitude_level'], policy['total_level'], policy['magnitude_std']) == (
+        9,
+        10,
+        0.5,
+    )
+    assert policy['hparams']['interpolation'] == 'bicubic'
+    # 'pixel' of timm: on a fiftieth to a third of the image, noise of std 1 once normalised
+    erasing, norm = train['RandomErasing'], config['data_preprocessor']
     assert (erasing['erase_prob'], erasing['mode']) == (0.25, 'rand')
+    assert (erasing['min_area_ratio'], erasing['max_area_ratio']) == (0.02, 1 / 3)
+    assert norm['mean'] == [123.675, 116.28, 103.53]
+    assert norm['std'] == [58.395, 57.12, 57.375]
+    order = 1 if norm['to_rgb'] is False else -1  # arrays are RGB, files are read as BGR
+    assert (erasing['fill_color'][::order], erasing['fill_std'][::order]) == (
+        norm['mean'],
+        norm['std'],
+    )
+    assert policy['hparams']['pad_val'][::order] == [round(x) for x in norm['mean']]
     assert (test['ResizeEdge']['scale'], test['CenterCrop']['crop_size']) == (256, 224)
     assert test['ResizeEdge']['interpolation'] == 'bicubic'
     augments = [(a['type'], a['alpha']) for a in config['model']['train_cfg']['augments']]
@@ -256,6 +272,19 @@ def test_vit_from_scratch_is_the_released_one(configs):
     # Released: in each layer after the attention's projection and twice in the MLP.
     assert sum(p == 0.1 for p in drops) == 3 * 12
     assert model.backbone.drop_after_pos.p == 0
+
+
+@each_net
+def test_drop_path_and_start_of_each_net(configs, net):
+    """Of the paper's nets only Swin has drop path, and CvT alone keeps PyTorch's start."""
+    model = configs[net, '', 'imagenet100']['model']
+    rates = {'swin-tiny': 0.2, 'convit-small': 0.1}
+    assert model['backbone'].get('drop_path_rate', 0) == rates.get(net, 0)
+    if net == 'resnet50':  # that of the host
+        return
+    truncated = None if net == 'cvt-13' else dict(type='TruncNormal', layer='Linear', std=0.02)
+    assert model['head']['init_cfg'] == truncated
+    assert model.get('init_cfg', [None])[0] == truncated
 
 
 @each_net

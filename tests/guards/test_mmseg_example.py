@@ -20,7 +20,11 @@ def cfg():
 
 def test_header_says_with_what_and_whose_numbers():
     text = FILE.read_text()
-    assert f'mim train mmsegmentation {FILE.relative_to(ROOT)}' in text
+    command = ' '.join(line.strip('# \\') for line in text.splitlines()[2:4])
+    assert command == (
+        'python -m torch.distributed.run --standalone --nproc_per_node 8 MMSEG/tools/train.py '
+        f'{FILE.relative_to(ROOT)} --launcher pytorch'
+    )
     assert all(words in text for words in ('Not trained by us', 'unsourced', 'recalled'))
 
 

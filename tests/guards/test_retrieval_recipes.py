@@ -1,14 +1,19 @@
 """The recipes of IRT: published numbers, and a step of each type of model at reduced size."""
 
 import math
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine import Config
+from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import DATASETS, MODELS, TRANSFORMS
 from mmpretrain.structures import DataSample
 from read_recipes import read_recipe
+
+from vit_plugins.config_edits.recipe_variables import apply_options
 
 FOLDER = Path(__file__).parents[2] / 'configs/retrieval'
 # of the paper, section 4 and table 2: images, memory, momentum, iterations, topk
@@ -18,8 +23,27 @@ PUBLISHED = {
     'cub': (5_864, None, 2_000, (1, 2, 4, 8)),
 }
 DATA = {'sop': 'StanfordOnlineProducts', 'in-shop': 'InShopRetrieval', 'cub': 'CUBRetrieval'}
+# the original weights of DeiT, and the first ones of torchvision
+WEIGHTS = {
+    'deit-small': 'deit/deit_small_patch16_224-cd65a155.pth',
+    'deit-base': 'deit/deit_base_patch16_224-b5f2ef4d.pth',
+    'deit-base-distilled': 'deit/deit_base_distilled_patch16_384-d0272ac0.pth',
+    'resnet50': 'models/resnet50-0676ba61.pth',
+}
 WIDTHS = {'deit-small': 384, 'deit-base': 768, 'resnet50': 2048}
 CATEGORY = [(variant, model, data) for variant in 'olr' for model in WIDTHS for data in PUBLISHED]
+
+
+def check_reading(cfg):
+    """RGB with ImageNet's mean and std, and bicubic resizing, as timm evaluates DeiT."""
+    norm = cfg.data_preprocessor
+    assert (norm.mean, norm.std) == ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+    assert norm.to_rgb
+    for part in ('train', 'val', 'test'):
+        loader = cfg.get(f'{part}_dataloader')
+        for step in loader.dataset.pipeline if loader else ():
+            if step.type == 'Resize':
+                assert (step.backend, step.interpolation) == ('pillow', 'bicubic')
 
 
 def recipe(variant, model, data):
@@ -37,6 +61,9 @@ def test_category_level_is_as_published(variant, model, data):
     assert tuple(cfg.test_evaluator.topk) == topk
     assert cfg.model.neck.mode == ('avg' if model == 'resnet50' else 'cls')
     assert cfg.model.init_cfg.type == 'Pretrained'
+    assert cfg.model.init_cfg.checkpoint.endswith(WEIGHTS[model])
+    assert 'drop_path_rate' not in cfg.model.backbone
+    check_reading(cfg)
     sizes = [step.get('scale') or step.get('crop_size') for step in cfg.test_pipeline[1:3]]
     assert sizes == [(256, 256), 224]
     if variant == 'o':
@@ -60,6 +87,8 @@ def test_category_level_is_as_published(variant, model, data):
         assert drawn.samples_per_class == 2
     steps = [step.type for step in cfg.train_pipeline]
     assert steps == ['LoadImageFromFile', 'Resize', 'RandomCrop', 'RandomFlip', 'PackInputs']
+    resize, crop, flip = cfg.train_pipeline[1:4]
+    assert (resize.scale, crop.crop_size, flip.prob) == ((256, 256), 224, 0.5)
     head = cfg.model.head
     assert head.loss == {'type': 'ContrastiveLoss', 'margin': 0.5}
     assert head.memory == {'type': 'CrossBatchMemory', 'size': memory}
@@ -81,6 +110,15 @@ SFM = [
 def test_particular_objects_are_as_published(name, size, koleo):
     cfg = Config.fromfile(FOLDER / f'{name}.py')
     assert cfg.train_cfg.max_epochs == 100
+    (weights,) = (file for net, file in WEIGHTS.items() if re.match(rf'irt-.-{net}(-gem)?_', name))
+    assert cfg.model.init_cfg.checkpoint.endswith(weights)
+    check_reading(cfg)
+    best = cfg.default_hooks.checkpoint
+    assert (best.save_best, best.rule) == ('retrieval/mAP', 'greater')
+    assert (cfg.test_dataloader.dataset.name, cfg.val_dataloader.dataset.split) == (
+        'roxford5k',
+        'val',
+    )
     adam = cfg.optim_wrapper.optimizer
     assert (adam.type, adam.weight_decay) == ('Adam', 1e-6)
     assert math.isclose(adam.lr, 5e-7 * math.exp(-0.01))  # that of the first epoch
@@ -113,6 +151,26 @@ def test_particular_objects_are_as_published(name, size, koleo):
         assert cfg.model.backbone.img_size == size
 
 
+def test_pca_of_the_published_dimensions_is_fitted_to_the_training_images():
+    cfg = read_recipe(FOLDER / 'irt-r-deit-small-pca128_1xb64-35k_sop.py')
+    assert cfg.model.pca == {'type': 'PCAProjection', 'in_dims': 384, 'out_dims': 128}
+    assert cfg.custom_hooks == [{'type': 'FitPCAHook', 'split': 'train'}]
+
+
+def test_the_short_side_may_be_resized_instead():
+    text = (FOLDER / 'README.md').read_text()
+    words = re.search(r'--cfg-options (test_dataloader\S+) (test_dataloader\S+)`', text).groups()
+    options = dict(word.split('=') for word in words)
+    cfg = Config.fromfile(FOLDER / 'irt-o-deit-small_sop.py')
+    apply_options(cfg, {name: int(x) if x.isdigit() else x for name, x in options.items()})
+    results = {'img': np.zeros((300, 500, 3), np.uint8), 'img_shape': (300, 500)}
+    shapes = []
+    for step in cfg.test_dataloader.dataset.pipeline[1:3]:
+        results = TRANSFORMS.build(step)(results)
+        shapes.append(results['img'].shape)
+    assert shapes == [(256, 426, 3), (224, 224, 3)]
+
+
 STEPS = [
     ('irt-r-deit-small_1xb64-35k_sop', 8),
     ('irt-l-deit-base_1xb64-2k_cub', 8),
@@ -143,7 +201,18 @@ def test_a_step_of_a_small_copy(name, batch):
     if model.get('pca'):
         model['pca'] = {**model['pca'], 'in_dims': 128, 'out_dims': 8}
     model = MODELS.build({**model, 'data_preprocessor': cfg.data_preprocessor})
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    rates = {
+        param: (group['lr'], group['weight_decay'])
+        for group in wrapper.optimizer.param_groups
+        for param in group['params']
+    }
+    usual = (cfg.optim_wrapper.optimizer.lr, cfg.optim_wrapper.optimizer.weight_decay)
+    names = dict(model.named_parameters())
+    assert ('neck.p' in names) == ('gem' in name)
+    for parameter_name, param in names.items():
+        is_power = parameter_name == 'neck.p'  # of GeM
+        assert rates[param] == pytest.approx((10 * usual[0], 0) if is_power else usual)
     before = [parameter.detach().clone() for parameter in model.backbone.parameters()]
     # two tuples of 2 + 5, or pairs of the same class
     labels = [0, 0, 1, 2, 3, 4, 5] * 2 if batch == 14 else [0, 0, 1, 1, 2, 2, 3, 3]
@@ -151,8 +220,7 @@ def test_a_step_of_a_small_copy(name, batch):
     data = {'inputs': torch.randint(256, (batch, 3, 32, 32)), 'data_samples': samples}
     batch_data = model.data_preprocessor(data, training=True)
     total, logged = model.parse_losses(model(**batch_data, mode='loss'))
-    total.backward()
-    optimizer.step()
+    wrapper.update_params(total)
     assert torch.isfinite(total)
     assert 'loss_contrastive' in logged
     assert ('loss_koleo' in logged) == ('koleo' in cfg.model.head)

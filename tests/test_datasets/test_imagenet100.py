@@ -71,6 +71,9 @@ def test_flat_validation_part_with_its_list(root):
 def test_numbers_are_those_of_the_paper(root):
     with pytest.raises(AnnotationError, match='101 images instead of 126,689'):
         build(root, check_counts=True)
+    (root / 'train').rename(root / 'val')
+    with pytest.raises(AnnotationError, match='101 images instead of 5,000'):
+        build(root, split='val', check_counts=True)
 
 
 def test_missing_class_and_split(root):

@@ -111,6 +111,11 @@ def test_distractors_come_after_the_gallery(root):
 def test_numbers_are_those_of_the_paper(root):
     with pytest.raises(AnnotationError, match='3 images instead of 4,993 and 1 queries inst'):
         build(root, check_counts=True)
+    paris = root / 'test/rparis6k'
+    (root / 'test/roxford5k').rename(paris)
+    (paris / 'gnd_roxford5k.pkl').rename(paris / 'gnd_rparis6k.pkl')
+    with pytest.raises(AnnotationError, match='of 6,322 and 1 queries instead of 70'):
+        build(root, name='rparis6k', check_counts=True)
 
 
 @pytest.mark.parametrize(

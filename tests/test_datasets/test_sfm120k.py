@@ -5,6 +5,7 @@ from mmpretrain.registry import DATASETS
 
 from vit_plugins.datasets import sfm120k
 from vit_plugins.datasets._annotations import AnnotationError
+from vit_plugins.datasets.sfm120k import PUBLISHED_MODELS
 
 # {'train': {'cids': 3 names, 'cluster': [7, 7, 3], 'qidxs': [0], 'pidxs': [1]},
 #  'val': {'cids': 1 name, 'cluster': [5], 'qidxs': [], 'pidxs': []}} of protocol 2
@@ -60,11 +61,13 @@ def test_whitening_pairs_have_no_models(root):
 
 
 def test_number_of_models_is_compared_with_the_paper(root, monkeypatch, caplog):
-    monkeypatch.setattr(sfm120k, 'PUBLISHED_MODELS', {'train': 551, 'val': 162})
+    monkeypatch.setattr(sfm120k, 'PUBLISHED_MODELS', PUBLISHED_MODELS)
     logged = []
     monkeypatch.setattr(sfm120k, 'print_log', lambda text, **kwargs: logged.append((text, kwargs)))
     build(root)
+    build(root, split='val')
     assert "2 3D models in 'train', the paper tells of 551" in logged[0][0]
+    assert "1 3D models in 'val', the paper tells of 162" in logged[1][0]
     assert logged[0][1]['level'] == logging.WARNING
 
 

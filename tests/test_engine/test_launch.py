@@ -130,6 +130,33 @@ def test_a_wrapper_that_shards_is_refused():
         launch.start_ranks(cfg, 'pytorch')
 
 
+def test_averaged_weights_are_refused_with_a_strategy():
+    strategy = dict(type='PortableFSDPStrategy')
+    cfg = Config(dict(strategy=strategy, custom_hooks=[dict(type='EMAHook', momentum=0.1)]))
+    with pytest.raises(ValueError, match=r'EMAHook .*strategy=PortableFSDPStrategy: .* remove'):
+        launch.build_runner(cfg)
+
+
+@pytest.mark.parametrize('strategy', [None, dict(type='SingleDeviceStrategy')])
+def test_checkpoints_with_a_new_best_score_say_their_own_epoch(toy, tmp_path, strategy):
+    """FlexibleRunner writes epoch 2 into epoch_1.pth: a resumed run would leave one out."""
+    settings = toy.settings(tmp_path)
+    loader = settings['train_dataloader'] | dict(
+        sampler=dict(type='DefaultSampler', shuffle=False)
+    )
+    settings |= dict(val_dataloader=loader, val_cfg={}, val_evaluator=dict(type='Accuracy'))
+    settings['default_hooks']['checkpoint'] |= dict(save_best='auto', max_keep_ckpts=9)
+    settings['train_cfg'] |= dict(max_epochs=2)
+    settings |= {} if strategy is None else dict(strategy=strategy)
+    launch.build_runner(Config(settings), quiet=True).train()
+    files = [*tmp_path.glob('*.pth')]
+    found = {file.name: torch.load(file, weights_only=False)['meta'] for file in files}
+    assert {'epoch_1.pth', 'epoch_2.pth'} < found.keys()  # and the best one
+    for name, meta in found.items():
+        epoch = int(name[-5])
+        assert (meta['epoch'], meta['iter']) == (epoch, 4 * epoch), name
+
+
 def test_loaders_get_what_the_machine_can_use(device):
     cfg = Config(
         dict(train_dataloader=dict(num_workers=2), val_dataloader=dict(num_workers=0))

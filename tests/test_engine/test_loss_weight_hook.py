@@ -117,6 +117,7 @@ def test_a_run_and_its_resumed_half_agree(tmp_path):
         (dict(warmup_epochs=0, decay=False), [0.5, 0.5]),
         (dict(warmup_epochs=0, decay=False, weight=0.1), [0.1, 0.1]),
         (dict(warmup_epochs=1, total_epochs=2), [0.0, 0.5]),
+        (dict(), [0.0, 0.025]),
     ],
 )
 def test_settings_in_a_run(tmp_path, hook, expected):

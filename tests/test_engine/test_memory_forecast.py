@@ -11,7 +11,7 @@ from vit_plugins.engine.memory_forecast import activation_bytes, kept_bytes, ste
 from vit_plugins.host.process_memory import peak_memory
 from vit_plugins.models.backbones.convit import ConViT
 
-ARCH = dict(embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=64, num_local_layers=1)
+ARCH = dict(embed_dims=32, num_layers=2, num_heads=4, feedforward_channels=64)
 
 
 @pytest.fixture

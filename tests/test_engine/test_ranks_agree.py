@@ -2,9 +2,7 @@
 
 import copy
 import os
-import runpy
 import socket
-from pathlib import Path
 
 import pytest
 import torch
@@ -56,7 +54,8 @@ def train_rank(rank, port, config):
     """Train as one of two ranks, with the functions of the command."""
     torch.set_num_threads(1)
     register_all_modules(init_default_scope=True)
-    runpy.run_path(str(Path(__file__).with_name('conftest.py')))  # registers the toy's images
+    import toy_training  # noqa: F401  (registers the images)
+
     os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), WORLD_SIZE='2')
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), CUDA_VISIBLE_DEVICES='')
     cfg = Config(config)

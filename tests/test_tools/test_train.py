@@ -243,6 +243,67 @@ def test_scripts_tell_their_usage(script):
     assert 'usage:' in result.stderr
 
 
+def started_by(script, arguments, settings, tmp_path):
+    """Return the words that a script starts Python or srun with."""
+    for name in ('python', 'srun'):
+        (tmp_path / name).write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        (tmp_path / name).chmod(0o755)
+    outside = {k: v for k, v in os.environ.items() if k not in ('PORT', 'NNODES', 'NODE_RANK')}
+    own = {'PATH': f'{tmp_path}:{outside["PATH"]}', 'PYTHON': str(tmp_path / 'python')}
+    done = subprocess.run(
+        ['bash', str(TOOLS / script), *arguments],
+        env={**outside, **own, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+OPTIONS = ['--cfg-options', 'a.b=[1, 3]', 'c=two words']
+
+
+@pytest.mark.parametrize(
+    ('settings', 'rendezvous'),
+    [
+        ({}, ['--standalone']),
+        (
+            {'PORT': '29501'},
+            ['--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1', '--master_port=29501'],
+        ),
+        (
+            {'NNODES': '2', 'NODE_RANK': '1', 'MASTER_ADDR': 'host0'},
+            ['--nnodes=2', '--node_rank=1', '--master_addr=host0', '--master_port=29500'],
+        ),
+    ],
+)
+@pytest.mark.parametrize('script', ['train', 'test'])
+def test_scripts_start_the_ranks_of_this_python_with_every_argument_whole(
+    script, settings, rendezvous, tmp_path
+):
+    config = ['a config.py', *(['w.pth'] if script == 'test' else [])]
+    words = started_by(f'dist_{script}.sh', [*config, '2', *OPTIONS], settings, tmp_path)
+    start = ['-m', 'torch.distributed.run', *rendezvous, '--nproc_per_node=2']
+    assert words == [
+        *start,
+        f'{TOOLS}/{script}.py',
+        *config,
+        *('--launcher', 'pytorch'),
+        *OPTIONS,
+    ]
+
+
+def test_slurm_starts_a_task_for_each_gpu(tmp_path):
+    settings = {'GPUS': '16', 'SRUN_ARGS': '--time=1-0 --exclusive'}
+    arguments = ['gpus', 'a job', 'a config.py', *OPTIONS]
+    words = started_by('slurm_train.sh', arguments, settings, tmp_path)
+    python = words.index(str(tmp_path / 'python'))
+    asked = {'--partition=gpus', '--job-name=a job', '--gres=gpu:8', '--ntasks=16'}
+    assert {*asked, '--ntasks-per-node=8', '--time=1-0', '--exclusive'} < {*words[:python]}
+    tool = ['-u', f'{TOOLS}/train.py', 'a config.py', '--launcher', 'slurm']
+    assert words[python + 1 :] == [*tool, *OPTIONS]
+
+
 def environment() -> dict[str, str]:
     """Return the environment of a rank, with this checkout importable and this Python chosen."""
     path = os.pathsep.join([str(TOOLS.parent), os.environ.get('PYTHONPATH', '')])

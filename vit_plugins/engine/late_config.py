@@ -7,6 +7,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..fileio.terminal_filter import quieten
+from .stated_step import StatedStep
 
 
 class LateConfig:
@@ -43,7 +44,7 @@ class LateConfig:
 
 
 def late_runner(name: str = 'Runner', quiet: bool = False) -> type[Runner]:
-    """Return a runner of the registry that writes its config late.
+    """Return a runner of the registry that writes its config late, see also `StatedStep`.
 
     Args:
         name: The name of the runner.
@@ -55,4 +56,4 @@ def late_runner(name: str = 'Runner', quiet: bool = False) -> type[Runner]:
     kind = RUNNERS.get(name)
     if kind is None:
         raise KeyError(f'No runner is registered under the name {name!r}.')
-    return type(kind.__name__, (LateConfig, kind), {'quiet': quiet})
+    return type(kind.__name__, (LateConfig, StatedStep, kind), {'quiet': quiet})

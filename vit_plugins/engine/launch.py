@@ -28,6 +28,7 @@ from ..config_edits.img_size import set_img_size
 from ..config_edits.presence import MissingDataError, require_data
 from ..config_edits.reading import read_config_file
 from ..config_edits.recipe_variables import apply_options
+from ..config_edits.walking import type_name
 from .hooks.bounded_history_hook import BoundedHistoryHook
 from .hooks.metric_name_hook import MetricNameHook
 from .hooks.resumed_settings_hook import ResumedSettingsHook
@@ -241,6 +242,16 @@ def count_accumulation(runner: Runner) -> None:
         setattr(holder, name, {**settings, 'base_batch_size': base})
 
 
+def _require_no_average(cfg: Config) -> None:
+    """Check that no hook averages weights, which fails on resuming and on sharded weights."""
+    if 'EMAHook' in [type_name(hook) for hook in cfg.get('custom_hooks') or []]:
+        raise ValueError(
+            f'EMAHook does not work with strategy={type_name(cfg.strategy)}: it cannot copy a '
+            'sharded model, and such a training cannot be resumed; remove the hook from '
+            'custom_hooks, or the strategy to train under DDP'
+        )
+
+
 def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = False) -> Runner:
     """Build the runner of a config; it stops if weights do not fit the model.
 
@@ -253,11 +264,15 @@ def build_runner(cfg: Config, may_differ: Sequence[str] = (), *, quiet: bool = F
         The host's runner, or the one of ``runner_type``, with a ``StrictLoadHook``, a
         ``ResumedSettingsHook``, a ``MetricNameHook`` and a ``BoundedHistoryHook``. It writes its
         config when training or testing begins, see ``RunRecordHook``.
+
+    Raises:
+        ValueError: If weights are averaged in a training with a ``strategy``.
     """
     drop_hooks_that_are_off(cfg)
     if cfg.get('strategy') is not None:  # which the host's Runner would ignore
         cfg.setdefault('runner_type', 'FlexibleRunner')
         cfg.setdefault('env_cfg', ConfigDict())  # the host's FlexibleRunner fails without it
+        _require_no_average(cfg)
     runner = late_runner(cfg.get('runner_type', 'Runner'), quiet).from_cfg(cfg)
     runner.register_hook(StrictLoadHook(may_differ))
     runner.register_hook(ResumedSettingsHook())

@@ -1,8 +1,9 @@
 # An example for MMSegmentation: UperNet on DeiT3ViT-B, ADE20K, 512 px, batch 16, 160k iterations.
 #
-#   mim train mmsegmentation configs/deit3/mmseg/upernet_deit3-base_ade20k-512x512.py \
-#       --launcher pytorch --gpus 8
+#   python -m torch.distributed.run --standalone --nproc_per_node 8 MMSEG/tools/train.py \
+#       configs/deit3/mmseg/upernet_deit3-base_ade20k-512x512.py --launcher pytorch
 #
+# MMSEG is a clone of MMSegmentation: `mim train` fails with setuptools 82 and later.
 # Published, by the paper only: 49.3 % mIoU (ViT-B of ImageNet-1k, single scale), 53.4 % (of
 # ImageNet-21k); recalled, not read in its tables. Not trained by us (no GPU node). unsourced: the
 # paper's configuration was never released; its author says that it follows XCiT's, and that its

@@ -100,7 +100,10 @@ def test_mines_with_the_network_in_evaluation_mode():
     )
     expected = torch.cat([queries[:, None], positives[:, None], pool[places]], dim=1)
     assert torch.equal(sampler.tuples, expected)
-    assert 'hard negatives of 5 queries among 20 images' in runner.logger.info.call_args[0][0]
+    assert (
+        'Epoch 4: hard negatives of 5 queries among 20 images'
+        in runner.logger.info.call_args[0][0]
+    )
 
 
 def test_pca_that_is_fitted_after_training_has_no_part_in_it():

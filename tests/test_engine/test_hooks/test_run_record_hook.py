@@ -90,7 +90,7 @@ def test_a_test_does_not_replace_the_config_of_a_training(tmp_path):
 def test_any_runner_of_the_registry_can_write_late():
     assert issubclass(late_runner(), Runner)
     assert issubclass(late_runner(), LateConfig)
-    assert late_runner('FlexibleRunner').__mro__[2] is RUNNERS.get('FlexibleRunner')
+    assert late_runner('FlexibleRunner').__mro__[3] is RUNNERS.get('FlexibleRunner')
     with pytest.raises(KeyError, match="No runner is registered under the name 'Runer'"):
         late_runner('Runer')
 

@@ -197,6 +197,8 @@ def test_queries_without_a_positive_are_counted_and_k_may_exceed_the_gallery():
 def test_what_kind_of_array_does_not_matter(convert):
     embeddings, labels = unit_vectors(50, 10)
     expected = retrieval_scores(embeddings, labels)
+    recalls = [f'Recall@{k}' for k in (1, 10, 100, 1000)]
+    assert [*expected.pessimistic] == [*recalls, 'P@1', 'MAP@R', 'R-precision', 'mAP']
     if not isinstance(convert(labels), list):
         embeddings = convert(embeddings)
     assert retrieval_scores(embeddings, convert(labels)) == expected

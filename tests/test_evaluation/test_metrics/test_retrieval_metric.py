@@ -122,6 +122,7 @@ def test_messages():
 
 
 def test_it_tells_its_settings():
+    assert METRICS.build(dict(type='RetrievalMetric')).topk == (1, 10, 100, 1000)
     metric = METRICS.build(dict(type='RetrievalMetric', topk=(1,), items=('Recall',)))
     assert repr(metric) == (
         "RetrievalMetric(topk=(1,), items=('Recall',), similarity='cosine', device=None)"

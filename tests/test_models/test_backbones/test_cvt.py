@@ -300,6 +300,9 @@ def test_parameters_of_the_architectures(arch, style, params, keys):
     assert all(param.requires_grad for param in model.parameters())
     if keys:
         assert len(model.state_dict()) == keys
+    for stage in model.backbone.stages:  # the number of heads adds no parameters
+        for attn in (block.attn for block in stage.blocks):
+            assert attn.proj.in_features == 64 * attn.num_heads
 
 
 @pytest.mark.parametrize(

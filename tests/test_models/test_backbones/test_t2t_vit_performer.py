@@ -30,6 +30,12 @@ def test_parameters_are_those_of_the_official_model():
         )
     assert sum(param.numel() for param in model.parameters()) == 21_545_550 - 79_744
     assert sum(buffer.numel() for buffer in model.buffers()) == 79_744
+    backbone, module = model.backbone, model.backbone.tokens_to_token
+    assert len(backbone.encoder) == 14
+    assert {layer.attn.num_heads for layer in backbone.encoder} == {6}
+    drops = [m.p for m in module.modules() if isinstance(m, torch.nn.Dropout)]
+    assert drops == [0.1] * 4  # only here: after the projection and the MLP of each performer
+    assert not any(m.p for m in backbone.encoder.modules() if isinstance(m, torch.nn.Dropout))
 
 
 @pytest.mark.parametrize('with_cls_token', [True, False])

@@ -56,6 +56,35 @@ def test_losses_are_those_of_the_equations(n):
         assert losses['loss_koleo'] == MODELS.build(KOLEO)(z)
 
 
+def equation(z, others, labels, other_labels, own=None):
+    """Compute Eq. (1) so that autograd can follow it, without the pairs of a mask."""
+    s = z @ others.T
+    costs = torch.where(labels[:, None] == other_labels, 1 - s, (s - 0.2).clamp(min=0))
+    return (costs if own is None else costs.masked_fill(own, 0)).sum() / len(z)
+
+
+def test_gradients_are_those_of_the_equations():
+    """Both ends of a pair in the batch are pulled, as both of KoLeo's; the memory is constant."""
+    head = build(memory=MEMORY, koleo=KOLEO, batch_weight=0.5, memory_weight=2.0)
+    head.loss((torch.randn(12, 6),), samples(torch.arange(12) % 5))
+    past, past_labels = (values.clone() for values in head.memory.entries())
+    feats, labels = torch.randn(8, 6, requires_grad=True), torch.arange(8) % 3
+    losses = head.loss((feats,), samples(labels))
+    z = F.normalize(feats, dim=1)
+    held, held_labels = torch.cat((past, z.detach())), torch.cat((past_labels, labels))
+    gaps = [min((z[i] - z[j]).norm() for j in range(8) if j != i) for i in range(8)]
+    expected = {
+        'loss_contrastive': 0.5 * equation(z, z, labels, labels),
+        'loss_memory': 2.0 * equation(z, held, labels, held_labels),
+        'loss_koleo': -0.7 * sum(gap.log() for gap in gaps) / 8,
+    }
+    for name, value in expected.items():
+        (theirs,) = torch.autograd.grad(value, feats, retain_graph=True)
+        (ours,) = torch.autograd.grad(losses[name], feats, retain_graph=True)
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+        assert theirs.abs().max() > 0.01
+
+
 def test_only_losses_enter_the_objective():
     head = build(memory=MEMORY, koleo=KOLEO)
     losses = head.loss((torch.randn(8, 6),), samples(range(8)))
@@ -78,6 +107,29 @@ def test_diagnostics():
     assert found['positive_similarity'] == 0
     assert found['negative_similarity'].item() == pytest.approx(-0.4)  # of 10 pairs, 4 opposite
     assert found['effective_rank'].item() == pytest.approx(2)
+
+
+def test_gradients_of_both_parts_are_told():
+    head = build(memory=MEMORY, koleo=KOLEO, log_gradients=True)
+    labels, own = torch.arange(8) % 3, torch.eye(8, dtype=torch.bool)
+    z = F.normalize(torch.randn(8, 6), dim=1).requires_grad_()
+    found = head.loss((z,), samples(labels))
+    total = equation(z, z, labels, labels, own) + equation(z, z.detach(), labels, labels, own)
+    (gradient,) = torch.autograd.grad(total, z)
+    assert found['contrastive_gradient'].item() == pytest.approx(gradient.norm().item(), rel=1e-4)
+    nuclear = torch.linalg.matrix_norm(torch.cov(gradient.T, correction=0), 'nuc')
+    assert found['gradient_noise'].item() == pytest.approx(nuclear.item(), rel=1e-4)
+    (gradient,) = torch.autograd.grad(MODELS.build(KOLEO)(z), z)
+    assert found['koleo_gradient'].item() == pytest.approx(gradient.norm().item(), rel=1e-4)
+    sum(value for name, value in found.items() if 'loss' in name).backward()  # the graph is left
+    with torch.no_grad():
+        assert 'gradient_noise' not in head.loss((z,), samples(labels))
+    without = build(log_gradients=True).loss((z,), samples(labels))
+    assert without.keys() == DIAGNOSTICS | {
+        'loss_contrastive',
+        'contrastive_gradient',
+        'gradient_noise',
+    }
 
 
 def test_memory_has_no_gradient_and_starts_late():
@@ -195,7 +247,12 @@ NETWORK = dict(
     neck=dict(type='TokenPooling'),
 )
 VARIANTS = {
-    'sum': dict(loss=dict(type='ContrastiveLoss', margin=0.2), memory=MEMORY, koleo=KOLEO),
+    'sum': dict(
+        loss=dict(type='ContrastiveLoss', margin=0.2),
+        memory=MEMORY,
+        koleo=KOLEO,
+        log_gradients=True,
+    ),
     'mean': dict(
         loss=dict(type='ContrastiveLoss', margin=0.2, reduction='mean_active'), memory=MEMORY
     ),
@@ -216,7 +273,7 @@ def network(variant):
 
 
 def train(model, part):
-    """Train three steps; return the gradients of each, and the memory afterwards."""
+    """Train three steps; return the gradients and measures of each, and the memory afterwards."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     generator, gradients = torch.Generator().manual_seed(1), []
     for _ in range(3):
@@ -227,6 +284,7 @@ def train(model, part):
         optimizer.zero_grad()
         total.backward()
         gradients.append([p.grad.clone() for p in model.parameters() if p.requires_grad])
+        gradients[-1] += [x for name, x in losses.items() if 'gradient' in name]
         optimizer.step()
     memory = getattr(model, 'module', model).head.memory
     return gradients, None if memory is None else memory.entries()

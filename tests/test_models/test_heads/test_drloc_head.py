@@ -326,6 +326,26 @@ def test_loss_of_all_blocks_is_the_sum_over_blocks():
     assert losses['drloc_raw'] == sum(parts)
 
 
+@pytest.mark.parametrize(
+    ('widths', 'params'),
+    [
+        ([96] * 2 + [192] * 2 + [384] * 6 + [768] * 2, 7_692_312),  # L^all of Swin-T
+        ([192, 384, 768, 768], 3_219_464),  # the released code: one MLP for each stage
+    ],
+)
+def test_each_level_has_an_mlp_of_its_own(widths, params):
+    with torch.device('meta'):
+        head = MODELS.build(
+            dict(
+                type='DRLocHead',
+                head=LINEAR_HEAD,
+                in_channels=widths,
+                feat_index=list(range(len(widths))),
+            )
+        )
+    assert sum(p.numel() for p in head.drloc.parameters()) == params
+
+
 def test_source_takes_the_tokens_before_the_norm():
     backbone, settings = MODEL_CASES['swin-pre-norm']
     model = classifier(backbone, drloc_head(**settings)).eval()
@@ -372,6 +392,17 @@ def test_nothing_is_kept_after_the_step():
     assert refs[0]() is None
 
 
+def test_recomputation_in_the_backward_pass_keeps_nothing():
+    """A module inside a checkpointed block runs twice."""
+    head = drloc_head(head=LINEAR_HEAD, source='backbone.stage2.blocks.0.attn.proj')
+    model, runs = classifier(CVT | dict(with_cp=True), head), []
+    model.backbone.stage2.blocks[0].attn.proj.register_forward_hook(lambda *_: runs.append(1))
+    one_step(model, (64, 64))
+    assert len(runs) == 2
+    captures = [hook.__self__ for hook in model.backbone._forward_hooks.values()]
+    assert [capture.found for capture in captures] == [{}]
+
+
 def test_predict_runs_no_localization():
     model = classifier(VIT, drloc_head(head=VIT_HEAD)).eval()
     model.head.drloc.unweighted = None
@@ -403,6 +434,19 @@ def test_frozen_backbone_warns_once():
         one_step(model, (64, 64))
     with warnings.catch_warnings():
         warnings.simplefilter('error')
+        one_step(model, (64, 64))
+
+
+def test_a_source_without_gradient_inside_a_block_of_the_host_is_told():
+    """The host's checkpoints compute inside a block without gradient."""
+    head = drloc_head(
+        head=LINEAR_HEAD | dict(in_channels=64),
+        in_channels=64,
+        neck=GAP,
+        source='backbone.stages.3.blocks.0.attn',
+    )
+    model = classifier(SWIN | dict(with_cp=True), head)
+    with pytest.warns(UserWarning, match='or source is inside a block that with_cp recomputes'):
         one_step(model, (64, 64))
 
 

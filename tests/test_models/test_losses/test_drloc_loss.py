@@ -7,6 +7,8 @@ import mmengine.model
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from vit_plugins.models.losses.drloc_formulas import pair_offsets, sample_pairs
 from vit_plugins.models.losses.drloc_loss import DRLocLoss
@@ -100,8 +102,45 @@ def test_class_outputs_follow_each_axis():
 def test_defaults_are_those_of_the_paper():
     module = DRLocLoss(8)
     assert (module.preset, module.mode, module.signed) == ('paper', 'l1', False)
-    assert (module.num_pairs, module.variance_weight) == (64, 0.002)
+    assert (module.num_pairs, module.variance_weight, module.min_variance) == (64, 0.002, 1e-3)
+    assert (module.loss_weight, module.exclude_identical) == (0.5, False)
     assert [m.out_features for m in module.trunk if hasattr(m, 'out_features')] == [512, 512]
+
+
+@pytest.mark.parametrize('settings', MODE_SETTINGS, ids=lambda s: '-'.join(map(str, s.values())))
+def test_mlp_is_linear_and_relu_with_linear_outputs(settings):
+    """Without activation before the outputs of the released class heads; no dropout, no norm."""
+    module, hidden = build(grid_size=3, **settings), torch.randn(5, 16)
+    expected = hidden
+    linears = [layer for layer in module.trunk if isinstance(layer, nn.Linear)]
+    bare = settings['preset'] == 'official' and settings['mode'] != 'l1'
+    assert len(linears) == 2 + bare
+    for i, layer in enumerate(linears):
+        expected = expected @ layer.weight.T + layer.bias
+        expected = expected if i == 2 else expected.clamp(min=0)
+    torch.testing.assert_close(module.trunk(hidden), expected)
+    assert {type(layer) for layer in module.outputs} == {nn.Linear}
+
+
+def test_initial_weights_are_those_of_swin_and_t2t():
+    module = DRLocLoss(64)
+    module.init_weights()
+    for layer in (m for m in module.modules() if isinstance(m, nn.Linear)):
+        assert 0.017 < layer.weight.std().item() < 0.023
+        assert not layer.bias.any()
+    module = DRLocLoss(64, init_cfg=[])
+    before = copy.deepcopy(module.state_dict())
+    module.init_weights()
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize(('width', 'millions'), [(384, 42.0), (768, 67.2), (2048, 151.1)])
+def test_multiplications_for_an_image(width, millions):
+    """64 (1024 D + 512² + 1024): each pair passes the MLP once, nothing else multiplies."""
+    with torch.device('meta'), FlopCounterMode(display=False) as counter:
+        DRLocLoss(width)(torch.empty(1, width, 7, 7))
+    assert counter.get_total_flops() / 2 == 64 * (1024 * width + 512**2 + 1024)
+    assert counter.get_total_flops() / 2e6 == pytest.approx(millions, abs=0.05)
 
 
 def test_fixed_pairs_make_it_deterministic_and_drawn_ones_differ():

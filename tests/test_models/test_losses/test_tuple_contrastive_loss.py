@@ -45,6 +45,13 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda x: loss(x, x, LABELS, LABELS), (z,))
 
 
+def test_distances_have_the_eps_of_the_original():
+    z, y = torch.zeros(3, 4), torch.tensor([0, 0, 1])
+    loss = build(tuple_size=3)(z, z, y, y).item()
+    assert loss == pytest.approx((0.85 - 2e-6) ** 2 / 2, abs=1e-7)
+    assert loss < 0.85**2 / 2 - 1e-6
+
+
 def test_equal_vectors_have_a_gradient():
     z = torch.ones(10, 6).requires_grad_()
     build()(z, z, LABELS, LABELS).backward()
@@ -87,3 +94,5 @@ def test_refuses(settings, message):
 
 def test_repr():
     assert repr(build()) == 'TupleContrastiveLoss(tuple_size=5, margin=0.85, loss_weight=1.0)'
+    published = MODELS.build({'type': 'TupleContrastiveLoss'})  # a query, a positive, 5 negatives
+    assert (published.tuple_size, published.margin) == (7, 0.85)

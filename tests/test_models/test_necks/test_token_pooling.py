@@ -134,6 +134,7 @@ def test_refuses(settings, message):
 
 
 def test_repr():
-    assert repr(build()) == 'TokenPooling(mode=cls, num_extra_tokens=1, which=cls)'
+    default = MODELS.build({'type': 'TokenPooling'})
+    assert repr(default) == 'TokenPooling(mode=cls, num_extra_tokens=1, which=cls)'
     assert 'mode=gem, num_extra_tokens=1, p=3, eps=1e-06' in repr(build('gem'))
     assert isinstance(build('gem', learn_p=True).p, nn.Parameter)

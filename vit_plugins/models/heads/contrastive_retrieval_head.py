@@ -15,6 +15,7 @@ from ...evaluation.functional.embedding_statistics import effective_rank
 from .._precision import at_least_float32
 from ..losses.contrastive_loss import pair_masks
 from ..losses.koleo_loss import nearest_neighbours
+from .gradient_diagnostics import gradient_noise, gradients_of
 from .rank_gathering import gather_rows, gather_rows_with_gradient, gather_sizes
 
 # With fewer classes in a batch, few used directions are no sign of a collapse.
@@ -38,7 +39,10 @@ class ContrastiveRetrievalHead(BaseModule):
     front (if the loss returns them), and for the batch of all ranks ``neighbour_distance``, the
     mean distance to the nearest other descriptor, ``positive_similarity`` and
     ``negative_similarity``, the mean cosines of images of one class and of different classes, and
-    ``effective_rank``.
+    ``effective_rank``. ``log_gradients`` adds the norms of the gradients of the objective's two
+    parts with respect to the descriptors of all ranks, ``contrastive_gradient`` (batch and memory)
+    and ``koleo_gradient``, which tell how much a KoLeo weight counts, and ``gradient_noise``, the
+    γ of the paper's Fig. 4 (see :func:`gradient_noise`).
 
     A collapse is logged as a warning: descriptors near one point or one line, or classes that are
     not separated, as when KoLeo pushes positives away under a high margin (β = 0.9 with a weight
@@ -60,6 +64,8 @@ class ContrastiveRetrievalHead(BaseModule):
         collapse_gap: If ``positive_similarity`` exceeds ``negative_similarity`` by less than
             this, classes count as not separated.
         warn_interval: Iterations before a warning is repeated.
+        log_gradients: Whether to measure the gradients; it costs one more backward pass through
+            the losses, not through the backbone.
         init_cfg: Initialisation config.
 
     Raises:
@@ -78,6 +84,7 @@ class ContrastiveRetrievalHead(BaseModule):
         collapse_rank: float = 2.0,
         collapse_gap: float = 0.05,
         warn_interval: int = 1000,
+        log_gradients: bool = False,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -100,6 +107,7 @@ class ContrastiveRetrievalHead(BaseModule):
         self.collapse_rank = collapse_rank
         self.collapse_gap = collapse_gap
         self.warn_interval = warn_interval
+        self.log_gradients = log_gradients
         self._quiet_iters = 0
 
     def loss(
@@ -144,6 +152,7 @@ class ContrastiveRetrievalHead(BaseModule):
                 counts |= {f'memory_{name}': count for name, count in more.items()}
             if self.koleo is not None:
                 losses['loss_koleo'] = self.koleo(batch)
+            counts |= self._measure_gradients(losses, embeddings, sizes)
             return losses | counts | self._diagnose(batch.detach(), labels)
 
     def _compare(self, *pairs: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
@@ -158,6 +167,18 @@ class ContrastiveRetrievalHead(BaseModule):
         if len(entry_labels) == 0:  # not started
             return anchors.sum() * 0, {}
         return self._compare(anchors, entries.to(anchors.dtype), labels, entry_labels, slots)
+
+    def _measure_gradients(
+        self, losses: dict[str, Tensor], embeddings: Tensor, sizes: list[int]
+    ) -> dict[str, Tensor]:
+        if not (self.log_gradients and embeddings.requires_grad):
+            return {}
+        parts = {'contrastive': losses['loss_contrastive'] + losses.get('loss_memory', 0)}
+        if 'loss_koleo' in losses:
+            parts['koleo'] = losses['loss_koleo']
+        found = gradients_of(parts, embeddings, sizes)
+        norms = {f'{name}_gradient': gradient.norm() for name, gradient in found.items()}
+        return norms | {'gradient_noise': gradient_noise(found['contrastive'])}
 
     @torch.no_grad()
     def _diagnose(self, batch: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -201,7 +222,8 @@ class ContrastiveRetrievalHead(BaseModule):
             f'batch_weight={self.batch_weight}, memory_weight={self.memory_weight}, '
             f'keep_self_positive={self.keep_self_positive}, '
             f'collapse_similarity={self.collapse_similarity}, collapse_rank={self.collapse_rank}, '
-            f'collapse_gap={self.collapse_gap}, warn_interval={self.warn_interval}'
+            f'collapse_gap={self.collapse_gap}, warn_interval={self.warn_interval}, '
+            f'log_gradients={self.log_gradients}'
         )
 
 

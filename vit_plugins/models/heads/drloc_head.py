@@ -273,7 +273,8 @@ class DRLocHead(KnowsItsModel, BaseModule):
         if self.training and torch.is_grad_enabled() and frozen and not self._warned:
             self._warned = True
             warnings.warn(
-                'the backbone is frozen: the localization loss only trains its own MLP',
+                'the backbone is frozen, or source is inside a block that with_cp recomputes '
+                'without gradient: the localization loss only trains its own MLP',
                 stacklevel=3,
             )
 

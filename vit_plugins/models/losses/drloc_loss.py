@@ -35,6 +35,14 @@ PRESETS = ('paper', 'official')
 MODES = ('l1', 'ce', 'reg')
 
 
+def _pooling(pool: int | tuple[int, int, int] | None) -> nn.Module:
+    if pool is None:
+        return nn.Identity()
+    if isinstance(pool, int):
+        return nn.AvgPool2d(pool)
+    return nn.AvgPool2d(*pool, count_include_pad=False)
+
+
 @MODELS.register_module()
 class DRLocLoss(BaseModule):
     """Dense relative localization loss, with the small MLP that it trains.
@@ -87,7 +95,8 @@ class DRLocLoss(BaseModule):
         variance_weight: α of ``mode='reg'``.
         min_variance: Lower bound of σ² in ``mode='reg'`` (the released code adds 1e-8, which
             explodes on a confident wrong guess).
-        init_cfg: Initialisation; TruncNormal with std 0.02 if None.
+        init_cfg: Initialisation; None is TruncNormal with std 0.02, as in the released Swin and
+            T2T-ViT. An empty list keeps that of PyTorch, as in the released CvT, ViT and ResNet.
 
     Raises:
         ValueError: If an argument is out of range or arguments contradict each other.
@@ -110,7 +119,9 @@ class DRLocLoss(BaseModule):
         min_variance: float = 1e-3,
         init_cfg: dict | list | None = None,
     ) -> None:
-        super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02))
+        if init_cfg is None:
+            init_cfg = dict(type='TruncNormal', layer='Linear', std=0.02)
+        super().__init__(init_cfg)
         check_sizes(in_channels=in_channels, grid_size=grid_size, hidden_dims=hidden_dims)
         if preset not in PRESETS:
             raise ValueError(f'preset ({preset!r}) must be one of {PRESETS}')
@@ -148,12 +159,7 @@ class DRLocLoss(BaseModule):
         self.variance_weight = variance_weight
         self.min_variance = min_variance
         self._warned = False
-        if pool is None:
-            self.pooling = nn.Identity()
-        elif isinstance(pool, int):
-            self.pooling = nn.AvgPool2d(pool)
-        else:
-            self.pooling = nn.AvgPool2d(*pool, count_include_pad=False)
+        self.pooling = _pooling(pool)
         with self._aside():
             self._build_mlp((2 * in_channels, *hidden_dims))
 
