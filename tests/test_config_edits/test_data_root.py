@@ -364,8 +364,11 @@ def test_without_validation_a_val_folder_is_reported(photos, capsys):
 
 
 def test_without_validation_also_where_the_config_names_the_folder():
-    cfg = hold_nothing_out(Config.fromfile(OUR_CONFIGS / 'convit_drloc_folder.py'))
+    cfg = Config.fromfile(OUR_CONFIGS / 'convit_drloc_folder.py')
+    cfg.train_dataloader.dataset.fold = (0, 5)
+    hold_nothing_out(cfg)
     assert cfg.train_dataloader.dataset.val_fraction == 0
+    assert 'fold' not in cfg.train_dataloader.dataset
 
 
 def test_fraction_beside_a_val_folder(photos):

@@ -13,6 +13,12 @@ def test_the_validation_stands_in_for_a_test():
     assert (cfg.test_evaluator, cfg.test_cfg) == (VAL['val_evaluator'], {})
 
 
+def test_a_loop_of_the_validation_alone_does_not_test():
+    """FrozenFeatureValLoop scores features of the training loop, which a test does not have."""
+    loop = dict(type='FrozenFeatureValLoop', fp16=True)
+    assert complete_test_part(Config({**VAL, 'val_cfg': loop})).test_cfg == dict(fp16=True)
+
+
 def test_a_test_part_stays():
     cfg = Config({**VAL, 'test_dataloader': dict(batch_size=9)})
     assert evaluation_loader(cfg).batch_size == 9

@@ -70,3 +70,6 @@ def test_a_config_that_was_cut_off_is_told_in_words(tmp_path):
     (tmp_path / 'cut.py').write_text("model = dict(\n    type='Imag")
     with pytest.raises(ValueError, match=r'cut\.py is no whole config: line 2, unterminated'):
         read_config_file(tmp_path / 'cut.py')
+    (tmp_path / 'whole.py').write_text("_base_ = './cut.py'\n")
+    with pytest.raises(ValueError, match=r'a file that .*whole\.py names in _base_ is no whole'):
+        read_config_file(tmp_path / 'whole.py')

@@ -66,6 +66,17 @@ def test_resumed_training_keeps_the_photos_it_has_seen(trained, tmp_path):
     assert len(train | val) == 80
 
 
+def test_a_resumed_fold_has_lost_no_photo(trained, tmp_path):
+    cfg, _, table = trained
+    for part in ('train', 'val'):
+        dataset = cfg[f'{part}_dataloader'].dataset
+        dataset.update(group_by=r'\d', fold=(1, 3))
+    write_trained_photos(
+        table, list_photos(DATASETS.build(cfg.train_dataloader.dataset), tmp_path / 'd')
+    )
+    assert keep_seen_in_training(cfg) == ''
+
+
 def test_the_test_of_a_training_leaves_out_what_it_has_seen(trained, tmp_path):
     cfg, before, table = trained
     held_out = photos_of(cfg, 'test')

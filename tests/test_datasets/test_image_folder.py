@@ -60,6 +60,8 @@ def test_folds_share_the_folder_and_tell_what_is_in_one_of_them_only(photos, cap
         ValueError, match=r'fold must be \(number from 0, how many\).* got \(5, 5\)'
     ):
         build(root, fold=(5, 5))
+    with pytest.raises(ValueError, match=r"fold=\(0, 5\) has no effect with part='all'"):
+        build(root, fold=(0, 5))
 
 
 def test_unknown_part(photos):

@@ -31,6 +31,14 @@ def test_each_rank_reads_all_images_and_waits_for_none(config, monkeypatch):
     assert list(read_split(config(), 'train').sampler) == list(range(179))
 
 
+def test_validation_images_stand_in_for_those_of_a_test(config):
+    cfg = config()
+    cfg.val_dataloader, cfg.test_dataloader = cfg.test_dataloader, None
+    found = read_split(cfg, 'test').dataset
+    assert len(found) == len(read_split(config(), 'test').dataset)
+    assert cfg.test_dataloader is None
+
+
 def test_raw_tokens_of_drloc_give_the_features_of_the_plain_model(config):
     plain, drloc = config(), config()
     drloc.model.backbone.out_type = 'raw'

@@ -45,3 +45,11 @@ def test_a_checkpoint_tells_about_itself_and_leaves_random_numbers_alone(config,
     assert all(torch.equal(v, trained.state_dict()[k]) for k, v in model.state_dict().items())
     with pytest.raises(ValueError, match=r'epoch_3\.pth does not fit .*head\.'):
         load_trained(config(num_classes=3), tmp_path / 'epoch_3.pth', 'cpu')
+
+
+def test_a_training_without_a_test_part_is_loaded(config):
+    """As of a fold, whose config says None; the host looks for the classes of its test images."""
+    cfg = config()
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    assert load_trained(cfg, None, 'cpu')[0] is not None
+    assert 'test_dataloader' in cfg

@@ -2,11 +2,11 @@ import math
 
 import pytest
 
-from vit_plugins.models._number_checks import check_rates, check_sizes
+from vit_plugins.models._number_checks import check_rates, check_ratios, check_sizes
 
 
 def test_fit_numbers_pass():
-    check_sizes(img_size=224, patch_size=(16, 8), grid_size=None, mlp_ratio=1.5)
+    check_sizes(img_size=224, patch_size=(16, 8), grid_size=None)
     check_rates(drop_rate=0, attn_drop_rate=1.0)
 
 
@@ -21,6 +21,13 @@ def test_sizes_are_integers(size):
     """A config may compute them, as in 224 / 2."""
     with pytest.raises(ValueError, match=r'img_size must be an? (integer|number), got'):
         check_sizes(img_size=size)
+
+
+def test_ratios_may_be_fractions():
+    check_ratios(mlp_ratio=1.5)
+    for ratio in (0.5, math.nan, '4'):
+        with pytest.raises(ValueError, match=r'mlp_ratio must be (at least 1|a number), got'):
+            check_ratios(mlp_ratio=ratio)
 
 
 def test_some_layers_are_left():

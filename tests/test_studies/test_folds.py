@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 
 import pytest
@@ -41,7 +42,6 @@ def config(**dataset):
             'test_dataloader': {'batch_size': 8, 'dataset': val},
             'test_evaluator': evaluator,
             'val_evaluator': evaluator,
-            'val_cfg': {},
             'test_cfg': {},
         }
     )
@@ -58,7 +58,6 @@ def test_folds_are_the_training_images_each_validated_once():
     for fold in range(3):
         cfg = fold_config(base := config(), fold, 3, seed=0)
         assert base.pretty_text == before
-        assert cfg.test_dataloader == cfg.val_dataloader
         train, val = build(cfg.train_dataloader), build(cfg.val_dataloader)
         kept, held = (
             [d.get_data_info(i)['img'].tobytes() for i in range(len(d))] for d in (train, val)
@@ -68,7 +67,7 @@ def test_folds_are_the_training_images_each_validated_once():
         sizes.append(len(held))
         assert cfg.train_dataloader.dataset.dataset.pipeline[0].type == 'PackInputs'
         assert cfg.val_dataloader.dataset.dataset.pipeline[0].type == 'Resize'
-        assert (cfg.test_evaluator, cfg.test_cfg) == ({'type': 'Accuracy'}, {})
+        assert (cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg) == (None, None, None)
     whole = DATASETS.build({**config().train_dataloader.dataset, 'serialize_data': False})
     every = [whole.get_data_info(i)['img'].tobytes() for i in range(len(whole))]
     assert sorted(images) == sorted(every)
@@ -82,6 +81,7 @@ def test_folds_of_grouped_photos_hold_whole_groups():
         dataset = cfg[f'{part}_dataloader'].dataset
         assert (dataset.type, dataset.part, dataset.group_by) == ('ImageFolder', part, '^..')
         assert (dataset.fold, dataset.seed, dataset.test_mode) == ((1, 5), 7, part == 'val')
+        assert 'val_fraction' not in dataset
 
 
 def test_folder_that_splits_off_its_validation_part_is_cut_whole():
@@ -175,6 +175,8 @@ def test_images_that_are_not_used_are_told(photos, tmp_path):
         cfg.train_dataloader.dataset.pop('split')  # of the digits
         cfg.val_dataloader.dataset.update(folder, data_root='photos/val', part='val')
         run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], lines.append)
+    shutil.rmtree(root)  # what is finished is shown without its photos
+    assert len(run_folds(cfg, tmp_path / name, command, 2, 0, ['--amp'], print)) == 2
     told = [line for line in lines if 'training images' in line]
     assert told == [
         'folds of the training images alone: '

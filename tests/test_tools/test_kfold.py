@@ -41,7 +41,7 @@ def test_another_image_size_is_that_of_all_folds(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_two_folds_from_the_command_line(job, tmp_path):
+def test_two_folds_from_the_command_line(job, predict_tool, tmp_path, capsys):
     command = [sys.executable, str(ROOT / 'tools/kfold.py'), str(job()), '--num-splits', '2']
     command += ['--work-dir', str(tmp_path), '--cfg-options', 'train_cfg.max_epochs=1']
     command += ['--no-pin-memory']
@@ -55,6 +55,10 @@ def test_two_folds_from_the_command_line(job, tmp_path):
     assert len(list(tmp_path.glob('fold*/epoch_1.pth'))) == 2
     again = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert again.stdout.split('\n\n')[-1].splitlines() == table
+    predict_tool.main(
+        [str(tmp_path / 'fold0'), str(job().parent / 'val' / 'dark')]
+    )  # it has no test
+    assert '12 images classified' in ''.join(capsys.readouterr())
 
 
 def test_help_tells_which_images_are_not_used(capsys):

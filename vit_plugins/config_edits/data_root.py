@@ -226,6 +226,7 @@ def hold_nothing_out(cfg: Config) -> Config:
     for leaf in all_leaf_datasets(cfg):
         if is_a(leaf, ImageFolder) and leaf.get('part', 'all') != 'all':
             leaf['val_fraction'] = 0
+            leaf.pop('fold', None)
         elif is_a(leaf, RetrievalFolder) and leaf.get('split') == 'train':
             leaf['split'] = 'trainval'
     return cfg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 
 def evaluation_loader(cfg: Config) -> dict:
@@ -29,7 +29,9 @@ def evaluation_loader(cfg: Config) -> dict:
 
 
 def complete_test_part(cfg: Config) -> Config:
-    """Test on the validation images if the config has no test part.
+    """Add a test on the validation images to a config without a test part.
+
+    The test is run by the host's loop, as a loop for validation may need the one for training.
 
     Args:
         cfg: A config, changed in place.
@@ -38,6 +40,8 @@ def complete_test_part(cfg: Config) -> Config:
         The same config.
     """
     if not cfg.get('test_dataloader') and cfg.get('val_dataloader'):
-        for part in ('dataloader', 'evaluator', 'cfg'):
+        for part in ('dataloader', 'evaluator'):
             cfg[f'test_{part}'] = deepcopy(cfg.get(f'val_{part}'))
+        loop = cfg.get('val_cfg') or {}
+        cfg.test_cfg = ConfigDict({key: loop[key] for key in loop if key != 'type'})
     return cfg

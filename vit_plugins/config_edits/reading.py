@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from mmengine.config import Config
@@ -23,8 +24,9 @@ def read_config_file(path: str | Path) -> Config:
     try:
         return Config.fromfile(path)
     except SyntaxError as error:
+        where = f'a file that {path} names in _base_' if _is_python(path) else path
         raise ValueError(
-            f'{path} is no whole config: line {error.lineno}, {error.msg}. Mend it, or '
+            f'{where} is no whole config: line {error.lineno}, {error.msg}. Mend it, or '
             'copy it again from where it came from'
         ) from None
     except FileNotFoundError as error:
@@ -40,3 +42,11 @@ def read_config_file(path: str | Path) -> Config:
     if options and Path(missing).resolve() != Path(path).resolve():
         as_base = f' (in _base_ the recipe, and {" ".join(options)} on the command line)'
     raise FileNotFoundError(f'{missing} is gone: use {other}{as_base}')
+
+
+def _is_python(path: str | Path) -> bool:
+    try:
+        ast.parse(Path(path).read_bytes())
+    except SyntaxError:
+        return False
+    return True

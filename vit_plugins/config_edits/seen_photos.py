@@ -64,8 +64,10 @@ def keep_seen_in_training(cfg: Config) -> str:
     leaves = _held_out(cfg, 'val_dataloader')
     if not leaves or table is None:
         return ''
-    scan = _scan(leaves[0])
-    held = scan.part('val', leaves[0].get('val_fraction', 0.2), leaves[0].get('seed', 0))
+    first = leaves[0]
+    scan = _scan(first)
+    split = first.get('val_fraction', 0.2), first.get('seed', 0), first.get('fold')
+    held = scan.part('val', *split)
     moved = find_seen(table, scan).intersection(held)
     if not moved:
         return ''

@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 
 from ..fileio.printable_text import log_line, printable
 from ._folder_tree import IMAGE_SUFFIXES, is_folder, is_skipped_folder, list_images, read_tree
-from .splitting import grouped_split, stratified_split
+from .splitting import grouped_folds, grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
 # other picture files, which neither training nor prediction reads
@@ -70,7 +70,7 @@ class FolderScan:
     classes: tuple[str, ...]
     samples: tuple[tuple[str, int], ...]
     skipped: Counter[str]
-    splits: dict[tuple[float, int], tuple[np.ndarray, np.ndarray]] = field(
+    splits: dict[tuple, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict, repr=False, compare=False
     )
     left_out: tuple[str, ...] = ()
@@ -110,36 +110,50 @@ class FolderScan:
         found = tuple(sorted({*self.left_out, *gone}))
         return replace(self, samples=samples, groups=groups, splits={}, left_out=found)
 
-    def part(self, name: str, val_fraction: float, seed: int) -> list[int]:
+    def part(
+        self, name: str, val_fraction: float, seed: int, fold: Sequence[int] | None = None
+    ) -> list[int]:
         """Return the images of a part. The split is computed once for all datasets.
 
         Args:
             name: 'all', 'train' or 'val'.
             val_fraction: The fraction of each class for validation.
             seed: The seed of the split.
+            fold: The number of a fold and how many there are: this fold is for validation, in
+                place of the fraction.
 
         Returns:
             Indices of ``samples``, ascending.
 
         Raises:
-            ValueError: If ``val_fraction`` is not within [0, 1), or 0 for 'val'.
+            ValueError: If ``val_fraction`` is not within [0, 1), or 0 for 'val', or there are
+                fewer groups than folds.
         """
-        if name == 'val' and val_fraction == 0:
+        share = val_fraction if fold is None else tuple(fold)
+        if name == 'val' and share == 0:
             raise ValueError(
                 'val_fraction=0: no image is held out, so there is none to validate or test on; '
                 'name a folder with images to test on'
             )
-        if name == 'all' or val_fraction == 0:
+        if name == 'all' or share == 0:
             return list(range(len(self.samples)))
-        if (val_fraction, seed) not in self.splits:
-            paths, labels = zip(*self.samples, strict=True)
-            if self.groups:
-                parts = grouped_split(paths, labels, self.groups, val_fraction, seed)
-            else:
-                parts = stratified_split(paths, labels, val_fraction, seed)
-            train, val = (np.array(part, np.int32) for part in parts)
-            self.splits[val_fraction, seed] = train, val
-        return self.splits[val_fraction, seed][name == 'val'].tolist()
+        if (share, seed) not in self.splits:
+            train, val = (np.array(part, np.int32) for part in self._split(share, seed))
+            self.splits[share, seed] = train, val
+        return self.splits[share, seed][name == 'val'].tolist()
+
+    def _split(
+        self, share: float | tuple[int, int], seed: int
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Return the images to train on, and those of a fraction or of a fold."""
+        paths, labels = zip(*self.samples, strict=True)
+        if isinstance(share, tuple):
+            number, how_many = share
+            held = np.array(grouped_folds(labels, self.groups or paths, how_many, seed)) == number
+            return np.flatnonzero(~held), np.flatnonzero(held)
+        if self.groups:
+            return grouped_split(paths, labels, self.groups, share, seed)
+        return stratified_split(paths, labels, share, seed)
 
     def counts(self) -> list[int]:
         """Count the images of each class."""

@@ -11,7 +11,6 @@ from mmpretrain.registry import DATASETS
 
 from .folder_scan import FolderError, FolderScan, compare_classes, log_once, log_skipped
 from .photo_table import scan_photos
-from .splitting import grouped_folds
 from .trained_photos import find_seen
 from .transforms.load_photo import use_load_photo
 
@@ -32,7 +31,7 @@ class ImageFolder(CustomDataset):
             'train' has all images, and the part 'val' is an error.
         seed: The seed of the split.
         fold: The number of a fold, from 0, and how many there are: the images of this fold are
-            held out, whole groups together, instead of ``val_fraction``.
+            the part 'val', whole groups together, instead of ``val_fraction``.
         left_out: Images that are not used, as paths below ``data_root``.
         group_by: A regular expression, or a CSV file with the columns file and group: images of
             one group are in the same part, see ``find_groups``.
@@ -66,6 +65,8 @@ class ImageFolder(CustomDataset):
             raise ValueError(f"part must be 'all', 'train' or 'val', got {part!r}")
         if fold is not None and not 0 <= fold[0] < fold[1] > 1:
             raise ValueError(f'fold must be (number from 0, how many), as (0, 5), got {fold}')
+        if fold is not None and part == 'all':
+            raise ValueError(f"fold={fold} has no effect with part='all': set 'train' or 'val'")
         self.part = part
         self.fold = fold
         self.val_fraction = val_fraction
@@ -106,17 +107,14 @@ class ImageFolder(CustomDataset):
 
     def _part_of(self, scan: FolderScan) -> list[int]:
         """Return the images of the part, before those that were seen are moved."""
-        if self.fold is None or self.part == 'all':
-            return scan.part(self.part, self.val_fraction, self.seed)
-        number, how_many = self.fold
-        paths, labels = zip(*scan.samples, strict=True)
-        folds = grouped_folds(labels, scan.groups or paths, how_many, self.seed)
-        held_out = self.part == 'val'
-        chosen = [i for i, fold in enumerate(folds) if (fold == number) == held_out]
-        absent = set(range(len(scan.classes))) - {labels[i] for i in chosen}
-        if absent and not held_out:
-            names = ', '.join(scan.classes[label] for label in sorted(absent))
-            log_once(f'fold {number}: all images of {names} are held out, none is trained on')
+        chosen = scan.part(self.part, self.val_fraction, self.seed, self.fold)
+        if self.fold is not None and self.part == 'train':
+            absent = set(range(len(scan.classes))) - {scan.samples[i][1] for i in chosen}
+            if absent:
+                names = ', '.join(scan.classes[label] for label in sorted(absent))
+                log_once(
+                    f'{self._split()}: all images of {names} are held out, none is trained on'
+                )
         return chosen
 
     def _without_seen(self, scan: FolderScan, chosen: list[int]) -> list[int]:
@@ -131,7 +129,7 @@ class ImageFolder(CustomDataset):
     def _split(self) -> str:
         if self.fold is None:
             return f'val_fraction {self.val_fraction}'
-        return f'fold {self.fold[0]} of {self.fold[1]}'
+        return f'fold {self.fold[0]}, counted from 0, of {self.fold[1]}'
 
     def extra_repr(self) -> list[str]:
         """Return the lines that describe the part."""

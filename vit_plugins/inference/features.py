@@ -17,7 +17,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
-from ..config_edits.evaluation_part import evaluation_loader
+from ..config_edits.evaluation_part import complete_test_part, evaluation_loader
 from ..config_edits.split_loader import split_loader
 from ..datasets.readable_part import readable_part
 from ..evaluation.functional.encoding import encode_batches
@@ -55,7 +55,7 @@ def read_split(cfg: Config, split: str, *, skip_unreadable: bool = False) -> Dat
 
     Args:
         cfg: The config.
-        split: 'train', 'val' or 'test'.
+        split: 'train', 'val' or 'test', which is 'val' if the config has no test part.
         skip_unreadable: Whether to leave out photos that cannot be read: the loader's dataset is
             then a ``ReadablePart``, which names them.
 
@@ -63,6 +63,7 @@ def read_split(cfg: Config, split: str, *, skip_unreadable: bool = False) -> Dat
         FolderError: If photos cannot be read and are not left out.
         ValueError: If the config has no such split.
     """
+    cfg = complete_test_part(cfg.copy())
     loader = {**split_loader(cfg, split, evaluation_loader(cfg)), 'persistent_workers': False}
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(loader['dataset'])

@@ -46,8 +46,11 @@ def load_trained(
     device = _usable(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     if checkpoint is None:
         torch.manual_seed((cfg.get('randomness') or {}).get('seed') or 0)
+    for_host = cfg.copy()
+    if not for_host.get('test_dataloader'):
+        for_host.pop('test_dataloader', None)  # the host looks into one that is None
     with without_information():
-        model = get_model(cfg, pretrained=False, device=device)
+        model = get_model(for_host, pretrained=False, device=device)
     if checkpoint is None:
         model.init_weights()
     if prepare is not None:

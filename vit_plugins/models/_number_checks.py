@@ -8,23 +8,41 @@ Size = int | Sequence[int] | None
 
 
 def check_sizes(**sizes: Size) -> None:
-    """Check that sizes are positive, and whole unless they are ratios.
+    """Check that sizes are positive integers.
 
     Args:
         **sizes: One or several numbers by the name of the argument; None is not checked.
 
     Raises:
-        ValueError: If a number is not positive, not finite or NaN, or a size is not an integer.
+        ValueError: If a size is not positive, not finite, NaN, or not an integer.
     """
     for name, size in sizes.items():
         several = isinstance(size, Sequence) and not isinstance(size, str)
         numbers = size if several else [1 if size is None else size]
-        if not all(isinstance(number, Real) for number in numbers):
-            raise ValueError(f'{name} must be a number, got {size!r}')
-        if not all(1 <= number < inf for number in numbers):
-            raise ValueError(f'{name} must be at least 1, got {size}')
-        if not (name.endswith('ratio') or all(isinstance(number, Integral) for number in numbers)):
+        for number in numbers:
+            _check_at_least_one(name, number, size)
+        if not all(isinstance(number, Integral) for number in numbers):
             raise ValueError(f'{name} must be an integer, got {size}')
+
+
+def check_ratios(**ratios: float) -> None:
+    """Check that ratios of widths, which need not be integers, are at least 1.
+
+    Args:
+        **ratios: The ratios by the name of the argument.
+
+    Raises:
+        ValueError: If a ratio is less than 1, not finite or NaN.
+    """
+    for name, ratio in ratios.items():
+        _check_at_least_one(name, ratio, ratio)
+
+
+def _check_at_least_one(name: str, number: object, given: object) -> None:
+    if not isinstance(number, Real):
+        raise ValueError(f'{name} must be a number, got {given!r}')
+    if not 1 <= number < inf:
+        raise ValueError(f'{name} must be at least 1, got {given}')
 
 
 def check_rates(**rates: float) -> None:

@@ -14,7 +14,10 @@ from ..inference.publish import describe_data
 from .findings import Findings
 from .scores import share
 
-SPLIT_SETTINGS = ('part', 'split', 'val_fraction', 'fraction', 'group_by', 'labels', 'seed')
+SPLIT_SETTINGS = (
+    *('part', 'split', 'fold', 'val_fraction', 'fraction'),
+    *('group_by', 'labels', 'seed'),
+)
 
 
 def model_words(found: Findings) -> str:

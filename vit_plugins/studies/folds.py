@@ -12,7 +12,6 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
-from ..config_edits.evaluation_part import complete_test_part
 from ..config_edits.walking import uncached_dataset
 from ..evaluation.functional.statistics import summarize
 from .cell_folder import read_json, read_logs, write_json
@@ -40,7 +39,7 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
         seed: The seed of the shuffle.
 
     Returns:
-        The config of this fold, which is tested on what it validates on.
+        The config of this fold, without a test.
 
     Raises:
         ValueError: If there is no such fold, the config does not validate, or its datasets are in
@@ -64,13 +63,14 @@ def fold_config(cfg: Config, fold: int, num_splits: int, seed: int) -> Config:
                 type='KFoldDataset', dataset=photos, fold=fold, num_splits=num_splits, **common
             )
         else:
+            photos.pop('val_fraction', None)  # the fold is held out in place of it
             fold_of = {**photos, 'part': part, 'fold': (fold, num_splits), **common}
         loader = cfg[f'{part}_dataloader']
         whole = uncached_dataset(loader.dataset) is loader.dataset
         (loader if whole else loader.dataset).dataset = ConfigDict(fold_of)
     cfg.pop('machine_steps', None)  # the same for all folds
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    return complete_test_part(cfg)
+    return cfg
 
 
 def _photos_of(cfg: Config, part: str) -> ConfigDict:
@@ -121,7 +121,8 @@ def run_folds(
             groups of them, than folds.
     """
     folds = [fold_config(cfg, fold, num_splits, seed) for fold in range(num_splits)]
-    _require_images(folds[0], num_splits)
+    if not (folder / 'fold0' / RESULT).is_file():
+        _require_images(folds[0], num_splits)
     folder.mkdir(parents=True, exist_ok=True)
     for fold, own in enumerate(folds):  # all folds, before hours are spent
         own.experiment_name = f'fold{fold}'

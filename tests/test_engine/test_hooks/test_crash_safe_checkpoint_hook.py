@@ -122,6 +122,22 @@ def test_the_best_of_a_moved_run_is_found_and_replaced(runner, tmp_path):
     assert best(runner) == ['best_accuracy_top1_epoch_2.pth']
 
 
+def test_a_moved_run_that_goes_on_elsewhere_takes_its_best_along(runner, tmp_path):
+    runner.work_dir = str(tmp_path / 'before')
+    hook = went_on(runner, tmp_path / 'before')
+    hook.after_val_epoch(runner, {'accuracy/top1': 50.0})
+    first = best(runner)
+    (tmp_path / 'before').rename(tmp_path / 'moved')
+    runner._resume, runner._load_from = True, str(tmp_path / 'moved' / 'epoch_1.pth')
+    hook = went_on(runner, tmp_path / 'elsewhere')
+    assert hook.best_ckpt_path == str(tmp_path / 'elsewhere' / first[0])
+    assert best(runner) == first
+    assert (tmp_path / 'moved' / first[0]).is_file()
+    runner.epoch = 2
+    hook.after_val_epoch(runner, {'accuracy/top1': 40.0})
+    assert best(runner) == first
+
+
 def test_going_back_moves_later_checkpoints_away_first(runner, tmp_path, monkeypatch):
     """Before the best is looked for; a run from weights alone (load_from) goes back to nothing."""
     moved = []
@@ -149,6 +165,19 @@ def test_a_best_that_is_gone_gives_way_to_the_next_one(runner, done, kept):
     runner.epoch = 2
     hook.after_val_epoch(runner, {'accuracy/top1': 60.0})
     assert best(runner) == kept
+
+
+@pytest.mark.parametrize(('gone', 'kept'), [('loss', True), ('accuracy/top1', False)])
+def test_of_several_best_only_that_of_the_accuracy_takes_its_table_along(runner, gone, kept):
+    hub = runner.message_hub
+    for key in ('accuracy/top1', 'loss'):
+        name = f'best_{key.replace("/", "_")}_epoch_1.pth'
+        hub.update_info(f'best_ckpt_{key}', f'gone/{name}')
+        if key != gone:
+            Path(runner.work_dir, name).touch()
+    hub.update_info('best_confusion', dict(score=90.0))
+    CrashSafeCheckpointHook(save_best=['accuracy/top1', 'loss']).before_train(runner)
+    assert (hub.get_info('best_confusion') is not None) == kept
 
 
 def test_without_save_best_only_the_step_is_noted(runner):

@@ -482,6 +482,12 @@ def test_drop_path_rate_of_each_layer(name):
 
 
 @each_plain
+def test_an_empty_init_cfg_is_no_missing_one(name):
+    """It keeps the values of the layers themselves."""
+    assert small(name, init_cfg=[]).init_cfg == []
+
+
+@each_plain
 def test_dropout_rates_are_where_they_belong(name):
     attention = dict(attn_drop_rate=0.3)
     attention = attention if name == 'ConViT' else dict(layer_cfgs=attention)

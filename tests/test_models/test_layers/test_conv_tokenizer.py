@@ -77,3 +77,7 @@ def test_start_is_hes():
 def test_refuses(settings, message):
     with pytest.raises(ValueError, match=message):
         ConvTokenizer(**settings)
+
+
+def test_an_empty_init_cfg_is_no_missing_one():
+    assert ConvTokenizer(init_cfg=[]).init_cfg == []

@@ -66,3 +66,7 @@ def test_weights_are_float32_under_autocast():
 def test_refuses_what_has_no_tokens(last, message):
     with pytest.raises(ValueError, match=message):
         build()((None, last))
+
+
+def test_an_empty_init_cfg_is_no_missing_one():
+    assert build(init_cfg=[]).init_cfg == []

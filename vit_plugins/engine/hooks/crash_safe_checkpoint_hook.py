@@ -11,6 +11,7 @@ from mmpretrain.registry import HOOKS
 from ...fileio.atomic_backend import abandoned_files, whole_file
 from ..work_folder import set_aside_later
 from .best_confusion_hook import KEY as BEST_CONFUSION
+from .best_confusion_hook import SCORE
 
 
 @HOOKS.register_module()
@@ -22,10 +23,10 @@ class CrashSafeCheckpointHook(CheckpointHook):
     (with one ``save_best`` metric) is removed only after the new one is on the disk. A
     checkpoint is saved before its epoch is validated, so a resumed run first does the missing
     validation; every epoch, also the last one, then has its accuracy.
-    The best checkpoint of a run that goes on in another folder, or in a moved one, is copied to
-    that folder, and the old file stays; the host would remove it. If it is nowhere, the next
-    validation is the best. What the run saved after the checkpoint that it goes back to is moved
-    away.
+    The best checkpoint of a run that goes on in another folder is copied there from beside the
+    checkpoint to resume from, or else from where it was saved, and the old file stays; the host
+    would remove it. If it is in neither place, the next validation is the best. What the run
+    saved after the checkpoint that it goes back to is moved away.
 
     Args:
         max_keep_ckpts: How many checkpoints stay, -1 for all. The host removes the oldest before
@@ -56,21 +57,22 @@ class CrashSafeCheckpointHook(CheckpointHook):
             runner: The runner.
         """
         super().before_train(runner)
+        start = _resumed_file(runner)
         if is_main_process():
             for partial in abandoned_files(self.out_dir, '*.pth'):
                 partial.unlink(missing_ok=True)
-            if runner._resume and runner._load_from and '://' not in str(runner._load_from):
-                set_aside_later(self.out_dir, Path(runner._load_from))
+            if start is not None:
+                set_aside_later(self.out_dir, start)
         unvalidated = self._is_unvalidated(runner)
         done, end = self._progress(runner)
-        self._bring_best_along(runner, more_to_come=unvalidated or done < end)
+        self._bring_best_along(runner, start, more_to_come=unvalidated or done < end)
         if unvalidated:
             # The host's hook needs this again, so that it also saves a new best score.
             self.last_ckpt = runner.message_hub.get_info('last_ckpt')
             runner.logger.info('The checkpoint was saved before its validation: validating.')
             runner.val_loop.run()
 
-    def _bring_best_along(self, runner: Runner, more_to_come: bool) -> None:
+    def _bring_best_along(self, runner: Runner, start: Path | None, more_to_come: bool) -> None:
         several = self.save_best and len(self.key_indicators) > 1
         known = runner.message_hub.runtime_info
         for key in self.key_indicators if self.save_best else ():
@@ -79,13 +81,14 @@ class CrashSafeCheckpointHook(CheckpointHook):
             )
             if known.get(best) is None:
                 continue
-            found = [_brought(known[best], self.out_dir) if is_main_process() else None]
+            found = [_brought(known[best], self.out_dir, start) if is_main_process() else None]
             broadcast_object_list(found)
             path = found[0]
             known[best] = path
             if path is None and more_to_come:
                 known.pop(score, None)
-                known.pop(BEST_CONFUSION, None)
+                if key in (SCORE, 'auto'):
+                    known.pop(BEST_CONFUSION, None)
             if several:
                 self.best_ckpt_path_dict[key] = path
             else:
@@ -127,20 +130,31 @@ class CrashSafeCheckpointHook(CheckpointHook):
             Path(previous).unlink(missing_ok=True)
 
 
-def _brought(best: str, folder: str) -> str | None:
+def _resumed_file(runner: Runner) -> Path | None:
+    """Return the local checkpoint from which a run goes on, if its name is known."""
+    name = str(runner._resume if isinstance(runner._resume, str) else runner._load_from or '')
+    return Path(name) if runner._resume and name and '://' not in name else None
+
+
+def _brought(best: str, folder: str, start: Path | None) -> str | None:
     """Return the path of the best checkpoint in a folder, copied there if it lies in another one.
 
     Args:
         best: Its path when it was saved, perhaps before the folder was moved.
         folder: The folder where the run saves now.
+        start: The checkpoint from which the run goes on; the best may lie beside it.
 
     Returns:
-        None if the file is in neither folder.
+        None if the file is nowhere.
     """
     if '://' in folder:
         return best
     own = Path(folder, Path(best).name)
-    if not own.is_file() and Path(best).is_file():
-        with Path(best).open('rb') as source, whole_file(own, Path(best).stat().st_size) as target:
+    beside = [start.with_name(own.name)] if start else []
+    found = next((path for path in (own, *beside, Path(best)) if path.is_file()), None)
+    if found is None:
+        return None
+    if found != own:
+        with found.open('rb') as source, whole_file(own, found.stat().st_size) as target:
             shutil.copyfileobj(source, target)
-    return str(own) if own.is_file() else None
+    return str(own)

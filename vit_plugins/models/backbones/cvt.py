@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...weights.names.cvt import CVT_NAMES
-from .._number_checks import check_rates, check_sizes
+from .._number_checks import check_rates, check_ratios, check_sizes
 from ._token_backbone import TokenBackbone, format_output
 from ._vit_parts import check_arch_keys, drop_path_rates
 from .cvt_stage import ConvEmbed, CvTBlock, CvTStage
@@ -98,7 +98,8 @@ class CvT(TokenBackbone):
                 dict(type='Constant', layer=['LayerNorm', 'BatchNorm2d'], val=1.0, bias=0.0),
             ]
         dims, heads, depths = self._settings(arch, style)
-        check_sizes(in_channels=in_channels, mlp_ratio=mlp_ratio)
+        check_sizes(in_channels=in_channels)
+        check_ratios(mlp_ratio=mlp_ratio)
         check_rates(
             drop_rate=drop_rate, attn_drop_rate=attn_drop_rate, drop_path_rate=drop_path_rate
         )

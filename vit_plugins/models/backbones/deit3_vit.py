@@ -117,7 +117,7 @@ class DeiT3ViT(TokenBackbone):
             frozen_stages,
             interpolate_mode,
             with_cp,
-            init_cfg or truncated_normal_init(),
+            truncated_normal_init() if init_cfg is None else init_cfg,
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']

@@ -113,6 +113,12 @@ class HybridViT(TokenBackbone):
         settings = arch_settings(arch, self.arch_zoo)
         check_sizes(img_size=img_size, in_channels=in_channels)
         check_rates(drop_rate=drop_rate, drop_path_rate=drop_path_rate)
+        paper_init = init_cfg is None
+        if paper_init:
+            init_cfg = [
+                dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear'),
+                dict(type='Xavier', layer='Linear', distribution='uniform'),
+            ]
         super().__init__(
             settings['num_layers'],
             out_type,
@@ -120,11 +126,7 @@ class HybridViT(TokenBackbone):
             frozen_stages,
             interpolate_mode,
             with_cp,
-            init_cfg
-            or [
-                dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='linear'),
-                dict(type='Xavier', layer='Linear', distribution='uniform'),
-            ],
+            init_cfg,
         )
         self.embed_dims = settings['embed_dims']
         self.num_layers = settings['num_layers']
@@ -145,7 +147,7 @@ class HybridViT(TokenBackbone):
         for drop_path in drop_path_rates(drop_path_rate, self.num_layers):
             layer = HybridViTLayer(
                 **{
-                    'paper_init': init_cfg is None,
+                    'paper_init': paper_init,
                     'embed_dims': self.embed_dims,
                     'num_heads': settings['num_heads'],
                     'feedforward_channels': settings['feedforward_channels'],

@@ -43,9 +43,9 @@ class ConvTokenizer(BaseModule):
         hidden_channels: int = 64,
         init_cfg: dict | list[dict] | None = None,
     ):
-        super().__init__(
-            init_cfg or dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu')
-        )
+        if init_cfg is None:
+            init_cfg = dict(type='Kaiming', layer='Conv2d', mode='fan_in', nonlinearity='relu')
+        super().__init__(init_cfg)
         check_sizes(
             in_channels=in_channels,
             embed_dims=embed_dims,

@@ -33,7 +33,9 @@ class SequencePooling(BaseModule):
         num_extra_tokens: int = 0,
         init_cfg: dict | list[dict] | None = None,
     ):
-        super().__init__(init_cfg or dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0))
+        if init_cfg is None:
+            init_cfg = dict(type='TruncNormal', layer='Linear', std=0.02, bias=0.0)
+        super().__init__(init_cfg)
         check_sizes(in_channels=in_channels)
         if not num_extra_tokens >= 0:
             raise ValueError(f'num_extra_tokens ({num_extra_tokens}) must not be negative')
