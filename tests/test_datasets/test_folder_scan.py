@@ -7,8 +7,6 @@ from vit_plugins.datasets.folder_scan import (
     FolderError,
     compare_classes,
     describe_skipped,
-    find_parts,
-    find_unlabelled,
     list_images,
     scan_class_folders,
 )
@@ -103,13 +101,6 @@ def test_part_that_is_measured_on_may_lack_classes(tmp_path):
         compare_classes(['a', 'b'], ['b', 'c'], 'val', complete=False)
 
 
-def test_parts_without_class_folders(tmp_path):
-    touch(tmp_path, 'train/cat/1.jpg', 'train/dog/1.jpg', 'Test/1.jpg', 'val/@eaDir/1.jpg')
-    assert find_parts(tmp_path) == {'train': tmp_path / 'train'}
-    assert find_unlabelled(tmp_path) == {'test': tmp_path / 'Test', 'val': tmp_path / 'val'}
-    assert find_unlabelled(tmp_path / 'train') == {}
-
-
 def test_links_are_followed_but_not_in_a_circle(tmp_path):
     touch(tmp_path, 'store/1.jpg', 'set/dog/1.jpg')
     (tmp_path / 'set/cat').symlink_to(tmp_path / 'store')
@@ -135,40 +126,6 @@ def test_refused_folders(tmp_path, names, message):
         scan_class_folders(tmp_path)
 
 
-def test_parts(tmp_path):
-    touch(tmp_path, 'a/cat/1.jpg')
-    assert find_parts(tmp_path / 'a') == {'train': tmp_path / 'a'}
-    touch(tmp_path, 'b/Train/cat/1.jpg', 'b/valid/cat/1.jpg', 'b/meta/x.txt', 'b/test/cat/1.jpg')
-    assert find_parts(tmp_path / 'b') == {
-        'train': tmp_path / 'b/Train',
-        'val': tmp_path / 'b/valid',
-        'test': tmp_path / 'b/test',
-    }
-
-
-def test_a_class_may_be_called_train(tmp_path):
-    touch(tmp_path, 'train/1.jpg', 'bus/1.jpg')
-    assert find_parts(tmp_path) == {'train': tmp_path}
-
-
-@pytest.mark.parametrize(
-    ('names', 'message'),
-    [
-        (['train/steam/1.jpg', 'bus/1.jpg'], 'beside it, bus: if train is the training part'),
-        (['test/cat/1.jpg', 'val/cat/1.jpg'], 'holds test, val but no train folder'),
-    ],
-)
-def test_unclear_parts(tmp_path, names, message):
-    touch(tmp_path, *names)
-    with pytest.raises(FolderError, match=message):
-        find_parts(tmp_path)
-
-
-def test_no_folder(tmp_path):
-    with pytest.raises(FolderError, match='nowhere is not a folder'):
-        find_parts(tmp_path / 'nowhere')
-
-
 def test_class_difference_is_named():
     compare_classes(['a', 'b'], ['b', 'a'], 'val')
     with pytest.raises(
@@ -185,5 +142,3 @@ def test_what_this_package_wrote_beside_the_photos_is_no_class(tmp_path):
     assert scan.classes == ('cat', 'dog')
     assert [name for name, _ in scan.samples] == ['cat/1.jpg', 'dog/1.jpg']
     assert {k for k in scan.skipped if k[-1] == '/'} == {'found/', 'mine/', 'run1/', 'work_dirs/'}
-    touch(tmp_path / 'b', 'train/cat/1.jpg', 'train/dog/1.jpg', 'run1/run.lock')
-    assert find_parts(tmp_path / 'b') == {'train': tmp_path / 'b' / 'train'}

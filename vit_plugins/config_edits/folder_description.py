@@ -6,7 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..datasets.folder_scan import FolderScan, find_parts, find_unlabelled
+from ..datasets.folder_parts import find_parts, find_unlabelled
+from ..datasets.folder_scan import FolderScan
+from ..fileio.printable_text import listed
 
 
 def describe(
@@ -31,8 +33,7 @@ def describe(
     train = scans['train']
     yield (
         f'{len(train.classes)} classes in {train.root}: '
-        + ', '.join(f'{c} ({n})' for c, n in zip(train.classes[:20], counts, strict=False))
-        + (f' and {len(counts) - 20} more' if len(counts) > 20 else '')
+        + listed([f'{c} ({n})' for c, n in zip(train.classes, counts, strict=True)], most=20)
     )
     total = sum(counts)
     if not validate:

@@ -12,11 +12,11 @@ from mmengine.config import Config
 from mmengine.dist import is_distributed, is_main_process
 
 from ..datasets._folder_tree import known_trees, remember_trees
+from ..datasets.folder_parts import find_parts
 from ..datasets.folder_scan import (
     FolderError,
     FolderScan,
     compare_classes,
-    find_parts,
     log_skipped,
     scan_class_folders,
 )

@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmpretrain.registry import DATASETS
 
-from ..datasets.folder_scan import FolderError, find_unlabelled
+from ..datasets.folder_parts import find_unlabelled
+from ..datasets.folder_scan import FolderError
 from ..datasets.image_check import require_readable
 from ..datasets.retrieval_folder import RetrievalFolder
 from ..datasets.rotated_digits import RotatedDigits

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import is_main_process
 
-from ..fileio.printable_text import log_line, printable
-from ._folder_tree import IMAGE_SUFFIXES, is_folder, is_skipped_folder, list_images, read_tree
+from ..fileio.printable_text import listed, log_line, printable
+from ._folder_tree import IMAGE_SUFFIXES, list_images, read_tree
 from .splitting import grouped_folds, grouped_split, stratified_split
 from .unfit_data import UnfitDataError
 
@@ -23,11 +23,6 @@ OTHER_PICTURES = (
     *('.apng', '.pbm', '.pnm', '.psd', '.svg', '.dng', '.cr2', '.cr3', '.nef', '.arw', '.orf'),
     *('.rw2', '.raf', '.raw', '.exr', '.hdr'),
 )
-PART_NAMES = {
-    'train': ('train', 'training'),
-    'val': ('val', 'valid', 'validation'),
-    'test': ('test', 'testing'),
-}
 
 
 __all__ = [
@@ -36,8 +31,6 @@ __all__ = [
     'FolderScan',
     'compare_classes',
     'describe_skipped',
-    'find_parts',
-    'find_unlabelled',
     'list_images',
     'log_once',
     'log_skipped',
@@ -104,7 +97,7 @@ class FolderScan:
         empty = [name for label, name in enumerate(self.classes) if label not in left]
         if empty:
             raise FolderError(
-                f'no image that can be read is left of {_some(list(map(repr, empty)))} in '
+                f'no image that can be read is left of {listed(list(map(repr, empty)))} in '
                 f'{self.root}: add images, or remove the folders'
             )
         found = tuple(sorted({*self.left_out, *gone}))
@@ -161,63 +154,6 @@ class FolderScan:
         return [counter[i] for i in range(len(self.classes))]
 
 
-def find_parts(root: Path) -> dict[str, Path]:
-    """Return the folders with the images for training, validation and test.
-
-    ``root`` contains either the class folders themselves, or ``train`` with class folders inside
-    and possibly ``val`` and ``test`` beside it (upper case and longer names are accepted). A
-    ``val`` or ``test`` without class folders has no labels, see :func:`find_unlabelled`.
-
-    Args:
-        root: The folder that the user names.
-
-    Returns:
-        ``{'train': folder}``, with 'val' and 'test' where there are such folders.
-
-    Raises:
-        FolderError: If it is no folder, or if ``train`` could be a part or a class.
-    """
-    if not root.is_dir():
-        raise FolderError(f'{root} is not a folder: give the one that holds the class folders')
-    folders = _folders(root)
-    parts = _named_parts(folders)
-    if parts['train'] is None or not _folders(parts['train']):
-        if parts['train'] is None and folders and all(f in parts.values() for f in folders):
-            raise FolderError(
-                f'{root} holds {_names(folders)} but no train folder: classes come from the '
-                'training part, so put its class folders in train'
-            )
-        return {'train': root}
-    others = [folder for folder in folders if folder not in parts.values()]
-    if others and parts['val'] is None and parts['test'] is None:
-        raise FolderError(
-            f'{root} holds train with folders inside and, beside it, {_names(others)}: if train '
-            'is the training part, move the others away; if it is a class, put the folders of '
-            f'all classes into {root / "train"}'
-        )
-    return {part: f for part, f in parts.items() if f is not None and _folders(f)}
-
-
-def find_unlabelled(root: Path) -> dict[str, Path]:
-    """Return those of ``val`` and ``test`` beside ``train`` that contain no class folders.
-
-    Args:
-        root: The folder that the user names.
-    """
-    parts = _named_parts(_folders(root))
-    if parts['train'] is None or not _folders(parts['train']):
-        return {}
-    return {part: f for part, f in parts.items() if f is not None and not _folders(f)}
-
-
-def _named_parts(folders: Sequence[Path]) -> dict[str, Path | None]:
-    by_name = {folder.name.lower(): folder for folder in folders}
-    return {
-        part: next((by_name[n] for n in names if n in by_name), None)
-        for part, names in PART_NAMES.items()
-    }
-
-
 def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
     """List the images below the class folders of a folder.
 
@@ -259,7 +195,7 @@ def scan_class_folders(root: Path, *, complete: bool = True) -> FolderScan:
             empty.append(f'{name!r} ({_listed(tree.skipped[number]) or "nothing"} in it)')
     if empty and (complete or not classes):
         raise FolderError(
-            f'no image in {len(empty)} of the class folders of {root}: {_some(empty)}; fill or '
+            f'no image in {len(empty)} of the class folders of {root}: {listed(empty)}; fill or '
             f'remove them (images end in {", ".join(IMAGE_SUFFIXES)})'
         )
     skipped = sum(tree.skipped, tree.beside)
@@ -321,8 +257,8 @@ def compare_classes(
     missing = sorted(set(expected) - set(found))
     extra = sorted(set(found) - set(expected))
     if (missing and complete) or extra:
-        told = [f'lacks {_some(list(map(repr, missing)))}'] if missing else []
-        told += [f'has, unknown in training, {_some(list(map(repr, extra)))}'] if extra else []
+        told = [f'lacks {listed(list(map(repr, missing)))}'] if missing else []
+        told += [f'has, unknown in training, {listed(list(map(repr, extra)))}'] if extra else []
         raise FolderError(
             f'the classes of {where} differ from those of the training part: it '
             + ' and '.join(told)
@@ -342,21 +278,3 @@ def _require_utf8(folders: Sequence[Path]) -> None:
                 f'the name of the class folder {printable(str(folder))} is not UTF-8, or holds '
                 'invisible characters: rename it'
             )
-
-
-def _folders(root: Path) -> list[Path]:
-    try:
-        inside = [Path(e.path) for e in os.scandir(root) if is_folder(e)]
-    except OSError as error:
-        raise FolderError(f'{root} cannot be opened: {error.strerror}') from None
-    inside = [folder for folder in inside if not is_skipped_folder(folder)]
-    return sorted(inside, key=lambda folder: folder.name)
-
-
-def _names(folders: list[Path]) -> str:
-    return _some([folder.name for folder in folders])
-
-
-def _some(items: list[str], most: int = 10) -> str:
-    more = f' and {len(items) - most} more' if len(items) > most else ''
-    return ', '.join(items[:most]) + more

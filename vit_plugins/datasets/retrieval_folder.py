@@ -11,7 +11,8 @@ from mmpretrain.datasets import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from ._annotations import require_split
-from .folder_scan import FolderError, find_parts, log_skipped, scan_class_folders
+from .folder_parts import find_parts
+from .folder_scan import FolderError, log_skipped, scan_class_folders
 from .splitting import hold_out_classes
 from .transforms.load_photo import use_load_photo
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..fileio.printable_text import listed
+
 
 def class_change(before: Sequence[str] | None, now: Sequence[str] | None) -> str | None:
     """Return a description of how the classes changed; None if they are the same or unknown.
@@ -21,14 +23,9 @@ def class_change(before: Sequence[str] | None, now: Sequence[str] | None) -> str
         return None
     new = [repr(name) for name in now if name not in set(before)]
     gone = [repr(name) for name in before if name not in set(now)]
-    found = [f'{what}: {_some(names)}' for what, names in (('new', new), ('gone', gone)) if names]
+    found = [f'{what}: {listed(names)}' for what, names in (('new', new), ('gone', gone)) if names]
     if not found:
         pairs = enumerate(zip(before, now, strict=False))
         label, (old, name) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
         found = [f'their order differs: label {label} was {old!r} and is {name!r}']
     return f'other classes ({"; ".join(found)})'
-
-
-def _some(names: list[str], most: int = 10) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more

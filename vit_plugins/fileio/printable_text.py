@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from mmengine.logging import print_log
@@ -43,6 +43,20 @@ def printable_lines(lines: Iterable[str]) -> list[str]:
         lines: Texts without line breaks.
     """
     return [printable(line) for line in lines]
+
+
+def listed(names: Sequence[str], most: int = 10) -> str:
+    """Return the first of some names, and how many more there are.
+
+    Args:
+        names: The names.
+        most: How many of them are written out.
+
+    >>> listed(['cat', 'dog', 'ox'], most=2)
+    'cat, dog and 1 more'
+    """
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
 
 
 def spreadsheet_cell(text: str) -> str:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..config_edits.recipe_weights import pretrained_parts
 from ..config_edits.walking import image_size, leaf_datasets
 from ..fileio.duration import duration
-from ..fileio.printable_text import printable
+from ..fileio.printable_text import listed, printable
 from ..inference.publish import describe_data
 from .findings import Findings
 from .scores import share
@@ -135,8 +135,7 @@ def _size_words(cfg: Config) -> str:
 
 def _some_classes(found: Findings, most: int = 12) -> str:
     names = [printable(name) for name in found.classes]
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return f'{len(names)}: {", ".join(names[:most])}{more}' if names else 'not named'
+    return f'{len(names)}: {listed(names, most)}' if names else 'not named'
 
 
 def _beginning(cfg: Config) -> str:

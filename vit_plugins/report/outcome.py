@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.functional.confusion import format_scores
+from ..fileio.printable_text import listed
 
 FILE = 'outcome.json'
 
@@ -107,7 +108,7 @@ def warnings(outcome: Outcome) -> Iterator[str]:
     """
     counts = dict(zip(outcome.classes, outcome.train_counts, strict=False))
     if few := [name for name, n in counts.items() if n < FEW]:
-        yield f'fewer than {FEW} training images in {_some(few)}: add images'
+        yield f'fewer than {FEW} training images in {listed(few, most=5)}: add images'
     if counts and max(counts.values()) > UNEVEN * min(counts.values()):
         yield (
             f'the largest class has {max(counts.values())} training images and the smallest '
@@ -117,7 +118,8 @@ def warnings(outcome: Outcome) -> Iterator[str]:
     validated = outcome.confusion.sum(axis=1)
     few = [name for name, n in zip(outcome.classes, validated, strict=True) if n < FEW_VALIDATED]
     if few:
-        yield f'fewer than {FEW_VALIDATED} validation images in {_some(few)}: see the intervals'
+        names = listed(few, most=5)
+        yield f'fewer than {FEW_VALIDATED} validation images in {names}: see the intervals'
     if outcome.train_accuracy is None or outcome.last_accuracy is None or outcome.frozen:
         return  # a linear layer on many features knows few images by heart, as it should
     if outcome.train_accuracy - outcome.last_accuracy > GAP:
@@ -126,8 +128,3 @@ def warnings(outcome: Outcome) -> Iterator[str]:
             f'{outcome.last_accuracy:.1f} % of the others: the model knows its images by heart; '
             'more images, more augmentation or pretrained weights help'
         )
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more

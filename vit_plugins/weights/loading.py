@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from ..fileio.printable_text import listed
 from .bare_model import bare_model, model_to_load, plain_name
 from .fitted import CONSTANT
 
@@ -120,5 +121,4 @@ def _counted(what: str, names: Iterable[str]) -> list[str]:
     names = list(names)
     if not names:
         return []
-    more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
-    return [f'{len(names)} {what}: {", ".join(names[:SHOWN])}{more}']
+    return [f'{len(names)} {what}: {listed(names, SHOWN)}']

@@ -22,6 +22,7 @@ from ...evaluation.functional.finite import (
     non_finite_weights,
     read_flags,
 )
+from ...fileio.printable_text import listed
 from ...structures.data_sample_batch import DataSampleBatch
 from ...weights.bare_model import bare_model
 from ..data_check import check_images, check_scored_images
@@ -196,7 +197,7 @@ class TrainingGuardHook(Hook):
             file = runner._load_from or 'the checkpoint'
             raise FloatingPointError(
                 f'{file} holds weights that are not finite '
-                f'({_listed(names)}), of a training that diverged: take an earlier one'
+                f'({listed(names, most=3)}), of a training that diverged: take an earlier one'
             )
 
     def after_test_iter(
@@ -249,8 +250,8 @@ class TrainingGuardHook(Hook):
         elif self._last is not None:
             steps = f' The last was {_told(self._last)}.'
         raise FloatingPointError(
-            f'weights are not finite after step {number} ({_listed(names)}); they are not saved, '
-            f'and the checkpoints saved before stay.{steps} {_CURE}'
+            f'weights are not finite after step {number} ({listed(names, most=3)}); they are not '
+            f'saved, and the checkpoints saved before stay.{steps} {_CURE}'
         )
 
 
@@ -268,11 +269,6 @@ def _told(step: _Step) -> str:
     )
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    more = f' and {len(names) - most} more' if len(names) > most else ''
-    return ', '.join(names[:most]) + more
-
-
 def _names(samples: Sequence[Any]) -> list[str]:
     """Return the file names, without building the samples of a batch that holds columns."""
     if isinstance(samples, DataSampleBatch):
@@ -285,4 +281,4 @@ def _names(samples: Sequence[Any]) -> list[str]:
 
 
 def _files(names: Sequence[str], most: int = 8) -> str:
-    return _listed(names, most) if names else 'not known'
+    return listed(names, most) if names else 'not known'
