@@ -144,5 +144,8 @@ def test_an_interruption_ends_the_stages(tmp_path):
         assert b'KeyboardInterrupt' in process.communicate(timeout=30)[0]
     finally:
         process.kill()
-    found = [json.loads(file.read_text()) for file in (tmp_path / 'out').glob('*.json')]
-    assert {result['status'] for result in found} == {'failed'}
+    found = {
+        f.stem: json.loads(f.read_text())['status'] for f in (tmp_path / 'out').glob('*.json')
+    }
+    found.pop('1_tests', None)  # a dry run of it may be over by then
+    assert found == {'2_ddp': 'failed'}
