@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Hashable, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Sequence
 from functools import wraps
 from types import MethodType
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import ASGD, Optimizer
 
 
 def joined_groups(
@@ -16,7 +16,7 @@ def joined_groups(
     """Return new groups: those whose settings are equal are one, with all their parameters.
 
     A parameter that has no state yet, because it gets its first gradient later than others, is not
-    joined with those that have: SGD with momentum and ASGD compute such a group wrongly.
+    joined with those that have: SGD with momentum computes such a group wrongly.
 
     Args:
         groups: Parameter groups, as ``optimizer.param_groups``; they are not changed.
@@ -50,7 +50,8 @@ def can_join_groups(optimizer: Optimizer) -> bool:
 
     This holds for the optimizers of torch that have the setting ``foreach``: they compute each
     parameter by itself, read only the settings in ``defaults``, and keep nothing in the groups.
-    Others may differ: Lamb and Adan of MMPretrain count their steps in the groups, and
+    ASGD is left out: in torch 2.1 it steps a group by the rate of its first parameter. Others may
+    differ: Lamb and Adan of MMPretrain count their steps in the groups, and
     ``ZeroRedundancyOptimizer`` assigns its groups to those of its ranks by their place. It does
     not hold if something has replaced ``optimizer.step``, as ``torch.compile`` does by hand.
 
@@ -58,7 +59,18 @@ def can_join_groups(optimizer: Optimizer) -> bool:
         optimizer: Any optimizer.
     """
     of_torch = f'{type(optimizer).__module__}.'.startswith('torch.optim.')
-    return of_torch and 'foreach' in optimizer.defaults and 'step' not in vars(optimizer)
+    apart = 'foreach' in optimizer.defaults and not isinstance(optimizer, ASGD)
+    return of_torch and apart and 'step' not in vars(optimizer)
+
+
+def _under_hooks(step: Callable) -> Callable:
+    """Return a step without torch's wrapper that calls the hooks.
+
+    torch puts it around the step of a class when the first optimizer of the class is built, and
+    the compiler of torch 2.1 takes it off again.
+    """
+    wrapper = Optimizer.profile_hook_step(step).__code__  # the same of all that it wraps
+    return step.__wrapped__ if step.__code__ is wrapper else step
 
 
 def join_groups_in_step(optimizer: Optimizer) -> None:
@@ -70,8 +82,7 @@ def join_groups_in_step(optimizer: Optimizer) -> None:
     Args:
         optimizer: An optimizer of which :func:`can_join_groups` is true; its ``step`` is replaced.
     """
-    # under the hooks of torch, which must not see the joined groups
-    whole_step = type(optimizer).step.__wrapped__
+    whole_step = _under_hooks(type(optimizer).step)  # hooks must not see the joined groups
 
     @wraps(whole_step)
     def step(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
