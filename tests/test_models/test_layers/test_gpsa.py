@@ -215,7 +215,7 @@ def test_only_a_gpu_forms_the_map_and_only_a_small_one(cuda, limit, whole, monke
 
 
 def test_an_exported_program_forms_no_map(monkeypatch):
-    monkeypatch.setattr(functions, 'is_exporting', lambda: True)
+    monkeypatch.setattr(functions, '_is_exporting', lambda: True)
     monkeypatch.setattr(functions, '_apply_whole', None)
     monkeypatch.setattr(functions, '_apply_by_axes', lambda *_: 'by axes')
     factors = torch.ones(4, 2, 2), torch.ones(4, 3, 3)

@@ -1,6 +1,7 @@
 """Gated positional self-attention (GPSA) of ConViT."""
 
 import math
+from types import MethodType
 
 import torch
 from mmcv.cnn.bricks.drop import DropPath
@@ -52,8 +53,11 @@ def _is_plain(layer: nn.Module) -> bool:
     A LoRA or int8 layer may not, nor a weight of a class of its own, nor a layer with hooks: they
     wait for the call, and pruning changes the weight in one.
     """
-    changed = 'forward' in vars(layer) or any(getattr(layer, hooks) for hooks in MODULE_HOOKS)
-    return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter and not changed
+    # in words that the compiler of torch 2.1 reads, which knows no vars()
+    own = isinstance(layer.forward, MethodType) and layer.forward.__func__ is nn.Linear.forward
+    hooked = any(getattr(layer, hooks) for hooks in MODULE_HOOKS)
+    plain = type(layer) is nn.Linear and type(layer.weight) is nn.Parameter
+    return plain and own and not hooked
 
 
 def _can_join(first: nn.Module, second: nn.Module) -> bool:

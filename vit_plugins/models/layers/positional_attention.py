@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # older versions of torch do not say whether they export
-is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
+_is_exporting = getattr(torch.compiler, 'is_exporting', lambda: False)
 # Up to this number of tokens a GPU is faster with the whole positional attention P, although it
 # computes more: its tensor cores are slow with sides such as 14. A CPU is not faster.
 # Measured in docs/gpu/launches.json.
@@ -68,7 +68,8 @@ def axis_logits(linear: Tensor, quadratic: Tensor, length: int) -> Tensor:
     dtype = torch.float64 if linear.dtype == torch.float64 else torch.float32
     steps = torch.arange(length, dtype=dtype, device=linear.device)
     offset = steps - steps[:, None]  # (n, n)
-    linear, quadratic = (t.to(dtype)[:, :, None, None] for t in (linear, quadratic))
+    linear = linear.to(dtype)[:, :, None, None]  # (h, k, 1, 1)
+    quadratic = quadratic.to(dtype)[:, :, None, None]  # (h, 1, 1, 1)
     return torch.addcmul(linear, quadratic, offset) * offset
 
 
@@ -89,10 +90,8 @@ def positional_logits(pos_weight: Tensor, hw_shape: tuple[int, int]) -> tuple[Te
     if type(h) is int and h == w:  # both axes at once: a GPU waits for the start of each operation
         along_x, along_y = axis_logits(linear, quadratic, w).unbind(1)
     else:  # also for the sizes of an exported program, which may not be compared
-        along_x, along_y = (
-            axis_logits(factor[:, None], quadratic, length)[:, 0]
-            for factor, length in zip(linear.unbind(1), (w, h), strict=True)
-        )
+        along_x = axis_logits(linear[:, :1], quadratic, w)[:, 0]
+        along_y = axis_logits(linear[:, 1:], quadratic, h)[:, 0]
     return along_y, along_x
 
 
@@ -139,7 +138,7 @@ def apply_factors(v: Tensor, p_y: Tensor, p_x: Tensor) -> Tensor:
     """
     tokens = p_y.shape[-1] * p_x.shape[-1]
     # an exported program serves any size, and its sizes may not be compared
-    known = type(tokens) is int and not is_exporting()
+    known = type(tokens) is int and not _is_exporting()
     small = v.is_cuda and known and tokens <= MAP_TOKENS
     return _apply_whole(v, p_y, p_x) if small else _apply_by_axes(v, p_y, p_x)
 
