@@ -11,6 +11,7 @@ FILE_ONLY = re.compile(
     r'paramwise_options --|Hooks will be executed|Because batch augmentations are enabled'
     r'|Distributed training is not used, all SyncBatchNorm|"?\w+Backend"? is the alias of'
     r'|"FileClient" will be deprecated|Checkpoints will be saved to|Saving checkpoint at|Exp name:'
+    r'|\S+ is skipped since its requires_grad=False'  # each frozen weight; which are is in the log
 )
 
 
