@@ -34,6 +34,14 @@ def test_counts_are_those_of_the_definition(dim, tile, way, threads, monkeypatch
         assert least.tolist() == [1 + int((line >= b).sum()) for b in limit] + [1]
 
 
+@pytest.mark.parametrize('width', [8 * 255, 8 * 255 + 1, 5000])
+def test_more_ones_in_a_row_than_fit_a_byte(width):
+    above = CountsAbove.none(2, 1)
+    above.count(torch.stack([torch.ones(width), torch.zeros(width)]), torch.zeros(2, 1))
+    assert above.strict.tolist() == [[width], [0]]
+    assert above.loose.tolist() == [[width], [width]]
+
+
 def test_no_bound_is_no_work():
     for add in (CountsAbove.count, CountsAbove.count_few):
         above = CountsAbove.none(3, 2)

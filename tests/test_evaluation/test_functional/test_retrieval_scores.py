@@ -158,6 +158,23 @@ def test_equal_vectors_tie_whatever_block_they_are_in(monkeypatch):
         assert scores.pessimistic['Recall@599'] == 1
 
 
+@pytest.mark.parametrize('width', [3, 16, 50])
+@pytest.mark.parametrize('references', [5, 33, 1001])
+def test_a_gallery_of_one_vector_is_all_ties(width, references):
+    classes = np.arange(references) % 7
+    for vector in torch.randn(20, 1, width):
+        for queries in (1, 5):
+            found = retrieval_scores(
+                vector.repeat(queries, 1),
+                np.zeros(queries, int),
+                vector.repeat(references, 1),
+                classes,
+                topk=(1,),
+            )
+            assert found.pessimistic['Recall@1'] == 0
+            assert set(found.optimistic.values()) == {1.0}
+
+
 def test_labels_that_float32_cannot_tell_apart():
     embeddings = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
     labels = np.array([2**24, 2**24 + 1, 2**24, 2**24 + 1])  # P@1 is 0: each neighbour differs

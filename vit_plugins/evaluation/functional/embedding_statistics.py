@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .similarities import similarities
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 CHUNK = 4096  # rows that are held in float64 at a time
@@ -123,7 +124,9 @@ def nearest_distances(embeddings: Tensor | np.ndarray) -> Tensor:
         distances = []
         for start in range(0, len(vectors), rows):
             part = vectors[start : start + rows]
-            closeness = part @ vectors.T - half  # (n, N); |x - y|² = |x|² - 2 (x·y - |y|²/2)
+            closeness = (
+                similarities(part, vectors) - half
+            )  # (n, N); |x - y|² = |x|² - 2 (x·y - |y|²/2)
             closeness.diagonal(start).fill_(-torch.inf)
             distances.append((part - vectors[closeness.argmax(dim=1)]).norm(dim=1))
         return torch.cat(distances)
@@ -173,7 +176,7 @@ def similarity_histogram(
         counts = np.zeros((2, bins), np.int64)
         step = max(1, BLOCK_ENTRIES // max(len(columns), 1))
         for start in range(0, len(rows), step):
-            s = (rows[start : start + step] @ columns.T).clamp(-1, 1)  # (n, M)
+            s = similarities(rows[start : start + step], columns).clamp_(-1, 1)  # (n, M)
             if own:
                 s.diagonal(start).fill_(torch.nan)
             same = row_labels[start : start + step, None] == column_labels

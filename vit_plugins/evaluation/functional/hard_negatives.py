@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from .similarities import similarities
+
 
 def mine_hard_negatives(
     queries: Tensor,
@@ -35,7 +37,12 @@ def mine_hard_negatives(
         ValueError: If a query has fewer than ``count`` other 3D models in the pool.
     """
     found = [
-        _mine(queries[i : i + chunk] @ pool.T, query_models[i : i + chunk], pool_models, count)
+        _mine(
+            similarities(queries[i : i + chunk], pool),
+            query_models[i : i + chunk],
+            pool_models,
+            count,
+        )
         for i in range(0, len(queries), chunk)
     ]
     return torch.cat(found)

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .similarities import similarities
+
 CHUNK = 4096
 
 
@@ -102,7 +104,7 @@ def nearest_neighbors(queries: Tensor, gallery: Tensor, k: int) -> tuple[Tensor,
         cosines = query.new_empty(len(query), 0)
         indices = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
         for start in range(0, len(gallery), CHUNK):
-            more = query @ F.normalize(gallery[start : start + CHUNK], dim=1).T
+            more = similarities(query, F.normalize(gallery[start : start + CHUNK], dim=1))
             place = torch.arange(start, start + more.shape[1], device=query.device)
             cosines = torch.cat([cosines, more], 1)
             indices = torch.cat([indices, place.expand(len(query), -1)], 1)

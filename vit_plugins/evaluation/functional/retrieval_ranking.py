@@ -34,8 +34,8 @@ references::
                | n n n n P P P n n n n n  |   sorted where a query has many positives
                +--------------------------+
 
-Every similarity comes from a product of the same kind, so that equal vectors have equal
-similarities to the last bit, and ties are ties.
+Equal vectors have equal similarities to the last bit, so that ties are ties; see
+:func:`~.similarities.similarities`.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .counts_above import CountsAbove
+from .similarities import similarities
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 BLOCK = 2048  # rows and columns of a block: large enough for an efficient product
@@ -225,7 +226,7 @@ def _ranks_by_rows(
     rows = min(BLOCK, max(1, BLOCK_ENTRIES // max(len(gallery), 1)))
     for start in range(0, len(queries), rows):
         part = slice(start, start + rows)
-        s = vectors[queries[part]] @ gallery.T  # (n, M)
+        s = similarities(vectors[queries[part]], gallery)  # (n, M)
         own = place[queries[part]] if classes.own else None
         bounds = _take_positives(s, classes.query_classes[part], classes.starts, best_only, own)
         above = CountsAbove.none(*bounds.shape)
@@ -256,7 +257,7 @@ def _ranks_by_symmetry(
     s = vectors.new_empty(side, side)
 
     def multiply(i: int, j: int) -> None:
-        torch.mm(blocks[i], blocks[j].T, out=s)
+        similarities(blocks[i], blocks[j], out=s)
         s[sizes[i] :] = -torch.inf  # the padding of the blocks is above no bound
         s[:, sizes[j] :] = -torch.inf
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .similarities import similarities
 from .vectors import BLOCK_ENTRIES, as_vectors, full_precision
 
 # The lists of each query that are positives, and those that are removed from the ranking.
@@ -137,7 +138,7 @@ def _similarity_rows(
         rows = as_vectors(queries, similarity, device, 'queries')
         columns = as_vectors(images, similarity, device, 'images')
         for part in rows.split(max(1, BLOCK_ENTRIES // max(len(columns), 1))):
-            yield from (part @ columns.T).cpu().numpy()  # (q, n)
+            yield from similarities(part, columns).cpu().numpy()  # (q, n)
 
 
 def _read_lists(entry: dict[str, Any], number: int, images: int) -> dict[str, np.ndarray]:
