@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vit_plugins.models.layers import gpsa
 from vit_plugins.models.layers import positional_attention as functions
 from vit_plugins.models.layers.gpsa import GPSA, joined_linear
+from vit_plugins.models.layers.plain_linear import is_plain_linear
 
 SWITCHES = {
     'default': {},
@@ -645,9 +646,9 @@ def test_a_weight_of_a_class_of_its_own_is_left_to_its_layer():
         pass
 
     layer = nn.Linear(3, 4)
-    assert gpsa._is_plain(layer)
+    assert is_plain_linear(layer)
     layer.weight = nn.Parameter(layer.weight.detach().as_subclass(Packed))
-    assert not gpsa._is_plain(layer)
+    assert not is_plain_linear(layer)
 
 
 def test_every_trained_parameter_has_a_gradient_also_where_all_are_trained():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...weights.names.convit import CONVIT_NAMES
 from .._number_checks import check_rates, check_sizes
 from ..layers.gpsa import GPSA
+from ..layers.recomputed_gelu import recompute_gelus
 from ._token_backbone import TokenBackbone
 from ._vit_parts import (
     arch_settings,
@@ -187,6 +188,7 @@ class ConViT(TokenBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
+        recompute_gelus(self)
         self.freeze()
         if max(self.out_indices) < num_local_layers:
             self.cls_token.requires_grad = False

@@ -12,6 +12,7 @@ from torch import nn
 
 from ...weights.names.deit3 import DEIT3_NAMES
 from .._number_checks import check_rates, check_sizes
+from ..layers.recomputed_gelu import recompute_gelus
 from ._token_backbone import TokenBackbone
 from ._vit_parts import (
     arch_settings,
@@ -167,6 +168,7 @@ class DeiT3ViT(TokenBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
+        recompute_gelus(self)
         self.freeze()
 
     def _layer_cfgs(self, given: dict | Sequence[dict] | None) -> Sequence[dict]:

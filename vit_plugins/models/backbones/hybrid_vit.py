@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ...weights.names.hybrid import HYBRID_NAMES
 from .._number_checks import check_rates, check_sizes
 from ..layers.hybrid_patch_embed import HybridPatchEmbed
+from ..layers.recomputed_gelu import recompute_gelus
 from ._token_backbone import TokenBackbone
 from ._vit_parts import arch_settings, drop_path_rates, vit_arch
 from .resnet_stem import ResNetStem
@@ -161,6 +162,7 @@ class HybridViT(TokenBackbone):
             self.layers.append(layer)
         self.ln1 = build_norm_layer(norm_cfg, self.embed_dims) if final_norm else nn.Identity()
 
+        recompute_gelus(self)
         self.freeze()
 
     def _stem_blocks(self, stem: str | Sequence[int]) -> Sequence[int]:

@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..layers.free_size import resize_positions
+from ..layers.recomputed_gelu import recompute_gelus
 from ._token_backbone import format_output
 from ._vit_parts import build_patch_embed, free_size, use_plain_rates
 
@@ -44,6 +45,7 @@ class PosEmbedViT(VisionTransformer):
         super().__init__(patch_cfg={} if named else patch_cfg or {}, **kwargs)
         free_size(self.patch_embed)
         use_plain_rates(self)
+        recompute_gelus(self)
         if named:
             self._replace_patch_embed(patch_cfg)
         self.pos_embed_cls = self.pos_embed_cols = self.pos_embed_rows = None

@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from .._number_checks import check_rates, check_sizes
 from ..layers.free_size import check_whole_patch, resize_positions
+from ..layers.recomputed_gelu import recompute_gelus
 from ..layers.token_performer import TokenPerformer
 from ._token_backbone import format_output, freeze_unused, output_layers
 from ._vit_parts import use_plain_rates
@@ -91,6 +92,7 @@ class T2TViTPerformer(T2T_ViT):
             )
         freeze_unused(self.encoder, self.norm, out_indices)
         use_plain_rates(self)
+        recompute_gelus(self)
 
     def train(self, mode: bool = True) -> 'T2TViTPerformer':
         """Set the training mode and return self; the host's method returns None."""

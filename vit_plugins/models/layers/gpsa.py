@@ -1,7 +1,6 @@
 """Gated positional self-attention (GPSA) of ConViT."""
 
 import math
-from types import MethodType
 
 import torch
 from mmcv.cnn.bricks.drop import DropPath
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._number_checks import check_rates, check_sizes
+from .plain_linear import is_plain_linear
 from .positional_attention import (
     gated_attention,
     gated_attention_map,
@@ -25,8 +25,6 @@ MODES = {
     'gpsa': (gated_attention, gated_attention_map),
     'psa': (summed_attention, summed_attention_map),
 }
-# What torch calls with a module; global hooks are not among them.
-MODULE_HOOKS = ('_forward_hooks', '_forward_pre_hooks', '_backward_hooks', '_backward_pre_hooks')
 
 
 def joined_linear(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
@@ -47,22 +45,9 @@ def joined_linear(x: Tensor, first: nn.Linear, second: nn.Linear) -> Tensor:
     return F.linear(x, torch.cat((first.weight, second.weight)), bias)
 
 
-def _is_plain(layer: nn.Module) -> bool:
-    """Check whether a linear layer may be computed from its weight, without a call.
-
-    A LoRA or int8 layer may not, nor a weight of a class of its own, nor a layer with hooks: they
-    wait for the call, and pruning changes the weight in one.
-    """
-    # in words that the compiler of torch 2.1 reads, which knows no vars()
-    own = isinstance(layer.forward, MethodType) and layer.forward.__func__ is nn.Linear.forward
-    hooked = any(getattr(layer, hooks) for hooks in MODULE_HOOKS)
-    plain = type(layer) is nn.Linear and type(layer.weight) is nn.Parameter
-    return plain and own and not hooked
-
-
 def _can_join(first: nn.Module, second: nn.Module) -> bool:
     """Check whether two layers may be computed by one product of joined weights."""
-    plain = _is_plain(first) and _is_plain(second)
+    plain = is_plain_linear(first) and is_plain_linear(second)
     return plain and (first.bias is None) == (second.bias is None)
 
 
@@ -216,7 +201,7 @@ class GPSA(BaseModule):
         with a trained bias too, because DDP waits for the gradient of each trained parameter.
         """
         layer = self.pos_proj
-        if _is_plain(layer) and (layer.bias is None or not layer.bias.requires_grad):
+        if is_plain_linear(layer) and (layer.bias is None or not layer.bias.requires_grad):
             return layer.weight
         like = self.gating_param
         with torch.autocast(like.device.type, enabled=False):  # see positional_attention
