@@ -57,7 +57,10 @@ def blend(
         other = np.float32(other)
         return (other + np.float32(factor) * (img - other)).clip(0, 255).astype(np.uint8)
     if isinstance(other, int):
-        return cv2.addWeighted(img, factor, img, 0, (1 - factor) * other + TRUNCATE, out)
+        added = (1 - factor) * other
+        if added >= 0:  # then nothing becomes negative, whose sign this faster function drops
+            return cv2.convertScaleAbs(img, out, factor, added + TRUNCATE)
+        return cv2.addWeighted(img, factor, img, 0, added + TRUNCATE, out)
     return cv2.addWeighted(img, factor, other, 1 - factor, TRUNCATE, out)
 
 
@@ -80,7 +83,8 @@ def contrast(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> n
         factor: See :func:`blend`.
         out: See :func:`blend`.
     """
-    return blend(img, int(cv2.mean(to_grey(img))[0] + 0.5), factor, out)
+    grey = to_grey(img)
+    return blend(img, int(cv2.sumElems(grey)[0] / grey.size + 0.5), factor, out)
 
 
 def saturation(img: np.ndarray, factor: float, out: np.ndarray | None = None) -> np.ndarray:
