@@ -60,6 +60,20 @@ def test_nothing_is_timed_where_outputs_differ():
     assert not called
 
 
+def test_once_is_one_call_of_each_side():
+    called = []
+
+    def side(name):
+        return Side(lambda: called.append(name) or time.sleep(0.01), lambda: 1 / 0)
+
+    comparison = Comparison('case', {name: side(name) for name in ('ours', 'peer')}, 0.0)
+    found = measure(comparison, Setting(size='toy', once=True))
+    assert called == ['ours', 'peer']
+    assert all(row['rounds'] == [row['seconds']] for row in found['sides'].values())
+    assert found['sides']['ours']['seconds'] >= 0.01
+    assert found['differences'] == {}
+
+
 def test_peak_memory_of_a_call():
     peak = peak_megabytes(lambda: torch.ones(25 * 2**20), QUICK)  # 100 MiB of float32
     if peak is None:

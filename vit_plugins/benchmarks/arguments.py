@@ -43,6 +43,11 @@ def make_parser() -> argparse.ArgumentParser:
         '--turn', type=float, default=2.0, help='seconds that a turn takes; default: 2'
     )
     parser.add_argument(
+        '--once',
+        action='store_true',
+        help='call each side a single time, unchecked: for calls of minutes',
+    )
+    parser.add_argument(
         '--threads', type=int, default=1, help='number of threads on the CPU; default: 1'
     )
     parser.add_argument('--compile', action='store_true', help='torch.compile the modules')

@@ -60,6 +60,7 @@ def read_setting(args: argparse.Namespace) -> Setting:
         compiled=args.compile,
         threads=args.threads,
         without=tuple(args.without),
+        once=args.once,
     )
 
 

@@ -33,7 +33,7 @@ class Spent(NamedTuple):
 
 
 def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
-    """Check that all sides compute the same, then measure them in turns.
+    """Check that all sides compute the same, then measure them in turns, or unchecked once.
 
     Args:
         comparison: The sides; the first is ours.
@@ -49,10 +49,14 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
     Raises:
         OutputsDifferError: If the outputs differ.
     """
-    differences = check_equal_outputs(comparison)
     calls = {name: side.call for name, side in comparison.sides.items()}
-    memory = {name: peak_megabytes(call, setting) for name, call in calls.items()}
-    spent = time_in_turns(calls, setting)
+    if setting.once:
+        differences = {}
+        spent, memory = measure_once(calls, setting)
+    else:
+        differences = check_equal_outputs(comparison)
+        memory = {name: peak_megabytes(call, setting) for name, call in calls.items()}
+        spent = time_in_turns(calls, setting)
     ours = next(iter(spent.values()))
     sides = {}
     for name, side in comparison.sides.items():
@@ -79,6 +83,29 @@ def _summary(spent: list[Spent], ours: list[Spent]) -> dict[str, Any]:
         'cpu_ratio': ratio('cpu'),
         'rounds': [turn.wall for turn in spent],
     }
+
+
+def measure_once(
+    calls: dict[str, Callable[[], Any]], setting: Setting
+) -> tuple[dict[str, list[Spent]], dict[str, float | None]]:
+    """Return time and peak memory of a single call of each side, without warming up.
+
+    Args:
+        calls: Name of each side to the call.
+        setting: The device.
+    """
+    timer = _seconds_on_gpu if setting.is_cuda else _seconds_on_cpu
+    spent: dict[str, list[Spent]] = {name: [] for name in calls}
+    memory = {}
+    for name, call in calls.items():
+
+        def timed(name: str = name, call: Callable[[], Any] = call) -> None:
+            before = _cpu_seconds()
+            wall = timer(call, 1)
+            spent[name].append(Spent(wall, _cpu_seconds() - before))
+
+        memory[name] = _peak_of(timed, setting)
+    return spent, memory
 
 
 def time_in_turns(calls: dict[str, Callable[[], Any]], setting: Setting) -> dict[str, list[Spent]]:
@@ -133,12 +160,17 @@ def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
     """Return the additional memory of a call at its peak.
 
     Args:
-        call: The call, which runs once.
+        call: The call, which runs twice.
         setting: The device; on a CPU the resident memory of the process counts.
 
     Returns:
         MiB, or None if the operating system does not report it.
     """
+    call()  # permanent memory must not count for the call
+    return _peak_of(call, setting)
+
+
+def _peak_of(call: Callable[[], Any], setting: Setting) -> float | None:
     if setting.is_cuda:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
@@ -147,10 +179,10 @@ def peak_megabytes(call: Callable[[], Any], setting: Setting) -> float | None:
         call()
         torch.cuda.synchronize()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    call()  # permanent memory must not count for the call
     with suppress(OSError, AttributeError):
         ctypes.CDLL('libc.so.6').malloc_trim(0)  # else freed memory is reused and not counted
     if not os.access('/proc/self/clear_refs', os.W_OK):
+        call()
         return None
     Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     before = _resident('VmRSS')

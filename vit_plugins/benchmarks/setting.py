@@ -24,6 +24,8 @@ class Setting:
         compiled: Whether modules go through ``torch.compile``; 'toy' generates no code.
         threads: Threads of torch and of its peers.
         without: Names of sides that are left out.
+        once: Whether each side is called a single time, without a check, for calls of minutes;
+            ``rounds`` and ``turn`` then do not matter.
     """
 
     device: str = 'cpu'
@@ -34,6 +36,7 @@ class Setting:
     compiled: bool = False
     threads: int = 1
     without: tuple[str, ...] = ()
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.threads < 1:
