@@ -18,9 +18,10 @@ def is_plain_linear(layer: nn.Module) -> bool:
     Args:
         layer: Any module.
     """
-    # in words that the compiler of torch 2.1 reads, which knows no vars()
-    bound = isinstance(layer.forward, MethodType)
-    own = bound and layer.forward.__func__ in (nn.Linear.forward, HostLinear.forward)
+    # in words that the compiler of torch 2.1 reads, which knows no vars() and no `in` here
+    kind = type(layer)
+    if not (kind is nn.Linear or kind is HostLinear):
+        return False
+    own = isinstance(layer.forward, MethodType) and layer.forward.__func__ is kind.forward
     hooked = any(getattr(layer, hooks) for hooks in MODULE_HOOKS)
-    plain = type(layer) in (nn.Linear, HostLinear) and type(layer.weight) is nn.Parameter
-    return plain and own and not hooked
+    return own and type(layer.weight) is nn.Parameter and not hooked
