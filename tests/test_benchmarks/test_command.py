@@ -57,6 +57,7 @@ def test_defaults_follow_the_device(monkeypatch):
         (['gpsa', '--device', 'cuda'], 'finds no CUDA device for --device cuda: use --device cpu'),
         (['gpsa', '--device', 'gpu'], 'gpu'),
         (['gpsa', '--rounds', '0'], 'rounds and threads must be at least 1, got 0 and 1'),
+        (['gpsa', '--once', '--turn', '1'], 'leave out --rounds and --turn'),
         (
             ['gpsa', '--only', 'small'],
             "--only 'small': no case has this in its name; there are: GPSA",

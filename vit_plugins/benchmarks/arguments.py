@@ -37,15 +37,15 @@ def make_parser() -> argparse.ArgumentParser:
         'the device',
     )
     parser.add_argument(
-        '--rounds', type=int, default=5, help='number of turns of each side; default: 5'
+        '--rounds', type=int, metavar='N', help='number of turns of each side; default: 5'
     )
     parser.add_argument(
-        '--turn', type=float, default=2.0, help='seconds that a turn takes; default: 2'
+        '--turn', type=float, metavar='SECONDS', help='seconds that a turn takes; default: 2'
     )
     parser.add_argument(
         '--once',
         action='store_true',
-        help='call each side a single time, unchecked: for calls of minutes',
+        help='call each side a single time, without a check of the outputs: for calls of minutes',
     )
     parser.add_argument(
         '--threads', type=int, default=1, help='number of threads on the CPU; default: 1'

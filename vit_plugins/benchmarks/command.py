@@ -48,15 +48,18 @@ def read_setting(args: argparse.Namespace) -> Setting:
         args: Arguments of :func:`make_parser`.
 
     Raises:
-        ValueError: If the device is absent, a number is below 1 or our own side is left out.
+        ValueError: If the device is absent, a number is below 1, our own side is left out, or
+            turns are set for calls that have none.
     """
+    if args.once and (args.rounds is not None or args.turn is not None):
+        raise ValueError('--once is a single call of each side: leave out --rounds and --turn')
     on_gpu = torch.device(args.device).type == 'cuda'
     return Setting(
         device=args.device,
         dtype=args.dtype or ('bf16' if on_gpu else 'fp32'),
         size=args.size or ('gpu' if on_gpu else 'cpu'),
-        rounds=args.rounds,
-        turn=args.turn,
+        rounds=5 if args.rounds is None else args.rounds,
+        turn=2.0 if args.turn is None else args.turn,
         compiled=args.compile,
         threads=args.threads,
         without=tuple(args.without),

@@ -61,7 +61,7 @@ def measure(comparison: Comparison, setting: Setting) -> dict[str, Any]:
     sides = {}
     for name, side in comparison.sides.items():
         row: dict[str, Any] = {**_summary(spent[name], ours), 'peak_mb': memory[name]}
-        if name in comparison.keeps:
+        if name in comparison.keeps and not setting.once:
             row['kept_mb'] = kept_bytes(comparison.keeps[name], side.module) / 2**20
         if comparison.images:
             row['per_second'] = comparison.images / row['seconds']

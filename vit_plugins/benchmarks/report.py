@@ -139,7 +139,7 @@ def _origin(report: Mapping[str, Any]) -> list[str]:
     versions = (f'{name} {number}' for name, number in machine['versions'].items() if number)
     where = machine.get('gpu') if setting['device'] != 'cpu' else machine['processor']
     rounds = f'median of {setting["rounds"]} rounds'
-    calls = 'one call' if setting.get('once') else rounds
+    calls = 'one call, outputs not compared' if setting.get('once') else rounds
     return [
         f'`{report["command"]}`: {where}, threads: {setting["threads"]} of {machine["cores"]} '
         f'cores, {setting["dtype"]}, {calls}; {", ".join(versions)}.'

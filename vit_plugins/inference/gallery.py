@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..evaluation.functional.similarities import similarities
 from ..fileio.atomic_backend import abandoned_files, whole_file
 from ..fileio.printable_text import printable
 from ..fileio.text_documents import read_json
@@ -273,9 +274,9 @@ def _search_all(
     queries: np.ndarray, descriptors: np.ndarray, top_k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return similarities and numbers (N, top_k) of the most similar descriptors."""
-    everything = torch.from_numpy(descriptors).T  # (D, M)
+    everything = torch.from_numpy(descriptors)  # (M, D)
     best = [
-        (block @ everything).topk(top_k, dim=1)
+        similarities(block, everything).topk(top_k, dim=1)
         for block in torch.from_numpy(queries).split(QUERIES_AT_ONCE)
     ]
     values, found = (torch.cat(parts).numpy() for parts in zip(*best, strict=True))

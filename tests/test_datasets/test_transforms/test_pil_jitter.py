@@ -1,5 +1,6 @@
 from itertools import permutations
 
+import cv2
 import numpy as np
 import pytest
 import torchvision.transforms.functional as TF
@@ -7,6 +8,7 @@ from PIL import Image, ImageOps
 
 from vit_plugins.datasets.transforms._pil_jitter import (
     ADJUSTMENTS,
+    TRUNCATE,
     adjust,
     blend,
     saturation,
@@ -53,6 +55,14 @@ def test_each_adjustment_is_close(picture, apart, name, factor):
     largest, mean = apart(bgr(ours), pillow(img, [(name, factor)]))
     assert largest <= 1
     assert mean <= 0.01
+
+
+@pytest.mark.parametrize('other', [0, 1, 128, 255])
+def test_the_faster_function_gives_the_same_levels(other):
+    levels = np.resize(np.arange(256, dtype=np.uint8), (3, 259))  # a width that no vector divides
+    for factor in np.random.default_rng(other).uniform(0, 2, 200):
+        slower = cv2.addWeighted(levels, factor, levels, 0, (1 - factor) * other + TRUNCATE)
+        np.testing.assert_array_equal(blend(levels, other, factor), slower)
 
 
 @pytest.mark.parametrize('order', ORDERS)

@@ -38,6 +38,18 @@ def test_products_are_those_of_float64(n, m, monkeypatch):
     assert wide[:, m:].isnan().all()
 
 
+def test_any_layout_gradient_or_autocast(monkeypatch):
+    monkeypatch.setattr(module, 'TILE_COLUMNS', 16)
+    vectors = torch.randn(9, 33).T.requires_grad_()  # (33, 9), columns side by side
+    exact = vectors.detach().double() @ vectors.detach().double().T
+    with torch.autocast('cpu', torch.bfloat16):
+        found = similarities(vectors, vectors)
+    assert not found.requires_grad
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+    one = vectors[:1].expand(20, -1)
+    assert len(similarities(one, one).unique()) == 1
+
+
 @pytest.mark.parametrize('shape', [(0, 4, 3), (4, 0, 3), (2, 3, 0)])
 def test_empty_sides(shape):
     n, m, width = shape

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmcv.cnn.bricks.transformer import FFN
 from mmengine.config import ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS as ROOT_MODELS
@@ -27,6 +28,7 @@ from small_backbones import (
 from torch import nn
 
 from vit_plugins.models.backbones._token_backbone import TokenBackbone
+from vit_plugins.models.layers.recomputed_gelu import RecomputedGELU
 
 ALL = sorted(SETTINGS)
 OURS = [name for name in ALL if name not in ('PosEmbedViT', 'T2TViTPerformer')]  # not the host's
@@ -317,6 +319,13 @@ def test_output_shapes(name, size, out_type):
     outs = model(torch.randn(2, 3, *size))
     assert isinstance(outs, tuple)
     assert [tuple(out.shape) for out in outs] == [shapes.get(out_type, (2, d))]
+
+
+@pytest.mark.parametrize('name', [name for name in ALL if name != 'CvT'])
+def test_feed_forward_networks_keep_one_wide_tensor(name):
+    networks = [module for module in small(name).modules() if isinstance(module, FFN)]
+    assert networks
+    assert all(type(network.layers) is RecomputedGELU for network in networks)
 
 
 # The host's ViT, of which PosEmbedViT is one, has a norm for the mean alone.

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vit_plugins.models.layers import gpsa
 from vit_plugins.models.layers import positional_attention as functions
 from vit_plugins.models.layers.gpsa import GPSA, joined_linear
-from vit_plugins.models.layers.plain_linear import is_plain_linear
+from vit_plugins.models.layers.plain_modules import is_plain_linear
 
 SWITCHES = {
     'default': {},

@@ -7,7 +7,7 @@ import torch
 from mmcv.cnn.bricks.transformer import FFN
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, jvp, vmap
 from torch.utils.checkpoint import checkpoint
 
 from vit_plugins.models.layers import recomputed_gelu
@@ -56,6 +56,7 @@ def test_outputs_and_gradients_are_those_of_the_host(shape, cast):
     for one, other in zip(expected, found, strict=True):
         assert one.dtype == other.dtype
         torch.testing.assert_close(other, one, equal_nan=True)
+        assert cast or one.equal(other) or not x.numel()
 
 
 @pytest.mark.parametrize('frozen', ['weight', 'bias'])
@@ -80,7 +81,7 @@ def test_first_and_second_derivatives(approximate, bias):
     weight = torch.randn(5, 4, dtype=torch.double, requires_grad=True)
     added = torch.randn(5, dtype=torch.double, requires_grad=True) if bias else None
     inputs = (h, weight, added, approximate)
-    assert torch.autograd.gradcheck(GELULinear.apply, inputs)
+    assert torch.autograd.gradcheck(GELULinear.apply, inputs, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(GELULinear.apply, inputs)
 
 
@@ -110,30 +111,76 @@ def test_checkpointing_keeps_no_wide_tensor():
     assert kept_elements(network, x) <= x.numel()
 
 
-@pytest.mark.parametrize('kind', ['ReLU', 'dropout', 'hook on fc2', 'hook on GELU', 'no gradient'])
-def test_what_asks_for_more_than_the_product_is_called(kind, monkeypatch):
-    used = []
-    monkeypatch.setattr(
-        recomputed_gelu.GELULinear, 'apply', lambda *args: used.append(args) or args[0][..., :D]
-    )
-    ours = both(act='ReLU' if kind == 'ReLU' else 'GELU', drop=0.5 if kind == 'dropout' else 0.0)[
-        1
-    ]
-    seen = []
-    if kind.startswith('hook'):
-        layer = ours.layers[1] if kind.endswith('fc2') else ours.layers[0][1]
-        layer.register_forward_hook(lambda *args: seen.append(args))
-    x = torch.randn(2, D, requires_grad=kind != 'no gradient')
-    if kind == 'no gradient':
-        with torch.no_grad():
-            ours(x)
-    else:
-        ours(x)
-    assert not used
-    assert len(seen) == kind.startswith('hook')
-    if kind == 'dropout':  # which does nothing in evaluation
-        ours.eval()(x)
-        assert used
+class Mask(nn.Module):
+    """A gate on the wide tensor, as a tool may put it in place of the dropout."""
+
+    def forward(self, x):
+        return x * (torch.arange(WIDE) % 2)
+
+
+def hook(layer):
+    layer.register_forward_hook(lambda module, args, out: 2 * out)
+
+
+def pre_hook(layer):
+    layer.register_forward_pre_hook(lambda module, args: (2 * args[0],))
+
+
+def backward_hook(layer):
+    layer.register_full_backward_hook(lambda module, grads, _: (2 * grads[0],))
+
+
+def own_forward(layer):
+    layer.forward = lambda x, before=layer.forward: 2 * before(x)
+
+
+@pytest.mark.parametrize('change', [hook, pre_hook, backward_hook, own_forward])
+@pytest.mark.parametrize('place', ['0', '0.0', '0.1', '0.2', '1', '2'])
+def test_what_is_put_on_a_layer_acts_as_on_the_host(change, place):
+    host, ours = both()
+    for network in (host, ours):
+        change(network.layers.get_submodule(place))
+    x = torch.randn(3, D)
+    torch.testing.assert_close(gradients(ours, x), gradients(host, x))
+    assert not torch.equal(gradients(ours, x)[1], gradients(both()[1], x)[1])
+
+
+@pytest.mark.parametrize('kind', ['mask', 'identity', 'wrapper', 'adapter', 'ReLU'])
+def test_what_is_put_in_place_of_a_layer_is_called(kind):
+    host, ours = both('ReLU' if kind == 'ReLU' else 'GELU')
+    for network in (host, ours):
+        inner = network.layers[0]
+        if kind in ('mask', 'identity'):
+            inner[2] = Mask() if kind == 'mask' else nn.Identity()
+        elif kind == 'wrapper':
+            network.layers[0] = nn.Sequential(inner)
+        elif kind == 'adapter':
+            network.layers.append(nn.Tanh())
+    x = torch.randn(3, D)
+    torch.testing.assert_close(gradients(ours, x), gradients(host, x))
+    torch.testing.assert_close(gradients(ours.eval(), x), gradients(host.eval(), x))
+
+
+def test_dropout_draws_as_on_the_host():
+    host, ours = both(drop=0.5)
+    x, found = torch.randn(3, D), []
+    for network in (host, ours):
+        torch.manual_seed(0)
+        found.append(gradients(network, x))
+    torch.testing.assert_close(*found)
+    torch.testing.assert_close(gradients(ours.eval(), x), gradients(host.eval(), x))
+
+
+def test_forward_derivatives_by_torch_func():
+    host, ours = both()
+    x, along = torch.randn(2, 3, D)
+    torch.testing.assert_close(jvp(ours, (x,), (along,)), jvp(host, (x,), (along,)))
+
+
+def test_nothing_is_kept_without_gradient(monkeypatch):
+    monkeypatch.setattr(recomputed_gelu, 'GELULinear', None)
+    with torch.no_grad():
+        both()[1](torch.randn(3, D))
 
 
 def test_only_the_networks_of_the_host_are_changed():

@@ -58,7 +58,7 @@ def blend(
         return (other + np.float32(factor) * (img - other)).clip(0, 255).astype(np.uint8)
     if isinstance(other, int):
         added = (1 - factor) * other
-        if added >= 0:  # then nothing becomes negative, whose sign this faster function drops
+        if factor >= 0 and added >= 0:  # this faster function would drop the sign of a result
             return cv2.convertScaleAbs(img, out, factor, added + TRUNCATE)
         return cv2.addWeighted(img, factor, img, 0, added + TRUNCATE, out)
     return cv2.addWeighted(img, factor, other, 1 - factor, TRUNCATE, out)

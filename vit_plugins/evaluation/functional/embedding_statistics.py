@@ -124,9 +124,8 @@ def nearest_distances(embeddings: Tensor | np.ndarray) -> Tensor:
         distances = []
         for start in range(0, len(vectors), rows):
             part = vectors[start : start + rows]
-            closeness = (
-                similarities(part, vectors) - half
-            )  # (n, N); |x - y|² = |x|² - 2 (x·y - |y|²/2)
+            # |x - y|² = |x|² - 2 (x·y - |y|²/2)
+            closeness = similarities(part, vectors).sub_(half)  # (n, N)
             closeness.diagonal(start).fill_(-torch.inf)
             distances.append((part - vectors[closeness.argmax(dim=1)]).norm(dim=1))
         return torch.cat(distances)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .._number_checks import check_rates, check_sizes
-from .plain_linear import is_plain_linear
+from .plain_modules import is_plain_linear
 from .positional_attention import (
     gated_attention,
     gated_attention_map,

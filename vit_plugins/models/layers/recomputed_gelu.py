@@ -10,17 +10,21 @@ from typing import Any
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
+from mmengine.model import Sequential
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .plain_linear import is_plain_linear
+from .plain_modules import is_plain, is_plain_linear
 
 # older versions of torch do not say whether they compile
 _is_compiling = getattr(torch.compiler, 'is_compiling', lambda: False)
 
 
 class GELULinear(torch.autograd.Function):
-    """Linear layer on GELU(h), which keeps h alone: ``apply(h, weight, bias, approximate)``."""
+    """Linear layer on GELU(h), which keeps h alone: ``apply(h, weight, bias, approximate)``.
+
+    It has derivatives of any order, forward and backward, and rules for ``torch.func``.
+    """
 
     generate_vmap_rule = True
 
@@ -31,29 +35,44 @@ class GELULinear(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-        """Keep what the backward pass needs."""
+        """Keep what the derivatives need."""
         h, weight, bias, ctx.approximate = inputs
         ctx.bias_dtype = None if bias is None else bias.dtype
         ctx.save_for_backward(h, weight)
+        ctx.save_for_forward(h, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of h, weight and bias; autocast gives ``grad`` the dtype of h."""
+        """Return the gradients of h, weight and bias; ``grad`` has the dtype of the output."""
         h, weight = ctx.saved_tensors
         of_h = of_weight = of_bias = None
         rows = grad.flatten(0, -2)  # (..., D) -> (n, D)
-        if ctx.needs_input_grad[0]:
-            of_gelu = grad @ weight.to(grad.dtype)
-            of_h = torch.ops.aten.gelu_backward(of_gelu, h, approximate=ctx.approximate)
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[1]:  # first, so that at most three wide tensors exist at a time
             wide = F.gelu(h, approximate=ctx.approximate).flatten(0, -2)  # (..., 4 D) -> (n, 4 D)
             of_weight = (rows.T @ wide.to(grad.dtype)).to(weight.dtype)
+            del wide
+        if ctx.needs_input_grad[0]:
+            of_gelu = (grad @ weight.to(grad.dtype)).to(h.dtype)
+            of_h = torch.ops.aten.gelu_backward(of_gelu, h, approximate=ctx.approximate)
         if ctx.needs_input_grad[2]:
             of_bias = rows.sum(0).to(ctx.bias_dtype)
         return of_h, of_weight, of_bias, None
 
+    @staticmethod
+    def jvp(
+        ctx: Any, of_h: Tensor | None, of_weight: Tensor | None, of_bias: Tensor | None, _: Any
+    ) -> Tensor:
+        """Return the derivative of the output along those of h, weight and bias."""
+        h, weight = ctx.saved_tensors
+        gelu = F.gelu(h, approximate=ctx.approximate)
+        along = torch.zeros_like(gelu)
+        if of_h is not None:
+            along = torch.ops.aten.gelu_backward(of_h, h, approximate=ctx.approximate)
+        out = F.linear(along, weight, of_bias)
+        return out if of_weight is None else out + F.linear(gelu, of_weight)
 
-class RecomputedGELU(nn.Sequential):
+
+class RecomputedGELU(Sequential):
     """The layers of the host's FFN, (fc1, GELU, dropout), fc2, dropout, with the same names.
 
     Where something else than their own computation is asked for, by dropout, hooks, LoRA or int8
@@ -62,18 +81,23 @@ class RecomputedGELU(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map tokens (..., D) to (..., D)."""
-        (fc1, act, inner_drop), fc2, drop = self
+        if _is_compiling() or torch.jit.is_tracing() or not _is_plain_ffn(self):
+            return super().forward(x)
+        (fc1, act, _), fc2, drop = self
         h = fc1(x)
-        if h.requires_grad and _may_recompute(act, inner_drop, fc2):
+        if h.requires_grad and h.ndim > 1:
             return drop(GELULinear.apply(h, fc2.weight, fc2.bias, act.approximate))
-        return drop(fc2(inner_drop(act(h))))
+        return drop(fc2(act(h)))
 
 
-def _may_recompute(act: nn.Module, drop: nn.Dropout, fc2: nn.Module) -> bool:
-    if _is_compiling() or torch.jit.is_tracing() or not is_plain_linear(fc2):
+def _is_plain_ffn(layers: Sequential) -> bool:
+    """Check whether nothing but a GELU happens between two linear layers."""
+    if len(layers) != 3 or not is_plain(layers[0], Sequential) or len(layers[0]) != 3:
         return False
-    hooked = act._forward_hooks or drop._forward_hooks
-    return type(act) is nn.GELU and not hooked and not (drop.training and drop.p > 0)
+    (_, act, drop), fc2, _ = layers
+    if not is_plain(act, nn.GELU) or not is_plain(drop, nn.Dropout):
+        return False
+    return is_plain_linear(fc2) and not (drop.training and drop.p > 0)
 
 
 def recompute_gelus(model: nn.Module) -> None:
