@@ -190,7 +190,8 @@ def test_options_that_would_be_ignored_are_refused(study, capsys, options, messa
 @pytest.mark.slow
 def test_records_are_kept_cell_by_cell_and_make_the_report(bench, study, tmp_path):
     records = str(tmp_path / 'docs' / 'tiny.json')
-    study('--records', records)
+    study()
+    study('--records', records)  # those that are done already are kept, too
     report = (bench.out / 'report.md').read_text()
     shutil.rmtree(bench.out)
     assert '(4 done)' in study('--records', records, '--dry-run')

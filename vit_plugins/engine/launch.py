@@ -15,13 +15,8 @@ from ..config_edits.data_root import (
     hold_nothing_out,
     require_effect,
 )
-from ..config_edits.dataset_by_name import (
-    SPLITS,
-    class_count,
-    read_data,
-    require_same_task,
-    use_data,
-)
+from ..config_edits.dataset_by_name import SPLITS, class_count, read_data, use_data
+from ..config_edits.dataset_fit import require_same_task
 from ..config_edits.fit_schedules import follow_training
 from ..config_edits.fraction import use_fraction
 from ..config_edits.img_size import set_img_size

@@ -68,6 +68,21 @@ def test_frozen_weights(frozen):
     torch.testing.assert_close(gradients(ours, x), gradients(host, x))
 
 
+def test_weights_shared_with_another_call_get_both_gradients_under_autocast():
+    host, ours = both()
+    x, found = torch.randn(3, D, requires_grad=True), []
+    for network in (host, ours):
+        with torch.autocast('cpu', torch.bfloat16):
+            first = network(x)
+            with torch.no_grad():
+                wide = network.layers[0](x)
+            out = first + network.layers[1](wide)
+        network.layers[1].weight.grad = None
+        out.float().square().sum().backward()
+        found.append(network.layers[1].weight.grad)
+    torch.testing.assert_close(found[1], found[0])
+
+
 def test_one_wide_tensor_is_kept_in_place_of_two():
     host, ours = both()
     x = torch.randn(4, D)

@@ -190,6 +190,8 @@ def run(args: argparse.Namespace, argv: Sequence[str] | None) -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cells end as well
         todo = [c for c in chosen if cell_state(c, folder / c.name, data_root) != 'done']
         require_settings(todo)
+        if args.records is not None:
+            keep_records(args.records, cells, folder)  # those that ended without it
         runner = CellRunner(
             study, folder, data_root, args.threads, tell=keeper(args, cells, folder)
         )

@@ -86,7 +86,9 @@ class RecomputedGELU(Sequential):
         (fc1, act, _), fc2, drop = self
         h = fc1(x)
         if h.requires_grad and h.ndim > 1:
-            return drop(GELULinear.apply(h, fc2.weight, fc2.bias, act.approximate))
+            # Cast here: autocast of torch 2.1 would keep a cast made inside, without gradient.
+            weight, bias = (None if p is None else p.to(h.dtype) for p in (fc2.weight, fc2.bias))
+            return drop(GELULinear.apply(h, weight, bias, act.approximate))
         return drop(fc2(act(h)))
 
 
