@@ -8,6 +8,10 @@ if [ $# -lt 2 ]; then
 fi
 CONFIG=$1 GPUS=$2
 shift 2
+if [ "${NNODES:-1}" != 1 ] && [ -z "${MASTER_ADDR:-}" ]; then
+    echo "NNODES=$NNODES: set MASTER_ADDR to the name of the machine that has NODE_RANK=0" >&2
+    exit 2
+fi
 if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
     RENDEZVOUS=(--standalone) # a free port, so that two trainings do not meet
 else

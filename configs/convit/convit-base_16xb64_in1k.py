@@ -1,6 +1,7 @@
 # ConViT-B on ImageNet-1k, as published: 86.5M parameters, 17.5 GMACs, batch 1024, 300 epochs.
 #
-#   NNODES=2 NODE_RANK=0 bash tools/dist_train.sh configs/convit/convit-base_16xb64_in1k.py 8 --amp
+#   NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST \
+#     bash tools/dist_train.sh configs/convit/convit-base_16xb64_in1k.py 8 --amp
 #
 # Published: 82.4 % top-1. Not trained by us (no GPU node).
 _base_ = [

@@ -1,6 +1,6 @@
 # DeiT III ViT-B on ImageNet-21k: 224 px, batch 2048, 240 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-base-p16_32xb64-240e_in21k.py 8 --amp
 #
 # Published: 56.5 % top-1 on the validation images of ImageNet-1k at the last epoch of its

@@ -1,6 +1,6 @@
 # DeiT III ViT-B on ImageNet-1k after ImageNet-21k: 224 px, batch 2048, 50 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-base-p16_in21k-pre_32xb64-50e_in1k.py 8 --amp
 #
 # Published: 85.70 % top-1 at the last epoch of its log. Not trained by us (no GPU node).

@@ -1,6 +1,6 @@
 # DeiT III ViT-H on ImageNet-1k from scratch: 154 px, batch 2048, 400 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-huge-p14_32xb64-400e_in1k-154px.py 8 --amp
 #
 # Published: 85.1 % top-1 at 224 px after fine-tuning. Not trained by us (no GPU node).

@@ -1,6 +1,6 @@
 # DeiT III ViT-H on ImageNet-1k from scratch: 632.0M parameters, 154 px, batch 2048, 800 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-huge-p14_32xb64-800e_in1k-154px.py 8 --amp
 #
 # Published: 83.48 % top-1 at 160 px (log of the last epoch). Not trained by us (no GPU node).

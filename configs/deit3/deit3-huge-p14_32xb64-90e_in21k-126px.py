@@ -1,6 +1,6 @@
 # DeiT III ViT-H on ImageNet-21k: 126 px, batch 2048, 90 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-huge-p14_32xb64-90e_in21k-126px.py 8 --amp
 #
 # Published: 58.0 % top-1 on the validation images of ImageNet-1k at the last epoch of its

@@ -1,6 +1,6 @@
 # DeiT III ViT-H: 20 epochs at 224 px after those at 154 px, batch 512.
 #
-#   NNODES=2 NODE_RANK=0 \
+#   NNODES=2 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-huge-p14_ft-16xb32-20e_in1k-224px.py 8 --amp
 #
 # Published: 85.22 % top-1 at the last epoch of its log. Not trained by us (no GPU node).

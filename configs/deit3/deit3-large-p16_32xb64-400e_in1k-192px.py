@@ -1,6 +1,6 @@
 # DeiT III ViT-L on ImageNet-1k from scratch: 192 px, batch 2048, 400 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-large-p16_32xb64-400e_in1k-192px.py 8 --amp
 #
 # Published: 84.5 % top-1 at 224 px after fine-tuning. Not trained by us (no GPU node).

@@ -1,6 +1,6 @@
 # DeiT III ViT-L on ImageNet-1k from scratch: 304.3M parameters, 192 px, batch 2048, 800 epochs.
 #
-#   NNODES=4 NODE_RANK=0 \
+#   NNODES=4 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/deit3/deit3-large-p16_32xb64-800e_in1k-192px.py 8 --amp
 #
 # Published: 84.02 % top-1 at the last epoch of its log. Not trained by us (no GPU node).

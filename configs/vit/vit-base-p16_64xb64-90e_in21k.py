@@ -2,7 +2,7 @@
 # 224 px, batch 4096, 90 epochs. The width of the hidden layer of the head is that of the
 # model, as in the released weights.
 #
-#   NNODES=8 NODE_RANK=0 \
+#   NNODES=8 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/vit/vit-base-p16_64xb64-90e_in21k.py 8 --amp
 #
 # Published: 83.97 % top-1 on ImageNet-1k once fine-tuned at 384 px. Not trained by us (no GPU

@@ -2,7 +2,7 @@
 # 224 px, batch 4096, 300 epochs. The width of the hidden layer of the head is that of the
 # model, as in the released weights.
 #
-#   NNODES=8 NODE_RANK=0 \
+#   NNODES=8 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/vit/vit-large-p16_64xb64-300e_in1k.py 8 --amp
 #
 # Published: 76.53 % top-1 on ImageNet-1k once fine-tuned at 384 px. Not trained by us (no GPU

@@ -3,7 +3,7 @@
 # model, as in the released weights.
 # The paper also trains L for 30 epochs.
 #
-#   NNODES=8 NODE_RANK=0 \
+#   NNODES=8 NODE_RANK=0 MASTER_ADDR=HOST \
 #     bash tools/dist_train.sh configs/vit/vit-large-p32_64xb64-90e_in21k.py 8 --amp
 #
 # Published: 80.99 % top-1 on ImageNet-1k once fine-tuned at 384 px. Not trained by us (no GPU

@@ -243,6 +243,20 @@ def test_scripts_tell_their_usage(script):
     assert 'usage:' in result.stderr
 
 
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_several_machines_need_the_address_of_the_first(script):
+    outside = {name: value for name, value in os.environ.items() if name != 'MASTER_ADDR'}
+    result = subprocess.run(
+        ['bash', str(TOOLS / script), 'config.py', 'file.pth', '8'],
+        env={**outside, 'NNODES': '2', 'NODE_RANK': '1'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert 'set MASTER_ADDR to the name of the machine that has NODE_RANK=0' in result.stderr
+
+
 def started_by(script, arguments, settings, tmp_path):
     """Return the words that a script starts Python or srun with."""
     for name in ('python', 'srun'):

@@ -203,7 +203,7 @@ def reg_loss(
         logits: Class scores of shape (n, C).
         classes: Class numbers of shape (n,).
         variance_weight: α.
-        min_variance: Lower bound of σ²; without it a confident wrong guess reaches 1e8.
+        min_variance: Lower bound of σ²; without it a confident wrong guess costs more than 1e8.
 
     Returns:
         Tensor: Scalar; 0 with a gradient path if n is 0.
