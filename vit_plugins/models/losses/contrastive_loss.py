@@ -25,11 +25,12 @@ def pair_masks(
         Two masks (N, R).
     """
     same = anchor_labels[:, None] == reference_labels[None, :]
-    if self_index is None:
-        return same, ~same
-    index = torch.arange(len(reference_labels), device=same.device)
-    other = index[None, :] != self_index[:, None]
-    return same & other, ~same & other
+    different = ~same
+    if self_index is not None and len(reference_labels):
+        column = self_index.clamp(min=0)[:, None]  # (N, 1)
+        for mask in (same, different):  # only these entries are touched
+            mask.scatter_(1, column, mask.gather(1, column) & (self_index < 0)[:, None])
+    return same, different
 
 
 def cosine_terms(anchors: Tensor, references: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -183,7 +184,7 @@ class ContrastiveLoss(nn.Module):
             loss = _mean_of_active(pull, pull > 0) + _mean_of_active(push, active)
         counts = {'positives': positive, 'active_negatives': active}
         return self.loss_weight * loss, {
-            name: mask.sum().float() / num_anchors for name, mask in counts.items()
+            name: mask.count_nonzero().float() / num_anchors for name, mask in counts.items()
         }
 
     def extra_repr(self) -> str:
@@ -195,4 +196,5 @@ class ContrastiveLoss(nn.Module):
 
 
 def _mean_of_active(costs: Tensor, active: Tensor) -> Tensor:
-    return costs.sum() / active.sum().clamp(min=1)
+    # the sum of a mask would first copy it to integers of eight bytes
+    return costs.sum() / active.count_nonzero().clamp(min=1)
