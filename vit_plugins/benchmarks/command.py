@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -232,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'vit-plugins bench: {error}', file=sys.stderr)
         return 2
     report = {
-        'command': ' '.join(['vit-plugins bench', *(sys.argv[2:] if argv is None else argv)]),
+        'command': f'vit-plugins bench {shlex.join(sys.argv[2:] if argv is None else argv)}',
         'setting': asdict(setting),
         'machine': describe_machine(),
         'cases': [],
