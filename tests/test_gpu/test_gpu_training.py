@@ -15,6 +15,8 @@ from vit_plugins.engine.grouped_step import can_join_groups, joined_groups
 from vit_plugins.models.losses import drloc_loss
 from vit_plugins.models.losses.drloc_formulas import sample_pairs
 
+EARLY = ('2.1.', '2.2.', '2.3.')  # versions of torch whose fused optimizers need a GPU
+
 ARCH = dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=64)
 MODEL = dict(
     type='ImageClassifier',
@@ -93,6 +95,8 @@ def test_float32_is_that_of_the_cpu(device, monkeypatch):
 @pytest.mark.parametrize('form', ['foreach', 'fused'])
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float16'])
 def test_steps_over_joined_groups_are_the_same_bits(dtype, form, device):
+    if form == 'fused' and device.type == 'cpu' and torch.__version__.startswith(EARLY):
+        pytest.skip(f'AdamW of torch {torch.__version__} is fused on a GPU only')
     runs = []
     for join in (False, True):
         torch.manual_seed(0)
