@@ -230,18 +230,22 @@ def test_all_stages_at_toy_size_on_a_cpu(tmp_path):
         for name, result in results.items()
         if result['status'] != 'passed'
     }
+    compiled = {'9d_compiled.json'}
     if torch.__version__.startswith('2.1.'):  # it cannot compile MMEngine, see test_whole_graph
-        assert problems.keys() == {'9d_compiled.json'}
-        pytest.skip('all stages but the compiled one passed')
-    assert not problems
-    assert done.returncode == 0, done.stdout + done.stderr
+        assert problems.keys() == compiled, problems
+        assert done.returncode == 1
+        del results['9d_compiled.json']
+        compiled = set()
+    else:
+        assert not problems
+        assert done.returncode == 0, done.stdout + done.stderr
     assert all(result['dry_run'] and result['results'] for result in results.values())
     tests = results['1_tests.json']['results']
     assert (tests['failures'], tests['errors']) == (0, 0)
     assert tests['tests'] - tests['skipped'] > 30
     ddp = results['2_ddp.json']['results']
     assert 0 < ddp['resumed_at_step'] < ddp['steps']
-    for name in ('3a_model.json', '3b_gpsa.json', '3c_losses.json', '9d_compiled.json'):
+    for name in {'3a_model.json', '3b_gpsa.json', '3c_losses.json', *compiled}:
         found = results[name]['results']
         assert found['whole']
         assert not found['missing']
